@@ -1,0 +1,1 @@
+"""The networks of Pentimento in PyTorch: the oracle for parity, and what the training uses."""
