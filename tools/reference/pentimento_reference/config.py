@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Mapping, get_args
+from typing import Any, Literal, get_args
 
 Mix = Literal["concat", "sum", "none"]
 Upsample = Literal["fir", "bilinear"]
@@ -116,7 +117,9 @@ class MmrbConfig:
         else:
             width = _integer(source, "path_channels", where)
         return MmrbConfig(
-            paths=tuple(PathConfig.from_json(p, f"{where}.paths[{i}]") for i, p in enumerate(paths)),
+            paths=tuple(
+                PathConfig.from_json(p, f"{where}.paths[{i}]") for i, p in enumerate(paths)
+            ),
             mix=_choice(source, "mix", where, get_args(Mix)),
             path_channels=width,
             slope=float(slope),
@@ -166,11 +169,19 @@ class MmrbNetConfig:
         _no_others(
             source,
             {
-                "size", "channels", "latent_dim", "n_mlp", "mmrb", "mmrb_per_level",
-                "upsample", "inject", "stem_unshuffle", "input_skip",
+                "size",
+                "channels",
+                "latent_dim",
+                "n_mlp",
+                "mmrb",
+                "mmrb_per_level",
+                "upsample",
+                "inject",
+                "stem_unshuffle",
+                "input_skip",
             },
             where,
-        )  # fmt: skip
+        )
         mmrb = _object(source, "mmrb", where)
         _no_others(mmrb, set(MmrbConfig.KEYS), "config.mmrb")
         config = MmrbNetConfig(

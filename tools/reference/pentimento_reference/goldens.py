@@ -1,6 +1,6 @@
 """Writes the golden cases of MMRB-Net and of the MMRB alone.
 
-    python -m pentimento_reference.goldens [FOLDER]      default: tests/goldens/mmrbnet of the repository
+python -m pentimento_reference.goldens [FOLDER]      default: tests/goldens/mmrbnet of the repository
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import copy
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,8 +37,8 @@ REAL_KERNELS = [
 ]
 WITH_DEPTHWISE = [
     {"kernel": 1, "dilation": 1, "groups": 1},
-    {"kernel": 3, "dilation": 1, "groups": 8},
-    {"kernel": 5, "dilation": 2, "groups": 8},
+    {"kernel": 3, "dilation": 1, "groups": 4},
+    {"kernel": 5, "dilation": 2, "groups": 4},
 ]
 GROUPED = [
     {"kernel": 3, "dilation": 2, "groups": 2},
@@ -47,14 +48,14 @@ GROUPED = [
 BLOCK: dict[str, Any] = {
     "paths": DILATED,
     "mix": "concat",
-    "path_channels": 4,
+    "path_channels": 2,
     "slope": 0.2,
     "fuse_activation": False,
 }
 NETWORK: dict[str, Any] = {
-    "size": 32,
-    "channels": {"4": 8, "8": 8, "16": 8, "32": 6},
-    "latent_dim": 16,
+    "size": 16,
+    "channels": {"4": 5, "8": 4, "16": 4},
+    "latent_dim": 6,
     "n_mlp": 0,
     "mmrb": BLOCK,
     "mmrb_per_level": 1,
@@ -98,15 +99,18 @@ class BlockCase:
         return MmrbConfig.from_json({**copy.deepcopy(BLOCK), **self.block}, "config")
 
 
-EVEN = {"4": 8, "8": 8, "16": 8, "32": 8}
+EVEN = {"4": 4, "8": 4, "16": 4}
+SIZE_32 = {"size": 32, "channels": {"4": 5, "8": 4, "16": 4, "32": 2}}
 NETWORKS = [
     NetworkCase("default"),
+    NetworkCase("default_32", SIZE_32),
     NetworkCase("mix_sum", block={"mix": "sum"}),
     NetworkCase("mix_none", block={"mix": "none"}),
     NetworkCase("inject_sft_half", {"inject": "sft_half"}),
     NetworkCase("inject_noise_concat", {"inject": "noise_concat"}),
     NetworkCase("inject_add", {"inject": "add"}),
     NetworkCase("fir", {"upsample": "fir"}),
+    NetworkCase("fir_32_sft_half", {**SIZE_32, "upsample": "fir", "inject": "sft_half"}),
     NetworkCase("fir_noise_concat_batch2", {"upsample": "fir", "inject": "noise_concat"}, batch=2),
     NetworkCase(
         "fir_add_mlp_sum",
@@ -115,51 +119,52 @@ NETWORKS = [
     ),
     NetworkCase(
         "kernels_357",
-        {"channels": {"4": 6, "8": 6, "16": 6, "32": 4}},
-        {"paths": REAL_KERNELS, "path_channels": 3},
+        {"channels": {"4": 4, "8": 4, "16": 3}},
+        {"paths": REAL_KERNELS, "path_channels": 2},
     ),
-    NetworkCase("kernels_depthwise", {"channels": EVEN}, {"paths": WITH_DEPTHWISE, "path_channels": 8}),
+    NetworkCase(
+        "kernels_depthwise", {"channels": EVEN}, {"paths": WITH_DEPTHWISE, "path_channels": 4}
+    ),
     NetworkCase(
         "kernels_grouped_none",
         {"channels": EVEN, "inject": "sft_half"},
-        {"paths": GROUPED, "mix": "none", "path_channels": 8},
+        {"paths": GROUPED, "mix": "none", "path_channels": 4},
     ),
     NetworkCase("mmrb_per_level_2", {"mmrb_per_level": 2}),
     NetworkCase(
         "path_channels_table",
-        block={"path_channels": {"4": 5, "8": 4, "16": 3, "32": 2}, "slope": 0.1},
+        block={"path_channels": {"4": 4, "8": 3, "16": 2}, "slope": 0.1},
     ),
     NetworkCase("fuse_activation", block={"fuse_activation": True}),
     NetworkCase("input_skip", {"input_skip": True}),
-    NetworkCase("unshuffle_2", {"stem_unshuffle": 2}),
+    NetworkCase("unshuffle_2", {**SIZE_32, "stem_unshuffle": 2}),
     NetworkCase(
         "unshuffle_2_fir_noise_concat",
         {"stem_unshuffle": 2, "upsample": "fir", "inject": "noise_concat", "input_skip": True},
     ),
     NetworkCase(
-        "unshuffle_4_size_64",
-        {
-            "size": 64,
-            "channels": {"4": 10, "8": 8, "16": 8, "32": 4, "64": 3},
-            "stem_unshuffle": 4,
-            "inject": "sft_half",
-            "input_skip": True,
-        },
+        "unshuffle_4_32_sft_half",
+        {**SIZE_32, "stem_unshuffle": 4, "inject": "sft_half", "input_skip": True},
     ),
+    NetworkCase("unshuffle_4_codec_of_one_level", {"stem_unshuffle": 4}),
     NetworkCase(
-        "unshuffle_4_add_batch3",
-        {"stem_unshuffle": 4, "inject": "add"},
+        "unshuffle_4_add_batch2",
+        {**SIZE_32, "stem_unshuffle": 4, "inject": "add"},
         {"mix": "none", "fuse_activation": True},
-        batch=3,
+        batch=2,
     ),
     NetworkCase(
         "odd_channels",
-        {"channels": {"4": 7, "8": 9, "16": 5, "32": 3}, "latent_dim": 13, "inject": "sft_half"},
-        {"path_channels": 3},
+        {"channels": {"4": 5, "8": 7, "16": 3}, "latent_dim": 9, "inject": "sft_half"},
         batch=2,
     ),
-    NetworkCase("single_path", block={"paths": DILATED[1:2], "path_channels": 8}),
-    NetworkCase("batch_5", {"channels": {"4": 8, "8": 6, "16": 4, "32": 4}}, batch=5),
+    NetworkCase("single_path", block={"paths": DILATED[1:2], "path_channels": 5}),
+    NetworkCase("batch_5", {"channels": {"4": 5, "8": 4, "16": 3}}, batch=5),
+    NetworkCase(
+        "multiples_of_8",
+        {"channels": {"4": 8, "8": 8, "16": 8}, "inject": "sft_half"},
+        {"path_channels": 4},
+    ),
     NetworkCase("size_8", {"size": 8, "channels": {"4": 8, "8": 8}, "upsample": "fir"}),
     NetworkCase("weights_f16", {"inject": "sft_half", "input_skip": True}, dtype=torch.float16),
 ]
@@ -228,7 +233,7 @@ def _statistics(value: Tensor) -> dict[str, Any]:
         "shape": list(value.shape),
         "mean": value.mean().item(),
         "std": value.std(correction=0).item(),
-        "first": value.flatten()[:8].tolist(),
+        "first": value.flatten()[:8].float().tolist(),
     }
 
 

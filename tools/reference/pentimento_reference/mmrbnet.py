@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -62,9 +62,7 @@ class Encoder(nn.Module):
         self.levels = nn.ModuleDict(
             {str(r): EncoderLevel(config, r) for r in reversed(config.codec_resolutions)}
         )
-        self.latent = EqualLinear(
-            config.channels[4] * 16, config.n_latent * config.latent_dim
-        )
+        self.latent = EqualLinear(config.channels[4] * 16, config.n_latent * config.latent_dim)
 
     def forward(self, x: Tensor, probe: Probe) -> tuple[dict[int, Tensor], Tensor]:
         slope = self.config.mmrb.slope
@@ -108,7 +106,9 @@ class Decoder(nn.Module):
 
     def __init__(self, config: MmrbNetConfig) -> None:
         super().__init__()
-        self.levels = nn.ModuleDict({str(r): DecoderLevel(config, r) for r in config.codec_resolutions})
+        self.levels = nn.ModuleDict(
+            {str(r): DecoderLevel(config, r) for r in config.codec_resolutions}
+        )
 
     def forward(self, features: Mapping[int, Tensor], probe: Probe) -> dict[int, Tensor]:
         out: dict[int, Tensor] = {}
@@ -181,9 +181,7 @@ class Generator(nn.Module):
             {str(r): GeneratorLevel(config, r) for r in config.generator_resolutions}
         )
         self.noises = (
-            None
-            if config.inject == "noise_concat"
-            else NoiseBuffers(config.generator_resolutions)
+            None if config.inject == "noise_concat" else NoiseBuffers(config.generator_resolutions)
         )
 
     def _styled(
@@ -201,9 +199,7 @@ class Generator(nn.Module):
         kept, changed = y.split([y.shape[1] - scale.shape[1], scale.shape[1]], 1)
         return torch.cat([kept, changed * scale + shift], 1)
 
-    def forward(
-        self, latents: Tensor, conditions: Callable[[int], Tensor], probe: Probe
-    ) -> Tensor:
+    def forward(self, latents: Tensor, conditions: Callable[[int], Tensor], probe: Probe) -> Tensor:
         if len(self.mlp):
             latents = pixel_norm(latents)
             for layer in self.mlp:

@@ -11,12 +11,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
+
 from pentimento_reference.config import ConfigError, MmrbConfig, MmrbNetConfig
-from pentimento_reference.goldens import BLOCKS, NETWORK, NETWORKS, BlockCase, NetworkCase, randomise
+from pentimento_reference.goldens import (
+    BLOCKS,
+    NETWORK,
+    NETWORKS,
+    BlockCase,
+    NetworkCase,
+    randomise,
+)
 from pentimento_reference.mmrb import Mmrb
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint, save_checkpoint
 from pentimento_reference.stylegan2 import StyledConv, fir_up2
-from safetensors.torch import load_file
 
 GOLDENS = Path(__file__).resolve().parents[3] / "tests" / "goldens" / "mmrbnet"
 
@@ -63,7 +71,7 @@ def test_goldens_stay_small() -> None:
 def test_gradients_reach_every_parameter() -> None:
     model = MmrbNet(MmrbNetConfig.from_json(NETWORK))
     randomise(model, 1)
-    model(torch.rand(2, 3, 32, 32)).square().mean().backward()
+    model(torch.rand(2, 3, 16, 16)).square().mean().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
@@ -76,7 +84,10 @@ def test_fir_up2_matches_its_definition() -> None:
     spread[::2, ::2] = x[0, 0]
     padded = F.pad(spread, (2, 1, 2, 1))
     want = torch.stack(
-        [torch.stack([(padded[i : i + 4, j : j + 4] * kernel).sum() for j in range(8)]) for i in range(6)]
+        [
+            torch.stack([(padded[i : i + 4, j : j + 4] * kernel).sum() for j in range(8)])
+            for i in range(6)
+        ]
     )
     torch.testing.assert_close(fir_up2(x)[0, 0], want)
 
@@ -96,7 +107,9 @@ def test_modulation_may_be_folded_into_the_weights(up: Any) -> None:
         folded.modulation.weight.zero_()
         folded.modulation.bias.fill_(1.0)
     noise = torch.zeros(1, 1, 1, 1).double()
-    torch.testing.assert_close(conv(x, w, noise, None), folded(x, w, noise, None), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        conv(x, w, noise, None), folded(x, w, noise, None), atol=1e-6, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,8 +117,8 @@ def test_modulation_may_be_folded_into_the_weights(up: Any) -> None:
     [
         ("size", 48, "`size`"),
         ("size", True, "`size`"),
-        ("channels", {"4": 8, "8": 8, "16": 8}, "`32`"),
-        ("channels", {"4": 8, "8": 8, "16": 8, "32": 8, "64": 8}, "`64`"),
+        ("channels", {"4": 8, "8": 8}, "`16`"),
+        ("channels", {"4": 8, "8": 8, "16": 8, "32": 8}, "`32`"),
         ("inject", "film", "`inject`"),
         ("upsample", None, "`upsample`"),
         ("stem_unshuffle", 3, "`stem_unshuffle`"),
@@ -147,6 +160,6 @@ def test_checkpoint_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, model.state_dict(), model.config)
     again = load_checkpoint(path)
-    x = torch.rand(1, 3, 32, 32)
+    x = torch.rand(1, 3, 16, 16)
     torch.testing.assert_close(model(x), again(x))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.safetensors"]
