@@ -1,0 +1,89 @@
+//! What can go wrong, as one enum.
+
+use std::path::PathBuf;
+
+use crate::graph::ShapeError;
+
+/// Why an operation of this crate failed. Each message is one sentence that names the file, tensor
+/// or limit concerned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io {
+        /// What was tried: "read", "write", …
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A checkpoint is damaged or no checkpoint.
+    #[error("{path}: {what}", path = path.display())]
+    Checkpoint {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        what: String,
+    },
+    /// A checkpoint's tensor is missing or has another shape than its network needs.
+    #[error("tensor {name}: {what}")]
+    Tensor {
+        /// Which tensor.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A checkpoint's configuration is missing a value or contradicts itself.
+    #[error("configuration value {name}: {what}")]
+    Config {
+        /// Which value.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// No known architecture has these tensors.
+    #[error("no known architecture: {0}")]
+    UnknownArchitecture(String),
+    /// A node of the graph does not fit its inputs.
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
+    /// An input has another size than the network takes.
+    #[error("{0}")]
+    Input(String),
+    /// A picture could not be decoded or encoded.
+    #[error("{path}: {what}", path = path.display())]
+    Image {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The device that was asked for is not there.
+    #[error("{0}")]
+    Device(String),
+    /// The device stopped working; build the engine again.
+    #[error("the device was lost: {0}")]
+    DeviceLost(String),
+    /// The work does not fit the memory.
+    #[error("{needed} MiB of memory are needed, {available} MiB are allowed: {hint}",
+        needed = needed.div_ceil(1 << 20), available = available >> 20)]
+    OutOfMemory {
+        /// Bytes that are needed.
+        needed: usize,
+        /// Bytes that there are, or that the budget allows.
+        available: usize,
+        /// What to do.
+        hint: String,
+    },
+    /// An output holds NaN or infinity.
+    #[error("node {node} produced NaN or infinity; try --precision f32, or another checkpoint")]
+    NonFinite {
+        /// The first node whose values are not finite.
+        node: String,
+    },
+}
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

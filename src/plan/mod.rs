@@ -1,0 +1,34 @@
+//! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
+
+mod layout;
+mod pixels;
+mod step;
+mod target;
+
+pub use layout::{Layout, Weight, pack};
+pub use pixels::PixelFormat;
+pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
+pub use target::{Backend, Target};
+
+use std::sync::Arc;
+
+use crate::graph::Graph;
+
+/// A graph made ready for one target.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Holds the parameters.
+    pub graph: Arc<Graph>,
+    /// For whom.
+    pub target: Target,
+    /// What to execute, in order.
+    pub steps: Vec<Step>,
+    /// Every intermediate's memory.
+    pub storages: Vec<Storage>,
+    /// Bytes of each block of the arena.
+    pub blocks: Vec<usize>,
+    /// Where the caller's inputs go.
+    pub inputs: Vec<View>,
+    /// Where the results stand after the last step.
+    pub outputs: Vec<View>,
+}

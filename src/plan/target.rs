@@ -1,0 +1,70 @@
+//! What planning must know of a device. Plain data, so that plans are tested without one.
+
+use crate::tensor::Dtype;
+
+/// Who executes a plan.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Backend {
+    /// Threads of this process.
+    Cpu,
+    /// A GPU.
+    Gpu,
+    /// A GPU's driver that runs on the CPU (llvmpipe, SwiftShader, WARP): other kernels pay there.
+    SoftwareGpu,
+}
+
+/// The device that a plan is made for.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Who executes.
+    pub backend: Backend,
+    /// How activations with more than one pixel, and weights, are stored. Vectors (styles,
+    /// latents, demodulation factors) and scratch are always f32.
+    pub dtype: Dtype,
+    /// Largest binding, in bytes; no storage exceeds it.
+    pub max_binding: usize,
+    /// Largest buffer, in bytes; no block of the arena exceeds it.
+    pub max_buffer: usize,
+    /// Alignment of storages, in bytes.
+    pub alignment: usize,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: usize,
+    /// Invocations of a workgroup.
+    pub max_invocations: usize,
+    /// Lanes of a subgroup, when subgroup operations may be used and the size is fixed.
+    pub subgroup_size: Option<usize>,
+    /// A limit on arena plus weights, in bytes.
+    pub memory_budget: Option<usize>,
+}
+
+impl Target {
+    /// The CPU executor.
+    pub fn cpu() -> Self {
+        Self {
+            backend: Backend::Cpu,
+            dtype: Dtype::F32,
+            max_binding: isize::MAX as usize,
+            max_buffer: isize::MAX as usize,
+            alignment: 64,
+            workgroup_memory: 0,
+            max_invocations: 1,
+            subgroup_size: None,
+            memory_budget: None,
+        }
+    }
+
+    /// A GPU with WebGPU's default limits.
+    pub fn webgpu_defaults() -> Self {
+        Self {
+            backend: Backend::Gpu,
+            dtype: Dtype::F32,
+            max_binding: 128 << 20,
+            max_buffer: 256 << 20,
+            alignment: 256,
+            workgroup_memory: 16 << 10,
+            max_invocations: 256,
+            subgroup_size: None,
+            memory_budget: None,
+        }
+    }
+}
