@@ -1,0 +1,75 @@
+//! A run of bytes of a mapped file or of memory that keeps its owner alive.
+
+use std::{fmt, fs::File, ops::Range, path::Path, sync::Arc};
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// Immutable bytes; clones share them.
+#[derive(Clone)]
+pub(crate) struct Blob {
+    owner: Arc<Owner>,
+    range: Range<usize>,
+}
+
+enum Owner {
+    Map(Mmap),
+    Memory(Vec<u8>),
+}
+
+impl Blob {
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        let range = 0..bytes.len();
+        Self { owner: Arc::new(Owner::Memory(bytes)), range }
+    }
+
+    /// The whole file, mapped or read into memory.
+    pub fn open(path: &Path, memory_map: bool) -> Result<Self> {
+        let io = |source| Error::Io { path: path.into(), source };
+        if !memory_map {
+            return Ok(Self::from_vec(std::fs::read(path).map_err(io)?));
+        }
+        let file = File::open(path).map_err(io)?;
+        // An empty file cannot be mapped everywhere.
+        if file.metadata().map_err(io)?.len() == 0 {
+            return Ok(Self::from_vec(Vec::new()));
+        }
+        // SAFETY: the mapping is read-only and its length is fixed when it is made; every access
+        // goes through a slice of that length, and no check made once is relied on by an unchecked
+        // access later (this crate has none), so bytes that another process changes meanwhile can
+        // only give other numbers. Truncating the file meanwhile makes the system end the process;
+        // `Options::memory_map` says so and offers the way around it.
+        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let range = 0..map.len();
+        Ok(Self { owner: Arc::new(Owner::Map(map)), range })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        let all: &[u8] = match &*self.owner {
+            Owner::Map(map) => map,
+            Owner::Memory(bytes) => bytes,
+        };
+        // Always inside: `slice` only narrows the range.
+        all.get(self.range.clone()).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// The part `range` of this blob, `None` if it reaches past the end.
+    pub fn slice(&self, range: Range<usize>) -> Option<Self> {
+        if range.start > range.end || range.end > self.len() {
+            return None;
+        }
+        let range = self.range.start + range.start..self.range.start + range.end;
+        Some(Self { owner: Arc::clone(&self.owner), range })
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Blob({} bytes)", self.len())
+    }
+}

@@ -1,0 +1,218 @@
+//! Everything that can be wrong with a checkpoint, each with its place and what to do about it.
+
+use std::{fmt, path::PathBuf};
+
+use crate::Kind;
+
+/// Result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// A position in the file, or in the pickle inside a zip file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What the offset counts in: `"the file"` or `"data.pkl"`.
+    pub stream: &'static str,
+    /// Bytes from the start of the stream.
+    pub offset: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offset {} of {}", self.offset, self.stream)
+    }
+}
+
+/// Why a checkpoint could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused to open or map the file.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// The file is something else, by its first bytes.
+    #[error("this is {kind}, not a PyTorch checkpoint: {}", kind.advice())]
+    NotACheckpoint {
+        /// What the file is.
+        kind: Kind,
+    },
+
+    /// The file ends too early.
+    #[error(
+        "{what} at {at} takes {needed} bytes and {left} are left: the file is cut short or damaged, fetch it again"
+    )]
+    Truncated {
+        /// What was being read.
+        what: &'static str,
+        /// Where it starts.
+        at: Place,
+        /// Bytes it takes.
+        needed: u64,
+        /// Bytes there are.
+        left: u64,
+    },
+
+    /// A bound of [`crate::Limits`] was reached.
+    #[error(
+        "{what} needs {value}, the limit is {limit}: if the file is trusted, raise `Limits::{option}`"
+    )]
+    Limit {
+        /// What asks for too much.
+        what: String,
+        /// How much it asks for.
+        value: u64,
+        /// How much is allowed.
+        limit: u64,
+        /// The field of [`crate::Limits`].
+        option: &'static str,
+    },
+
+    /// The zip structure contradicts itself or uses a feature that PyTorch does not.
+    #[error("the zip file is not sound: {reason}")]
+    Zip {
+        /// What is wrong, with the entry or offset concerned.
+        reason: String,
+    },
+
+    /// A zip entry's bytes are not those that were saved.
+    #[error(
+        "the checksum of {entry} is {found:08x}, recorded is {recorded:08x}: the file is damaged, fetch it again (or it was saved without checksums: turn `Options::verify_checksums` off)"
+    )]
+    Checksum {
+        /// Name of the entry.
+        entry: String,
+        /// CRC-32 in the zip directory.
+        recorded: u32,
+        /// CRC-32 of the bytes.
+        found: u32,
+    },
+
+    /// The zip file holds something other than a checkpoint.
+    #[error("the zip file is not a PyTorch checkpoint: {reason}")]
+    NotATorchZip {
+        /// What it looks like instead.
+        reason: String,
+    },
+
+    /// The legacy stream contradicts itself.
+    #[error("the legacy checkpoint is not sound: {reason}")]
+    Legacy {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The tensors were written on a big-endian machine.
+    #[error(
+        "the checkpoint was written on a big-endian machine: save it again on a little-endian one"
+    )]
+    BigEndian,
+
+    /// The pickle is malformed.
+    #[error("the pickle is not sound at {at}: {reason}")]
+    Pickle {
+        /// Where.
+        at: Place,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The pickle uses an operation that weights never need.
+    #[error(
+        "the pickle uses the operation {opcode:#04x} ({name}) at {at}, which no checkpoint needs: save it again with torch.save and protocol 2"
+    )]
+    Opcode {
+        /// The operation's byte.
+        opcode: u8,
+        /// The operation's name in Python's `pickletools`, or `unknown`.
+        name: &'static str,
+        /// Where.
+        at: Place,
+    },
+
+    /// The pickle names a function or class that weights never need. Nothing was executed.
+    #[error(
+        "the pickle asks Python for {module:?}.{name:?} at {at}, which weights do not need; nothing was executed. If you know why it is there, read the file with `skip_unknown` to drop such objects"
+    )]
+    ForeignGlobal {
+        /// Python module.
+        module: String,
+        /// Name in the module.
+        name: String,
+        /// Where.
+        at: Place,
+    },
+
+    /// A storage is declared in a way that does not hold.
+    #[error("the storage {key:?} is not sound: {reason}")]
+    Storage {
+        /// The storage's key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A tensor does not fit its storage.
+    #[error("the tensor {name:?} is not sound: {reason}")]
+    Tensor {
+        /// The tensor's name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// Two entries have the same name.
+    #[error("{place} holds the name {name:?} twice: it is not clear which one is meant")]
+    DuplicateName {
+        /// The repeated name.
+        name: String,
+        /// Where it is repeated.
+        place: String,
+    },
+
+    /// The requested container is not in the file.
+    #[error("no weights under {key:?}; the file offers {}", listed(candidates))]
+    NoSuchContainer {
+        /// What was asked for.
+        key: String,
+        /// What there is.
+        candidates: Vec<String>,
+    },
+
+    /// Several entries hold weights and none has a known name.
+    #[error("several entries hold weights ({}): name one with `key`", listed(candidates))]
+    AmbiguousContainer {
+        /// The entries.
+        candidates: Vec<String>,
+    },
+
+    /// The file holds no named tensors.
+    #[error("the checkpoint holds {found}, no dictionary of tensors: save `model.state_dict()`")]
+    NoTensors {
+        /// What it holds instead.
+        found: String,
+    },
+}
+
+/// `"a", "b"`, or `nothing`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "nothing".into(),
+        _ => names
+            .iter()
+            .map(|n| if n.is_empty() { "the top level (\"\")".into() } else { format!("{n:?}") })
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// At most 100 characters of an untrusted text, so that no message grows with the file.
+pub(crate) fn short(text: &str) -> String {
+    match text.char_indices().nth(100) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into(),
+    }
+}

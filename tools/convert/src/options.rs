@@ -1,0 +1,77 @@
+//! What the caller decides: which weights, how strict, and how much a file may ask for.
+
+/// How to read a checkpoint. `Options::default()` is right for a file from the internet.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The top-level entry that holds the weights, such as `Some("g".into())`. An empty name means
+    /// tensors that lie directly at the top. `None` chooses by [`crate::CONTAINERS`].
+    pub key: Option<String>,
+    /// Drop objects of classes that are not needed for weights (`argparse.Namespace`, a training
+    /// framework's classes) instead of refusing the file. They are dropped, never built or run.
+    pub skip_unknown: bool,
+    /// Compare the CRC-32 of each zip entry that is read. Turn this off for a file that was saved
+    /// with checksums disabled. The legacy format has none.
+    pub verify_checksums: bool,
+    /// Map the file instead of reading it into memory. A mapped file must not be truncated while
+    /// its tensors are in use: the operating system would then end the process.
+    pub memory_map: bool,
+    /// Bounds on what a file may ask for.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            key: None,
+            skip_unknown: false,
+            verify_checksums: true,
+            memory_map: true,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what a file may ask for; going over one is an [`crate::Error::Limit`] naming its field.
+///
+/// The networks this engine runs stay below a tenth of each: about 1,100 tensors, 40,000 pickle
+/// operations and 50 kB of pickle. With the defaults a hostile file costs at most about 200 MiB of
+/// bookkeeping, whatever its size.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Entries of a zip file.
+    pub zip_entries: usize,
+    /// Bytes of one pickle.
+    pub pickle_bytes: usize,
+    /// Values that one pickle may push, repeated references included.
+    pub objects: usize,
+    /// Values that one pickle may remember for later references.
+    pub memo: usize,
+    /// Containers open at the same time in one pickle.
+    pub depth: usize,
+    /// How many times larger than the file its inflated entries together, and its tensors
+    /// together, may be (a tensor of stride 0 needs more bytes than it takes).
+    pub expansion_ratio: u64,
+    /// Bytes below which `expansion_ratio` does not count.
+    pub expansion_floor: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            zip_entries: 1 << 16,
+            pickle_bytes: 1 << 26,
+            objects: 1 << 21,
+            memo: 1 << 21,
+            depth: 1000,
+            expansion_ratio: 100,
+            expansion_floor: 1 << 26,
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes that a file of `file_bytes` may grow to.
+    pub(crate) fn expansion(&self, file_bytes: usize) -> u64 {
+        (file_bytes as u64).saturating_mul(self.expansion_ratio).max(self.expansion_floor)
+    }
+}

@@ -1,0 +1,196 @@
+//! A tensor: a name, a type, a shape and a view into the file.
+
+use std::{borrow::Cow, fmt};
+
+use half::{bf16, f16};
+
+use crate::{blob::Blob, dtype::Dtype};
+
+/// Most dimensions that a tensor may have; PyTorch's own kernels stop there.
+const MAX_DIMS: usize = 64;
+
+/// Which elements of a storage a tensor has, in row-major order of its indices.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// First element, counted from the start of the storage.
+    offset: usize,
+    shape: Vec<usize>,
+    /// Elements between neighbours, per dimension.
+    strides: Vec<usize>,
+    /// Product of `shape`.
+    numel: usize,
+    /// Elements of the storage up to and including the last one in use.
+    reach: usize,
+}
+
+impl Layout {
+    /// A view of the `len` elements from `start` on; `Err` is the reason why it is none.
+    ///
+    /// Every index of the result lies in `start..start + len`.
+    pub fn new(
+        start: u64,
+        len: u64,
+        offset: u64,
+        shape: &[u64],
+        strides: &[u64],
+    ) -> Result<Self, String> {
+        if shape.len() != strides.len() {
+            return Err(format!("it has {} dimensions and {} strides", shape.len(), strides.len()));
+        }
+        if shape.len() > MAX_DIMS {
+            return Err(format!("it has {} dimensions, {MAX_DIMS} are possible", shape.len()));
+        }
+        let too_large = || "its element count overflows".to_string();
+        // Zeros left out, so that [2^40, 2^40, 0] does not get through either.
+        let extent = shape.iter().try_fold(1_u64, |product, &d| product.checked_mul(d.max(1)));
+        let extent = extent.filter(|&n| n <= isize::MAX as u64).ok_or_else(too_large)?;
+        let numel = if shape.contains(&0) { 0 } else { extent };
+        let mut reach = 0;
+        if numel > 0 {
+            let last = shape
+                .iter()
+                .zip(strides)
+                .try_fold(offset, |at, (&d, &s)| at.checked_add((d - 1).checked_mul(s)?));
+            reach = match last {
+                Some(last) if last < len => start.checked_add(last + 1).ok_or_else(too_large)?,
+                _ => {
+                    let last = last.map_or("beyond 2^64".into(), |last| last.to_string());
+                    return Err(format!(
+                        "shape {shape:?}, strides {strides:?} and offset {offset} reach element {last} of {len}"
+                    ));
+                }
+            };
+        }
+        // What is not reached is not used: an empty tensor starts at 0, a dimension of 1 has stride 0.
+        let offset =
+            if numel == 0 { 0 } else { start.checked_add(offset).ok_or_else(too_large)? };
+        let size = |n: u64| usize::try_from(n).map_err(|_| too_large());
+        let strides = shape
+            .iter()
+            .zip(strides)
+            .map(|(&d, &s)| if numel == 0 || d == 1 { Ok(0) } else { size(s) });
+        Ok(Self {
+            offset: size(offset)?,
+            strides: strides.collect::<Result<_, _>>()?,
+            shape: shape.iter().map(|&d| size(d)).collect::<Result<_, _>>()?,
+            numel: size(numel)?,
+            reach: size(reach)?,
+        })
+    }
+
+    pub fn numel(&self) -> usize {
+        self.numel
+    }
+
+    fn is_contiguous(&self) -> bool {
+        if self.numel == 0 {
+            return true;
+        }
+        let mut expected = 1;
+        for (&d, &s) in self.shape.iter().zip(&self.strides).rev() {
+            if d > 1 && s != expected {
+                return false;
+            }
+            expected *= d;
+        }
+        true
+    }
+}
+
+/// One tensor of a checkpoint. Its data stay in the file until they are asked for.
+#[derive(Clone)]
+pub struct Tensor {
+    /// Name in the state dict, a leading `module.` removed.
+    pub name: String,
+    /// Type of the elements.
+    pub dtype: Dtype,
+    /// Extent of each dimension, slowest first; empty for a scalar.
+    pub shape: Vec<usize>,
+    layout: Layout,
+    /// The whole storage.
+    storage: Blob,
+}
+
+impl Tensor {
+    /// `None` if the layout reaches past the storage's bytes.
+    pub(crate) fn new(name: String, dtype: Dtype, layout: Layout, storage: Blob) -> Option<Self> {
+        let reach = layout.reach.checked_mul(dtype.size())?;
+        layout.numel.checked_mul(dtype.size())?;
+        if reach > storage.len() {
+            return None;
+        }
+        Some(Self { name, dtype, shape: layout.shape.clone(), layout, storage })
+    }
+
+    /// Number of elements.
+    pub fn numel(&self) -> usize {
+        self.layout.numel
+    }
+
+    /// Elements between neighbours in each dimension of the storage; 0 where the extent is 1.
+    pub fn strides(&self) -> &[usize] {
+        &self.layout.strides
+    }
+
+    /// The elements in row-major order, little-endian: the file's own bytes if they already lie so,
+    /// a copy otherwise. The length is `numel() * dtype.size()`.
+    pub fn to_contiguous_le(&self) -> Cow<'_, [u8]> {
+        let (bytes, size) = (self.storage.bytes(), self.dtype.size());
+        if self.layout.is_contiguous() {
+            let start = self.layout.offset * size;
+            // In range: `new` checked the last element in use.
+            Cow::Borrowed(bytes.get(start..start + self.layout.numel * size).unwrap_or_default())
+        } else {
+            Cow::Owned(self.gather(bytes, size))
+        }
+    }
+
+    /// Copies element by element, odometer-wise.
+    fn gather(&self, bytes: &[u8], size: usize) -> Vec<u8> {
+        let Layout { offset, shape, strides, numel, .. } = &self.layout;
+        let mut out = Vec::with_capacity(numel * size);
+        let mut index = vec![0; shape.len()];
+        let mut at = *offset;
+        for _ in 0..*numel {
+            // In range: `new` checked the last element in use, and no index is beyond it.
+            out.extend_from_slice(bytes.get(at * size..(at + 1) * size).unwrap_or_default());
+            for ((i, &d), &s) in index.iter_mut().zip(shape).zip(strides).rev() {
+                *i += 1;
+                at += s;
+                if *i < d {
+                    break;
+                }
+                at -= d * s;
+                *i = 0;
+            }
+        }
+        out
+    }
+
+    /// The elements in row-major order as `f32`: exact from `f16`, `bf16` and small integers,
+    /// rounded to nearest from `f64` and large integers, 0 or 1 from truth values.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let bytes = self.to_contiguous_le();
+        fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+            bytes.as_chunks::<N>().0.iter().map(|&element| f(element)).collect()
+        }
+        match self.dtype {
+            Dtype::F64 => each(&bytes, |b| f64::from_le_bytes(b) as f32),
+            Dtype::F32 => each(&bytes, f32::from_le_bytes),
+            Dtype::F16 => each(&bytes, |b| f16::from_le_bytes(b).to_f32()),
+            Dtype::Bf16 => each(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::I64 => each(&bytes, |b| i64::from_le_bytes(b) as f32),
+            Dtype::I32 => each(&bytes, |b| i32::from_le_bytes(b) as f32),
+            Dtype::I16 => each(&bytes, |b| i16::from_le_bytes(b).into()),
+            Dtype::I8 => each(&bytes, |b| i8::from_le_bytes(b).into()),
+            Dtype::U8 => each(&bytes, |b| u8::from_le_bytes(b).into()),
+            Dtype::Bool => each(&bytes, |[b]| f32::from(b != 0)),
+        }
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {} {:?}", self.name, self.dtype, self.shape)
+    }
+}
