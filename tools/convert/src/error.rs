@@ -43,7 +43,8 @@ pub enum Error {
 
     /// The file ends too early.
     #[error(
-        "{what} at {at} takes {needed} bytes and {left} are left: the file is cut short or damaged, fetch it again"
+        "{what} at {at} takes {needed} bytes and {left} are left: the file is cut short or \
+         damaged, fetch it again"
     )]
     Truncated {
         /// What was being read.
@@ -58,7 +59,8 @@ pub enum Error {
 
     /// A bound of [`crate::Limits`] was reached.
     #[error(
-        "{what} needs {value}, the limit is {limit}: if the file is trusted, raise `Limits::{option}`"
+        "{what} needs {value}, the limit is {limit}: if the file is trusted, raise \
+         `Limits::{option}`"
     )]
     Limit {
         /// What asks for too much.
@@ -80,7 +82,9 @@ pub enum Error {
 
     /// A zip entry's bytes are not those that were saved.
     #[error(
-        "the checksum of {entry} is {found:08x}, recorded is {recorded:08x}: the file is damaged, fetch it again (or it was saved without checksums: turn `Options::verify_checksums` off)"
+        "the checksum of {entry} is {found:08x}, recorded is {recorded:08x}: the file is \
+         damaged, fetch it again (or it was saved without checksums: turn \
+         `Options::verify_checksums` off)"
     )]
     Checksum {
         /// Name of the entry.
@@ -122,7 +126,8 @@ pub enum Error {
 
     /// The pickle uses an operation that weights never need.
     #[error(
-        "the pickle uses the operation {opcode:#04x} ({name}) at {at}, which no checkpoint needs: save it again with torch.save and protocol 2"
+        "the pickle uses the operation {opcode:#04x} ({name}) at {at}, which no checkpoint \
+         needs: save it again with torch.save and protocol 2"
     )]
     Opcode {
         /// The operation's byte.
@@ -135,7 +140,9 @@ pub enum Error {
 
     /// The pickle names a function or class that weights never need. Nothing was executed.
     #[error(
-        "the pickle asks Python for {module:?}.{name:?} at {at}, which weights do not need; nothing was executed. If you know why it is there, read the file with `skip_unknown` to drop such objects"
+        "the pickle asks Python for {module:?}.{name:?} at {at}, which weights do not need; \
+         nothing was executed. If you know why it is there, read the file with `skip_unknown` to \
+         drop such objects"
     )]
     ForeignGlobal {
         /// Python module.
@@ -197,16 +204,19 @@ pub enum Error {
     },
 }
 
-/// `"a", "b"`, or `nothing`.
+/// `"a", "b"`, at most ten of them.
 fn listed(names: &[String]) -> String {
-    match names {
-        [] => "nothing".into(),
-        _ => names
-            .iter()
-            .map(|n| if n.is_empty() { "the top level (\"\")".into() } else { format!("{n:?}") })
-            .collect::<Vec<_>>()
-            .join(", "),
+    let quoted = |name: &String| match name.as_str() {
+        "" => "the top level (\"\")".into(),
+        name => format!("{name:?}"),
+    };
+    let mut list = names.iter().take(10).map(quoted).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => list.push_str("nothing"),
+        1..=10 => {}
+        more => list.push_str(&format!(" and {} more", more - 10)),
     }
+    list
 }
 
 /// At most 100 characters of an untrusted text, so that no message grows with the file.

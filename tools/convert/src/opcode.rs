@@ -4,7 +4,8 @@
 
 macro_rules! opcodes {
     ($($name:ident = $byte:literal),* $(,)?) => {
-        $(pub const $name: u8 = $byte;)*
+        $(#[allow(dead_code, reason = "some are only named, to refuse them")]
+        pub const $name: u8 = $byte;)*
 
         /// The operation's name, `unknown` for a byte that Python does not know either.
         pub fn name(opcode: u8) -> &'static str {

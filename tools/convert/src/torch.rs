@@ -6,7 +6,7 @@ use crate::{
     dtype::Dtype,
     error::{Error, Place, Result, short},
     pickle::Pickle,
-    tensor::Layout,
+    tensor::{Layout, MAX_DIMS},
     value::{Id, Value, Values},
 };
 
@@ -150,6 +150,10 @@ impl<'p> TensorDecl<'p> {
         let Reference { key, storage, start, len } = Reference::read(values, id, at)?;
         let numbers = |id, reason| {
             let items = values.as_tuple(id).ok_or_else(|| bad(reason))?;
+            // Many tensors may share one tuple, so its length counts before it is copied.
+            if items.len() > MAX_DIMS {
+                return Err(bad(&format!("it has {} dimensions of {MAX_DIMS}", items.len())));
+            }
             items
                 .iter()
                 .map(|&n| values.as_u64(n).ok_or_else(|| bad(reason)))

@@ -1,16 +1,12 @@
-//! Reads a zip file's directory strictly and hands out its entries.
-//!
-//! Only what PyTorch and common zip programs write is accepted: entries stored or deflated, 64-bit
-//! extensions, no encryption, one volume. Directory and local headers must agree, names must be
-//! unique, and no two entries may share bytes. Source: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.
+//! Reads a zip file's directory and checks it against the entries themselves.
 
-use std::{collections::HashMap, io::Read, ops::Range};
+use std::{collections::HashMap, ops::Range};
 
+use super::{Entry, zip};
 use crate::{
-    blob::Blob,
     cursor::Cursor,
     error::{Error, Place, Result, short},
-    options::{Limits, Options},
+    options::Limits,
 };
 
 const END: u32 = 0x0605_4b50;
@@ -29,97 +25,10 @@ const IN_EXTENSION: u32 = u32::MAX;
 const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Encrypted, patched, strongly encrypted, or with masked headers.
 const FLAGS_REFUSED: u16 = 1 | 1 << 5 | 1 << 6 | 1 << 13;
-/// Deflate cannot do better: a match of 258 bytes takes at least 2 bits.
-const DEFLATE_MAX_RATIO: u64 = 1032;
 
-/// One entry of the directory.
-struct Entry {
-    deflated: bool,
-    crc: u32,
-    /// Bytes in the file.
-    data: Range<usize>,
-    /// Bytes after inflation.
-    size: u64,
-}
-
-/// A zip file whose structure has been checked.
-pub(crate) struct Zip {
-    blob: Blob,
-    entries: HashMap<String, Entry>,
-    /// Bytes that may still be inflated.
-    budget: u64,
-    verify: bool,
-}
-
-impl Zip {
-    pub fn open(blob: Blob, options: &Options) -> Result<Self> {
-        let directory = Directory::find(blob.bytes())?;
-        let entries = directory.entries(blob.bytes(), &options.limits)?;
-        let budget = options.limits.expansion(blob.len());
-        Ok(Self { entries, budget, verify: options.verify_checksums, blob })
-    }
-
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
-    }
-
-    /// Size of an entry after inflation.
-    pub fn size(&self, name: &str) -> Option<u64> {
-        self.entries.get(name).map(|entry| entry.size)
-    }
-
-    /// The bytes of an entry: of the file if it is stored, a copy if it is deflated.
-    pub fn read(&mut self, name: &str) -> Result<Option<Blob>> {
-        let Some(entry) = self.entries.get(name) else { return Ok(None) };
-        let outside = || zip(format!("the entry {:?} lies outside the file", short(name)));
-        let stored = self.blob.slice(entry.data.clone()).ok_or_else(outside)?;
-        let blob = if entry.deflated {
-            if entry.size > self.budget {
-                let (what, limit) = (format!("inflating {:?}", short(name)), self.budget);
-                return Err(Error::Limit {
-                    what,
-                    value: entry.size,
-                    limit,
-                    option: "expansion_ratio",
-                });
-            }
-            self.budget -= entry.size;
-            Blob::from_vec(inflate(stored.bytes(), entry.size, name)?)
-        } else {
-            stored
-        };
-        if self.verify {
-            let mut crc = flate2::Crc::new();
-            crc.update(blob.bytes());
-            if crc.sum() != entry.crc {
-                return Err(Error::Checksum {
-                    entry: short(name),
-                    recorded: entry.crc,
-                    found: crc.sum(),
-                });
-            }
-        }
-        Ok(Some(blob))
-    }
-}
-
-/// Inflates to exactly `size` bytes, never holding more than one byte over.
-fn inflate(deflated: &[u8], size: u64, name: &str) -> Result<Vec<u8>> {
-    let failed =
-        |reason: String| zip(format!("the entry {:?} does not inflate: {reason}", short(name)));
-    if size > (deflated.len() as u64).saturating_mul(DEFLATE_MAX_RATIO) {
-        return Err(failed(format!("{} bytes cannot hold {size}", deflated.len())));
-    }
-    let mut out = Vec::new();
-    let mut decoder = flate2::read::DeflateDecoder::new(deflated).take(size.saturating_add(1));
-    decoder.read_to_end(&mut out).map_err(|e| failed(e.to_string()))?;
-    if out.len() as u64 != size {
-        return Err(failed(format!("its size is not the recorded {size} bytes")));
-    }
-    if decoder.into_inner().total_in() != deflated.len() as u64 {
-        return Err(failed("its data end early".into()));
-    }
-    Ok(out)
+/// The entries of a zip file, by name.
+pub(super) fn read(file: &[u8], limits: &Limits) -> Result<HashMap<String, Entry>> {
+    Directory::find(file)?.entries(file, limits)
 }
 
 /// The directory's place and length in entries.
@@ -370,8 +279,4 @@ fn cursor(file: &[u8], at: usize) -> Cursor<'_> {
 
 fn place(offset: usize) -> Place {
     Place { stream: "the file", offset: offset as u64 }
-}
-
-fn zip(reason: String) -> Error {
-    Error::Zip { reason }
 }

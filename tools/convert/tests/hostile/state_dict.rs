@@ -1,0 +1,103 @@
+//! Which weights are chosen, and names that clash.
+
+use pentimento_convert::{Checkpoint, Error, Options};
+
+use crate::build::*;
+
+/// A checkpoint whose top level has a dictionary with one tensor under each of these names, and a
+/// tensor under each of the others.
+fn file(containers: &[&str], tensors: &[&str]) -> Vec<u8> {
+    let mut p = Pickle::new().raw(b"}");
+    for name in containers {
+        p = p.text(name).raw(b"}").text(&format!("in {name}")).tensor(&SIX).raw(b"ss");
+    }
+    for name in tensors {
+        p = p.text(name).tensor(&SIX).raw(b"s");
+    }
+    archive(&p.stop(b""), &[("0", &six_floats())])
+}
+
+fn with_key(file: &[u8], key: &str) -> Result<Checkpoint, Error> {
+    read_with(file, &Options { key: Some(key.into()), ..Options::default() })
+}
+
+#[test]
+fn containers_are_found_by_preference() {
+    let all = ["net_g", "model", "state_dict", "g", "params", "g_ema", "params_ema", "d"];
+    let checkpoint = read(&file(&all, &["latent_avg"])).unwrap();
+    let preferred = ["params_ema", "g_ema", "params", "g", "state_dict", "model", "net_g", "", "d"];
+    assert_eq!(checkpoint.candidates, preferred);
+    assert_eq!(checkpoint.container.as_deref(), Some("params_ema"));
+    assert_eq!(checkpoint.tensors[0].name, "in params_ema");
+    assert_eq!(checkpoint.dropped.len(), 8);
+    for key in all {
+        let checkpoint = with_key(&file(&all, &[]), key).unwrap();
+        assert_eq!(checkpoint.tensors[0].name, format!("in {key}"));
+    }
+    assert_eq!(with_key(&file(&all, &["x"]), "").unwrap().tensors[0].name, "x");
+    let error = with_key(&file(&["g"], &[]), "params").unwrap_err();
+    assert_eq!(error.to_string(), "no weights under \"params\"; the file offers \"g\"");
+}
+
+#[test]
+fn unknown_containers_are_chosen_only_if_they_are_alone() {
+    assert_eq!(read(&file(&["weights"], &[])).unwrap().container.as_deref(), Some("weights"));
+    assert!(matches!(read(&file(&["one", "two"], &[])), Err(Error::AmbiguousContainer { .. })));
+    assert_eq!(read(&file(&["one", "two"], &["x"])).unwrap().container, None);
+}
+
+#[test]
+fn the_prefix_of_parallel_training_is_removed() {
+    let checkpoint =
+        read(&file(&[], &["module.a", "module.module.b", "module.", "submodule.c"])).unwrap();
+    let names: Vec<_> = checkpoint.tensors.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(names, ["a", "module.b", "module.", "submodule.c"]);
+    let error = read(&file(&[], &["module.a", "a"])).unwrap_err();
+    assert!(matches!(error, Error::DuplicateName { name, .. } if name == "a"));
+}
+
+#[test]
+fn repeated_names_are_refused() {
+    let error = read(&file(&[], &["a", "b", "a"])).unwrap_err();
+    assert!(matches!(error, Error::DuplicateName { name, .. } if name == "a"));
+    let error = read(&file(&["params", "params"], &[])).unwrap_err();
+    assert!(matches!(error, Error::DuplicateName { name, .. } if name == "params"));
+    let p = Pickle::new().raw(b"}").text("params").raw(b"}");
+    let p = p.text("a").tensor(&SIX).raw(b"s").text("a").tensor(&SIX);
+    let error = read(&archive(&p.stop(b"ss"), &[("0", &six_floats())])).unwrap_err();
+    assert!(matches!(error, Error::DuplicateName { place, .. } if place == "params"));
+}
+
+#[test]
+fn what_is_no_weight_is_listed() {
+    let p = Pickle::new().raw(b"}").text("w").tensor(&SIX).raw(b"s").text("epoch").raw(b"K\x03s");
+    let p = p.raw(b"K\x07").tensor(&SIX).raw(b"s");
+    let checkpoint = read(&archive(&p.stop(b""), &[("0", &six_floats())])).unwrap();
+    assert_eq!(checkpoint.dropped, ["epoch (an integer)", "an entry under an integer (a tensor)"]);
+}
+
+#[test]
+fn a_checkpoint_without_weights_says_what_it_holds() {
+    let holds = |p: Pickle| refused(&archive(&p.stop(b""), &[("0", &six_floats())]));
+    assert!(holds(Pickle::new().raw(b"}")).contains("holds an empty dictionary"));
+    assert!(
+        holds(Pickle::new().raw(b"}").text("epoch").raw(b"K\x03s")).contains("epoch (an integer)")
+    );
+    assert!(holds(Pickle::new().tensor(&SIX)).contains("holds a tensor"));
+    let module = Pickle::new().raw(b"cnet\nModel\n)\x81}b").stop(b"");
+    let error = read_with(&archive(&module, &[]), &skipping()).unwrap_err().to_string();
+    assert!(error.contains("an object of net.Model"), "{error}");
+    // As old versions saved it, with its source code.
+    let source = Pickle::new().raw(b"(").text("module").global("net", "Model").text("f").text("s");
+    let error =
+        read_with(&archive(&source.stop(b"tQ)\x81}b"), &[]), &skipping()).unwrap_err().to_string();
+    assert!(error.contains("an object of net.Model"), "{error}");
+}
+
+#[test]
+fn python_2_checkpoints_are_read() {
+    // OrderedDict([['w', tensor]]) with names of Python 2's `str`.
+    let p = Pickle::new().global("collections", "OrderedDict").raw(b"]](U\x01w").tensor(&SIX);
+    let checkpoint = read(&archive(&p.stop(b"ea\x85R"), &[("0", &six_floats())])).unwrap();
+    assert_eq!(checkpoint.tensors[0].name, "w");
+}
