@@ -1,7 +1,10 @@
 //! GAN-prior face restoration on any GPU.
 
+pub mod checkpoint;
 mod error;
 pub mod graph;
+pub mod models;
+pub mod nn;
 pub mod plan;
 pub mod tensor;
 

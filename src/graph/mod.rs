@@ -5,6 +5,7 @@ mod op;
 mod param;
 mod shape;
 
+pub(crate) use dump::escaped;
 pub use op::{Activation, Conv2d, Interpolation, Op, Padding, Path};
 pub use param::{Encoding, Param, Storage};
 pub use shape::ShapeError;

@@ -110,7 +110,12 @@ pub enum Op {
     /// An input of the graph.
     Input,
     /// A `[1, C, H, W]` parameter, repeated over the batch.
-    Constant(ParamId),
+    Constant {
+        /// `[1, C, H, W]`
+        value: ParamId,
+        /// Samples.
+        batch: usize,
+    },
     /// Convolution without bias.
     Conv2d(Conv2d),
     /// StyleGAN2's modulated convolution; inputs `x`, `style [N, I]`:
@@ -196,7 +201,7 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Input => "input",
-            Op::Constant(_) => "constant",
+            Op::Constant { .. } => "constant",
             Op::Conv2d(_) => "conv2d",
             Op::ModulatedConv2d { transposed: false, .. } => "modulated_conv2d",
             Op::ModulatedConv2d { transposed: true, .. } => "modulated_conv_transpose2d",

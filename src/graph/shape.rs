@@ -18,7 +18,7 @@ const MAX_ELEMENTS: usize = 1 << 31;
 
 pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, String> {
     let arity = match op {
-        Op::Input | Op::Constant(_) => 0,
+        Op::Input | Op::Constant { .. } => 0,
         Op::ModulatedConv2d { .. } | Op::Add => 2,
         Op::Sft { .. } => 3,
         Op::Concat => inputs.len().max(1),
@@ -30,9 +30,9 @@ pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, 
     let x = inputs.first().map_or(Shape::new(1, 1, 1, 1), |&id| graph.shape(id));
     let shape = match op {
         Op::Input => return Err("inputs are added by name".to_owned()),
-        Op::Constant(p) => match *graph.param(*p).dims {
-            [1, c, h, w] => Shape::new(1, c, h, w),
-            _ => return Err(misfit(graph, *p, "[1, C, H, W]")),
+        Op::Constant { value, batch } => match *graph.param(*value).dims {
+            [1, c, h, w] => Shape::new(*batch, c, h, w),
+            _ => return Err(misfit(graph, *value, "[1, C, H, W]")),
         },
         Op::Conv2d(conv) => conv2d(graph, conv, x)?,
         Op::ModulatedConv2d { conv, transposed, .. } => {

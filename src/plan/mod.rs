@@ -1,12 +1,20 @@
 //! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
 
+mod dump;
+mod fuse;
 mod layout;
+mod lower;
 mod pixels;
+mod place;
+mod scratch;
+mod select;
 mod step;
 mod target;
 
 pub use layout::{Layout, Weight, pack};
 pub use pixels::PixelFormat;
+pub use scratch::scratch_len;
+pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Target};
 

@@ -1,0 +1,113 @@
+//! SRVGGNetCompact of Real-ESRGAN: plain 3×3 convolutions, pixel shuffle, plus the nearest-upsampled
+//! input. RGB in [0, 1].
+
+use super::{Network, Options, Task};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::graph::{Activation, Graph, Op};
+use crate::nn::{Builder, ConvSpec};
+use crate::plan::PixelFormat;
+use crate::tensor::Shape;
+
+/// The slope of public checkpoints without PReLU tensors; the file cannot tell it from ReLU.
+const DEFAULT_SLOPE: f32 = 0.1;
+
+#[derive(Debug)]
+struct Srvgg {
+    channels: usize,
+    /// Convolutions between the first and the last.
+    convs: usize,
+    factor: usize,
+    prelu: bool,
+}
+
+pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
+    let all_body = checkpoint.tensors().all(|p| p.name.starts_with("body."));
+    let first = checkpoint.dims("body.0.weight")?;
+    if !all_body || first.len() != 4 {
+        return None;
+    }
+    Some(read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
+}
+
+fn read(checkpoint: &Checkpoint) -> Result<Srvgg> {
+    let channels = checkpoint.rows("body.0.weight")?;
+    let convs: Vec<usize> = (checkpoint.tensors())
+        .filter(|p| p.dims.len() == 4)
+        .filter_map(|p| p.name.strip_prefix("body.")?.strip_suffix(".weight")?.parse().ok())
+        .collect();
+    let last = convs.iter().copied().max().unwrap_or(0);
+    if last % 2 == 1 || last == 0 {
+        return Err(Error::UnknownArchitecture(format!(
+            "body.{last}.weight should be the last convolution of an SRVGGNetCompact, which stand \
+             at even places"
+        )));
+    }
+    let name = format!("body.{last}.weight");
+    let out = checkpoint.rows(&name)?;
+    let factor = (out / 3).isqrt();
+    if factor == 0 || 3 * factor * factor != out {
+        return Err(Error::Tensor {
+            name,
+            what: format!("has {out} rows, expected 3 times a square (one per sub-pixel)"),
+        });
+    }
+    let prelu = checkpoint.contains("body.1.weight");
+    Ok(Srvgg { channels, convs: last / 2 - 1, factor, prelu })
+}
+
+impl Network for Srvgg {
+    fn name(&self) -> &'static str {
+        "SRVGGNetCompact"
+    }
+
+    fn task(&self) -> Task {
+        Task::Upscale { factor: self.factor, radius: self.convs + 2, multiple: 1 }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let activation = match self.prelu {
+            true => "PReLU".to_owned(),
+            false => {
+                format!("leaky ReLU {DEFAULT_SLOPE} (assumed: the file cannot tell it from ReLU)")
+            }
+        };
+        vec![
+            ("channels", self.channels.to_string()),
+            ("convolutions", (self.convs + 2).to_string()),
+            ("factor", self.factor.to_string()),
+            ("activation", activation),
+        ]
+    }
+
+    fn pixels(&self) -> PixelFormat {
+        PixelFormat::UNIT
+    }
+
+    fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
+        if input.c != 3 {
+            return Err(Error::Input(format!("this network takes 3 channels, got {input}")));
+        }
+        let mut b = Builder::new(checkpoint);
+        let x = b.graph.add_input("picture", input);
+        let mut y = x;
+        for layer in 0..=self.convs {
+            let name = format!("body.{}", 2 * layer);
+            y = b.conv(y, &name, ConvSpec::same(3).out(self.channels))?;
+            y = if self.prelu {
+                let slope = format!("body.{}.weight", 2 * layer + 1);
+                let slope = b.param(&slope, &[self.channels], 1.0)?;
+                b.add(Op::Activation(Activation::Prelu(slope)), &[y])?
+            } else {
+                b.leaky_relu(y, DEFAULT_SLOPE)?
+            };
+        }
+        let last = format!("body.{}", 2 * self.convs + 2);
+        let out = 3 * self.factor * self.factor;
+        let y = b.conv(y, &last, ConvSpec::same(3).out(out))?;
+        let y = b.add(Op::PixelShuffle(self.factor), &[y])?;
+        let base = b.nearest(x, self.factor)?;
+        let y = b.add(Op::Add, &[y, base])?;
+        Ok(b.finish(y))
+    }
+}

@@ -1,0 +1,327 @@
+//! StyleGAN2 generators: rosinality's, BasicSR's and GFPGAN's "clean" one, from a latent `z` to an
+//! RGB picture in [-1, 1]. Also the decoder of the networks that build on them.
+
+use super::{Network, Options, Task, Truncation, resolutions};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Op};
+use crate::nn::Builder;
+use crate::nn::stylegan2::{Family, Modulated, Resample, Styled, mapping, styled_conv, to_rgb};
+use crate::plan::PixelFormat;
+use crate::tensor::Shape;
+
+/// How an implementation names its tensors.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The 4×4 input.
+    pub constant: &'static str,
+    /// The styled convolution at 4×4.
+    pub first: &'static str,
+    /// The others, numbered.
+    pub convs: &'static str,
+    /// The modulated convolution in a layer.
+    pub conv: &'static str,
+    /// The noise strength in a layer.
+    pub strength: &'static str,
+    /// The bias in a styled convolution.
+    pub bias: &'static str,
+    /// The noise buffers, followed by their number.
+    pub noise: &'static str,
+    /// Prefix of mapping layer `i`.
+    pub mapping: fn(usize) -> String,
+    /// Whether these names leave open how the network resamples.
+    pub ambiguous: bool,
+}
+
+pub(super) mod names {
+    use super::Names;
+
+    pub(in crate::models) fn clean_mapping(i: usize) -> String {
+        format!("style_mlp.{}", 2 * i + 1)
+    }
+
+    pub(in crate::models) const CLEAN: Names = Names {
+        constant: "constant_input.weight",
+        first: "style_conv1",
+        convs: "style_convs",
+        conv: "modulated_conv",
+        strength: "weight",
+        bias: "bias",
+        noise: "noises.noise",
+        mapping: clean_mapping,
+        ambiguous: false,
+    };
+
+    pub(super) const BASICSR: Names =
+        Names { bias: "activate.bias", mapping: |i| format!("style_mlp.{}", i + 1), ..CLEAN };
+
+    pub(super) const ROSINALITY: Names = Names {
+        constant: "input.input",
+        first: "conv1",
+        convs: "convs",
+        conv: "conv",
+        strength: "noise.weight",
+        bias: "activate.bias",
+        noise: "noises.noise_",
+        mapping: |i| format!("style.{}", i + 1),
+        ambiguous: false,
+    };
+}
+
+/// A synthesis network: constant, styled convolutions, RGB skips, and spatial feature transforms
+/// between the two convolutions of a resolution.
+pub(super) struct Synthesis<'n> {
+    /// Before every name.
+    pub prefix: &'n str,
+    /// The implementation's names.
+    pub names: &'n Names,
+    /// The implementation's numerics.
+    pub family: Family,
+    /// Side of the picture.
+    pub size: usize,
+    /// Width of a latent vector.
+    pub latent: usize,
+}
+
+impl Synthesis<'_> {
+    /// Builds the network for `latents` `[N, D]` (one for all layers) or `[N, layers·D]`.
+    /// `conditions[j]` is the scale and shift at resolution `8·2^j`; they cover the last channels
+    /// that they have room for.
+    pub fn build(
+        &self,
+        b: &mut Builder,
+        latents: NodeId,
+        conditions: &[[NodeId; 2]],
+    ) -> Result<NodeId> {
+        let Self { prefix, names, latent, .. } = *self;
+        let shared = b.shape(latents).c == latent;
+        let code = |b: &mut Builder, i: usize| match shared {
+            true => Ok(latents),
+            false => b.slice(latents, i * latent, (i + 1) * latent),
+        };
+        let constant = format!("{prefix}{}", names.constant);
+        let channels = match b.checkpoint().dims(&constant) {
+            Some(&[1, c, 4, 4]) => c,
+            Some(dims) => {
+                let what = format!("has shape {dims:?}, expected [1, C, 4, 4]");
+                return Err(Error::Tensor { name: constant, what });
+            }
+            None => return Err(Error::Tensor { name: constant, what: "is missing".to_owned() }),
+        };
+        let param = b.param(&constant, &[1, channels, 4, 4], 1.0)?;
+        let batch = b.shape(latents).n;
+        let mut x = b.add(Op::Constant { value: param, batch }, &[])?;
+        let first = code(b, 0)?;
+        x = self.styled(b, x, first, names.first, 0, false)?;
+        let w = code(b, 1)?;
+        let mut rgb = self.rgb(b, x, w, "to_rgb1", None)?;
+        for (j, _) in resolutions(self.size).skip(1).enumerate() {
+            let up = format!("{}.{}", names.convs, 2 * j);
+            let plain = format!("{}.{}", names.convs, 2 * j + 1);
+            let w = code(b, 1 + 2 * j)?;
+            x = self.styled(b, x, w, &up, 1 + 2 * j, true)?;
+            if let Some(&[scale, shift]) = conditions.get(j) {
+                let first_channel = b.shape(x).c.saturating_sub(b.shape(scale).c);
+                x = b.add(Op::Sft { first_channel }, &[x, scale, shift])?;
+            }
+            let w = code(b, 2 + 2 * j)?;
+            x = self.styled(b, x, w, &plain, 2 + 2 * j, false)?;
+            let w = code(b, 3 + 2 * j)?;
+            rgb = self.rgb(b, x, w, &format!("to_rgbs.{j}"), Some(rgb))?;
+        }
+        Ok(rgb)
+    }
+
+    fn styled(
+        &self,
+        b: &mut Builder,
+        x: NodeId,
+        latent: NodeId,
+        layer: &str,
+        noise_index: usize,
+        up: bool,
+    ) -> Result<NodeId> {
+        let Self { prefix, names, family, .. } = *self;
+        let conv = format!("{prefix}{layer}.{}", names.conv);
+        let weight = format!("{conv}.weight");
+        let modulation = format!("{conv}.modulation");
+        let filter = format!("{conv}.blur.kernel");
+        let noise = format!("{prefix}{}{noise_index}", names.noise);
+        let strength = format!("{prefix}{layer}.{}", names.strength);
+        let bias = format!("{prefix}{layer}.{}", names.bias);
+        let out = rows_of_modulated(b.checkpoint(), &weight)?;
+        let styled = Styled {
+            conv: Modulated {
+                weight: &weight,
+                modulation: &modulation,
+                filter: Some(&filter),
+                out,
+                kernel: 3,
+                up,
+                demodulate: true,
+            },
+            noise: b.checkpoint().contains(&noise).then_some((&noise, &strength)),
+            bias: &bias,
+        };
+        styled_conv(b, family, x, latent, styled)
+    }
+
+    fn rgb(
+        &self,
+        b: &mut Builder,
+        x: NodeId,
+        latent: NodeId,
+        layer: &str,
+        skip: Option<NodeId>,
+    ) -> Result<NodeId> {
+        let Self { prefix, names, family, .. } = *self;
+        let conv = format!("{prefix}{layer}.{}", names.conv);
+        let modulated = Modulated {
+            weight: &format!("{conv}.weight"),
+            modulation: &format!("{conv}.modulation"),
+            filter: Some(&format!("{prefix}{layer}.upsample.kernel")),
+            out: 3,
+            kernel: 1,
+            up: false,
+            demodulate: false,
+        };
+        to_rgb(b, family, x, latent, modulated, &format!("{prefix}{layer}.bias"), skip)
+    }
+}
+
+/// Output channels of a modulated convolution `[1, O, I, k, k]`.
+fn rows_of_modulated(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
+    match checkpoint.dims(name) {
+        Some(&[1, out, _, _, _]) => Ok(out),
+        Some(dims) => {
+            let what = format!("has shape {dims:?}, expected [1, O, I, k, k]");
+            Err(Error::Tensor { name: name.to_owned(), what })
+        }
+        None => {
+            let what = format!("is missing from {}", checkpoint.path().display());
+            Err(Error::Tensor { name: name.to_owned(), what })
+        }
+    }
+}
+
+/// The side `2^levels` of a picture with that many levels.
+pub(super) fn checked_size(levels: usize) -> Result<usize> {
+    if (3..=13).contains(&levels) {
+        Ok(1 << levels)
+    } else {
+        Err(Error::UnknownArchitecture(format!(
+            "a StyleGAN2 of {levels} doublings (its layers are numbered without gaps?)"
+        )))
+    }
+}
+
+#[derive(Debug)]
+struct StyleGan2 {
+    title: &'static str,
+    names: &'static Names,
+    family: Family,
+    size: usize,
+    latent: usize,
+    layers: usize,
+    truncation: Option<Truncation>,
+}
+
+pub(super) fn recognise(
+    checkpoint: &Checkpoint,
+    options: &Options,
+) -> Option<Result<Box<dyn Network>>> {
+    let (title, names, family): (_, &'static Names, _) = if checkpoint.contains("input.input") {
+        let family = Family { resample: Resample::Fir, equalised: true };
+        ("StyleGAN2 (rosinality)", &names::ROSINALITY, family)
+    } else if !checkpoint.contains("constant_input.weight") {
+        return None;
+    } else if checkpoint.contains("style_conv1.bias") {
+        let family = Family { resample: Resample::Bilinear, equalised: false };
+        ("StyleGAN2 (clean)", &names::CLEAN, family)
+    } else {
+        let family = Family { resample: Resample::Fir, equalised: true };
+        ("StyleGAN2 (BasicSR)", &names::BASICSR, family)
+    };
+    let network = read(checkpoint, title, names, family).map(|network| {
+        let truncation = options.truncation.clone();
+        Box::new(StyleGan2 { truncation, ..network }) as Box<dyn Network>
+    });
+    Some(network)
+}
+
+fn read(
+    checkpoint: &Checkpoint,
+    title: &'static str,
+    names: &'static Names,
+    family: Family,
+) -> Result<StyleGan2> {
+    let levels = checkpoint.count(|j| format!("to_rgbs.{j}.{}.weight", names.conv)) + 2;
+    let size = checked_size(levels)?;
+    let layers = checkpoint.count(|i| format!("{}.weight", (names.mapping)(i)));
+    let latent = checkpoint.rows(&format!("{}.weight", (names.mapping)(0)))?;
+    Ok(StyleGan2 { title, names, family, size, latent, layers, truncation: None })
+}
+
+impl Network for StyleGan2 {
+    fn name(&self) -> &'static str {
+        self.title
+    }
+
+    fn task(&self) -> Task {
+        Task::Generate { latent: self.latent, size: self.size }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let assumed = match self.names.ambiguous {
+            true => "FIR (assumed: the file cannot tell it from bilinear)",
+            false if self.family.resample == Resample::Fir => "FIR",
+            false => "bilinear",
+        };
+        vec![
+            ("size", self.size.to_string()),
+            ("latent", self.latent.to_string()),
+            ("mapping layers", self.layers.to_string()),
+            ("resampling", assumed.to_owned()),
+            ("noise", "from the checkpoint; zero where it has none".to_owned()),
+        ]
+    }
+
+    fn pixels(&self) -> PixelFormat {
+        PixelFormat::SIGNED
+    }
+
+    /// `input` is `[N, latent, 1, 1]`.
+    fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
+        if input.sample() != self.latent || input.c != self.latent {
+            return Err(Error::Input(format!(
+                "this network takes latents of {} values, the input is {input}",
+                self.latent
+            )));
+        }
+        let mut b = Builder::new(checkpoint);
+        let z = b.graph.add_input("z", input);
+        let mut w = mapping(&mut b, self.family, z, self.layers, self.names.mapping)?;
+        if let Some(Truncation { factor, mean }) = &self.truncation {
+            if mean.len() != self.latent {
+                return Err(Error::Input(format!(
+                    "the mean latent has {} values, this network's has {}",
+                    mean.len(),
+                    self.latent
+                )));
+            }
+            let rest: Vec<f32> = mean.iter().map(|m| (1.0 - factor) * m).collect();
+            let rest = b.computed("mean_latent", vec![self.latent], &rest);
+            w = b.add(Op::Scale(*factor), &[w])?;
+            w = b.add(Op::Bias(rest), &[w])?;
+        }
+        let synthesis = Synthesis {
+            prefix: "",
+            names: self.names,
+            family: self.family,
+            size: self.size,
+            latent: self.latent,
+        };
+        let y = synthesis.build(&mut b, w, &[])?;
+        Ok(b.finish(y))
+    }
+}

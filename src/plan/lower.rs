@@ -1,0 +1,421 @@
+//! Graph → steps: every chain of nodes becomes one step, every value gets a home.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fuse::{self, Chain, Slot};
+use super::place::place;
+use super::scratch::scratch_len;
+use super::select::select;
+use super::{
+    Compute, Epilogue, Kernel, Plan, Sft, Step, Storage, StorageId, Target, Upsample, View,
+};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Interpolation, NodeId, Op};
+use crate::tensor::{Dtype, Shape};
+
+impl Plan {
+    /// Plans `graph` for `target`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when one tensor alone exceeds the largest binding, or the
+    /// intermediates together exceed the budget.
+    pub fn new(graph: Arc<Graph>, target: Target) -> Result<Self> {
+        let lowering = Lowering::new(&graph, &target);
+        let (steps, mut storages, inputs, outputs) = lowering.run();
+        let limit = target.max_binding.min(target.max_buffer);
+        if let Some(largest) = storages.iter().map(Storage::bytes).max().filter(|&b| b > limit) {
+            return Err(Error::OutOfMemory {
+                needed: largest,
+                available: limit,
+                hint: "one intermediate exceeds the device's largest buffer; use smaller tiles"
+                    .to_owned(),
+            });
+        }
+        let blocks = place(&mut storages, target.alignment, target.max_buffer);
+        let plan = Plan { graph, target, steps, storages, blocks, inputs, outputs };
+        match plan.target.memory_budget {
+            Some(budget) if plan.arena_bytes() > budget => Err(Error::OutOfMemory {
+                needed: plan.arena_bytes(),
+                available: budget,
+                hint: "raise the memory budget, or use smaller tiles".to_owned(),
+            }),
+            _ => Ok(plan),
+        }
+    }
+}
+
+/// Steps, storages, inputs and outputs of a plan.
+type Lowered = (Vec<Step>, Vec<Storage>, Vec<View>, Vec<View>);
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    target: &'a Target,
+    chains: Vec<Chain>,
+    users: Vec<Vec<NodeId>>,
+    live: Vec<bool>,
+    /// Resizes that the convolution after them does in its loads.
+    folded: HashMap<NodeId, Upsample>,
+    /// Values that their chain writes straight into a concatenation, from this channel on.
+    part_of: HashMap<NodeId, (NodeId, usize)>,
+    homes: HashMap<NodeId, View>,
+    storages: Vec<Storage>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph, target: &'a Target) -> Self {
+        let (users, live) = fuse::users(graph);
+        let chains = fuse::chains(graph, &users, &live);
+        let mut lowering = Self {
+            graph,
+            target,
+            chains,
+            users,
+            live,
+            folded: HashMap::new(),
+            part_of: HashMap::new(),
+            homes: HashMap::new(),
+            storages: Vec::new(),
+            steps: Vec::new(),
+        };
+        lowering.fold_upsamples();
+        lowering.join_concats();
+        lowering
+    }
+
+    fn run(mut self) -> Lowered {
+        let inputs: Vec<View> = self.graph.inputs().iter().map(|&id| self.home(id)).collect();
+        let chains = std::mem::take(&mut self.chains);
+        let mut next = chains.iter().peekable();
+        for index in 0..self.graph.nodes().len() {
+            let id = NodeId(index as u32);
+            if let Some(chain) = next.next_if(|c| c.last == id) {
+                if !self.folded.contains_key(&id) {
+                    self.emit(chain);
+                }
+            } else if self.live[index] && self.graph.node(id).op == Op::Concat {
+                self.emit_copies(id);
+            }
+        }
+        let outputs: Vec<View> = self.graph.outputs().iter().map(|&id| self.home(id)).collect();
+        let last = self.steps.len().saturating_sub(1);
+        for view in &outputs {
+            self.storages[view.storage.index()].lifetime[1] = last;
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            for view in step.reads().chain([step.output]).chain(step.scratch) {
+                let [first, last] = &mut self.storages[view.storage.index()].lifetime;
+                *first = (*first).min(index);
+                *last = (*last).max(index);
+            }
+        }
+        for view in &inputs {
+            self.storages[view.storage.index()].lifetime[0] = 0;
+        }
+        for storage in &mut self.storages {
+            // An input that nothing reads.
+            storage.lifetime[0] = storage.lifetime[0].min(storage.lifetime[1]);
+        }
+        (self.steps, self.storages, inputs, outputs)
+    }
+
+    /// Finds ×2 resizes whose only user is a convolution that can do them while loading.
+    fn fold_upsamples(&mut self) {
+        for chain in &self.chains {
+            let node = self.graph.node(chain.head);
+            let Op::Resize { interpolation, step: [0.5, 0.5], .. } = node.op else { continue };
+            let upsample = match interpolation {
+                Interpolation::Nearest => Upsample::Nearest,
+                Interpolation::Bilinear => Upsample::Bilinear,
+                Interpolation::BilinearAlignCorners => continue,
+            };
+            let from = self.graph.shape(node.inputs[0]);
+            let doubles = node.shape == from.with_size(2 * from.h, 2 * from.w);
+            let [user] = self.users[chain.head.index()][..] else { continue };
+            let output = self.graph.shape(user);
+            let conv = match &self.graph.node(user).op {
+                Op::Conv2d(conv) => *conv,
+                Op::ModulatedConv2d { conv, transposed: false, .. } => *conv,
+                _ => continue,
+            };
+            let main = self.graph.node(user).inputs[0] == chain.head;
+            let plain = chain.epilogue.is_empty() && !self.graph.outputs().contains(&chain.head);
+            let compute = Compute::Conv { conv, upsample, style: None };
+            // A repeated pixel costs nothing to load again; four weighted ones pay only where each
+            // is loaded about twice, not nine times.
+            let kernel = select(&compute, from, output, self.target, self.graph.params());
+            let cheap = upsample == Upsample::Nearest || kernel == Kernel::ConvWinograd;
+            if doubles && main && plain && cheap {
+                self.folded.insert(chain.head, upsample);
+            }
+        }
+    }
+
+    /// Decides which values are written straight into a concatenation.
+    fn join_concats(&mut self) {
+        let graph = self.graph;
+        for (index, node) in graph.nodes().iter().enumerate() {
+            if node.op != Op::Concat || !self.live[index] {
+                continue;
+            }
+            let concat = NodeId(index as u32);
+            let mut channel = 0;
+            for &input in &node.inputs {
+                let chain = self.chains.iter().find(|c| c.last == input);
+                let joins = chain.is_some_and(|chain| {
+                    !self.folded.contains_key(&input)
+                        && !self.part_of.contains_key(&input)
+                        && !graph.outputs().contains(&input)
+                        && self.dtype(input) == self.dtype(concat)
+                        && !self.reads(chain).any(|r| self.lies_in(r, concat))
+                });
+                if joins {
+                    self.part_of.insert(input, (concat, channel));
+                }
+                channel += graph.shape(input).c;
+            }
+        }
+    }
+
+    /// The nodes whose values a chain's step reads.
+    fn reads<'b>(&'b self, chain: &'b Chain) -> impl Iterator<Item = NodeId> + 'b {
+        let all = [chain.head].into_iter().chain(chain.epilogue.iter().copied());
+        all.flat_map(|id| self.graph.node(id).inputs.iter().copied()).map(|id| {
+            if self.folded.contains_key(&id) { self.graph.node(id).inputs[0] } else { id }
+        })
+    }
+
+    /// Whether the value of `id` lies in the storage of `concat`: a step must not write there
+    /// while it reads, since no backend promises an order.
+    fn lies_in(&self, id: NodeId, concat: NodeId) -> bool {
+        id == concat
+            || self.part_of.get(&id).is_some_and(|&(c, _)| self.lies_in(c, concat))
+            || matches!(self.graph.node(id).op, Op::Slice { .. })
+                && self.lies_in(self.graph.node(id).inputs[0], concat)
+    }
+
+    /// How the value of a node is stored: vectors stay f32 in an f16 plan.
+    fn dtype(&self, id: NodeId) -> Dtype {
+        if self.target.dtype == Dtype::F32 {
+            return Dtype::F32;
+        }
+        let node = self.graph.node(id);
+        match node.op {
+            Op::Linear(_) | Op::PixelNorm => Dtype::F32,
+            Op::Input => {
+                let vector = self.users[id.index()].iter().any(|&u| {
+                    matches!(
+                        self.graph.node(u).op,
+                        Op::Linear(_) | Op::PixelNorm | Op::Slice { .. } | Op::Concat
+                    )
+                });
+                if vector && node.shape.plane() == 1 { Dtype::F32 } else { Dtype::F16 }
+            }
+            Op::Activation(_)
+            | Op::Bias(_)
+            | Op::Scale(_)
+            | Op::Add
+            | Op::Sft { .. }
+            | Op::Noise { .. }
+            | Op::Concat
+            | Op::Slice { .. } => self.dtype(node.inputs[0]),
+            _ => Dtype::F16,
+        }
+    }
+
+    fn allocate(&mut self, shape: Shape, dtype: Dtype) -> View {
+        let storage = StorageId(self.storages.len() as u32);
+        self.storages.push(Storage {
+            len: shape.len(),
+            dtype,
+            lifetime: [usize::MAX, 0],
+            block: 0,
+            offset: 0,
+        });
+        View { storage, offset: 0, batch_stride: shape.sample(), shape }
+    }
+
+    /// Where the value of a node stands, or will.
+    fn home(&mut self, id: NodeId) -> View {
+        if let Some(&view) = self.homes.get(&id) {
+            return view;
+        }
+        let node = self.graph.node(id);
+        let part = |whole: View, channel: usize| View {
+            offset: whole.offset + channel * node.shape.plane(),
+            shape: node.shape,
+            ..whole
+        };
+        let view = if let Op::Slice { start, .. } = node.op {
+            part(self.home(node.inputs[0]), start)
+        } else if let Some(&(concat, channel)) = self.part_of.get(&id) {
+            part(self.home(concat), channel)
+        } else {
+            self.allocate(node.shape, self.dtype(id))
+        };
+        self.homes.insert(id, view);
+        view
+    }
+
+    fn push(&mut self, name: &str, compute: Compute, input: Option<View>, output: View) -> usize {
+        let from = input.map_or(output.shape, |x| x.shape);
+        let kernel = select(&compute, from, output.shape, self.target, self.graph.params());
+        self.steps.push(Step {
+            name: name.to_owned(),
+            compute,
+            kernel,
+            input,
+            epilogue: Epilogue::default(),
+            output,
+            scratch: None,
+        });
+        self.steps.len() - 1
+    }
+
+    /// The parts of a concatenation that nobody writes there.
+    fn emit_copies(&mut self, concat: NodeId) {
+        let whole = self.home(concat);
+        let graph = self.graph;
+        let mut channel = 0;
+        for &input in &graph.node(concat).inputs {
+            let shape = graph.shape(input);
+            if self.part_of.get(&input) != Some(&(concat, channel)) {
+                let to = View { offset: whole.offset + channel * shape.plane(), shape, ..whole };
+                let from = self.home(input);
+                self.push(&graph.node(concat).name, Compute::Pointwise, Some(from), to);
+            }
+            channel += shape.c;
+        }
+    }
+
+    fn emit(&mut self, chain: &Chain) {
+        let graph = self.graph;
+        let head = graph.node(chain.head);
+        let name = &graph.node(chain.last).name;
+        let mut input = head.inputs.first().map(|&id| match self.folded.get(&id) {
+            Some(_) => self.home(graph.node(id).inputs[0]),
+            None => self.home(id),
+        });
+        let upsample =
+            (head.inputs.first()).and_then(|id| self.folded.get(id).copied()).unwrap_or_default();
+        let mut demodulation = None;
+        let compute = match &head.op {
+            Op::Conv2d(conv) => Compute::Conv { conv: *conv, upsample, style: None },
+            Op::ModulatedConv2d { conv, demodulate, transposed } => {
+                let style = self.home(head.inputs[1]);
+                if *demodulate {
+                    let factors = Shape::vector(head.shape.n, head.shape.c);
+                    let factors = self.allocate(factors, Dtype::F32);
+                    let compute = Compute::Demodulate(conv.weight);
+                    self.push(&format!("{name}.demodulate"), compute, Some(style), factors);
+                    demodulation = Some(factors);
+                }
+                if *transposed {
+                    Compute::ConvTranspose { conv: *conv, style: Some(style) }
+                } else {
+                    Compute::Conv { conv: *conv, upsample, style: Some(style) }
+                }
+            }
+            Op::MultiPathConv(paths) => Compute::MultiPathConv(paths.clone()),
+            Op::Linear(weight) => Compute::Linear(*weight),
+            Op::PixelNorm => Compute::PixelNorm,
+            Op::Upfirdn2d { kernel, up, down, padding } => {
+                Compute::Upfirdn2d { kernel: *kernel, up: *up, down: *down, padding: *padding }
+            }
+            Op::Resize { interpolation, step, .. } => {
+                Compute::Resize { interpolation: *interpolation, step: *step }
+            }
+            Op::PixelShuffle(r) => Compute::PixelShuffle(*r),
+            Op::PixelUnshuffle(r) => Compute::PixelUnshuffle(*r),
+            Op::Constant { value, .. } => Compute::Constant(*value),
+            _ => Compute::Pointwise,
+        };
+        input = input.map(|x| self.converted(x, &compute, name));
+        let epilogue = self.epilogue(chain, demodulation);
+        let output = self.home(chain.last);
+        let step = self.push(name, compute, input, output);
+        self.steps[step].epilogue = epilogue;
+        let scratch = scratch_len(&self.steps[step], self.graph.params(), self.target);
+        if scratch > 0 {
+            let scratch = self.allocate(Shape::vector(1, scratch), Dtype::F32);
+            self.steps[step].scratch = Some(scratch);
+        }
+    }
+
+    /// Kernels on pictures read the plan's dtype: an f32 vector is converted first.
+    fn converted(&mut self, x: View, compute: &Compute, name: &str) -> View {
+        let mixed = matches!(
+            compute,
+            Compute::Linear(_)
+                | Compute::Demodulate(_)
+                | Compute::PixelNorm
+                | Compute::Pointwise
+                | Compute::Constant(_)
+        );
+        if mixed || self.storages[x.storage.index()].dtype == self.target.dtype {
+            return x;
+        }
+        let to = self.allocate(x.shape, self.target.dtype);
+        self.push(&format!("{name}.convert"), Compute::Pointwise, Some(x), to);
+        to
+    }
+
+    fn epilogue(&mut self, chain: &Chain, demodulation: Option<View>) -> Epilogue {
+        let mut epilogue = Epilogue { demodulation, ..Epilogue::default() };
+        let mut taken = None;
+        for &id in &chain.epilogue {
+            let node = self.graph.node(id);
+            taken = fuse::slot(&node.op, taken);
+            match &node.op {
+                Op::Scale(factor) => match taken {
+                    Some(Slot::Gain) => epilogue.gain *= factor,
+                    Some(Slot::ActivationGain) => epilogue.activation_gain *= factor,
+                    _ => epilogue.output_gain *= factor,
+                },
+                Op::Noise { noise, strength } => epilogue.noise = Some((*noise, *strength)),
+                Op::Bias(bias) => epilogue.bias = Some(*bias),
+                Op::Activation(activation) => epilogue.activation = *activation,
+                Op::Sft { first_channel } => {
+                    epilogue.sft = Some(Sft {
+                        scale: self.home(node.inputs[1]),
+                        shift: self.home(node.inputs[2]),
+                        first_channel: *first_channel,
+                    });
+                }
+                Op::Add => {
+                    let [a, b] = [node.inputs[0], node.inputs[1]];
+                    let before = chain.before(id).unwrap_or(a);
+                    epilogue.residual = Some(self.home(if a == before { b } else { a }));
+                }
+                _ => {}
+            }
+        }
+        epilogue
+    }
+}
+
+impl Plan {
+    /// Bytes of all intermediates: what the arena takes.
+    pub fn arena_bytes(&self) -> usize {
+        self.blocks.iter().sum()
+    }
+
+    /// The most that is alive at any one step, in bytes: no arena can be smaller.
+    pub fn peak_bytes(&self) -> usize {
+        (0..self.steps.len().max(1))
+            .map(|step| {
+                (self.storages.iter())
+                    .filter(|s| s.lifetime[0] <= step && step <= s.lifetime[1])
+                    .map(Storage::bytes)
+                    .sum()
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Steps that a kernel executes.
+    pub fn count(&self, kernel: Kernel) -> usize {
+        self.steps.iter().filter(|s| s.kernel == kernel).count()
+    }
+}

@@ -1,0 +1,132 @@
+//! Which kernel executes a step. The only place that decides it.
+
+use super::{Backend, Compute, Kernel, Target};
+use crate::graph::{Conv2d, Padding, Param};
+use crate::tensor::Shape;
+
+/// Where the time of a convolution stops to be worth a matrix kernel or a transform.
+struct Thresholds {
+    /// Fewest channels, in and out, for Winograd.
+    winograd_channels: usize,
+    /// Fewest rows and columns of the output for Winograd.
+    winograd_size: usize,
+    /// Fewest output channels of a group for the implicit matrix product.
+    gemm_rows: usize,
+    /// Fewest products per output for the implicit matrix product.
+    gemm_depth: usize,
+}
+
+/// Measured on two AVX2 cores (the CPU executor and llvmpipe 22.3); for real GPUs taken from the
+/// tile sizes: a 64-row tile that is less than a quarter full loses to the direct kernel.
+fn thresholds(backend: Backend) -> Thresholds {
+    match backend {
+        Backend::Cpu => {
+            Thresholds { winograd_channels: 16, winograd_size: 8, gemm_rows: 4, gemm_depth: 16 }
+        }
+        Backend::Gpu => {
+            Thresholds { winograd_channels: 32, winograd_size: 8, gemm_rows: 16, gemm_depth: 16 }
+        }
+        Backend::SoftwareGpu => {
+            Thresholds { winograd_channels: 16, winograd_size: 8, gemm_rows: 8, gemm_depth: 8 }
+        }
+    }
+}
+
+/// The kernel for `compute` from `input` to `output` on `target`; `params` are the graph's.
+pub fn select(
+    compute: &Compute,
+    input: Shape,
+    output: Shape,
+    target: &Target,
+    params: &[Param],
+) -> Kernel {
+    match compute {
+        Compute::Conv { conv, .. } => convolution(conv, input, output, target, params),
+        Compute::ConvTranspose { .. } => Kernel::ConvTranspose,
+        Compute::MultiPathConv(_) => Kernel::MultiPathConv,
+        Compute::Linear(_) => Kernel::Linear,
+        Compute::Demodulate(_) => Kernel::Demodulate,
+        Compute::PixelNorm => Kernel::PixelNorm,
+        Compute::Upfirdn2d { .. } => Kernel::Upfirdn2d,
+        Compute::Resize { .. } => Kernel::Resize,
+        Compute::PixelShuffle(_) => Kernel::PixelShuffle,
+        Compute::PixelUnshuffle(_) => Kernel::PixelUnshuffle,
+        Compute::Pointwise => Kernel::Pointwise,
+        Compute::Constant(_) => Kernel::Constant,
+    }
+}
+
+fn convolution(
+    conv: &Conv2d,
+    input: Shape,
+    output: Shape,
+    target: &Target,
+    params: &[Param],
+) -> Kernel {
+    let limits = thresholds(target.backend);
+    let taps: usize = params[conv.weight.index()].dims.iter().skip(2).product();
+    if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
+        return Kernel::ConvDepthwise;
+    }
+    let winograd = is_winograd(conv, params)
+        && input.c.min(output.c) >= limits.winograd_channels
+        && output.h.min(output.w) >= limits.winograd_size;
+    if winograd {
+        return Kernel::ConvWinograd;
+    }
+    let rows = output.c / conv.groups;
+    let depth = input.c / conv.groups * taps;
+    if rows >= limits.gemm_rows && depth >= limits.gemm_depth {
+        return Kernel::ConvGemm;
+    }
+    Kernel::ConvDirect
+}
+
+/// Whether F(4×4, 3×3) computes it: 3×3, stride 1, dilation 1, one group, one pixel of padding.
+fn is_winograd(conv: &Conv2d, params: &[Param]) -> bool {
+    params[conv.weight.index()].dims[2..] == [3, 3]
+        && conv.stride == 1
+        && conv.dilation == 1
+        && conv.groups == 1
+        && conv.padding == Padding::all(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+    use crate::plan::Upsample;
+
+    fn chosen(
+        weight: [usize; 4],
+        geometry: impl Fn(&mut Conv2d),
+        size: usize,
+        t: &Target,
+    ) -> Kernel {
+        let mut graph = Graph::new();
+        let values = vec![0.0; weight.iter().product()];
+        let id = graph.add_param(Param::from_values("w", weight.to_vec(), &values));
+        let mut conv = Conv2d::same(id, weight[2]);
+        geometry(&mut conv);
+        let input = Shape::new(1, weight[1] * conv.groups, size, size);
+        let compute = Compute::Conv { conv, upsample: Upsample::None, style: None };
+        select(&compute, input, input.with_channels(weight[0]), t, graph.params())
+    }
+
+    #[test]
+    fn each_kind_of_convolution_has_its_kernel() {
+        let gpu = Target::webgpu_defaults();
+        for target in [Target::cpu(), gpu] {
+            let is = |w, f: &dyn Fn(&mut Conv2d), size| chosen(w, f, size, &target);
+            assert_eq!(is([64, 64, 3, 3], &|_| (), 32), Kernel::ConvWinograd);
+            assert_eq!(is([64, 64, 3, 3], &|_| (), 4), Kernel::ConvGemm);
+            assert_eq!(is([64, 64, 3, 3], &|c| c.stride = 2, 32), Kernel::ConvGemm);
+            assert_eq!(is([64, 64, 3, 3], &|c| c.padding = Padding::all(0), 32), Kernel::ConvGemm);
+            assert_eq!(is([64, 64, 5, 5], &|_| (), 32), Kernel::ConvGemm);
+            assert_eq!(is([64, 64, 1, 1], &|_| (), 32), Kernel::ConvGemm);
+            assert_eq!(is([3, 64, 1, 1], &|_| (), 32), Kernel::ConvDirect);
+            assert_eq!(is([64, 1, 3, 3], &|c| c.groups = 64, 32), Kernel::ConvDepthwise);
+            assert_eq!(is([64, 2, 1, 1], &|c| c.groups = 32, 32), Kernel::ConvDirect);
+        }
+    }
+}
