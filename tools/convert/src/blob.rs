@@ -35,11 +35,11 @@ impl Blob {
         if file.metadata().map_err(io)?.len() == 0 {
             return Ok(Self::from_vec(Vec::new()));
         }
-        // SAFETY: the mapping is read-only and its length is fixed when it is made; every access
-        // goes through a slice of that length, and no check made once is relied on by an unchecked
-        // access later (this crate has none), so bytes that another process changes meanwhile can
-        // only give other numbers. Truncating the file meanwhile makes the system end the process;
-        // `Options::memory_map` says so and offers the way around it.
+        // SAFETY: a mapping is sound as long as nobody changes the file, which no program can
+        // enforce; `Options::memory_map` asks it of the caller and offers the way around it. All
+        // else holds here: the mapping is read-only, its length is fixed when it is made, every
+        // access goes through a slice of that length, and the owner outlives each slice.
+        #[allow(unsafe_code)]
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
         let range = 0..map.len();
         Ok(Self { owner: Arc::new(Owner::Map(map)), range })

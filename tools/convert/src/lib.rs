@@ -15,6 +15,15 @@
 //! # Ok::<(), pentimento_convert::Error>(())
 //! ```
 
+#![deny(missing_docs, unsafe_code)]
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used
+)]
+
 mod archive;
 mod blob;
 mod cursor;

@@ -12,8 +12,9 @@ pub struct Options {
     /// Compare the CRC-32 of each zip entry that is read. Turn this off for a file that was saved
     /// with checksums disabled. The legacy format has none.
     pub verify_checksums: bool,
-    /// Map the file instead of reading it into memory. A mapped file must not be truncated while
-    /// its tensors are in use: the operating system would then end the process.
+    /// Map the file instead of reading it into memory. Nobody may change or truncate the file while
+    /// its tensors are in use: on truncation the operating system would end the process. Turn this
+    /// off for a file that someone else can write to.
     pub memory_map: bool,
     /// Bounds on what a file may ask for.
     pub limits: Limits,
