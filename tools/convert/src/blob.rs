@@ -73,3 +73,18 @@ impl fmt::Debug for Blob {
         write!(f, "Blob({} bytes)", self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Blob;
+
+    #[test]
+    fn a_slice_stays_inside() {
+        let blob = Blob::from_vec(vec![0, 1, 2, 3]);
+        let part = blob.slice(1..3);
+        assert_eq!(part.as_ref().map(Blob::bytes), Some(&[1, 2][..]));
+        assert!(blob.slice(1..5).is_none());
+        // The part's end counts, not the whole's.
+        assert!(part.is_some_and(|part| part.slice(0..3).is_none()));
+    }
+}

@@ -238,8 +238,8 @@ pub fn read(file: &[u8]) -> Result<Checkpoint, Error> {
 pub fn read_with(file: &[u8], options: &Options) -> Result<Checkpoint, Error> {
     let start = std::time::Instant::now();
     let result = from_bytes(file.to_vec(), options);
-    // Far above what any of them takes, far below what a hang or a bomb would.
-    assert!(start.elapsed().as_millis() < 2000, "{:?}", start.elapsed());
+    // Milliseconds on a quiet machine; the bound leaves room for a busy one.
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     result
 }
 

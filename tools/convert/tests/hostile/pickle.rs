@@ -191,6 +191,7 @@ fn what_is_no_pickle_of_protocol_2_to_5_is_refused() {
     }
     assert!(message(Pickle::new().stop(b"NN")).contains("left over"));
     assert!(message(Pickle::new().stop(b"N(")).contains("not there"));
+    assert!(message(Pickle::new().stop(b"(N")).contains("left over"));
     assert!(message([beside_weights(b"N"), b"N".to_vec()].concat()).contains("follows its end"));
     for (operation, name) in
         [(b"S'a'\n", "STRING"), (b"Va\n\n\n", "UNICODE"), (b"P1\n\n\n", "PERSID")]

@@ -16,11 +16,12 @@ fn the_sound_files_are_read() {
 #[test]
 fn a_file_cut_at_any_byte_is_refused() {
     for file in [small_zip(), small_legacy()] {
+        let start = Instant::now();
         for end in 0..file.len() {
-            let start = Instant::now();
             assert!(read(&file[..end]).is_err(), "{end} of {}", file.len());
-            assert!(start.elapsed() < Duration::from_millis(100), "{end} of {}", file.len());
         }
+        let each = start.elapsed() / file.len() as u32;
+        assert!(each < Duration::from_millis(5), "{each:?}");
     }
 }
 

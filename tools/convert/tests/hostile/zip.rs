@@ -87,6 +87,24 @@ fn wrong_sizes_are_refused() {
 }
 
 #[test]
+fn header_and_directory_must_agree() {
+    let file = zip(&entries());
+    let header = 30 + 10 + entries()[0].data.len();
+    // Flags, method, checksum, compressed size, size, name.
+    for field in [6, 8, 14, 18, 22, 30] {
+        let mut changed = file.clone();
+        changed[header + field] ^= 4;
+        assert!(refused(&changed).contains("the directory"), "{field}");
+    }
+    // Sizes that follow the data are left out of the header.
+    let mut entries = entries();
+    entries[1].flags = 8;
+    let mut file = zip(&entries);
+    file[header + 14..header + 26].fill(0);
+    assert!(read(&file).is_ok());
+}
+
+#[test]
 fn offsets_outside_are_refused() {
     assert!(changed(|e| e.offset = Some(1)).contains("no header"));
     assert!(changed(|e| e.offset = Some(0)).contains("differs from the directory"));
