@@ -1,5 +1,4 @@
-//! GAN-prior face restoration on any GPU.
-
+//! Pentimento.
 pub mod checkpoint;
 mod error;
 pub mod graph;
@@ -7,5 +6,4 @@ pub mod models;
 pub mod nn;
 pub mod plan;
 pub mod tensor;
-
 pub use error::{Error, Result};

@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op, ParamId};
 use crate::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
-use crate::nn::stylegan2::{Family, Modulated, Resample, modulated_conv, to_rgb};
+use crate::nn::stylegan2::{Family, Modulated, Resample, Sampling, modulated_conv, to_rgb};
 use crate::nn::{Builder, ConvSpec, check_square};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
@@ -279,7 +279,7 @@ impl MmrbNet {
         condition: NodeId,
         layer: &Layer,
     ) -> Result<NodeId> {
-        let Layer { level, name, noise, up } = layer;
+        let Layer { level, name, noise, sampling } = layer;
         let prefix = format!("generator.levels.{level}.{name}");
         let c = self.channels[level];
         let family = self.family();
@@ -289,7 +289,7 @@ impl MmrbNet {
             filter: None,
             out: c,
             kernel: 3,
-            up: *up,
+            sampling: *sampling,
             demodulate: true,
         };
         let y = modulated_conv(b, family, x, latent, modulated)?;
@@ -340,7 +340,7 @@ struct Layer {
     level: usize,
     name: &'static str,
     noise: usize,
-    up: bool,
+    sampling: Sampling,
 }
 
 impl Network for MmrbNet {
@@ -387,10 +387,10 @@ impl Network for MmrbNet {
         for (j, &level) in self.channels.keys().enumerate() {
             let condition = self.condition(&mut b, &decoder, level)?;
             if j > 0 {
-                let up = Layer { level, name: "up", noise: 2 * j - 1, up: true };
+                let up = Layer { level, name: "up", noise: 2 * j - 1, sampling: Sampling::Up };
                 x = self.styled(&mut b, x, latents[2 * j - 1], condition, &up)?;
             }
-            let plain = Layer { level, name: "conv", noise: 2 * j, up: false };
+            let plain = Layer { level, name: "conv", noise: 2 * j, sampling: Sampling::Keep };
             x = self.styled(&mut b, x, latents[2 * j], condition, &plain)?;
             let prefix = format!("generator.levels.{level}.to_rgb");
             let modulated = Modulated {
@@ -399,7 +399,7 @@ impl Network for MmrbNet {
                 filter: None,
                 out: 3,
                 kernel: 1,
-                up: false,
+                sampling: Sampling::Keep,
                 demodulate: false,
             };
             let latent = latents[2 * j + 1];

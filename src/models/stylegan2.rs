@@ -6,7 +6,9 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op};
 use crate::nn::Builder;
-use crate::nn::stylegan2::{Family, Modulated, Resample, Styled, mapping, styled_conv, to_rgb};
+use crate::nn::stylegan2::{
+    Family, Modulated, Resample, Sampling, Styled, mapping, styled_conv, to_rgb,
+};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
@@ -52,8 +54,12 @@ pub(super) mod names {
         ambiguous: false,
     };
 
-    pub(super) const BASICSR: Names =
-        Names { bias: "activate.bias", mapping: |i| format!("style_mlp.{}", i + 1), ..CLEAN };
+    pub(super) const BASICSR: Names = Names {
+        bias: "activate.bias",
+        mapping: |i| format!("style_mlp.{}", i + 1),
+        ambiguous: true,
+        ..CLEAN
+    };
 
     pub(super) const ROSINALITY: Names = Names {
         constant: "input.input",
@@ -112,20 +118,20 @@ impl Synthesis<'_> {
         let batch = b.shape(latents).n;
         let mut x = b.add(Op::Constant { value: param, batch }, &[])?;
         let first = code(b, 0)?;
-        x = self.styled(b, x, first, names.first, 0, false)?;
+        x = self.styled(b, x, first, names.first, 0, Sampling::Keep)?;
         let w = code(b, 1)?;
         let mut rgb = self.rgb(b, x, w, "to_rgb1", None)?;
         for (j, _) in resolutions(self.size).skip(1).enumerate() {
             let up = format!("{}.{}", names.convs, 2 * j);
             let plain = format!("{}.{}", names.convs, 2 * j + 1);
             let w = code(b, 1 + 2 * j)?;
-            x = self.styled(b, x, w, &up, 1 + 2 * j, true)?;
+            x = self.styled(b, x, w, &up, 1 + 2 * j, Sampling::Up)?;
             if let Some(&[scale, shift]) = conditions.get(j) {
                 let first_channel = b.shape(x).c.saturating_sub(b.shape(scale).c);
                 x = b.add(Op::Sft { first_channel }, &[x, scale, shift])?;
             }
             let w = code(b, 2 + 2 * j)?;
-            x = self.styled(b, x, w, &plain, 2 + 2 * j, false)?;
+            x = self.styled(b, x, w, &plain, 2 + 2 * j, Sampling::Keep)?;
             let w = code(b, 3 + 2 * j)?;
             rgb = self.rgb(b, x, w, &format!("to_rgbs.{j}"), Some(rgb))?;
         }
@@ -139,7 +145,7 @@ impl Synthesis<'_> {
         latent: NodeId,
         layer: &str,
         noise_index: usize,
-        up: bool,
+        sampling: Sampling,
     ) -> Result<NodeId> {
         let Self { prefix, names, family, .. } = *self;
         let conv = format!("{prefix}{layer}.{}", names.conv);
@@ -157,7 +163,7 @@ impl Synthesis<'_> {
                 filter: Some(&filter),
                 out,
                 kernel: 3,
-                up,
+                sampling,
                 demodulate: true,
             },
             noise: b.checkpoint().contains(&noise).then_some((&noise, &strength)),
@@ -182,7 +188,7 @@ impl Synthesis<'_> {
             filter: Some(&format!("{prefix}{layer}.upsample.kernel")),
             out: 3,
             kernel: 1,
-            up: false,
+            sampling: Sampling::Keep,
             demodulate: false,
         };
         to_rgb(b, family, x, latent, modulated, &format!("{prefix}{layer}.bias"), skip)

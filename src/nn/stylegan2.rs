@@ -25,6 +25,17 @@ pub struct Family {
     pub equalised: bool,
 }
 
+/// What a modulated convolution does to the size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sampling {
+    /// Nothing.
+    Keep,
+    /// Doubles it.
+    Up,
+    /// Halves it.
+    Down,
+}
+
 /// Where a modulated convolution's tensors are.
 #[derive(Clone, Copy, Debug)]
 pub struct Modulated<'n> {
@@ -38,23 +49,24 @@ pub struct Modulated<'n> {
     pub out: usize,
     /// Side of the kernel.
     pub kernel: usize,
-    /// Whether the output doubles in size.
-    pub up: bool,
+    /// Whether the output is larger or smaller than the input.
+    pub sampling: Sampling,
     /// Whether output channels are normalised.
     pub demodulate: bool,
 }
 
-/// `outer([1,3,3,1], [1,3,3,1]) / 16`: the FIR filter with the gain 4 that upsampling needs.
-pub fn fir_kernel(b: &mut Builder) -> ParamId {
+/// StyleGAN2's filter `outer([1,3,3,1], [1,3,3,1]) / 64` times `gain`: 4 after zeros were inserted,
+/// 1 before samples are dropped.
+pub fn fir_kernel(b: &mut Builder, gain: f32) -> ParamId {
     let tap = [1.0f32, 3.0, 3.0, 1.0];
-    let values: Vec<f32> = tap.iter().flat_map(|v| tap.map(|h| v * h / 16.0)).collect();
+    let values: Vec<f32> = tap.iter().flat_map(|v| tap.map(|h| v * h / 64.0 * gain)).collect();
     b.computed("fir", vec![4, 4], &values)
 }
 
-fn filter(b: &mut Builder, stored: Option<&str>) -> Result<ParamId> {
+fn filter(b: &mut Builder, stored: Option<&str>, gain: f32) -> Result<ParamId> {
     match stored {
         Some(name) if b.checkpoint().contains(name) => b.param(name, &[4, 4], 1.0),
-        _ => Ok(fir_kernel(b)),
+        _ => Ok(fir_kernel(b, gain)),
     }
 }
 
@@ -81,15 +93,25 @@ pub fn modulated_conv(
     let weight = b.param(names.weight, &dims, scale)?;
     let mut conv = Conv2d::same(weight, names.kernel);
     let demodulate = names.demodulate;
-    if names.up && family.resample == Resample::Fir {
-        let kernel = filter(b, names.filter)?;
-        conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
-        let op = Op::ModulatedConv2d { conv, demodulate, transposed: true };
-        let y = b.add(op, &[x, style])?;
-        let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(1) };
-        return b.add(blur, &[y]);
-    }
-    let x = if names.up { b.bilinear(x, 2.0)? } else { x };
+    let x = match (names.sampling, family.resample) {
+        (Sampling::Keep, _) => x,
+        (Sampling::Up, Resample::Bilinear) => b.bilinear(x, 2.0)?,
+        (Sampling::Down, Resample::Bilinear) => b.bilinear(x, 0.5)?,
+        (Sampling::Up, Resample::Fir) => {
+            let kernel = filter(b, names.filter, 4.0)?;
+            conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
+            let op = Op::ModulatedConv2d { conv, demodulate, transposed: true };
+            let y = b.add(op, &[x, style])?;
+            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(1) };
+            return b.add(blur, &[y]);
+        }
+        (Sampling::Down, Resample::Fir) => {
+            let kernel = filter(b, names.filter, 1.0)?;
+            conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
+            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            b.add(blur, &[x])?
+        }
+    };
     b.add(Op::ModulatedConv2d { conv, demodulate, transposed: false }, &[x, style])
 }
 
@@ -151,7 +173,7 @@ pub fn to_rgb(
     let skip = match family.resample {
         Resample::Bilinear => b.bilinear(skip, 2.0)?,
         Resample::Fir => {
-            let kernel = filter(b, names.filter)?;
+            let kernel = filter(b, names.filter, 4.0)?;
             b.fir_up(skip, kernel)?
         }
     };
