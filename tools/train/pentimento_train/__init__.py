@@ -1,0 +1,1 @@
+"""Training and evaluation of MMRB-Net from high-quality aligned faces alone."""
