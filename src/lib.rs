@@ -2,6 +2,8 @@
 
 pub mod checkpoint;
 mod error;
+#[doc(hidden)]
+pub mod gpu;
 pub mod graph;
 pub mod models;
 pub mod nn;
