@@ -1,6 +1,8 @@
 //! Pentimento.
 pub mod checkpoint;
 mod error;
+#[doc(hidden)]
+pub mod gpu;
 pub mod graph;
 pub mod models;
 pub mod nn;

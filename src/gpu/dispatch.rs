@@ -17,10 +17,16 @@ pub struct Shader {
 pub enum Binding {
     /// An intermediate. The kernel adds the element offset that [`Dispatch::params`] gives.
     View(View),
-    /// A packed weight, in the plan's dtype.
+    /// A packed weight, in the plan's dtype ([`Layout::TapSquares`](crate::plan::Layout) in f32).
     Weight(Weight),
     /// Parameters in f32, one after the other without gaps: bias, slopes, noise.
     Values(Vec<ParamId>),
+    /// The bytes of the picture that goes in.
+    PictureIn,
+    /// The bytes of the picture that comes out.
+    PictureOut,
+    /// A word that is not 0 after a value was not finite.
+    NonFinite,
 }
 
 /// One kernel launch.

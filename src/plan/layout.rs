@@ -31,3 +31,11 @@ pub fn pack(param: &Param, layout: Layout) -> Vec<f32> {
         }
     }
 }
+
+/// The number of values that [`pack`] yields.
+pub fn packed_len(param: &Param, layout: Layout) -> usize {
+    match layout {
+        Layout::Plain => param.len(),
+        Layout::TapSquares => param.dims.iter().take(2).product(),
+    }
+}

@@ -11,7 +11,7 @@ mod select;
 mod step;
 mod target;
 
-pub use layout::{Layout, Weight, pack};
+pub use layout::{Layout, Weight, pack, packed_len};
 pub use pixels::PixelFormat;
 pub use scratch::scratch_len;
 pub use select::select;

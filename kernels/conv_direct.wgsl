@@ -1,0 +1,101 @@
+// y[n,o,h,w] = epilogue(Σ_{i,u,v} W[o,i,u,v] · x[n, g(o)·I + i, S·h + D·u - top, S·w + D·v - left])
+// with stride S, dilation D, groups g and I input channels per group.
+//
+// x: through shared/load.wgsl. weight: [O, I, KH, KW]. y: through shared/epilogue.wgsl.
+// OUT output channels and ROWS output rows per invocation; neighbours compute neighbouring columns.
+//
+// The trick: the SPAN input pixels of one column serve all taps of ROWS output rows, and each is
+// loaded once for OUT output channels, so that layers with few channels are bound by memory.
+
+struct Params {
+#include "shared/load_params.wgsl"
+    batch: u32,
+    groups: u32,
+    group_inputs: u32,
+    group_outputs: u32,
+    top: i32,
+    left: i32,
+#include "shared/epilogue_params.wgsl"
+}
+
+@group(0) @binding(_) var<uniform> p: Params;
+
+#include "shared/load.wgsl"
+
+@group(0) @binding(_) var<storage, read> weight: array<${W}>;
+
+#include "shared/epilogue.wgsl"
+#include "shared/grid.wgsl"
+
+const WORKGROUP = ${WORKGROUP}u;
+const ROWS = 4u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let strips = (p.y_height + ROWS - 1u) / ROWS;
+    let tiles = (strips * p.y_width + WORKGROUP - 1u) / WORKGROUP;
+    let blocks = (p.group_outputs + ${OUT}u - 1u) / ${OUT}u;
+    let index = workgroup_index(workgroup, workgroups);
+    let n = index / (tiles * blocks * p.groups);
+    let pixel = index % tiles * WORKGROUP + lane;
+    let h = pixel / p.y_width * ROWS;
+    let w = pixel % p.y_width;
+    if (n >= p.batch || h >= p.y_height) {
+        return;
+    }
+    let block = index / tiles % (blocks * p.groups);
+    let group = block / blocks;
+    let first = block % blocks * ${OUT}u;
+    let row = i32(h) * ${STRIDE} - p.top;
+    let column = i32(w) * ${STRIDE} - p.left;
+
+    let taps = p.group_inputs * ${KH}u * ${KW}u;
+#for O in 0..${OUT}
+    // The last block reads the last channel again; store_group drops what is not there.
+    let w${O} = (group * p.group_outputs + min(first + ${O}u, p.group_outputs - 1u)) * taps;
+    var y${O} = vec4<f32>();
+#endfor
+    for (var i = 0u; i < p.group_inputs; i++) {
+        let c = group * p.group_inputs + i;
+        let factor = load_style(n, c);
+        for (var v = 0u; v < ${KW}u; v++) {
+            let at = column + i32(v) * ${DILATION};
+#for J in 0..${SPAN}
+            let x${J} = load_plain(n, c, row + ${J}, at) * factor;
+#endfor
+            let tap = (i * ${KH}u) * ${KW}u + v;
+            // Tap u of output row r reads x[r·S + u·D].
+            let span = array<f32, ${SPAN}>(
+#for J in 0..${SPAN}
+                x${J},
+#endfor
+            );
+#for U in 0..${KH}
+            {
+                let column_x = vec4<f32>(
+                    span[${U} * ${DILATION}],
+                    span[${STRIDE} + ${U} * ${DILATION}],
+                    span[2 * ${STRIDE} + ${U} * ${DILATION}],
+                    span[3 * ${STRIDE} + ${U} * ${DILATION}],
+                );
+#for O in 0..${OUT}
+                y${O} += f32(weight[w${O} + tap + ${U}u * ${KW}u]) * column_x;
+#endfor
+            }
+#endfor
+        }
+    }
+#for O in 0..${OUT}
+    if (first + ${O}u < p.group_outputs) {
+        let o = group * p.group_outputs + first + ${O}u;
+        store_y(y${O}.x, n, o, h, w);
+        store_y(y${O}.y, n, o, h + 1u, w);
+        store_y(y${O}.z, n, o, h + 2u, w);
+        store_y(y${O}.w, n, o, h + 3u, w);
+    }
+#endfor
+}

@@ -1,0 +1,42 @@
+// y[n, c, h, w] = epilogue(x[n, c, h, w])
+//
+// x, y: [N, C, H, W] with any batch stride.
+// Each invocation computes ${STEPS} values that lie a workgroup apart, so that neighbours read
+// neighbours.
+
+struct Params {
+    x_offset: u32,
+    x_batch_stride: u32,
+    batch: u32,
+#include "shared/epilogue_params.wgsl"
+}
+
+@group(0) @binding(_) var<uniform> p: Params;
+@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+
+#include "shared/epilogue.wgsl"
+#include "shared/grid.wgsl"
+
+const WORKGROUP = ${WORKGROUP}u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let sample = p.y_channels * p.y_height * p.y_width;
+    let first = workgroup_index(workgroup, workgroups) * (WORKGROUP * ${STEPS}u) + lane;
+#for I in 0..${STEPS}
+    {
+        let index = first + ${I}u * WORKGROUP;
+        let n = index / sample;
+        let at = index % sample;
+        let row = at / p.y_width;
+        if (n < p.batch) {
+            let v = f32(x[p.x_offset + n * p.x_batch_stride + at]);
+            store_y(v, n, row / p.y_height, row % p.y_height, at % p.y_width);
+        }
+    }
+#endfor
+}

@@ -1,0 +1,33 @@
+// activation(v); `slope` is the leaky slope of v's channel. A NaN stays one.
+
+fn is_nan(v: f32) -> bool {
+    // Compilers may assume that v == v.
+    return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn sigmoid(v: f32) -> f32 {
+    // e^80 is finite; f32 ends at e^88.
+    return 1.0 / (1.0 + exp(min(-v, 80.0)));
+}
+
+fn activate(v: f32, slope: f32) -> f32 {
+#if ACTIVATION == leaky_relu
+    return select(slope * v, v, v > 0.0);
+#endif
+#if ACTIVATION == silu
+    return v * sigmoid(v);
+#endif
+#if ACTIVATION == sigmoid
+    return sigmoid(v);
+#endif
+#if ACTIVATION == tanh
+    // tanh(10) is 1 in f32; drivers compute tanh through exponentials that overflow.
+    return select(tanh(clamp(v, -10.0, 10.0)), v, is_nan(v));
+#endif
+#if ACTIVATION == clamp
+    return select(clamp(v, p.activation_low, p.activation_high), v, is_nan(v));
+#endif
+#if ACTIVATION == identity
+    return v;
+#endif
+}

@@ -1,0 +1,146 @@
+//! An opened GPU: handles, faults, pipelines and counters.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::adapter::{self, AdapterInfo, DeviceOptions};
+use super::memory::{Allocator, Counters};
+use super::pipelines::Pipelines;
+use crate::plan::{Backend, Target};
+use crate::tensor::Dtype;
+use crate::{Error, Result};
+
+/// Used when present, never required.
+const FEATURES: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::TIMESTAMP_QUERY)
+    .union(wgpu::Features::PIPELINE_CACHE);
+
+/// An opened GPU. Clones share it and its compiled pipelines.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub(super) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub raw: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: AdapterInfo,
+    pub allocator: Arc<Allocator>,
+    pub pipelines: Pipelines,
+    faults: Arc<Mutex<Faults>>,
+}
+
+/// What went wrong since somebody asked.
+#[derive(Debug, Default)]
+struct Faults {
+    lost: Option<String>,
+    error: Option<String>,
+}
+
+impl Device {
+    /// Opens the device that `options` ask for.
+    ///
+    /// Mesa's software driver computes 512 bits at a time only when `LP_NATIVE_VECTOR_WIDTH=512` is
+    /// in the environment; it is left to the user, because a process with threads cannot change
+    /// its environment safely.
+    ///
+    /// # Errors
+    /// [`Error::Device`] says which devices there are, or why the driver refused.
+    pub async fn open(options: &DeviceOptions) -> Result<Self> {
+        let mut adapters = adapter::enumerate().await;
+        let infos: Vec<_> = adapters.iter().map(|(_, info)| info.clone()).collect();
+        let (adapter, info) = adapters.swap_remove(adapter::choose(&infos, options)?);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("pentimento"),
+            required_features: adapter.features() & FEATURES,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| Error::Device(format!("cannot open {info}: {error}")))?;
+        Ok(Self::from_parts(device, queue))
+    }
+
+    /// [`open`](Self::open) for callers without an async runtime.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_blocking(options: &DeviceOptions) -> Result<Self> {
+        pollster::block_on(Self::open(options))
+    }
+
+    /// A device that the embedding program opened. Its handlers for uncaptured errors and for loss
+    /// are replaced.
+    pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let seen = Arc::clone(&faults);
+        raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut faults = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            faults.error.get_or_insert_with(|| error.to_string());
+        }));
+        let seen = Arc::clone(&faults);
+        raw.set_device_lost_callback(move |_, message| {
+            let mut faults = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            faults.lost.get_or_insert(message);
+        });
+        let info = AdapterInfo::new(&raw.adapter_info(), raw.features(), &raw.limits());
+        let inner = Inner {
+            raw,
+            queue,
+            info,
+            allocator: Arc::default(),
+            pipelines: Pipelines::default(),
+            faults,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What was opened; features and limits are those of the device.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.inner.info
+    }
+
+    /// What planning must know of it. Without f16 in shaders the dtype is f32.
+    pub fn target(&self, dtype: Dtype) -> Target {
+        let limits = self.inner.raw.limits();
+        let info = &self.inner.info;
+        let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let [smallest, largest] = info.subgroup_sizes;
+        Target {
+            backend: if info.is_software() { Backend::SoftwareGpu } else { Backend::Gpu },
+            dtype: if info.f16 { dtype } else { Dtype::F32 },
+            max_binding: bytes(info.max_binding) / 4 * 4,
+            max_buffer: bytes(info.max_buffer),
+            alignment: limits.min_storage_buffer_offset_alignment as usize,
+            workgroup_memory: info.workgroup_memory as usize,
+            max_invocations: limits.max_compute_invocations_per_workgroup as usize,
+            subgroup_size: (info.subgroups && smallest == largest).then_some(largest as usize),
+            memory_budget: None,
+        }
+    }
+
+    /// What it has been asked for so far.
+    pub fn counters(&self) -> Counters {
+        let (buffers_created, bytes_alive) = self.inner.allocator.counts();
+        let pipelines_compiled = self.inner.pipelines.compiled();
+        Counters { buffers_created, bytes_alive, pipelines_compiled }
+    }
+
+    /// # Errors
+    /// [`Error::DeviceLost`] once the device is lost, [`Error::Device`] for a failure since the
+    /// last call.
+    pub fn check(&self) -> Result<()> {
+        let mut faults = self.inner.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(message) = &faults.lost {
+            return Err(Error::DeviceLost(message.clone()));
+        }
+        match faults.error.take() {
+            Some(error) => Err(Error::Device(format!("the device reports: {error}"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Runs a plan: everything is allocated, uploaded and bound once, then replayed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytemuck::cast_slice;
+use half::f16;
+use wgpu::BufferUsages as Usage;
+
+use super::mapping::read_back;
+use super::memory::{Buffer, Memory};
+use super::ops::bound_bytes;
+use super::pipelines::Pipeline;
+use super::schema::{Constant, PARAMS_STRIDE, PictureSchema, Schema, copied_bytes, weight_dtype};
+use super::{Binding, Device, Dispatch};
+use crate::graph::ParamId;
+use crate::plan::{Backend, Compute, Plan, Step, View, pack};
+use crate::tensor::Dtype;
+use crate::{Error, Result};
+
+/// Bytes of uploads after which the queue is flushed, so that its own staging memory is reused.
+const UPLOAD_FLUSH: usize = 64 << 20;
+
+/// Multiply-adds after which a command buffer is submitted, so that none comes near the two
+/// seconds after which Windows resets a GPU: half a second at 100 G/s, which any GPU reaches.
+const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
+
+/// The same for drivers that run on the CPU, at 2 G/s.
+const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
+
+/// A dispatch with everything bound.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pipeline: Arc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+impl Launch {
+    pub fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.pipeline.raw);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+/// Buffers and launches around the network that turn a picture into its input and its output into
+/// a picture.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub schema: PictureSchema,
+    pub bytes_in: Buffer,
+    pub bytes_out: Buffer,
+    pub launches: [Launch; 2],
+    /// First byte of the launches' parameters.
+    pub params: usize,
+}
+
+/// A plan on a device, ready to run. The second run allocates and compiles nothing.
+#[derive(Debug)]
+pub struct Executor {
+    pub(super) device: Device,
+    pub(super) plan: Arc<Plan>,
+    pub(super) arena: Vec<Buffer>,
+    weights: Vec<Buffer>,
+    pub(super) params: Buffer,
+    pub(super) readback: Buffer,
+    pub(super) picture: Option<Picture>,
+    pub(super) steps: Vec<Vec<Launch>>,
+    /// Steps of each submission.
+    pub(super) submissions: Vec<Range<usize>>,
+}
+
+impl Executor {
+    /// Compiles, allocates, uploads and binds.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device has no room, [`Error::Device`] when it cannot execute
+    /// the plan, [`Error::DeviceLost`].
+    pub async fn new(device: &Device, plan: Arc<Plan>) -> Result<Self> {
+        let raw = &device.inner.raw;
+        let limits = raw.limits();
+        if !plan
+            .target
+            .alignment
+            .is_multiple_of(limits.min_storage_buffer_offset_alignment as usize)
+            || plan.target.dtype == Dtype::F16 && !device.info().f16
+        {
+            let what = format!("the plan was made for another device than {}", device.info());
+            return Err(Error::Device(what));
+        }
+        let schema = Schema::new(&plan)?;
+        let shaders: Vec<_> = (schema.steps.iter().flatten())
+            .chain(schema.picture.iter().flat_map(|picture| &picture.dispatches))
+            .map(|dispatch| &dispatch.shader)
+            .collect();
+        device.inner.pipelines.prepare(raw, &shaders).await?;
+
+        let mut arena = Vec::new();
+        for &bytes in &schema.blocks {
+            let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+            arena.push(allocate(device, "intermediates", bytes, usage).await?);
+        }
+        let mut weights = Vec::new();
+        for &bytes in &schema.weights {
+            weights
+                .push(allocate(device, "weights", bytes, Usage::STORAGE | Usage::COPY_DST).await?);
+        }
+        let usage = Usage::UNIFORM | Usage::COPY_DST;
+        let params = allocate(device, "parameters", schema.params, usage).await?;
+        let usage = Usage::MAP_READ | Usage::COPY_DST;
+        let readback = allocate(device, "results", schema.readback, usage).await?;
+        upload_constants(device, &plan, &schema, &weights)?;
+
+        let mut binder = Binder {
+            device,
+            plan: &plan,
+            schema: &schema,
+            next: 0,
+            arena: &arena,
+            weights: &weights,
+            params: &params,
+            picture: None,
+        };
+        let mut steps = Vec::new();
+        for dispatches in &schema.steps {
+            let launches = dispatches.iter().map(|dispatch| binder.bind(dispatch));
+            steps.push(launches.collect::<Result<Vec<_>>>()?);
+        }
+        let mut picture = None;
+        if let Some(schema) = &schema.picture {
+            let usage = Usage::STORAGE | Usage::COPY_DST;
+            let bytes_in = allocate(device, "picture", schema.bytes_in, usage).await?;
+            let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+            let bytes_out = allocate(device, "picture", schema.flag + 4, usage).await?;
+            let params = binder.next;
+            binder.picture = Some((&bytes_in, &bytes_out, schema.flag));
+            let [first, last] = &schema.dispatches;
+            let launches = [binder.bind(first)?, binder.bind(last)?];
+            picture =
+                Some(Picture { schema: schema.clone(), bytes_in, bytes_out, launches, params });
+        }
+        device.inner.queue.submit([]);
+        device.check()?;
+        let submissions = submissions(&plan);
+        let device = device.clone();
+        Ok(Self { device, plan, arena, weights, params, readback, picture, steps, submissions })
+    }
+
+    /// [`new`](Self::new) for callers without an async runtime.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn new_blocking(device: &Device, plan: Arc<Plan>) -> Result<Self> {
+        pollster::block_on(Self::new(device, plan))
+    }
+
+    /// What it executes.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Bytes that it holds on the device; [`predict`](super::predict) tells them beforehand. The
+    /// driver's and wgpu's own staging memory for uploads comes on top.
+    pub fn memory(&self) -> Memory {
+        let sum = |buffers: &[Buffer]| buffers.iter().map(Buffer::bytes).sum();
+        let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
+        Memory {
+            weights: sum(&self.weights),
+            arena: sum(&self.arena),
+            params: self.params.bytes(),
+            staging: self.readback.bytes() + picture.map(Buffer::bytes).sum::<usize>(),
+        }
+    }
+
+    /// Runs the network on one tensor per input, each in NCHW order; returns the outputs so.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when an input has another size, [`Error::NonFinite`] when an output holds
+    /// NaN or infinity, [`Error::DeviceLost`] or [`Error::Device`] when the device fails.
+    pub async fn run(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        self.upload_inputs(inputs)?;
+        self.submit_steps();
+        let mut encoder = self.encoder();
+        let mut at = 0;
+        for view in &self.plan.outputs {
+            let bytes = copied_bytes(&self.plan, view);
+            self.copy_view(&mut encoder, view, &self.readback, at);
+            at += bytes.len();
+        }
+        self.device.inner.queue.submit([encoder.finish()]);
+        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
+            let mut at = 0;
+            let views = self.plan.outputs.iter().map(|view| {
+                let len = copied_bytes(&self.plan, view).len();
+                at += len;
+                self.decode_view(view, &bytes[at - len..at])
+            });
+            views.collect::<Vec<_>>()
+        })
+        .await?;
+        if outputs.iter().flatten().any(|v| !v.is_finite()) {
+            self.upload_inputs(inputs)?;
+            return Err(self.find_non_finite().await?);
+        }
+        Ok(outputs)
+    }
+
+    /// [`run`](Self::run) for callers without an async runtime.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        pollster::block_on(self.run(inputs))
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Submits all steps, split so that no command buffer runs for long.
+    pub(super) fn submit_steps(&self) {
+        for range in &self.submissions {
+            self.submit(self.steps[range.clone()].iter().flatten());
+        }
+    }
+
+    pub(super) fn submit<'a>(&self, launches: impl IntoIterator<Item = &'a Launch>) {
+        let mut encoder = self.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for launch in launches {
+                launch.record(&mut pass);
+            }
+        }
+        self.device.inner.queue.submit([encoder.finish()]);
+    }
+
+    /// Copies the whole words of `view` to byte `at` of `buffer`.
+    pub(super) fn copy_view(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        view: &View,
+        buffer: &Buffer,
+        at: usize,
+    ) {
+        let bytes = copied_bytes(&self.plan, view);
+        let block = self.plan.storages[view.storage.index()].block;
+        let (from, len) = (bytes.start as u64, bytes.len() as u64);
+        encoder.copy_buffer_to_buffer(&self.arena[block].raw, from, &buffer.raw, at as u64, len);
+    }
+
+    /// The values of `view` among the bytes that [`copy_view`](Self::copy_view) copied, without
+    /// the gaps between samples.
+    pub(super) fn decode_view(&self, view: &View, bytes: &[u8]) -> Vec<f32> {
+        let storage = &self.plan.storages[view.storage.index()];
+        let size = storage.dtype.size();
+        let first = storage.offset + view.offset * size - copied_bytes(&self.plan, view).start;
+        let mut values = Vec::with_capacity(view.shape.len());
+        for n in 0..view.shape.n {
+            let start = first + n * view.batch_stride * size;
+            let sample = &bytes[start..start + view.shape.sample() * size];
+            match storage.dtype {
+                Dtype::F32 => values.extend_from_slice(cast_slice(sample)),
+                Dtype::F16 => {
+                    values.extend(cast_slice(sample).iter().map(|v: &f16| v.to_f32()));
+                }
+            }
+        }
+        values
+    }
+
+    pub(super) fn upload_inputs(&self, inputs: &[&[f32]]) -> Result<()> {
+        let views = &self.plan.inputs;
+        if inputs.len() != views.len() {
+            let what = format!("the network takes {} inputs, got {}", views.len(), inputs.len());
+            return Err(Error::Input(what));
+        }
+        for (view, values) in views.iter().zip(inputs) {
+            if values.len() != view.shape.len() {
+                let what = format!("an input is {}, got {} values", view.shape, values.len());
+                return Err(Error::Input(what));
+            }
+        }
+        for (index, storage) in self.plan.storages.iter().enumerate() {
+            let parts: Vec<_> = (views.iter().zip(inputs))
+                .filter(|(view, _)| view.storage.index() == index)
+                .collect();
+            let target = &self.arena.get(storage.block);
+            let (Some(buffer), false) = (target, parts.is_empty()) else {
+                continue;
+            };
+            let queue = &self.device.inner.queue;
+            let offset = storage.offset as u64;
+            match (&parts[..], storage.dtype) {
+                ([(view, values)], Dtype::F32)
+                    if view.shape.n == 1 || view.batch_stride == view.shape.sample() =>
+                {
+                    let offset = offset + view.offset as u64 * 4;
+                    queue.write_buffer(&buffer.raw, offset, cast_slice(values));
+                }
+                // Whole words only: parts of a shared storage are uploaded together.
+                _ => {
+                    let mut all = vec![0.0; storage.len];
+                    for (view, values) in parts {
+                        for (n, sample) in values.chunks_exact(view.shape.sample()).enumerate() {
+                            let start = view.offset + n * view.batch_stride;
+                            all[start..start + sample.len()].copy_from_slice(sample);
+                        }
+                    }
+                    queue.write_buffer(&buffer.raw, offset, &encode(&all, storage.dtype));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {
+    device.inner.allocator.allocate(&device.inner.raw, label, bytes, usage).await
+}
+
+/// `values` as bytes of whole words.
+fn encode(values: &[f32], dtype: Dtype) -> Vec<u8> {
+    match dtype {
+        Dtype::F32 => cast_slice(values).to_vec(),
+        Dtype::F16 => {
+            let mut halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
+            halves.resize(halves.len().next_multiple_of(2), f16::ZERO);
+            cast_slice(&halves).to_vec()
+        }
+    }
+}
+
+fn upload_constants(
+    device: &Device,
+    plan: &Plan,
+    schema: &Schema,
+    weights: &[Buffer],
+) -> Result<()> {
+    let queue = &device.inner.queue;
+    let mut pending = 0;
+    for constant in &schema.constants {
+        let place = schema.places[constant];
+        let bytes = match constant {
+            Constant::Weight(weight) => {
+                let values = pack(plan.graph.param(weight.param), weight.layout);
+                encode(&values, weight_dtype(plan, *weight))
+            }
+            Constant::Values(params) => {
+                let values = |&id: &ParamId| plan.graph.param(id).to_f32();
+                encode(&params.iter().flat_map(values).collect::<Vec<_>>(), Dtype::F32)
+            }
+        };
+        if bytes.len() != place.bytes {
+            let what =
+                format!("{constant:?} packs to {} bytes, {} are placed", bytes.len(), place.bytes);
+            return Err(Error::Device(what));
+        }
+        queue.write_buffer(&weights[place.buffer].raw, place.offset as u64, &bytes);
+        pending += bytes.len();
+        if pending > UPLOAD_FLUSH {
+            queue.submit([]);
+            pending = 0;
+        }
+    }
+    Ok(())
+}
+
+/// Makes launches of dispatches; their parameters follow each other.
+struct Binder<'a> {
+    device: &'a Device,
+    plan: &'a Plan,
+    schema: &'a Schema,
+    arena: &'a [Buffer],
+    weights: &'a [Buffer],
+    params: &'a Buffer,
+    /// In, out, and the byte of the flag in the latter.
+    picture: Option<(&'a Buffer, &'a Buffer, usize)>,
+    next: usize,
+}
+
+impl Binder<'_> {
+    fn bind(&mut self, dispatch: &Dispatch) -> Result<Launch> {
+        let missing = || Error::Device(format!("{} was not prepared", dispatch.shader.kernel));
+        let raw = &self.device.inner.raw;
+        let pipeline = self.device.inner.pipelines.get(&dispatch.shader).ok_or_else(missing)?;
+        let at = self.next;
+        self.next += PARAMS_STRIDE;
+        let words: &[u8] = cast_slice(&dispatch.params);
+        self.device.inner.queue.write_buffer(&self.params.raw, at as u64, words);
+
+        let mut parts = vec![(self.params, at..at + PARAMS_STRIDE)];
+        for binding in &dispatch.bindings {
+            parts.push(self.part(binding).ok_or_else(missing)?);
+        }
+        let entries: Vec<_> = (0..)
+            .zip(&parts)
+            .map(|(binding, (buffer, bytes))| wgpu::BindGroupEntry {
+                binding,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer.raw,
+                    offset: bytes.start as u64,
+                    size: wgpu::BufferSize::new(bytes.len() as u64),
+                }),
+            })
+            .collect();
+        let bind_group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.shader.kernel),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        Ok(Launch { pipeline, bind_group, workgroups: dispatch.workgroups })
+    }
+
+    /// Which bytes of which buffer a binding sees.
+    fn part(&self, binding: &Binding) -> Option<(&Buffer, Range<usize>)> {
+        let constant = |constant: &Constant| {
+            let place = self.schema.places.get(constant)?;
+            Some((&self.weights[place.buffer], place.offset..place.offset + place.bytes))
+        };
+        match binding {
+            Binding::View(view) => {
+                let block = self.plan.storages[view.storage.index()].block;
+                Some((&self.arena[block], bound_bytes(self.plan, view)))
+            }
+            Binding::Weight(weight) => constant(&Constant::Weight(*weight)),
+            Binding::Values(params) => constant(&Constant::Values(params.clone())),
+            Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),
+            Binding::PictureOut => self.picture.map(|(_, buffer, flag)| (buffer, 0..flag)),
+            Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
+        }
+    }
+}
+
+/// Steps in groups of about [`WORK_PER_SUBMISSION`].
+fn submissions(plan: &Plan) -> Vec<Range<usize>> {
+    let limit = match plan.target.backend {
+        Backend::SoftwareGpu => SOFTWARE_WORK_PER_SUBMISSION,
+        Backend::Cpu | Backend::Gpu => WORK_PER_SUBMISSION,
+    };
+    let mut ranges = Vec::new();
+    let (mut start, mut sum) = (0, 0);
+    for (index, step) in plan.steps.iter().enumerate() {
+        sum += work(step, plan);
+        if sum >= limit {
+            ranges.push(start..index + 1);
+            (start, sum) = (index + 1, 0);
+        }
+    }
+    if start < plan.steps.len() {
+        ranges.push(start..plan.steps.len());
+    }
+    ranges
+}
+
+/// Multiply-adds of a step, roughly.
+fn work(step: &Step, plan: &Plan) -> u64 {
+    let taps = |id: ParamId| plan.graph.param(id).dims.iter().skip(1).product::<usize>();
+    let y = step.output.shape;
+    let work = match &step.compute {
+        Compute::Conv { conv, .. } => y.len() * taps(conv.weight),
+        Compute::ConvTranspose { conv, .. } => y.len() * taps(conv.weight) / conv.stride.pow(2),
+        Compute::MultiPathConv(paths) => {
+            let weights: usize = paths.iter().map(|p| plan.graph.param(p.weight).len()).sum();
+            y.n * y.plane() * weights
+        }
+        Compute::Linear(weight) | Compute::Demodulate(weight) => {
+            y.n * plan.graph.param(*weight).len()
+        }
+        Compute::Upfirdn2d { kernel, .. } => y.len() * plan.graph.param(*kernel).len(),
+        _ => y.len(),
+    };
+    work as u64
+}

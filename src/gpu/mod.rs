@@ -1,0 +1,29 @@
+//! Executes a plan on a GPU through wgpu; the only folder that names it.
+//!
+//! [`ops`] turn each step into [`Dispatch`]es (plain data), [`schema`] lays out every buffer
+//! (pure), and the [`Executor`] allocates, binds, replays and reads back.
+
+mod adapter;
+mod device;
+mod dispatch;
+mod epilogue;
+mod executor;
+mod load;
+mod mapping;
+mod memory;
+pub mod ops;
+mod pipelines;
+mod pixels;
+mod profile;
+mod schema;
+mod shader;
+#[cfg(test)]
+mod testing;
+mod trace;
+
+pub use adapter::{AdapterInfo, DeviceOptions, adapters};
+pub use device::Device;
+pub use dispatch::{Binding, Dispatch, Shader};
+pub use executor::Executor;
+pub use memory::{Counters, Memory, predict};
+pub use profile::StepTime;

@@ -1,0 +1,51 @@
+//! Host side of `kernels/conv_direct.wgsl`.
+
+use super::{Builder, input, misfit};
+use crate::Result;
+use crate::gpu::{Dispatch, epilogue, load};
+use crate::plan::{Compute, Layout, Plan, Step, Weight};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+/// Output rows per invocation.
+const ROWS: usize = 4;
+/// Output channels per invocation at most: with 4 rows, 32 sums and as many registers.
+const MAX_OUT: usize = 8;
+/// Unrolled multiplications of four rows per invocation and kernel column at most; bounds the
+/// length of the shader for large kernels.
+const MAX_UNROLLED: usize = 64;
+
+/// Any convolution.
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let Compute::Conv { conv, upsample, style } = &step.compute else {
+        return Err(misfit(step, "conv_direct computes convolutions"));
+    };
+    let x = input(step)?;
+    let y = step.output.shape;
+    let [o, i, kh, kw] = plan.graph.param(conv.weight).dims[..] else {
+        return Err(misfit(step, "its weight is no [O, I, kh, kw]"));
+    };
+    let group_outputs = o / conv.groups;
+    let out = group_outputs.next_power_of_two().min(MAX_OUT).min((MAX_UNROLLED / kh).max(1));
+
+    let mut launch = Builder::new(plan, "conv_direct");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.define("OUT", out);
+    launch.define("KH", kh);
+    launch.define("KW", kw);
+    launch.define("STRIDE", conv.stride);
+    launch.define("DILATION", conv.dilation);
+    launch.define("SPAN", (ROWS - 1) * conv.stride + (kh - 1) * conv.dilation + 1);
+    load::bind(&mut launch, x, *upsample, *style);
+    launch.uint(y.n);
+    launch.uint(conv.groups);
+    launch.uint(i);
+    launch.uint(group_outputs);
+    launch.int(conv.padding.top);
+    launch.int(conv.padding.left);
+    launch.weight(Weight { param: conv.weight, layout: Layout::Plain });
+    epilogue::bind(&mut launch, step);
+
+    let tiles = (y.h.div_ceil(ROWS) * y.w).div_ceil(WORKGROUP);
+    Ok(vec![launch.finish(tiles * group_outputs.div_ceil(out) * conv.groups * y.n)])
+}

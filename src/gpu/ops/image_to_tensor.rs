@@ -1,0 +1,29 @@
+//! Host side of `kernels/image_to_tensor.wgsl`.
+
+use super::Builder;
+use crate::gpu::{Binding, Dispatch};
+use crate::plan::{PixelFormat, Plan, View};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+
+/// The picture that goes in becomes `x`. Only `params` depend on the format.
+pub fn record(plan: &Plan, x: View, format: PixelFormat) -> Dispatch {
+    let mut launch = Builder::new(plan, "image_to_tensor");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.bind(Binding::PictureIn);
+    launch.view("X", x);
+    launch.uint(x.shape.n);
+    launch.uint(x.shape.plane());
+    pixel_format(&mut launch, format);
+    launch.finish((x.shape.n * x.shape.plane()).div_ceil(WORKGROUP))
+}
+
+/// The fields that both image kernels end with.
+pub(super) fn pixel_format(launch: &mut Builder<'_>, format: PixelFormat) {
+    launch.uint(format.channels);
+    launch.uint(usize::from(format.bgr));
+    for value in format.scale.into_iter().chain(format.offset) {
+        launch.float(value);
+    }
+}

@@ -1,0 +1,179 @@
+//! The host side of every kernel: a step becomes dispatches. Pure functions.
+
+mod conv_direct;
+pub mod image_to_tensor;
+mod pointwise;
+pub mod tensor_to_image;
+
+use super::{Binding, Dispatch, Shader};
+use crate::graph::ParamId;
+use crate::plan::{Kernel, Plan, Step, View, Weight};
+use crate::tensor::Dtype;
+use crate::{Error, Result};
+
+/// The largest number of workgroups in one dimension of a grid (WebGPU's default limit).
+const MAX_WORKGROUPS: usize = 65_535;
+
+/// Storage buffers that one kernel may bind (WebGPU's default limit).
+const MAX_STORAGE_BINDINGS: usize = 8;
+
+/// The launches that execute `step`, in order.
+///
+/// # Errors
+/// [`Error::Device`] when its kernel cannot compute what the step asks for.
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let dispatches = match step.kernel {
+        Kernel::ConvDirect => conv_direct::record(step, plan)?,
+        Kernel::Pointwise => pointwise::record(step, plan)?,
+        kernel => return Err(misfit(step, &format!("there is no GPU kernel {}", kernel.name()))),
+    };
+    for dispatch in &dispatches {
+        if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {
+            let needed = format!("it binds more than {MAX_STORAGE_BINDINGS} buffers");
+            return Err(misfit(step, &needed));
+        }
+    }
+    Ok(dispatches)
+}
+
+/// A step that its kernel cannot execute: a mistake of the planner.
+pub(super) fn misfit(step: &Step, what: &str) -> Error {
+    Error::Device(format!("step {} cannot run on the GPU: {what}", step.name))
+}
+
+/// The input of a step that must have one.
+pub(super) fn input(step: &Step) -> Result<View> {
+    step.input.ok_or_else(|| misfit(step, "it has no input"))
+}
+
+/// A grid of at least `workgroups`, folded over two dimensions: kernels number them with
+/// `workgroup_index` of `kernels/shared/grid.wgsl` and ignore those past the end.
+pub fn grid(workgroups: usize) -> [u32; 3] {
+    let rows = workgroups.div_ceil(MAX_WORKGROUPS).max(1);
+    [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
+}
+
+/// The type of an element in WGSL.
+pub fn wgsl(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => "f32",
+        Dtype::F16 => "f16",
+    }
+}
+
+/// Bytes of its storage's block that a view binds: from its first byte, rounded down to the
+/// alignment of bindings, to its last, rounded up to a whole word.
+pub fn bound_bytes(plan: &Plan, view: &View) -> std::ops::Range<usize> {
+    let storage = &plan.storages[view.storage.index()];
+    let size = storage.dtype.size();
+    let first = storage.offset + view.offset * size;
+    let end = first + view.span() * size;
+    first / plan.target.alignment * plan.target.alignment..end.next_multiple_of(4)
+}
+
+/// A dispatch under construction. Bindings and parameters stand in the order of the calls, which
+/// is the order of the kernel's `@binding(_)` and of the fields of its `Params`.
+pub struct Builder<'a> {
+    plan: &'a Plan,
+    shader: Shader,
+    bindings: Vec<Binding>,
+    params: Vec<u32>,
+}
+
+impl<'a> Builder<'a> {
+    /// A launch of `kernels/{kernel}.wgsl`.
+    pub fn new(plan: &'a Plan, kernel: &'static str) -> Self {
+        let shader = Shader { kernel, defines: Vec::new() };
+        Self { plan, shader, bindings: Vec::new(), params: Vec::new() }
+    }
+
+    /// `#if name == value` and `${name}`.
+    pub fn define(&mut self, name: &'static str, value: impl ToString) {
+        self.shader.defines.push((name, value.to_string()));
+    }
+
+    /// `#if name`.
+    pub fn flag(&mut self, name: &'static str, set: bool) {
+        if set {
+            self.define(name, 1);
+        }
+    }
+
+    /// A `u32` field.
+    pub fn uint(&mut self, value: usize) {
+        // Shapes have fewer than 2³¹ elements (graph/shape.rs).
+        self.params.push(value as u32);
+    }
+
+    /// An `i32` field.
+    pub fn int(&mut self, value: i32) {
+        self.params.push(value as u32);
+    }
+
+    /// An `f32` field.
+    pub fn float(&mut self, value: f32) {
+        self.params.push(value.to_bits());
+    }
+
+    /// Binds an intermediate; `${dtype}` is its element type. Two fields: `offset`, the elements
+    /// of the binding before the view, and `batch_stride`.
+    pub fn view(&mut self, dtype: &'static str, view: View) {
+        let storage = &self.plan.storages[view.storage.index()];
+        let size = storage.dtype.size();
+        let first = storage.offset + view.offset * size;
+        let before = first - bound_bytes(self.plan, &view).start;
+        self.define(dtype, wgsl(storage.dtype));
+        self.uint(before / size);
+        self.uint(view.batch_stride);
+        self.bindings.push(Binding::View(view));
+    }
+
+    /// [`view`](Self::view) and the flag `dtype` where there is one, two zeros otherwise.
+    pub fn optional_view(&mut self, dtype: &'static str, view: Option<View>) {
+        match view {
+            Some(view) => self.view(dtype, view),
+            None => self.params.extend([0, 0]),
+        }
+    }
+
+    /// Binds a weight; `${W}` is its element type.
+    pub fn weight(&mut self, weight: Weight) {
+        self.define("W", wgsl(super::schema::weight_dtype(self.plan, weight)));
+        self.bindings.push(Binding::Weight(weight));
+    }
+
+    /// Binds parameters as one array of f32.
+    pub fn values(&mut self, params: Vec<ParamId>) {
+        self.bindings.push(Binding::Values(params));
+    }
+
+    /// Binds something that is no tensor.
+    pub fn bind(&mut self, binding: Binding) {
+        self.bindings.push(binding);
+    }
+
+    /// The dispatch, on a folded grid.
+    pub fn finish(mut self, workgroups: usize) -> Dispatch {
+        self.shader.defines.sort();
+        Dispatch {
+            shader: self.shader,
+            bindings: self.bindings,
+            params: self.params,
+            workgroups: grid(workgroups),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grids_fold() {
+        assert_eq!(grid(0), [1, 1, 1]);
+        assert_eq!(grid(65_535), [65_535, 1, 1]);
+        assert_eq!(grid(65_536), [32_768, 2, 1]);
+        let [x, y, _] = grid(1_000_003);
+        assert!(x <= 65_535 && x * y >= 1_000_003 && x * y < 1_000_003 + y);
+    }
+}

@@ -1,0 +1,23 @@
+//! Host side of `kernels/pointwise.wgsl`.
+
+use super::{Builder, input};
+use crate::Result;
+use crate::gpu::{Dispatch, epilogue};
+use crate::plan::{Plan, Step};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+/// Values per invocation: enough loads in flight to hide the memory's latency.
+const STEPS: usize = 4;
+
+/// `y = epilogue(x)`
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let x = input(step)?;
+    let mut launch = Builder::new(plan, "pointwise");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.define("STEPS", STEPS);
+    launch.view("X", x);
+    launch.uint(x.shape.n);
+    epilogue::bind(&mut launch, step);
+    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * STEPS))])
+}

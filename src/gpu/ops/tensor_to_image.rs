@@ -1,0 +1,24 @@
+//! Host side of `kernels/tensor_to_image.wgsl`.
+
+use super::Builder;
+use super::image_to_tensor::pixel_format;
+use crate::gpu::{Binding, Dispatch};
+use crate::plan::{PixelFormat, Plan, View};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+
+/// `y` becomes the picture that comes out. Only `params` depend on the format; the grid is that of
+/// four channels, the most there are.
+pub fn record(plan: &Plan, y: View, format: PixelFormat) -> Dispatch {
+    let pixels = y.shape.n * y.shape.plane();
+    let mut launch = Builder::new(plan, "tensor_to_image");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.view("Y", y);
+    launch.bind(Binding::PictureOut);
+    launch.bind(Binding::NonFinite);
+    launch.uint(pixels * format.channels);
+    launch.uint(y.shape.plane());
+    pixel_format(&mut launch, format);
+    launch.finish(pixels.div_ceil(WORKGROUP))
+}

@@ -1,0 +1,123 @@
+//! Compiled kernels, one per [`Shader`], shared by all executors of a device.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Shader;
+use super::shader::{self, Slot};
+use crate::{Error, Result};
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Of bind group 0.
+    pub layout: wgpu::BindGroupLayout,
+    /// What to dispatch.
+    pub raw: wgpu::ComputePipeline,
+}
+
+/// The pipelines of a device.
+#[derive(Debug, Default)]
+pub struct Pipelines {
+    cache: Mutex<HashMap<Shader, Arc<Pipeline>>>,
+    compiled: AtomicU64,
+}
+
+impl Pipelines {
+    /// Compilations so far.
+    pub fn compiled(&self) -> u64 {
+        self.compiled.load(Ordering::Relaxed)
+    }
+
+    /// The pipeline of `shader`, if [`prepare`](Self::prepare) has seen it.
+    pub fn get(&self, shader: &Shader) -> Option<Arc<Pipeline>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).get(shader).cloned()
+    }
+
+    /// Compiles those of `shaders` that are missing, on all cores where there are threads.
+    ///
+    /// # Errors
+    /// [`Error::Device`] names the kernel that does not compile.
+    pub async fn prepare(&self, device: &wgpu::Device, shaders: &[&Shader]) -> Result<()> {
+        let mut missing: Vec<_> =
+            shaders.iter().copied().filter(|shader| self.get(shader).is_none()).collect();
+        missing.sort();
+        missing.dedup();
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            use rayon::prelude::*;
+            missing
+                .into_par_iter()
+                .try_for_each(|shader| pollster::block_on(self.compile(device, shader)))
+        }
+        #[cfg(target_arch = "wasm32")]
+        {
+            for shader in missing {
+                self.compile(device, shader).await?;
+            }
+            Ok(())
+        }
+    }
+
+    async fn compile(&self, device: &wgpu::Device, shader: &Shader) -> Result<()> {
+        let source = shader::expand(shader)?;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let pipeline = build(device, shader.kernel, &source);
+        if let Some(error) = scope.pop().await {
+            let defines = &shader.defines;
+            let what = format!("kernel {} {defines:?} does not compile: {error}", shader.kernel);
+            return Err(Error::Device(what));
+        }
+        self.compiled.fetch_add(1, Ordering::Relaxed);
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(shader.clone(), Arc::new(pipeline));
+        Ok(())
+    }
+}
+
+fn build(device: &wgpu::Device, kernel: &str, source: &shader::Source) -> Pipeline {
+    let entries: Vec<_> = (0..)
+        .zip(&source.slots)
+        .map(|(binding, slot)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match slot {
+                    Slot::Uniform => wgpu::BufferBindingType::Uniform,
+                    Slot::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                    Slot::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(kernel),
+        entries: &entries,
+    });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(kernel),
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(kernel),
+        source: wgpu::ShaderSource::Wgsl(source.code.as_str().into()),
+    });
+    let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(kernel),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        // Every kernel writes its workgroup memory before it reads it.
+        compilation_options: wgpu::PipelineCompilationOptions {
+            zero_initialize_workgroup_memory: false,
+            ..Default::default()
+        },
+        cache: None,
+    });
+    Pipeline { layout, raw }
+}
