@@ -20,26 +20,34 @@
 
 #include "shared/activation.wgsl"
 
-fn epilogue(value: f32, n: u32, o: u32, h: u32, w: u32) -> f32 {
-    var v = value;
-    let pixel = h * p.y_width + w;
-    let plane = p.y_height * p.y_width;
+// What is the same for all pixels of channel o of sample n.
+struct Channel {
+    factor: f32,
+    bias: f32,
+    slope: f32,
+}
+
+fn channel_of(n: u32, o: u32) -> Channel {
+    var channel = Channel(p.gain, 0.0, p.activation_low);
 #if DEMODULATION
-    v *= demodulation[p.demodulation_offset + n * p.demodulation_batch_stride + o];
+    channel.factor *= demodulation[p.demodulation_offset + n * p.demodulation_batch_stride + o];
 #endif
-    v *= p.gain;
+#if BIAS
+    channel.bias = values[o];
+#endif
+#if PRELU
+    channel.slope = values[p.slopes_start + o];
+#endif
+    return channel;
+}
+
+fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {
+    var v = value * channel.factor;
 #if NOISE
     v += p.noise_strength * values[p.noise_start + pixel];
 #endif
-#if BIAS
-    v += values[o];
-#endif
-#if PRELU
-    v = activate(v, values[p.slopes_start + o]);
-#else
-    v = activate(v, p.activation_low);
-#endif
-    v *= p.activation_gain;
+    v = activate(v + channel.bias, channel.slope) * p.activation_gain;
+    let plane = p.y_height * p.y_width;
 #if SFT
     if (o >= p.first_channel) {
         let at = (o - p.first_channel) * plane + pixel;
@@ -53,11 +61,19 @@ fn epilogue(value: f32, n: u32, o: u32, h: u32, w: u32) -> f32 {
     return v * p.output_gain;
 }
 
-// y[n, o, h, w] = epilogue(v); nothing outside y.
-fn store_y(v: f32, n: u32, o: u32, h: u32, w: u32) {
-    if (o >= p.y_channels || h >= p.y_height || w >= p.y_width) {
+// y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its pixels.
+fn store_channel(v: f32, channel: Channel, n: u32, o: u32, h: u32, w: u32) {
+    if (h >= p.y_height || w >= p.y_width) {
         return;
     }
-    let at = (o * p.y_height + h) * p.y_width + w;
-    y[p.y_offset + n * p.y_batch_stride + at] = ${Y}(epilogue(v, n, o, h, w));
+    let pixel = h * p.y_width + w;
+    let at = p.y_offset + n * p.y_batch_stride + o * p.y_height * p.y_width + pixel;
+    y[at] = ${Y}(epilogue(v, channel, n, o, pixel));
+}
+
+// y[n, o, h, w] = epilogue(v); nothing outside y.
+fn store_y(v: f32, n: u32, o: u32, h: u32, w: u32) {
+    if (o < p.y_channels) {
+        store_channel(v, channel_of(n, o), n, o, h, w);
+    }
 }

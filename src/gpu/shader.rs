@@ -23,8 +23,15 @@ macro_rules! sources {
 }
 
 /// Every kernel file.
-const KERNELS: &[(&str, &str)] =
-    sources!["conv_direct", "image_to_tensor", "pointwise", "tensor_to_image"];
+const KERNELS: &[(&str, &str)] = sources![
+    "conv_direct",
+    "conv_winograd_input",
+    "conv_winograd_output",
+    "conv_winograd_product",
+    "image_to_tensor",
+    "pointwise",
+    "tensor_to_image",
+];
 
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
@@ -32,8 +39,14 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",
+    "shared/lanes_accumulate",
+    "shared/lanes_declare",
     "shared/load",
     "shared/load_params",
+    "shared/tile",
+    "shared/tile_accumulate",
+    "shared/tile_declare",
+    "shared/winograd",
 ];
 
 /// What a kernel binds at one place.

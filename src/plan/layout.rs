@@ -9,7 +9,21 @@ pub enum Layout {
     Plain,
     /// `Σ_{u,v} W[o,i,u,v]²` as `[O, I]`, for demodulation.
     TapSquares,
+    /// `[g, o / 64, (u·kw + v)·I + i, o % 64]` for group `g`, its `I` input channels and its
+    /// output channels `o`, padded with zeros: the rows of one matrix tile lie without gaps.
+    Panels {
+        /// Blocks of channels that do not see each other.
+        groups: usize,
+    },
+    /// `G·W·Gᵀ` of F(4×4, 3×3) as `[6·row + column, o / 64, i, o % 64]`, padded with zeros.
+    Winograd,
 }
+
+/// Output channels of a panel: the rows of one matrix tile.
+pub const PANEL_ROWS: usize = 64;
+
+/// The points of F(4×4, 3×3) beside 0 and ∞: ±a and ±b, as in `kernels/shared/winograd.wgsl`.
+const WINOGRAD_POINTS: [f64; 2] = [0.75, 1.5];
 
 /// A weight as a kernel wants it; equal keys are packed and stored once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -29,7 +43,58 @@ pub fn pack(param: &Param, layout: Layout) -> Vec<f32> {
             let taps: usize = param.dims.iter().skip(2).product();
             values.chunks_exact(taps).map(|w| w.iter().map(|v| v * v).sum()).collect()
         }
+        Layout::Panels { groups } => panels(&values, &param.dims, groups),
+        Layout::Winograd => winograd(&values, &param.dims),
     }
+}
+
+fn panels(values: &[f32], dims: &[usize], groups: usize) -> Vec<f32> {
+    let (outputs, inputs) = (dims[0] / groups, dims[1]);
+    let taps: usize = dims[2..].iter().product();
+    let blocks = outputs.div_ceil(PANEL_ROWS);
+    let mut packed = vec![0.0; groups * blocks * inputs * taps * PANEL_ROWS];
+    for (o, filter) in values.chunks_exact(inputs * taps).enumerate() {
+        let (group, o) = (o / outputs, o % outputs);
+        let panel = (group * blocks + o / PANEL_ROWS) * inputs * taps;
+        for (i, taps_of_input) in filter.chunks_exact(taps).enumerate() {
+            for (tap, value) in taps_of_input.iter().enumerate() {
+                packed[(panel + tap * inputs + i) * PANEL_ROWS + o % PANEL_ROWS] = *value;
+            }
+        }
+    }
+    packed
+}
+
+fn winograd(values: &[f32], dims: &[usize]) -> Vec<f32> {
+    let (outputs, inputs) = (dims[0], dims[1]);
+    let blocks = outputs.div_ceil(PANEL_ROWS);
+    let stride = blocks * inputs * PANEL_ROWS;
+    let mut packed = vec![0.0; 36 * stride];
+    let rows = winograd_rows();
+    for (index, filter) in values.chunks_exact(9).enumerate() {
+        let (o, i) = (index / inputs, index % inputs);
+        let at = (o / PANEL_ROWS * inputs + i) * PANEL_ROWS + o % PANEL_ROWS;
+        // G·W, then (G·W)·Gᵀ.
+        let half = rows.map(|g| {
+            [0, 1, 2].map(|v| (0..3).map(|u| g[u] * f64::from(filter[3 * u + v])).sum::<f64>())
+        });
+        for (row, half) in half.iter().enumerate() {
+            for (column, g) in rows.iter().enumerate() {
+                let value: f64 = half.iter().zip(g).map(|(a, b)| a * b).sum();
+                packed[(6 * row + column) * stride + at] = value as f32;
+            }
+        }
+    }
+    packed
+}
+
+/// G: for each point `p` the powers `1, p, p²` over the product of its distances to the others.
+fn winograd_rows() -> [[f64; 3]; 6] {
+    let [a, b] = WINOGRAD_POINTS.map(|p| p * p);
+    let row = |p: f64, product: f64| [1.0 / product, p / product, p * p / product];
+    let [pa, pb] = WINOGRAD_POINTS;
+    let (na, nb) = (2.0 * a * (a - b), 2.0 * b * (b - a));
+    [row(0.0, a * b), row(pa, na), row(-pa, na), row(pb, nb), row(-pb, nb), [0.0, 0.0, 1.0]]
 }
 
 /// The number of values that [`pack`] yields.
@@ -37,5 +102,10 @@ pub fn packed_len(param: &Param, layout: Layout) -> usize {
     match layout {
         Layout::Plain => param.len(),
         Layout::TapSquares => param.dims.iter().take(2).product(),
+        Layout::Panels { groups } => {
+            let outputs = (param.dims[0] / groups).next_multiple_of(PANEL_ROWS);
+            groups * outputs * param.dims[1..].iter().product::<usize>()
+        }
+        Layout::Winograd => 36 * param.dims[0].next_multiple_of(PANEL_ROWS) * param.dims[1],
     }
 }

@@ -1,13 +1,16 @@
 //! The host side of every kernel: a step becomes dispatches. Pure functions.
 
+#[cfg(test)]
+mod conv_tests;
 mod conv_direct;
+mod conv_winograd;
 pub mod image_to_tensor;
 mod pointwise;
 pub mod tensor_to_image;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
-use crate::plan::{Kernel, Plan, Step, View, Weight};
+use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, View, Weight};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -24,6 +27,7 @@ const MAX_STORAGE_BINDINGS: usize = 8;
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let dispatches = match step.kernel {
         Kernel::ConvDirect => conv_direct::record(step, plan)?,
+        Kernel::ConvWinograd => conv_winograd::record(step, plan)?,
         Kernel::Pointwise => pointwise::record(step, plan)?,
         kernel => return Err(misfit(step, &format!("there is no GPU kernel {}", kernel.name()))),
     };
@@ -51,6 +55,19 @@ pub(super) fn input(step: &Step) -> Result<View> {
 pub fn grid(workgroups: usize) -> [u32; 3] {
     let rows = workgroups.div_ceil(MAX_WORKGROUPS).max(1);
     [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
+}
+
+/// Defines `LANES` and what a tile of 64 × 64 sums that one subgroup computes needs beside it
+/// (`kernels/shared/lanes_declare.wgsl`), where that is the faster way: on a driver that runs on
+/// the CPU and tells how many lanes it has. Elsewhere kernels use `kernels/shared/tile.wgsl`.
+pub fn define_lanes(launch: &mut Builder<'_>) {
+    let target = &launch.plan.target;
+    let lanes = target.subgroup_size.filter(|_| target.backend == Backend::SoftwareGpu);
+    if let Some(lanes @ (4 | 8 | 16)) = lanes {
+        launch.define("LANES", lanes);
+        launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
+        launch.define("QUADS", PANEL_ROWS / 4 / lanes);
+    }
 }
 
 /// The type of an element in WGSL.

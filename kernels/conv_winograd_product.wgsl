@@ -1,0 +1,126 @@
+// Second of the three dispatches of a Winograd convolution: 36 matrix products,
+//
+//   M[f, o, t] = Σ_i U[f, o, i] · V[f, i, t]
+//
+// U: the transformed weight in panels [f][o / ROWS][i][o % ROWS] (Layout::Winograd, padded with
+// zero rows). V, M: p.inputs_stride and p.products_stride between frequencies; each in panels
+// [t / COLUMNS][channel][t % COLUMNS]. A workgroup computes one ROWS × COLUMNS tile.
+//
+// On a GPU, the workgroup stages DEPTH rows of both panels, which lie in memory without gaps, and
+// each invocation keeps 8×8 sums: four 128-bit reads of workgroup memory for 64 products.
+// A software driver turns each load into a loop over lanes but a shuffle from a constant lane into
+// one instruction: there, a subgroup computes the tile, each lane loads its share of both panels
+// once, and U is handed around.
+
+const ROWS = 64u;
+const COLUMNS = 64u;
+
+struct Params {
+    v_offset: u32,
+    v_batch_stride: u32,
+    m_offset: u32,
+    m_batch_stride: u32,
+    inputs: u32,
+    outputs: u32,
+    row_blocks: u32,
+    column_blocks: u32,
+    inputs_stride: u32,
+    products_stride: u32,
+}
+
+@group(0) @binding(_) var<uniform> p: Params;
+@group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
+@group(0) @binding(_) var<storage, read_write> inputs: array<vec4<${V}>>;
+@group(0) @binding(_) var<storage, read_write> products: array<vec4<${M}>>;
+
+#include "shared/grid.wgsl"
+
+#if LANES
+const LANES = ${LANES}u;
+#else
+#include "shared/tile.wgsl"
+#endif
+
+#if LANES
+@compute @workgroup_size(LANES)
+#else
+@compute @workgroup_size(THREADS)
+#endif
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = workgroup_index(workgroup, workgroups);
+    let row_block = index % p.row_blocks;
+    let column_block = index / p.row_blocks % p.column_blocks;
+    let f = index / (p.row_blocks * p.column_blocks);
+    if (f >= 36u) {
+        return;
+    }
+    let first_row = row_block * ROWS;
+    var u = (f * p.row_blocks + row_block) * p.inputs * (ROWS / 4u);
+    var v = (p.v_offset + f * p.inputs_stride + column_block * p.inputs * COLUMNS) / 4u;
+    let m = (p.m_offset + f * p.products_stride + column_block * p.outputs * COLUMNS) / 4u;
+#if LANES
+    // Lane l holds rows l·SHARE.. of U's panel and columns l·4·QUADS.. of V's.
+    u += lane * ${SHARE_QUADS}u;
+    v += lane * ${QUADS}u;
+#include "shared/lanes_declare.wgsl"
+    for (var i = 0u; i < p.inputs; i++) {
+#for S in 0..${SHARE_QUADS}
+        let u${S} = vec4<f32>(weight[u + ${S}u]);
+#endfor
+#for Q in 0..${QUADS}
+        let v${Q} = vec4<f32>(inputs[v + ${Q}u]);
+#endfor
+#include "shared/lanes_accumulate.wgsl"
+        u += ROWS / 4u;
+        v += COLUMNS / 4u;
+    }
+#for L in 0..${LANES}
+#for S in 0..${SHARE_QUADS}
+#for C in 0..4
+    {
+        let row = first_row + ${L}u * ${SHARE_QUADS}u * 4u + ${S}u * 4u + ${C}u;
+        if (row < p.outputs) {
+            let at = m + row * (COLUMNS / 4u) + lane * ${QUADS}u;
+#for Q in 0..${QUADS}
+            products[at + ${Q}u] = vec4<${M}>(m${L}_${S}_${C}_${Q});
+#endfor
+        }
+    }
+#endfor
+#endfor
+#endfor
+#else
+#include "shared/tile_declare.wgsl"
+    for (var i = 0u; i < p.inputs; i += DEPTH) {
+#for J in 0..4
+        {
+            let at = lane + ${J}u * THREADS;
+            let there = i + at / 16u < p.inputs;
+            u_tile[at] = select(vec4<f32>(), vec4<f32>(weight[u + at]), there);
+            v_tile[at] = select(vec4<f32>(), vec4<f32>(inputs[v + at]), there);
+        }
+#endfor
+        workgroupBarrier();
+#include "shared/tile_accumulate.wgsl"
+        workgroupBarrier();
+        u += DEPTH * ROWS / 4u;
+        v += DEPTH * COLUMNS / 4u;
+    }
+#for H in 0..2
+#for C in 0..4
+    {
+        let row = first_row + ${H}u * 32u + tile_row * 4u + ${C}u;
+        if (row < p.outputs) {
+            let at = m + row * (COLUMNS / 4u) + tile_column;
+            products[at] = vec4<${M}>(m${H}_${C}_0);
+            products[at + 8u] = vec4<${M}>(m${H}_${C}_1);
+        }
+    }
+#endfor
+#endfor
+#endif
+}
