@@ -128,6 +128,11 @@ pub(super) async fn enumerate() -> Vec<(wgpu::Adapter, AdapterInfo)> {
         .collect()
 }
 
+/// The position of the adapter that is taken when nobody names one: the best that is no software.
+pub fn best(infos: &[AdapterInfo]) -> Option<usize> {
+    choose(infos, &DeviceOptions::default()).ok()
+}
+
 /// The position of the adapter that `options` ask for.
 ///
 /// # Errors

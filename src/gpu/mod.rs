@@ -21,7 +21,7 @@ mod shader;
 mod testing;
 mod trace;
 
-pub use adapter::{AdapterInfo, DeviceOptions, adapters};
+pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
 pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use executor::Executor;
