@@ -55,7 +55,7 @@ fn epilogue(value: f32, n: u32, o: u32, h: u32, w: u32) -> f32 {
 
 // y[n, o, h, w] = epilogue(v); nothing outside y.
 fn store_y(v: f32, n: u32, o: u32, h: u32, w: u32) {
-    if (o >= p.y_channels || h >= p.y_height || w >= p.y_width) {
+    if (n >= p.y_batch || o >= p.y_channels || h >= p.y_height || w >= p.y_width) {
         return;
     }
     let at = (o * p.y_height + h) * p.y_width + w;

@@ -23,8 +23,21 @@ macro_rules! sources {
 }
 
 /// Every kernel file.
-const KERNELS: &[(&str, &str)] =
-    sources!["conv_direct", "image_to_tensor", "pointwise", "tensor_to_image"];
+const KERNELS: &[(&str, &str)] = sources![
+    "constant",
+    "conv_depthwise",
+    "conv_direct",
+    "demodulate",
+    "image_to_tensor",
+    "linear",
+    "pixel_norm",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "pointwise",
+    "resize",
+    "tensor_to_image",
+    "upfirdn2d",
+];
 
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
@@ -34,6 +47,8 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/grid",
     "shared/load",
     "shared/load_params",
+    "shared/output",
+    "shared/reduce",
 ];
 
 /// What a kernel binds at one place.
