@@ -9,7 +9,6 @@
 
 struct Params {
 #include "shared/load_params.wgsl"
-    batch: u32,
     groups: u32,
     group_inputs: u32,
     group_outputs: u32,
@@ -44,7 +43,7 @@ fn main(
     let pixel = index % tiles * WORKGROUP + lane;
     let h = pixel / p.y_width * ROWS;
     let w = pixel % p.y_width;
-    if (n >= p.batch || h >= p.y_height) {
+    if (n >= p.y_batch || h >= p.y_height) {
         return;
     }
     let block = index / tiles % (blocks * p.groups);

@@ -7,7 +7,6 @@
 struct Params {
     x_offset: u32,
     x_batch_stride: u32,
-    batch: u32,
 #include "shared/epilogue_params.wgsl"
 }
 
@@ -33,7 +32,7 @@ fn main(
         let n = index / sample;
         let at = index % sample;
         let row = at / p.y_width;
-        if (n < p.batch) {
+        if (n < p.y_batch) {
             let v = f32(x[p.x_offset + n * p.x_batch_stride + at]);
             store_y(v, n, row / p.y_height, row % p.y_height, at % p.y_width);
         }

@@ -63,7 +63,7 @@ fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {
 
 // y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its pixels.
 fn store_channel(v: f32, channel: Channel, n: u32, o: u32, h: u32, w: u32) {
-    if (h >= p.y_height || w >= p.y_width) {
+    if (n >= p.y_batch || h >= p.y_height || w >= p.y_width) {
         return;
     }
     let pixel = h * p.y_width + w;

@@ -1,6 +1,7 @@
     // of shared/epilogue.wgsl; src/gpu/epilogue.rs writes them
     y_offset: u32,
     y_batch_stride: u32,
+    y_batch: u32,
     y_channels: u32,
     y_height: u32,
     y_width: u32,

@@ -10,6 +10,7 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
     let y = step.output;
     let epilogue = &step.epilogue;
     launch.view("Y", y);
+    launch.uint(y.shape.n);
     launch.uint(y.shape.c);
     launch.uint(y.shape.h);
     launch.uint(y.shape.w);

@@ -264,9 +264,13 @@ impl Executor {
             let start = first + n * view.batch_stride * size;
             let sample = &bytes[start..start + view.shape.sample() * size];
             match storage.dtype {
-                Dtype::F32 => values.extend_from_slice(cast_slice(sample)),
+                Dtype::F32 => {
+                    let words = sample.as_chunks::<4>().0.iter();
+                    values.extend(words.map(|b| f32::from_le_bytes(*b)));
+                }
                 Dtype::F16 => {
-                    values.extend(cast_slice(sample).iter().map(|v: &f16| v.to_f32()));
+                    let halves = sample.as_chunks::<2>().0.iter();
+                    values.extend(halves.map(|b| f16::from_le_bytes(*b).to_f32()));
                 }
             }
         }

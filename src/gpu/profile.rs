@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytemuck::cast_slice;
 use wgpu::BufferUsages as Usage;
 
 use super::executor::Executor;
@@ -70,7 +69,8 @@ impl Executor {
             inner.queue.submit([encoder.finish()]);
             let period = f64::from(inner.queue.get_timestamp_period());
             read_back(&self.device, &readback, bytes, |bytes| {
-                let ticks: &[u64] = cast_slice(bytes);
+                let words = bytes.as_chunks::<8>().0.iter();
+                let ticks: Vec<_> = words.map(|b| u64::from_le_bytes(*b)).collect();
                 for (&step, ticks) in chunk.iter().zip(ticks.as_chunks::<2>().0) {
                     let elapsed = ticks[1].saturating_sub(ticks[0]) as f64 * period;
                     times.push(StepTime { step, time: Duration::from_nanos(elapsed as u64) });

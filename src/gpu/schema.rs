@@ -38,8 +38,6 @@ pub struct Place {
 pub struct PictureSchema {
     /// Bytes of the buffer for the picture that goes in, at four channels.
     pub bytes_in: usize,
-    /// Bytes of the picture that comes out, at four channels.
-    pub bytes_out: usize,
     /// Where the word behind it stands that tells of values that are not finite.
     pub flag: usize,
     /// From the picture to the input, and from the output to the picture; parameters change with
@@ -180,7 +178,6 @@ fn picture(plan: &Plan) -> Option<PictureSchema> {
     let bytes_out = bytes(output);
     Some(PictureSchema {
         bytes_in: bytes(input),
-        bytes_out,
         flag: bytes_out.next_multiple_of(plan.target.alignment),
         dispatches: [
             ops::image_to_tensor::record(plan, *input, PixelFormat::UNIT),

@@ -24,13 +24,22 @@ macro_rules! sources {
 
 /// Every kernel file.
 const KERNELS: &[(&str, &str)] = sources![
+    "constant",
+    "conv_depthwise",
     "conv_direct",
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
+    "demodulate",
     "image_to_tensor",
+    "linear",
+    "pixel_norm",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pointwise",
+    "resize",
     "tensor_to_image",
+    "upfirdn2d",
 ];
 
 /// Snippets that kernels include.
@@ -43,6 +52,8 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/lanes_declare",
     "shared/load",
     "shared/load_params",
+    "shared/output",
+    "shared/reduce",
     "shared/tile",
     "shared/tile_accumulate",
     "shared/tile_declare",

@@ -37,7 +37,6 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("DILATION", conv.dilation);
     launch.define("SPAN", (ROWS - 1) * conv.stride + (kh - 1) * conv.dilation + 1);
     load::bind(&mut launch, x, *upsample, *style);
-    launch.uint(y.n);
     launch.uint(conv.groups);
     launch.uint(i);
     launch.uint(group_outputs);

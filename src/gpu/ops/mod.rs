@@ -1,12 +1,21 @@
 //! The host side of every kernel: a step becomes dispatches. Pure functions.
 
+mod constant;
+mod conv_depthwise;
+mod conv_direct;
 #[cfg(test)]
 mod conv_tests;
-mod conv_direct;
 mod conv_winograd;
+mod demodulate;
 pub mod image_to_tensor;
+mod linear;
+mod pixel_norm;
+mod pixel_shuffle;
+mod pixel_unshuffle;
 mod pointwise;
+mod resize;
 pub mod tensor_to_image;
+mod upfirdn2d;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
@@ -26,9 +35,18 @@ const MAX_STORAGE_BINDINGS: usize = 8;
 /// [`Error::Device`] when its kernel cannot compute what the step asks for.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let dispatches = match step.kernel {
-        Kernel::ConvDirect => conv_direct::record(step, plan)?,
+        Kernel::ConvDirect | Kernel::ConvGemm => conv_direct::record(step, plan)?,
         Kernel::ConvWinograd => conv_winograd::record(step, plan)?,
+        Kernel::ConvDepthwise => conv_depthwise::record(step, plan)?,
+        Kernel::Linear => linear::record(step, plan)?,
+        Kernel::Demodulate => demodulate::record(step, plan)?,
+        Kernel::PixelNorm => pixel_norm::record(step, plan)?,
+        Kernel::Upfirdn2d => upfirdn2d::record(step, plan)?,
+        Kernel::Resize => resize::record(step, plan)?,
+        Kernel::PixelShuffle => pixel_shuffle::record(step, plan)?,
+        Kernel::PixelUnshuffle => pixel_unshuffle::record(step, plan)?,
         Kernel::Pointwise => pointwise::record(step, plan)?,
+        Kernel::Constant => constant::record(step, plan)?,
         kernel => return Err(misfit(step, &format!("there is no GPU kernel {}", kernel.name()))),
     };
     for dispatch in &dispatches {

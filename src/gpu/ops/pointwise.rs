@@ -17,7 +17,6 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("STEPS", STEPS);
     launch.view("X", x);
-    launch.uint(x.shape.n);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * STEPS))])
 }

@@ -1,0 +1,54 @@
+// y[n, o] = epilogue(Σ_i W[o, i] · x[n, i])
+//
+// x: [N, I], a sample flattened in the order C, H, W. weight: [O, I]. y: [N, O].
+// A workgroup computes one output of four samples.
+//
+// The trick: it is bound by the weight, so neighbours read neighbouring weights, each once for
+// four samples.
+
+struct Params {
+    x_offset: u32,
+    x_batch_stride: u32,
+    inputs: u32,
+#include "shared/epilogue_params.wgsl"
+}
+
+@group(0) @binding(_) var<uniform> p: Params;
+@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+@group(0) @binding(_) var<storage, read> weight: array<${W}>;
+
+const WORKGROUP = ${WORKGROUP}u;
+
+#include "shared/epilogue.wgsl"
+#include "shared/grid.wgsl"
+#include "shared/reduce.wgsl"
+
+// The last sample again for those that are not there: store_y drops them.
+fn load(n: u32, i: u32) -> f32 {
+    return f32(x[p.x_offset + min(n, p.y_batch - 1u) * p.x_batch_stride + i]);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = workgroup_index(workgroup, workgroups);
+    let o = index % p.y_channels;
+    let first = index / p.y_channels * 4u;
+    var sum = vec4<f32>();
+    for (var i = lane; i < p.inputs; i += WORKGROUP) {
+        let factor = f32(weight[o * p.inputs + i]);
+        sum += factor * vec4(
+            load(first, i),
+            load(first + 1u, i),
+            load(first + 2u, i),
+            load(first + 3u, i),
+        );
+    }
+    let total = reduce(lane, sum);
+    if (lane < 4u) {
+        store_y(total[lane], first + lane, o, 0u, 0u);
+    }
+}

@@ -1,0 +1,34 @@
+//! Host side of `kernels/upfirdn2d.wgsl`.
+
+use super::{Builder, input, misfit};
+use crate::Result;
+use crate::gpu::{Dispatch, epilogue};
+use crate::plan::{Compute, Plan, Step};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+
+/// Filtered resampling.
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let Compute::Upfirdn2d { kernel, up, down, padding } = step.compute else {
+        return Err(misfit(step, "it is no upfirdn2d"));
+    };
+    let x = input(step)?;
+    let [kh, kw] = plan.graph.param(kernel).dims[..] else {
+        return Err(misfit(step, "its filter is no [kh, kw]"));
+    };
+    let mut launch = Builder::new(plan, "upfirdn2d");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.define("UP", up);
+    launch.define("DOWN", down);
+    launch.define("KH", kh);
+    launch.define("KW", kw);
+    launch.view("X", x);
+    launch.uint(x.shape.h);
+    launch.uint(x.shape.w);
+    launch.int(padding.top);
+    launch.int(padding.left);
+    launch.values(vec![kernel]);
+    epilogue::bind(&mut launch, step);
+    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])
+}

@@ -1,0 +1,300 @@
+//! The executor and every kernel of this folder against plain loops.
+
+use std::sync::Arc;
+
+use super::{check, device, param, plan, random};
+use crate::Error;
+use crate::gpu::{Device, DeviceOptions, Executor, ops, predict, schema, shader};
+use crate::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding};
+use crate::plan::{PixelFormat, Plan, Target};
+use crate::tensor::{Dtype, Shape};
+
+/// A graph that applies `build` to an input of `shape`.
+fn graph(shape: Shape, build: impl Fn(&mut Graph, NodeId) -> NodeId) -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.add_input("x", shape);
+    let y = build(&mut graph, x);
+    graph.set_output(y);
+    graph
+}
+
+/// `op` on `x`, where all fits.
+fn add(graph: &mut Graph, op: Op, inputs: &[NodeId]) -> NodeId {
+    graph.add(op, inputs).unwrap()
+}
+
+fn activations() -> Vec<Graph> {
+    let kinds: [fn(&mut Graph) -> Activation; 6] = [
+        |_| Activation::LeakyRelu(0.2),
+        |graph| Activation::Prelu(param(graph, &[3])),
+        |_| Activation::Silu,
+        |_| Activation::Sigmoid,
+        |_| Activation::Tanh,
+        |_| Activation::Clamp(-0.25, 0.5),
+    ];
+    let build = |kind: fn(&mut Graph) -> Activation| {
+        graph(Shape::new(2, 3, 5, 7), |graph, x| {
+            let large = add(graph, Op::Scale(3.0), &[x]);
+            let bias = param(graph, &[3]);
+            let biased = add(graph, Op::Bias(bias), &[large]);
+            let activation = kind(graph);
+            let active = add(graph, Op::Activation(activation), &[biased]);
+            let scaled = add(graph, Op::Scale(1.5), &[active]);
+            add(graph, Op::Add, &[scaled, x])
+        })
+    };
+    kinds.into_iter().map(build).collect()
+}
+
+fn convolution(x: Shape, weight: [usize; 4], edit: impl Fn(&mut Conv2d)) -> Graph {
+    graph(x, |graph, x| {
+        let mut conv = Conv2d::same(param(graph, &weight), weight[2]);
+        edit(&mut conv);
+        add(graph, Op::Conv2d(conv), &[x])
+    })
+}
+
+fn convolutions() -> Vec<Graph> {
+    let resized = |interpolation| {
+        graph(Shape::new(1, 3, 3, 4), move |graph, x| {
+            let op = Op::Resize { height: 6, width: 8, interpolation, step: [0.5; 2] };
+            let up = add(graph, op, &[x]);
+            let conv = Conv2d::same(param(graph, &[4, 3, 3, 3]), 3);
+            add(graph, Op::Conv2d(conv), &[up])
+        })
+    };
+    vec![
+        convolution(Shape::new(1, 3, 9, 7), [8, 3, 3, 3], |_| ()),
+        convolution(Shape::new(2, 5, 6, 11), [11, 5, 3, 3], |c| c.stride = 2),
+        convolution(Shape::new(1, 4, 9, 9), [6, 2, 5, 5], |c| {
+            c.groups = 2;
+            c.dilation = 2;
+            c.padding = Padding::pair(3, 4);
+        }),
+        convolution(Shape::new(1, 7, 1, 1), [3, 7, 1, 1], |_| ()),
+        convolution(Shape::new(2, 3, 6, 5), [2, 3, 1, 7], |c| {
+            c.padding = Padding { top: 0, bottom: 1, left: 3, right: 2 };
+        }),
+        convolution(Shape::new(2, 6, 9, 5), [6, 1, 3, 3], |c| c.groups = 6),
+        convolution(Shape::new(1, 4, 8, 9), [4, 1, 5, 5], |c| {
+            c.groups = 4;
+            c.stride = 2;
+        }),
+        resized(Interpolation::Nearest),
+        resized(Interpolation::Bilinear),
+    ]
+}
+
+/// Everything that an epilogue can do at once, with a batch of two.
+fn styled() -> Graph {
+    graph(Shape::new(2, 6, 5, 7), |graph, x| {
+        let code = graph.add_input("style", Shape::vector(2, 9));
+        let norm = add(graph, Op::PixelNorm, &[code]);
+        let weight = param(graph, &[6, 9]);
+        let style = add(graph, Op::Linear(weight), &[norm]);
+        let conv = Conv2d::same(param(graph, &[8, 6, 3, 3]), 3);
+        let op = Op::ModulatedConv2d { conv, demodulate: true, transposed: false };
+        let y = add(graph, op, &[x, style]);
+        let y = add(graph, Op::Scale(1.4), &[y]);
+        let noise = param(graph, &[1, 1, 5, 7]);
+        let y = add(graph, Op::Noise { noise, strength: 0.3 }, &[y]);
+        let bias = param(graph, &[8]);
+        let y = add(graph, Op::Bias(bias), &[y]);
+        let y = add(graph, Op::Activation(Activation::LeakyRelu(0.2)), &[y]);
+        let [scale, shift] = [0, 1].map(|_| {
+            let conv = Conv2d::same(param(graph, &[4, 6, 1, 1]), 1);
+            add(graph, Op::Conv2d(conv), &[x])
+        });
+        add(graph, Op::Sft { first_channel: 4 }, &[y, scale, shift])
+    })
+}
+
+fn resamplings() -> Vec<Graph> {
+    let upfirdn = |up, down, padding: Padding| {
+        graph(Shape::new(2, 3, 5, 6), move |graph, x| {
+            let kernel = param(graph, &[4, 3]);
+            add(graph, Op::Upfirdn2d { kernel, up, down, padding }, &[x])
+        })
+    };
+    let resize = |interpolation, height, width, step| {
+        graph(Shape::new(2, 2, 5, 7), move |graph, x| {
+            add(graph, Op::Resize { height, width, interpolation, step }, &[x])
+        })
+    };
+    let shuffle = |op: Op, c, h, w| {
+        graph(Shape::new(2, c, h, w), move |graph, x| {
+            let y = add(graph, op.clone(), &[x]);
+            add(graph, Op::Scale(0.5), &[y])
+        })
+    };
+    vec![
+        upfirdn(1, 1, Padding::pair(2, 1)),
+        upfirdn(2, 1, Padding::pair(2, 1)),
+        upfirdn(3, 2, Padding::pair(0, 2)),
+        resize(Interpolation::Nearest, 8, 3, [5.0 / 8.0, 7.0 / 3.0]),
+        resize(Interpolation::Bilinear, 2, 3, [2.0; 2]),
+        resize(Interpolation::Bilinear, 10, 14, [0.5; 2]),
+        resize(Interpolation::BilinearAlignCorners, 9, 1, [0.0; 2]),
+        shuffle(Op::PixelShuffle(2), 8, 3, 5),
+        shuffle(Op::PixelUnshuffle(2), 3, 4, 6),
+    ]
+}
+
+fn constant() -> Graph {
+    graph(Shape::new(2, 3, 4, 5), |graph, x| {
+        let value = param(graph, &[1, 3, 4, 5]);
+        let constant = add(graph, Op::Constant { value, batch: 2 }, &[]);
+        let sum = add(graph, Op::Add, &[constant, x]);
+        let third = add(graph, Op::Slice { start: 1, end: 2 }, &[sum]);
+        add(graph, Op::Concat, &[third, x])
+    })
+}
+
+fn all() -> Vec<Graph> {
+    let mut all = vec![styled(), constant()];
+    all.extend([activations(), convolutions(), resamplings()].into_iter().flatten());
+    all
+}
+
+/// A step that takes and yields pictures.
+fn picture() -> Plan {
+    let graph = graph(Shape::new(1, 3, 5, 7), |graph, x| add(graph, Op::Scale(1.0), &[x]));
+    let target = device().map_or_else(Target::webgpu_defaults, |d| d.target(Dtype::F32));
+    plan(graph, target)
+}
+
+#[test]
+fn every_variant_is_valid_wgsl() {
+    use wgpu::naga::front::wgsl;
+    use wgpu::naga::valid::{Capabilities, ValidationFlags, Validator};
+    let mut seen = std::collections::BTreeSet::new();
+    for dtype in [Dtype::F32, Dtype::F16] {
+        let target = Target { dtype, ..Target::webgpu_defaults() };
+        for graph in all() {
+            let plan = plan(graph, target.clone());
+            for step in &plan.steps {
+                seen.extend(ops::record(step, &plan).unwrap().into_iter().map(|d| d.shader));
+            }
+        }
+    }
+    let plan = picture();
+    let images = schema::Schema::new(&plan).unwrap().picture.unwrap().dispatches;
+    seen.extend(images.map(|dispatch| dispatch.shader));
+    for shader in &seen {
+        let source = shader::expand(shader).unwrap();
+        let module = wgsl::parse_str(&source.code)
+            .unwrap_or_else(|e| panic!("{shader:?}: {}", e.emit_to_string(&source.code)));
+        let capabilities = Capabilities::SHADER_FLOAT16;
+        Validator::new(ValidationFlags::all(), capabilities)
+            .validate(&module)
+            .unwrap_or_else(|e| panic!("{shader:?}: {}", e.emit_to_string(&source.code)));
+    }
+    for kernel in ["conv_direct", "linear", "resize", "tensor_to_image"] {
+        assert!(seen.iter().any(|shader| shader.kernel == kernel), "{kernel} has no case");
+    }
+}
+
+#[test]
+fn pointwise_and_activations() {
+    (0..activations().len()).for_each(|i| check(|| activations().swap_remove(i)));
+}
+
+#[test]
+fn direct_and_depthwise_convolutions() {
+    (0..convolutions().len()).for_each(|i| check(|| convolutions().swap_remove(i)));
+}
+
+#[test]
+fn modulation_and_epilogue() {
+    check(styled);
+}
+
+#[test]
+fn resampling_and_shuffles() {
+    (0..resamplings().len()).for_each(|i| check(|| resamplings().swap_remove(i)));
+}
+
+#[test]
+fn constants_slices_and_concatenations() {
+    check(constant);
+}
+
+#[test]
+fn the_second_run_allocates_nothing_and_memory_is_as_predicted() {
+    let Some(device) = device() else { return };
+    let plan = Arc::new(plan(styled(), device.target(Dtype::F32)));
+    let predicted = predict(&plan).unwrap();
+    let mut executor = Executor::new_blocking(device, Arc::clone(&plan)).unwrap();
+    assert_eq!(executor.memory(), predicted);
+    assert!(predicted.weights > 0 && predicted.arena > 0);
+    let (x, style) = (random(1, plan.inputs[0].shape.len()), random(2, 18));
+    let first = executor.run_blocking(&[&x, &style]).unwrap();
+    let traced = executor.run_traced_blocking(&[&x, &style]).unwrap();
+    assert_eq!(traced.last(), first.first());
+    assert_eq!(executor.run_blocking(&[&x, &style]).unwrap(), first);
+    // Other tests share the device's counters; this executor's own memory is what it was.
+    assert_eq!(executor.memory(), predicted);
+    assert!(executor.run_blocking(&[&x]).is_err());
+    assert!(executor.run_blocking(&[&x, &style[1..]]).is_err());
+}
+
+#[test]
+fn the_counters_stand_still_after_the_first_run() {
+    let options = DeviceOptions { allow_software: true, ..Default::default() };
+    let Ok(device) = Device::open_blocking(&options) else { return };
+    let plan = Arc::new(plan(constant(), device.target(Dtype::F32)));
+    let x = random(1, plan.inputs[0].shape.len());
+    let mut executor = Executor::new_blocking(&device, plan).unwrap();
+    executor.run_blocking(&[&x]).unwrap();
+    let counters = device.counters();
+    executor.run_blocking(&[&x]).unwrap();
+    assert_eq!(device.counters(), counters);
+    assert_eq!(counters.bytes_alive, executor.memory().total() as u64);
+    drop(executor);
+    assert_eq!(device.counters().bytes_alive, 0);
+}
+
+#[test]
+fn the_first_step_that_is_not_finite_is_named() {
+    let Some(device) = device() else { return };
+    let graph = graph(Shape::new(1, 3, 4, 4), |graph, x| {
+        let fine = graph.scoped("fine", |g| add(g, Op::PixelUnshuffle(2), &[x]));
+        let huge = graph.scoped("huge", |g| add(g, Op::Scale(f32::MAX), &[fine]));
+        let huger = graph.scoped("huger", |g| add(g, Op::Add, &[huge, huge]));
+        graph.scoped("after", |g| add(g, Op::PixelShuffle(2), &[huger]))
+    });
+    let plan = Arc::new(plan(graph, device.target(Dtype::F32)));
+    let mut executor = Executor::new_blocking(device, plan).unwrap();
+    let traced = executor.run_traced_blocking(&[&[1.0; 48]]).unwrap();
+    let first = traced.iter().position(|step| step.contains(&f32::INFINITY)).unwrap();
+    assert!(first > 0);
+    let expected = executor.plan().steps[first].name.clone();
+    let Err(Error::NonFinite { node }) = executor.run_blocking(&[&[1.0; 48]]) else { panic!() };
+    assert_eq!(node, expected);
+    let white = [255; 48];
+    let result = executor.run_image_blocking(&white, PixelFormat::UNIT, PixelFormat::UNIT);
+    let Err(Error::NonFinite { node }) = result else { panic!() };
+    assert_eq!(node, expected);
+    assert!(executor.run_blocking(&[&[0.0; 48]]).is_ok());
+}
+
+#[test]
+fn pictures_go_in_and_come_out() {
+    let Some(device) = device() else { return };
+    let mut executor = Executor::new_blocking(device, Arc::new(picture())).unwrap();
+    let bytes: Vec<u8> = (0..105).map(|i| (i * 37 % 256) as u8).collect();
+    let bgr = PixelFormat { bgr: true, ..PixelFormat::SIGNED };
+    for format in [PixelFormat::UNIT, bgr] {
+        assert_eq!(executor.run_image_blocking(&bytes, format, format).unwrap(), bytes);
+    }
+    let rgba = PixelFormat { channels: 4, ..bgr };
+    let swapped = executor.run_image_blocking(&bytes, bgr, PixelFormat::SIGNED).unwrap();
+    let opaque = executor.run_image_blocking(&bytes, PixelFormat::SIGNED, rgba).unwrap();
+    for (pixel, (swapped, opaque)) in bytes.chunks(3).zip(swapped.chunks(3).zip(opaque.chunks(4))) {
+        assert_eq!(swapped, [pixel[2], pixel[1], pixel[0]]);
+        assert_eq!(opaque, [pixel[2], pixel[1], pixel[0], 255]);
+    }
+    let again = executor.run_image_blocking(&opaque, rgba, PixelFormat::SIGNED).unwrap();
+    assert_eq!(again, bytes);
+    assert!(executor.run_image_blocking(&bytes[1..], bgr, bgr).is_err());
+}
