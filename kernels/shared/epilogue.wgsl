@@ -61,7 +61,7 @@ fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {
     return v * p.output_gain;
 }
 
-// y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its pixels.
+// y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its samples and pixels.
 fn store_channel(v: f32, channel: Channel, n: u32, o: u32, h: u32, w: u32) {
     if (n >= p.y_batch || h >= p.y_height || w >= p.y_width) {
         return;

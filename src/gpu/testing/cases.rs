@@ -250,6 +250,10 @@ fn the_counters_stand_still_after_the_first_run() {
     executor.run_blocking(&[&x]).unwrap();
     assert_eq!(device.counters(), counters);
     assert_eq!(counters.bytes_alive, executor.memory().total() as u64);
+    if device.info().timestamps {
+        let times = executor.profile_blocking().unwrap();
+        assert_eq!(times.len(), executor.plan().steps.len());
+    }
     drop(executor);
     assert_eq!(device.counters().bytes_alive, 0);
 }
@@ -297,4 +301,32 @@ fn pictures_go_in_and_come_out() {
     let again = executor.run_image_blocking(&opaque, rgba, PixelFormat::SIGNED).unwrap();
     assert_eq!(again, bytes);
     assert!(executor.run_image_blocking(&bytes[1..], bgr, bgr).is_err());
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn time_memory_bound_layers() {
+    let Some(device) = device() else { return };
+    let upfirdn = graph(Shape::new(1, 3, 256, 256), |graph, x| {
+        let kernel = param(graph, &[4, 4]);
+        let padding = Padding::pair(2, 1);
+        add(graph, Op::Upfirdn2d { kernel, up: 2, down: 1, padding }, &[x])
+    });
+    let layers = [
+        ("3 to 32, 3x3, 256", convolution(Shape::new(1, 3, 256, 256), [32, 3, 3, 3], |_| ())),
+        ("32 to 3, 1x1, 256", convolution(Shape::new(1, 32, 256, 256), [3, 32, 1, 1], |_| ())),
+        ("64 to 3, 3x3, 256", convolution(Shape::new(1, 64, 256, 256), [3, 64, 3, 3], |_| ())),
+        ("upfirdn2d 3, 256 to 512", upfirdn),
+    ];
+    for (name, graph) in layers {
+        let plan = Arc::new(plan(graph, device.target(Dtype::F32)));
+        let x = random(1, plan.inputs[0].shape.len());
+        let mut executor = Executor::new_blocking(device, plan).unwrap();
+        executor.run_blocking(&[&x]).unwrap();
+        let best = (0..5)
+            .map(|_| executor.profile_blocking().unwrap().iter().map(|t| t.time).sum())
+            .min()
+            .unwrap_or(std::time::Duration::ZERO);
+        println!("{name}: {best:?}");
+    }
 }
