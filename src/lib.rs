@@ -1,5 +1,7 @@
 //! Pentimento.
 pub mod checkpoint;
+#[doc(hidden)]
+pub mod cpu;
 mod error;
 #[doc(hidden)]
 pub mod gpu;

@@ -1,0 +1,222 @@
+//! The kernels of a plan, ready to run: one match from [`Kernel`] to code.
+
+use super::arena::Operands;
+use super::conv_direct::Direct;
+use super::tensor::Tensor;
+use super::upfirdn2d::Filter;
+use super::workspace::Workspace;
+use super::{
+    constant, conv_depthwise, conv_gemm, conv_transpose, conv_winograd, demodulate, epilogue,
+    linear, multi_path_conv, pixel_norm, pixel_shuffle, pixel_unshuffle, pointwise, resize,
+    upfirdn2d,
+};
+use crate::error::{Error, Result};
+use crate::graph::{Conv2d, Graph, Interpolation, ParamId, Path};
+use crate::plan::{Compute, Kernel, Layout, Step, Upsample, pack};
+
+/// What a step computes, with its weights in the layout that its kernel wants.
+enum Work {
+    Direct { conv: Conv2d, upsample: Upsample, weight: Weight },
+    Depthwise { conv: Conv2d, upsample: Upsample, weight: Weight },
+    Gemm(conv_gemm::Packed),
+    Winograd(conv_winograd::Packed),
+    Transpose { conv: Conv2d, weight: Weight },
+    TransposeFast(conv_transpose::Packed),
+    MultiPath(Vec<(Path, Weight)>),
+    Linear(Vec<f32>),
+    LinearFast(Vec<f32>),
+    Demodulate(Vec<f32>),
+    PixelNorm,
+    Upfirdn2d(Filter),
+    Resize { interpolation: Interpolation, step: [f32; 2] },
+    PixelShuffle(usize),
+    PixelUnshuffle(usize),
+    Pointwise,
+    Constant(Vec<f32>),
+}
+
+/// A weight `[O, I, kh, kw]` as in the checkpoint.
+struct Weight {
+    dims: [usize; 4],
+    values: Vec<f32>,
+}
+
+impl Weight {
+    fn new(graph: &Graph, id: ParamId) -> Result<Self> {
+        let param = graph.param(id);
+        let [o, i, kh, kw] = *param.dims else {
+            return Err(Error::Internal(format!("{param:?} is no convolution's weight")));
+        };
+        Ok(Self { dims: [o, i, kh, kw], values: param.to_f32() })
+    }
+
+    fn direct(&self, conv: &Conv2d, upsample: Upsample) -> Direct<'_> {
+        let Self { dims, values } = self;
+        Direct { conv: *conv, dims: *dims, weight: values, upsample, first_channel: 0 }
+    }
+}
+
+/// A step, ready to run.
+pub struct Prepared {
+    work: Work,
+    epilogue: epilogue::Parameters,
+}
+
+impl Prepared {
+    /// Packs the weights of `step` for its kernel, or with `twins` for the kernel's twin.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the kernel cannot compute the step.
+    pub fn new(graph: &Graph, step: &Step, twins: bool) -> Result<Self> {
+        let weight = |id| Weight::new(graph, id);
+        let work = match (step.kernel, &step.compute) {
+            (
+                kernel @ (Kernel::ConvDirect
+                | Kernel::ConvDepthwise
+                | Kernel::ConvGemm
+                | Kernel::ConvWinograd),
+                Compute::Conv { conv, upsample, .. },
+            ) => {
+                let (conv, upsample, weight) = (*conv, *upsample, weight(conv.weight)?);
+                match kernel {
+                    Kernel::ConvDepthwise if !twins && weight.dims[1] == 1 => {
+                        Work::Depthwise { conv, upsample, weight }
+                    }
+                    Kernel::ConvWinograd if !twins && conv_winograd::fits(&conv, weight.dims) => {
+                        let direct = weight.direct(&conv, upsample);
+                        Work::Winograd(conv_winograd::Packed::new(&direct))
+                    }
+                    Kernel::ConvGemm if !twins => {
+                        Work::Gemm(conv_gemm::Packed::new(&weight.direct(&conv, upsample)))
+                    }
+                    _ if twins || kernel == Kernel::ConvDirect => {
+                        Work::Direct { conv, upsample, weight }
+                    }
+                    _ => return Err(misfit(step)),
+                }
+            }
+            (Kernel::ConvTranspose, Compute::ConvTranspose { conv, .. }) => {
+                let weight = weight(conv.weight)?;
+                if twins {
+                    Work::Transpose { conv: *conv, weight }
+                } else {
+                    let direct = weight.direct(conv, Upsample::None);
+                    Work::TransposeFast(conv_transpose::Packed::new(&direct))
+                }
+            }
+            (Kernel::MultiPathConv, Compute::MultiPathConv(paths)) => {
+                let paths = (paths.iter())
+                    .map(|path| Ok((*path, weight(path.weight)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                if twins {
+                    Work::MultiPath(paths)
+                } else {
+                    Work::Gemm(conv_gemm::Packed::of_paths(&direct_paths(&paths)))
+                }
+            }
+            (Kernel::Linear, Compute::Linear(id)) => {
+                let values = graph.param(*id).to_f32();
+                if twins { Work::Linear(values) } else { Work::LinearFast(values) }
+            }
+            (Kernel::Demodulate, Compute::Demodulate(id)) => {
+                Work::Demodulate(pack(graph.param(*id), Layout::TapSquares))
+            }
+            (Kernel::PixelNorm, Compute::PixelNorm) => Work::PixelNorm,
+            (Kernel::Upfirdn2d, &Compute::Upfirdn2d { kernel, up, down, padding }) => {
+                let param = graph.param(kernel);
+                let [kh, kw] = *param.dims else { return Err(misfit(step)) };
+                Work::Upfirdn2d(Filter { taps: param.to_f32(), size: [kh, kw], up, down, padding })
+            }
+            (Kernel::Resize, &Compute::Resize { interpolation, step }) => {
+                Work::Resize { interpolation, step }
+            }
+            (Kernel::PixelShuffle, Compute::PixelShuffle(r)) => Work::PixelShuffle(*r),
+            (Kernel::PixelUnshuffle, Compute::PixelUnshuffle(r)) => Work::PixelUnshuffle(*r),
+            (Kernel::Pointwise, Compute::Pointwise) => Work::Pointwise,
+            (Kernel::Constant, Compute::Constant(id)) => Work::Constant(graph.param(*id).to_f32()),
+            _ => return Err(misfit(step)),
+        };
+        Ok(Self { work, epilogue: epilogue::Parameters::new(graph, &step.epilogue) })
+    }
+
+    /// Bytes of weights.
+    pub fn memory(&self) -> usize {
+        let work = match &self.work {
+            Work::Direct { weight, .. }
+            | Work::Depthwise { weight, .. }
+            | Work::Transpose { weight, .. } => size_of_val(&weight.values[..]),
+            Work::Gemm(packed) => packed.memory(),
+            Work::Winograd(packed) => packed.memory(),
+            Work::TransposeFast(packed) => packed.memory(),
+            Work::MultiPath(paths) => paths.iter().map(|(_, w)| size_of_val(&w.values[..])).sum(),
+            Work::Linear(values)
+            | Work::LinearFast(values)
+            | Work::Demodulate(values)
+            | Work::Constant(values) => size_of_val(&values[..]),
+            Work::Upfirdn2d(filter) => size_of_val(&filter.taps[..]),
+            Work::PixelNorm
+            | Work::Resize { .. }
+            | Work::PixelShuffle(_)
+            | Work::PixelUnshuffle(_)
+            | Work::Pointwise => 0,
+        };
+        work + self.epilogue.memory()
+    }
+
+    /// Computes the step.
+    pub fn run(&self, operands: Operands, workspace: &Workspace) {
+        let Operands { x, style, epilogue, mut output } = operands;
+        let epilogue = self.epilogue.bind(output.shape, epilogue);
+        let (epilogue, output, style) = (&epilogue, &mut output, style.as_ref());
+        // A constant has no input, every other step has.
+        let nothing = Tensor { shape: output.shape, samples: Vec::new() };
+        let x = x.as_ref().unwrap_or(&nothing);
+        match &self.work {
+            Work::Direct { conv, upsample, weight } => {
+                weight.direct(conv, *upsample).run(x, style, epilogue, output);
+            }
+            Work::Depthwise { conv, upsample, weight } => {
+                let conv = weight.direct(conv, *upsample);
+                conv_depthwise::run(&conv, x, style, epilogue, output);
+            }
+            Work::Gemm(packed) => packed.run(x, style, epilogue, output, workspace),
+            Work::Winograd(packed) => packed.run(x, style, epilogue, output, workspace),
+            Work::Transpose { conv, weight } => {
+                conv_transpose::run(
+                    &weight.direct(conv, Upsample::None),
+                    x,
+                    style,
+                    epilogue,
+                    output,
+                );
+            }
+            Work::TransposeFast(packed) => packed.run(x, style, epilogue, output, workspace),
+            Work::MultiPath(paths) => {
+                multi_path_conv::run(&direct_paths(paths), x, epilogue, output);
+            }
+            Work::Linear(weight) => linear::run(weight, x, epilogue, output),
+            Work::LinearFast(weight) => linear::run_fast(weight, x, epilogue, output),
+            Work::Demodulate(squares) => demodulate::run(squares, x, epilogue, output),
+            Work::PixelNorm => pixel_norm::run(x, epilogue, output),
+            Work::Upfirdn2d(filter) => upfirdn2d::run(filter, x, epilogue, output),
+            Work::Resize { interpolation, step } => {
+                resize::run(*interpolation, *step, x, epilogue, output);
+            }
+            Work::PixelShuffle(r) => pixel_shuffle::run(*r, x, epilogue, output),
+            Work::PixelUnshuffle(r) => pixel_unshuffle::run(*r, x, epilogue, output),
+            Work::Pointwise => pointwise::run(x, epilogue, output),
+            Work::Constant(values) => constant::run(values, epilogue, output),
+        }
+    }
+}
+
+fn direct_paths(paths: &[(Path, Weight)]) -> Vec<Direct<'_>> {
+    (paths.iter())
+        .map(|(path, weight)| multi_path_conv::direct(path, weight.dims, &weight.values))
+        .collect()
+}
+
+fn misfit(step: &Step) -> Error {
+    let Step { name, kernel, compute, .. } = step;
+    Error::Internal(format!("{name}: kernel {} cannot compute {compute:?}", kernel.name()))
+}

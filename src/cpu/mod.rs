@@ -1,0 +1,40 @@
+//! The executor that needs no GPU, and the twin of every kernel.
+//!
+//! Each `x.rs` here is kernel `x` as plain loops, straight from the formulas in
+//! [`Op`](crate::graph::Op) and [`Epilogue`](crate::plan::Epilogue): the version to read, and the
+//! one that every fast version is compared with. Convolutions, which cost nearly all the time,
+//! have a fast version too: [`conv_gemm`], [`conv_winograd`] and the `Packed` types of the others.
+
+mod arena;
+mod blocks;
+mod constant;
+mod conv_depthwise;
+mod conv_direct;
+mod conv_gemm;
+mod conv_transpose;
+mod conv_winograd;
+mod demodulate;
+mod epilogue;
+mod executor;
+mod gather;
+mod image_to_tensor;
+mod kernel;
+mod linear;
+mod matmul;
+mod multi_path_conv;
+mod pixel_norm;
+mod pixel_shuffle;
+mod pixel_unshuffle;
+mod pointwise;
+mod resize;
+mod tensor;
+mod tensor_to_image;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod upfirdn2d;
+mod upsample;
+mod workspace;
+
+pub use executor::{Executor, Trace};

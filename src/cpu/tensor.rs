@@ -1,0 +1,59 @@
+//! Borrowed tensors: a slice per sample, because the samples of a [`View`](crate::plan::View) need
+//! not follow each other.
+
+use rayon::prelude::*;
+
+use crate::tensor::Shape;
+
+/// A tensor to read.
+#[derive(Clone, Debug)]
+pub struct Tensor<'a> {
+    /// What.
+    pub shape: Shape,
+    /// `[C, H, W]` without gaps, one per sample.
+    pub samples: Vec<&'a [f32]>,
+}
+
+impl<'a> Tensor<'a> {
+    /// Channel `c` of sample `n`.
+    pub fn plane(&self, n: usize, c: usize) -> &'a [f32] {
+        let plane = self.shape.plane();
+        &self.samples[n][c * plane..][..plane]
+    }
+
+    /// `x[n,c,h,w]`, zero outside of the picture.
+    pub fn at(&self, n: usize, c: usize, h: isize, w: isize) -> f32 {
+        let inside = (0..self.shape.h as isize).contains(&h);
+        if !inside || !(0..self.shape.w as isize).contains(&w) {
+            return 0.0;
+        }
+        self.plane(n, c)[h as usize * self.shape.w + w as usize]
+    }
+}
+
+/// A tensor to write.
+#[derive(Debug)]
+pub struct TensorMut<'a> {
+    /// What.
+    pub shape: Shape,
+    /// `[C, H, W]` without gaps, one per sample.
+    pub samples: Vec<&'a mut [f32]>,
+}
+
+impl TensorMut<'_> {
+    /// Every channel of every sample, with `[n, c]`.
+    pub fn planes(&mut self) -> impl Iterator<Item = ([usize; 2], &mut [f32])> {
+        let plane = self.shape.plane();
+        self.samples.iter_mut().enumerate().flat_map(move |(n, sample)| {
+            sample.chunks_exact_mut(plane).enumerate().map(move |(c, values)| ([n, c], values))
+        })
+    }
+
+    /// Calls `fill(n, c, plane)` for every channel of every sample, on all threads.
+    pub fn fill_planes(&mut self, fill: impl Fn(usize, usize, &mut [f32]) + Sync) {
+        // A vector's planes hold one value each: let a thread take many.
+        let grain = (4096 / self.shape.plane()).max(1);
+        let planes: Vec<_> = self.planes().collect();
+        planes.into_par_iter().with_min_len(grain).for_each(|([n, c], values)| fill(n, c, values));
+    }
+}

@@ -1,0 +1,141 @@
+//! Plans of one step, and random tensors, for the tests of kernels.
+
+use std::sync::Arc;
+
+use super::Executor;
+use crate::graph::{Activation, Graph, Param, ParamId};
+use crate::plan::{Compute, Epilogue, Kernel, Plan, Sft, Step, Storage, StorageId, Target, View};
+use crate::tensor::{Dtype, Shape};
+
+/// A plan under construction: every tensor has a storage of its own, in two blocks.
+pub struct OneStep {
+    graph: Graph,
+    storages: Vec<Storage>,
+    blocks: Vec<usize>,
+    inputs: Vec<(View, Vec<f32>)>,
+    seed: u64,
+}
+
+impl OneStep {
+    pub fn new(seed: u64) -> Self {
+        let (graph, storages, inputs) = (Graph::new(), Vec::new(), Vec::new());
+        Self { graph, storages, blocks: vec![0; 2], inputs, seed }
+    }
+
+    /// Values between -1 and 1.
+    pub fn random(&mut self, len: usize) -> Vec<f32> {
+        let mut next = || {
+            // SplitMix64, Steele, Lea, Flood 2014.
+            self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.seed;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0
+        };
+        (0..len).map(|_| next()).collect()
+    }
+
+    pub fn param(&mut self, dims: &[usize]) -> ParamId {
+        let values = self.random(dims.iter().product());
+        self.param_of(dims, &values)
+    }
+
+    pub fn param_of(&mut self, dims: &[usize], values: &[f32]) -> ParamId {
+        self.graph.add_param(Param::from_values("parameter", dims.to_vec(), values))
+    }
+
+    pub fn input(&mut self, shape: Shape) -> View {
+        let values = self.random(shape.len());
+        self.input_of(shape, &values)
+    }
+
+    pub fn input_of(&mut self, shape: Shape, values: &[f32]) -> View {
+        let view = self.view(shape);
+        self.inputs.push((view, values.to_vec()));
+        view
+    }
+
+    /// A tensor whose samples do not follow each other.
+    pub fn view(&mut self, shape: Shape) -> View {
+        let [before, between] = [16, 3];
+        let batch_stride = shape.sample() + between;
+        let len = before + shape.n * batch_stride;
+        let block = self.storages.len() % 2;
+        let storage = StorageId(self.storages.len() as u32);
+        let offset = self.blocks[block];
+        self.storages.push(Storage { len, dtype: Dtype::F32, lifetime: [0, 0], block, offset });
+        self.blocks[block] += (len * size_of::<f32>()).next_multiple_of(64);
+        View { storage, offset: before, batch_stride, shape }
+    }
+
+    /// An epilogue with everything for an output of `shape`.
+    pub fn full_epilogue(&mut self, shape: Shape) -> Epilogue {
+        let first_channel = shape.c / 2;
+        let condition = shape.with_channels(shape.c - first_channel);
+        Epilogue {
+            demodulation: Some(self.input(Shape::vector(shape.n, shape.c))),
+            gain: 1.5,
+            noise: Some((self.param(&[1, 1, shape.h, shape.w]), 0.3)),
+            bias: Some(self.param(&[shape.c])),
+            activation: Activation::Prelu(self.param(&[shape.c])),
+            activation_gain: 0.7,
+            sft: Some(Sft {
+                scale: self.input(condition),
+                shift: self.input(condition),
+                first_channel,
+            }),
+            residual: Some(self.input(shape)),
+            output_gain: 0.9,
+        }
+    }
+
+    /// A plan of one step.
+    pub fn plan(
+        &mut self,
+        kernel: Kernel,
+        compute: Compute,
+        input: Option<View>,
+        output: Shape,
+        epilogue: Epilogue,
+    ) -> Plan {
+        let output = self.view(output);
+        let name = "step".to_owned();
+        let step = Step { name, compute, kernel, input, epilogue, output, scratch: None };
+        Plan {
+            graph: Arc::new(self.graph.clone()),
+            target: Target::cpu(),
+            steps: vec![step],
+            storages: self.storages.clone(),
+            blocks: self.blocks.clone(),
+            inputs: self.inputs.iter().map(|(view, _)| *view).collect(),
+            outputs: vec![output],
+        }
+    }
+
+    /// The step's output by the fast kernel and by the twin.
+    pub fn run(
+        mut self,
+        kernel: Kernel,
+        compute: Compute,
+        input: Option<View>,
+        output: Shape,
+        epilogue: Epilogue,
+    ) -> [Vec<f32>; 2] {
+        let plan = Arc::new(self.plan(kernel, compute, input, output, epilogue));
+        let inputs: Vec<&[f32]> = self.inputs.iter().map(|(_, values)| &values[..]).collect();
+        [Executor::new(plan.clone()), Executor::reference(plan)].map(|executor| {
+            let mut executor = executor.unwrap();
+            let first = executor.run(&inputs).unwrap();
+            assert_eq!(executor.run(&inputs).unwrap(), first);
+            first.into_iter().next().unwrap()
+        })
+    }
+}
+
+/// `|a - b| / |b|`
+pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut b.iter().map(|b| f64::from(*b))).max(f64::MIN_POSITIVE)
+}
