@@ -131,12 +131,15 @@ fn gather<'a>(
     Ok(Tensor { shape: view.shape, samples })
 }
 
+/// Parts of a block, each with its position.
+type Gaps<'a> = Vec<(usize, &'a [f32])>;
+
 /// The samples of `view` in `block`, and what stands between them with its position.
 fn split(
     block: &mut [f32],
     view: View,
     samples: Vec<Range<usize>>,
-) -> Result<(TensorMut<'_>, Vec<(usize, &[f32])>)> {
+) -> Result<(TensorMut<'_>, Gaps<'_>)> {
     let mut output = Vec::with_capacity(samples.len());
     let mut gaps = Vec::with_capacity(samples.len() + 1);
     let (mut position, mut rest) = (0, block);

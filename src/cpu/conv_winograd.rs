@@ -140,7 +140,7 @@ impl Packed {
                             position_stride: sums,
                             lines: &mut *lines,
                             width,
-                            to: &mut **y,
+                            to: y,
                         });
                         epilogue.apply(part.n, part.first_output + o, part.first_pixel, y);
                     }

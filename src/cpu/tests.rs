@@ -264,7 +264,8 @@ fn wrong_inputs_and_values_are_errors() {
     let mut test = OneStep::new(1);
     let shape = Shape::new(1, 2, 3, 3);
     let x = test.input(shape);
-    let plan = test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
+    let plan =
+        test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
     let plan = std::sync::Arc::new(plan);
     let mut executor = Executor::new(plan.clone()).unwrap();
     assert!(matches!(executor.run(&[]), Err(Error::Input(_))));
@@ -284,7 +285,8 @@ fn pictures_go_in_and_out() {
     let mut test = OneStep::new(1);
     let shape = Shape::new(1, 3, 1, 2);
     let x = test.input(shape);
-    let plan = test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
+    let plan =
+        test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
     let mut executor = Executor::new(plan.into()).unwrap();
     let bgra = PixelFormat { channels: 4, bgr: true, ..PixelFormat::SIGNED };
     let rgb = [0, 128, 255, 7, 8, 9];

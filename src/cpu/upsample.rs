@@ -108,7 +108,7 @@ fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
     let (start, rest) = to.split_at_mut(head);
     start.iter_mut().for_each(|to| *to = at(first));
     let (pairs, end) = rest.as_chunks_mut::<2>();
-    for (pair, v) in pairs.iter_mut().zip(row[(first + head) / 2..].array_windows::<2>()) {
+    for (pair, v) in pairs.iter_mut().zip(row[(first + head) / 2..].windows(2)) {
         *pair = [0.75 * v[0] + 0.25 * v[1], 0.25 * v[0] + 0.75 * v[1]];
     }
     let last = first + head + 2 * pairs.len();
@@ -119,6 +119,7 @@ fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
 #[inline(always)]
 fn near_and_far(position: usize, len: usize) -> [usize; 2] {
     let near = position / 2;
-    let far = if position % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
+    let far =
+        if position.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(len - 1) };
     [near, far]
 }
