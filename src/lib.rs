@@ -1,13 +1,44 @@
-//! Pentimento.
+//! GAN-prior face restoration on any GPU: hand-written WGSL kernels, and a CPU executor for
+//! machines without one.
+//!
+//! ```no_run
+//! use pentimento::{Engine, EngineOptions, Model, Session};
+//!
+//! let engine = Engine::new(&EngineOptions::default())?;
+//! let model = Model::open("weights/mmrbnet-256.safetensors")?;
+//! let mut session = Session::new(&engine, &model, 256, 256)?;
+//! let degraded: Vec<u8> = vec![128; 256 * 256 * 3];
+//! let restored: Vec<u8> = session.run(&degraded)?;
+//! # Ok::<(), pentimento::Error>(())
+//! ```
+//!
+//! The modules below are the parts that tests, benchmarks and tools reach into; programs that
+//! embed the engine need only the items listed here.
+
+#[doc(hidden)]
 pub mod checkpoint;
 #[doc(hidden)]
 pub mod cpu;
+mod engine;
 mod error;
 #[doc(hidden)]
 pub mod gpu;
+#[doc(hidden)]
 pub mod graph;
+mod model;
+#[doc(hidden)]
 pub mod models;
+#[doc(hidden)]
 pub mod nn;
+#[doc(hidden)]
 pub mod plan;
+mod session;
+#[doc(hidden)]
 pub mod tensor;
+
+pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};
 pub use error::{Error, Result};
+pub use model::{Model, ModelInfo};
+pub use models::Task;
+pub use session::{Memory, Session};
+pub use tensor::Shape;

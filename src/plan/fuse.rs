@@ -1,7 +1,7 @@
 //! Which nodes become one step: a compute node and the elementwise nodes after it that fit the
 //! fixed order of an [`Epilogue`](super::Epilogue).
 
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Activation, Graph, NodeId, Op};
 
 /// A compute node, and the elementwise nodes that its step absorbs, in order.
 #[derive(Clone, Debug)]
@@ -116,10 +116,36 @@ fn is_elementwise(op: &Op) -> bool {
     slot(op, None).is_some()
 }
 
+/// Storage buffers that a kernel may bind: WebGPU's default limit.
+const MAX_BUFFERS: usize = 8;
+
+/// Buffers that a step of `op` binds besides what its epilogue adds: input, output, weight, and for
+/// modulated convolutions style and demodulation factors.
+fn buffers(op: &Op) -> usize {
+    match op {
+        Op::ModulatedConv2d { .. } => 5,
+        _ => 3,
+    }
+}
+
+/// Buffers that `op` adds to a step that has taken the slots up to `taken`. Noise, bias and slopes
+/// share one.
+fn more_buffers(op: &Op, taken: Option<Slot>) -> usize {
+    let shared = matches!(taken, Some(Slot::Noise | Slot::Bias));
+    match op {
+        Op::Noise { .. } | Op::Bias(_) | Op::Activation(Activation::Prelu(_)) if !shared => 1,
+        Op::Sft { .. } => 2,
+        Op::Add => 1,
+        _ => 0,
+    }
+}
+
 fn grow(graph: &Graph, users: &[Vec<NodeId>], absorbed: &[bool], head: NodeId) -> Chain {
     let mut chain = Chain { head, epilogue: Vec::new(), last: head };
     let mut taken = None;
+    let mut bound = buffers(&graph.node(head).op);
     if is_elementwise(&graph.node(head).op) {
+        bound += more_buffers(&graph.node(head).op, None);
         taken = slot(&graph.node(head).op, None);
         chain.epilogue.push(head);
     }
@@ -130,6 +156,10 @@ fn grow(graph: &Graph, users: &[Vec<NodeId>], absorbed: &[bool], head: NodeId) -
             break;
         }
         let Some(next) = slot(&node.op, taken) else { break };
+        bound += more_buffers(&node.op, taken);
+        if bound > MAX_BUFFERS {
+            break;
+        }
         taken = Some(next);
         chain.epilogue.push(user);
         chain.last = user;

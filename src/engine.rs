@@ -1,0 +1,237 @@
+//! An [`Engine`]: the device that does the work, or the CPU.
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::gpu;
+use crate::plan::Target;
+use crate::tensor::Dtype;
+
+/// How numbers are stored on the device. Sums are always f32.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f16 on a GPU that has it, f32 elsewhere.
+    #[default]
+    Auto,
+    /// f32, the reference.
+    F32,
+    /// f16 storage; an error on a device without it.
+    F16,
+}
+
+/// What an [`Engine`] is made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EngineOptions {
+    /// `None`: the best real GPU, or else the CPU. Otherwise `"cpu"`, an index of
+    /// [`Engine::devices`], or a part of an adapter's name, vendor, driver or backend.
+    pub device: Option<String>,
+    /// How numbers are stored.
+    pub precision: Precision,
+    /// The most bytes that the weights and intermediates of one session may take.
+    pub memory: Option<usize>,
+}
+
+/// A device as [`Engine::devices`] lists it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceInfo {
+    /// Position in the list; `None` for the CPU.
+    pub index: Option<usize>,
+    /// "NVIDIA H200", "llvmpipe …", "CPU".
+    pub name: String,
+    /// "vulkan", "metal", "dx12", "gl", "cpu".
+    pub backend: String,
+    /// "discrete", "integrated", "virtual", "software", "other", "cpu".
+    pub kind: String,
+    /// Who made it.
+    pub vendor: String,
+    /// Driver and version.
+    pub driver: String,
+    /// Largest storage binding in bytes.
+    pub max_binding: u64,
+    /// Largest buffer in bytes.
+    pub max_buffer: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_memory: u32,
+    /// Smallest and largest subgroup.
+    pub subgroup_sizes: [u32; 2],
+    /// Optional features that are there.
+    pub features: Vec<&'static str>,
+    /// Whether it is the one that [`EngineOptions::default`] takes.
+    pub default: bool,
+    /// Why, or why not.
+    pub reason: String,
+}
+
+/// A device, opened.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    device: Device,
+    precision: Precision,
+    memory: Option<usize>,
+    info: DeviceInfo,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Device {
+    Cpu,
+    Gpu(gpu::Device),
+}
+
+impl Engine {
+    /// Opens the device that `options` name.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when there is no such device, it cannot be opened, or it lacks f16 that
+    /// was asked for.
+    pub fn new(options: &EngineOptions) -> Result<Self> {
+        pollster::block_on(Self::open(options))
+    }
+
+    /// [`Engine::new`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub async fn open(options: &EngineOptions) -> Result<Self> {
+        let wanted = options.device.as_deref().map(str::trim);
+        let (device, info) = match wanted {
+            Some(name) if name.eq_ignore_ascii_case("cpu") => (Device::Cpu, cpu_info()),
+            Some(name) => {
+                let selector = Some(name.to_owned());
+                let choice = gpu::DeviceOptions { selector, allow_software: true };
+                let device = gpu::Device::open(&choice).await?;
+                let info = gpu_info(None, device.info());
+                (Device::Gpu(device), info)
+            }
+            None if gpu::best(&gpu::adapters().await).is_none() => (Device::Cpu, cpu_info()),
+            None => {
+                let device = gpu::Device::open(&gpu::DeviceOptions::default()).await?;
+                let info = gpu_info(None, device.info());
+                (Device::Gpu(device), info)
+            }
+        };
+        let engine = Self { device, precision: options.precision, memory: options.memory, info };
+        if options.precision == Precision::F16 && !engine.has_f16() {
+            return Err(Error::Device(format!(
+                "{} has no f16 arithmetic; use --precision f32 or auto",
+                engine.info.name
+            )));
+        }
+        Ok(engine)
+    }
+
+    /// What it runs on.
+    pub fn device(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Every device of this machine, the CPU last.
+    pub fn devices() -> Vec<DeviceInfo> {
+        let adapters = pollster::block_on(gpu::adapters());
+        let default = gpu::best(&adapters);
+        let mut devices: Vec<DeviceInfo> = (adapters.iter().enumerate())
+            .map(|(index, adapter)| {
+                let reason = if adapter.is_software() {
+                    "a driver that runs on the CPU: slower there than our own CPU executor"
+                } else if Some(index) == default {
+                    "the best GPU of this machine"
+                } else {
+                    "another adapter ranks before it"
+                };
+                DeviceInfo {
+                    default: Some(index) == default,
+                    reason: reason.to_owned(),
+                    ..gpu_info(Some(index), adapter)
+                }
+            })
+            .collect();
+        let reason = match default {
+            Some(_) => "there is a GPU",
+            None => "there is no real GPU",
+        };
+        devices.push(DeviceInfo {
+            default: default.is_none(),
+            reason: reason.to_owned(),
+            ..cpu_info()
+        });
+        devices
+    }
+
+    fn has_f16(&self) -> bool {
+        match &self.device {
+            Device::Cpu => false,
+            Device::Gpu(device) => device.info().f16,
+        }
+    }
+
+    /// How numbers are stored.
+    pub fn dtype(&self) -> Dtype {
+        let software = self.info.kind == "software";
+        match self.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::F16 => Dtype::F16,
+            Precision::Auto if self.has_f16() && !software => Dtype::F16,
+            Precision::Auto => Dtype::F32,
+        }
+    }
+
+    /// What plans are made for.
+    pub(crate) fn target(&self) -> Target {
+        let target = match &self.device {
+            Device::Cpu => Target::cpu(),
+            Device::Gpu(device) => device.target(self.dtype()),
+        };
+        Target { memory_budget: self.memory, ..target }
+    }
+
+    pub(crate) fn handle(&self) -> &Device {
+        &self.device
+    }
+
+    /// The most bytes that a session may take.
+    pub fn memory_budget(&self) -> Option<usize> {
+        self.memory
+    }
+}
+
+fn cpu_info() -> DeviceInfo {
+    let threads = rayon::current_num_threads();
+    DeviceInfo {
+        index: None,
+        name: format!("CPU ({threads} threads)"),
+        backend: "cpu".to_owned(),
+        kind: "cpu".to_owned(),
+        vendor: String::new(),
+        driver: format!("pentimento {}", env!("CARGO_PKG_VERSION")),
+        max_binding: u64::MAX,
+        max_buffer: u64::MAX,
+        workgroup_memory: 0,
+        subgroup_sizes: [0, 0],
+        features: Vec::new(),
+        default: false,
+        reason: String::new(),
+    }
+}
+
+fn gpu_info(index: Option<usize>, adapter: &gpu::AdapterInfo) -> DeviceInfo {
+    let features = [
+        (adapter.f16, "f16"),
+        (adapter.subgroups, "subgroups"),
+        (adapter.timestamps, "timestamps"),
+    ];
+    DeviceInfo {
+        index,
+        name: adapter.name.clone(),
+        backend: adapter.backend.to_owned(),
+        kind: adapter.kind.to_owned(),
+        vendor: adapter.vendor.clone(),
+        driver: adapter.driver.clone(),
+        max_binding: adapter.max_binding,
+        max_buffer: adapter.max_buffer,
+        workgroup_memory: adapter.workgroup_memory,
+        subgroup_sizes: adapter.subgroup_sizes,
+        features: features.iter().filter(|f| f.0).map(|f| f.1).collect(),
+        default: false,
+        reason: String::new(),
+    }
+}

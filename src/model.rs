@@ -1,0 +1,110 @@
+//! A [`Model`]: a checkpoint whose network was recognised.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::checkpoint::Checkpoint;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::models::{self, Network, Options, Task};
+use crate::plan::PixelFormat;
+use crate::tensor::Shape;
+
+/// A checkpoint and its network. Clones share both.
+#[derive(Clone, Debug)]
+pub struct Model {
+    checkpoint: Arc<Checkpoint>,
+    network: Arc<dyn Network>,
+}
+
+/// What a [`Model`] is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ModelInfo {
+    /// Name of the architecture.
+    pub architecture: &'static str,
+    /// What it is for.
+    pub task: Task,
+    /// Hyper-parameters and assumptions, as name and value.
+    pub parameters: Vec<(&'static str, String)>,
+    /// Tensors in the file.
+    pub tensors: usize,
+    /// Values in the file.
+    pub values: usize,
+}
+
+impl Model {
+    /// Opens a `.safetensors` or `.pth` file and recognises its network.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged, or belongs to no known architecture.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::from_checkpoint(Checkpoint::open(path.as_ref())?, &Options::default())
+    }
+
+    /// The same from the bytes of such a file; `label` stands for its name in messages.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: Vec<u8>, label: &str) -> Result<Self> {
+        Self::from_checkpoint(Checkpoint::from_bytes(bytes, label)?, &Options::default())
+    }
+
+    /// The same from a checkpoint at hand, with the choices that it does not hold.
+    ///
+    /// # Errors
+    /// When it belongs to no known architecture.
+    pub fn from_checkpoint(checkpoint: Checkpoint, options: &Options) -> Result<Self> {
+        let network = models::recognise(&checkpoint, options)?;
+        Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
+    }
+
+    /// Name of the architecture.
+    pub fn architecture(&self) -> &'static str {
+        self.network.name()
+    }
+
+    /// What the network is for.
+    pub fn task(&self) -> Task {
+        self.network.task()
+    }
+
+    /// How 8-bit pictures become its inputs and its outputs become pictures.
+    pub fn pixels(&self) -> PixelFormat {
+        self.network.pixels()
+    }
+
+    /// The checkpoint.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Everything a person may want to know of it.
+    pub fn info(&self) -> ModelInfo {
+        ModelInfo {
+            architecture: self.network.name(),
+            task: self.network.task(),
+            parameters: self.network.parameters(),
+            tensors: self.checkpoint.tensors().count(),
+            values: self.checkpoint.tensors().map(crate::graph::Param::len).sum(),
+        }
+    }
+
+    /// The graph for an input of `shape`: `[N, 3, H, W]`, or `[N, latent, 1, 1]` for a generator.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen, or the network does not take that shape.
+    pub fn graph(&self, shape: Shape) -> Result<Graph> {
+        self.network.build(&self.checkpoint, shape)
+    }
+
+    /// The shape of a single input of `height × width` pixels; sizes that the network fixes win.
+    pub fn input_shape(&self, height: usize, width: usize) -> Shape {
+        match self.task() {
+            Task::RestoreFace { size } => Shape::new(1, 3, size, size),
+            Task::Upscale { .. } => Shape::new(1, 3, height, width),
+            Task::Generate { latent, .. } => Shape::vector(1, latent),
+        }
+    }
+}

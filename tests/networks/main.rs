@@ -1,0 +1,10 @@
+//! Whole networks against PyTorch: every golden checkpoint whose architecture the engine knows, by
+//! all executors.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fullsize;
+mod golden;
+mod mmrbnet;
+mod sessions;

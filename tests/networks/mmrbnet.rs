@@ -1,0 +1,72 @@
+//! MMRB-Net: one case per option of its configuration, written by `tools/reference`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pentimento::Model;
+use pentimento::checkpoint::Checkpoint;
+use pentimento::nn::Builder;
+use pentimento::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
+use serde::Deserialize;
+
+use crate::golden::{F16, F32, compare};
+use crate::support::{self, Executor, folders, json, name, npy, relative_error, shape};
+
+fn goldens() -> Vec<std::path::PathBuf> {
+    folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/mmrbnet"))
+}
+
+#[test]
+fn every_option_agrees_with_pytorch() {
+    let networks: Vec<_> =
+        goldens().into_iter().filter(|f| !name(f).starts_with("block_")).collect();
+    assert!(networks.len() >= 20, "only {} cases were found", networks.len());
+    for folder in networks {
+        let model = Model::open(folder.join("checkpoint.safetensors"))
+            .unwrap_or_else(|e| panic!("{}: {e}", name(&folder)));
+        let (dims, input) = npy(&folder.join("input.npy"));
+        let (_, expected) = npy(&folder.join("output.npy"));
+        compare(&model, &name(&folder), &dims, &input, &expected);
+    }
+}
+
+#[derive(Deserialize)]
+struct Block {
+    out_channels: usize,
+    paths: Vec<PathSpec>,
+    mix: Mix,
+    path_channels: usize,
+    slope: f32,
+    fuse_activation: bool,
+}
+
+#[test]
+fn the_block_alone_agrees_with_pytorch() {
+    let blocks: Vec<_> = goldens().into_iter().filter(|f| name(f).starts_with("block_")).collect();
+    assert!(blocks.len() >= 5, "only {} cases were found", blocks.len());
+    for folder in blocks {
+        let case = name(&folder);
+        let meta = json(&folder.join("meta.json"));
+        let block: Block = serde_json::from_value(meta["config"].clone()).expect("a block");
+        let checkpoint = Checkpoint::open(&folder.join("checkpoint.safetensors")).expect("a file");
+        let spec = Mmrb {
+            paths: &block.paths,
+            mix: block.mix,
+            path_channels: block.path_channels,
+            slope: block.slope,
+            fuse_activation: block.fuse_activation,
+        };
+        let (dims, input) = npy(&folder.join("input.npy"));
+        let (_, expected) = npy(&folder.join("output.npy"));
+        let mut b = Builder::new(&checkpoint);
+        let x = b.graph.add_input("x", shape(&dims));
+        let y = mmrb(&mut b, x, "", &spec, block.out_channels).expect("a block");
+        let graph = Arc::new(b.finish(y));
+        for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+            let Some(actual) = support::run(&graph, executor, &[&input]) else { continue };
+            let error = relative_error(&actual[0], &expected);
+            let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
+            assert!(error <= tolerance, "{case} {executor:?}: {error:.2e}");
+        }
+    }
+}

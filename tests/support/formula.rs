@@ -1,0 +1,40 @@
+//! Weights without files: the hash formula of the full-size goldens.
+
+use std::path::Path;
+
+use pentimento::checkpoint::Checkpoint;
+use pentimento::graph::Param;
+
+/// Uniform in [0, 1), 24 bits: element `i` of stream `seed`.
+pub fn uniform(seed: u64, i: u64) -> f32 {
+    let z = seed.wrapping_add((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 40) as f32 * (-24f32).exp2()
+}
+
+fn fnv1a64(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+/// The checkpoint that `folder/tensors.json` and the seed in `folder/meta.json` describe:
+/// `a + b · (2u - 1)` for every value.
+pub fn checkpoint(folder: &Path) -> Checkpoint {
+    let seed = super::json(&folder.join("meta.json"))["seed"].as_u64().expect("a seed");
+    let tensors = super::json(&folder.join("tensors.json"));
+    let params = tensors.as_object().expect("names").iter().map(|(name, entry)| {
+        let dims = entry[0].as_array().expect("dimensions");
+        let dims: Vec<usize> = dims.iter().map(|d| d.as_u64().expect("a size") as usize).collect();
+        let decimal =
+            |i: usize| -> f32 { entry[i].as_str().expect("a decimal").parse().expect("a decimal") };
+        let (a, b) = (decimal(1), decimal(2));
+        let stream = fnv1a64(name).wrapping_add(seed);
+        let values: Vec<f32> = (0..dims.iter().product::<usize>())
+            .map(|i| a + b * (2.0 * uniform(stream, i as u64) - 1.0))
+            .collect();
+        Param::from_values(name, dims, &values)
+    });
+    Checkpoint::from_params(&super::name(folder), params)
+}

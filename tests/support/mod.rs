@@ -1,0 +1,173 @@
+//! What the integration tests and benchmarks share: golden files, the device, comparisons.
+
+#![allow(dead_code)] // every test binary uses its own part
+
+pub mod formula;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use pentimento::checkpoint::Checkpoint;
+use pentimento::graph::{Graph, Param};
+use pentimento::plan::{Plan, Target};
+use pentimento::tensor::{Dtype, Shape};
+use pentimento::{cpu, gpu};
+
+/// The folder with goldens, data and weights, named by `PENTIMENTO_SHARED`. Without it the caller
+/// skips, and says so.
+pub fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with goldens and data");
+    }
+    folder
+}
+
+/// An adapter, software ones included. Without any the caller skips the GPU part, and says so.
+pub fn device() -> Option<&'static gpu::Device> {
+    static DEVICE: OnceLock<Option<gpu::Device>> = OnceLock::new();
+    DEVICE
+        .get_or_init(|| {
+            let options = gpu::DeviceOptions { selector: None, allow_software: true };
+            match gpu::Device::open_blocking(&options) {
+                Ok(device) => {
+                    eprintln!("device: {}", device.info());
+                    Some(device)
+                }
+                Err(error) => {
+                    eprintln!("the GPU part is skipped: {error}");
+                    None
+                }
+            }
+        })
+        .as_ref()
+}
+
+/// A tensor of a `.npy` file, f32.
+pub fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
+    let dims = file.shape().iter().map(|&d| d as usize).collect();
+    (dims, file.into_vec::<f32>().expect("a golden holds f32"))
+}
+
+/// A `.npy` file of bytes.
+pub fn npy_u8(path: &Path) -> (Vec<usize>, Vec<u8>) {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
+    let dims = file.shape().iter().map(|&d| d as usize).collect();
+    (dims, file.into_vec::<u8>().expect("the golden holds u8"))
+}
+
+/// `[N, C]` and `[N, C, H, W]` as a [`Shape`].
+pub fn shape(dims: &[usize]) -> Shape {
+    match *dims {
+        [n, c] => Shape::vector(n, c),
+        [n, c, h, w] => Shape::new(n, c, h, w),
+        _ => panic!("{dims:?} is no activation"),
+    }
+}
+
+/// The JSON of a golden's `meta.json` and the like.
+pub fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).expect("valid JSON")
+}
+
+/// Sub-folders of `folder`, sorted.
+pub fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the goldens are there");
+    let mut folders: Vec<PathBuf> =
+        entries.map(|e| e.expect("readable").path()).filter(|p| p.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+/// The last part of a path.
+pub fn name(path: &Path) -> String {
+    path.file_name().expect("a file name").to_string_lossy().into_owned()
+}
+
+/// A checkpoint of tensors made for a test.
+pub fn checkpoint(tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>) -> Checkpoint {
+    let params = tensors.into_iter().map(|(n, dims, values)| Param::from_values(n, dims, &values));
+    Checkpoint::from_params("test", params)
+}
+
+/// `‖a - b‖ / ‖b‖`, where a reference that is all zero counts as norm 1.
+pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(actual.len(), expected.len(), "another number of values");
+    let square = |v: f64| v * v;
+    let (mut difference, mut norm) = (0.0, 0.0);
+    for (&a, &b) in actual.iter().zip(expected) {
+        difference += square(f64::from(a) - f64::from(b));
+        norm += square(f64::from(b));
+    }
+    if norm == 0.0 { difference.sqrt() } else { (difference / norm).sqrt() }
+}
+
+/// The largest `|a - b|`.
+pub fn largest_error(actual: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(actual.len(), expected.len(), "another number of values");
+    actual.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Who computed a result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Executor {
+    /// The twins: plain loops.
+    Twins,
+    /// The CPU executor with its fast kernels.
+    Cpu,
+    /// The GPU, f32.
+    Gpu,
+    /// The GPU, f16 storage.
+    GpuF16,
+}
+
+/// The plan of `graph` for an executor; `None` where this machine has no such device.
+pub fn plan(graph: &Arc<Graph>, executor: Executor) -> Option<Plan> {
+    let target = match executor {
+        Executor::Twins | Executor::Cpu => Target::cpu(),
+        Executor::Gpu => device()?.target(Dtype::F32),
+        Executor::GpuF16 => {
+            device().filter(|d| d.info().f16).map(|device| device.target(Dtype::F16))?
+        }
+    };
+    Some(Plan::new(graph.clone(), target).expect("a golden can be planned"))
+}
+
+/// Executes a plan.
+pub fn execute(plan: Plan, executor: Executor, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
+    let plan = Arc::new(plan);
+    match executor {
+        Executor::Twins => {
+            cpu::Executor::reference(plan).expect("a CPU executor").run(inputs).expect("a result")
+        }
+        Executor::Cpu => {
+            cpu::Executor::new(plan).expect("a CPU executor").run(inputs).expect("a result")
+        }
+        Executor::Gpu | Executor::GpuF16 => {
+            let device = device().expect("a plan for the GPU needs one");
+            let mut executor = gpu::Executor::new_blocking(device, plan).expect("a GPU executor");
+            executor.run_blocking(inputs).expect("a result")
+        }
+    }
+}
+
+/// Executes `graph`; `None` where this machine has no such device.
+pub fn run(graph: &Arc<Graph>, executor: Executor, inputs: &[&[f32]]) -> Option<Vec<Vec<f32>>> {
+    Some(execute(plan(graph, executor)?, executor, inputs))
+}
+
+/// Deterministic values, roughly normal with mean 0 and deviation 1.
+pub fn noise(seed: u64, len: usize) -> Vec<f32> {
+    (0..len)
+        .map(|i| {
+            let sum: f32 = (0..4)
+                .map(|k| formula::uniform(seed.wrapping_mul(4).wrapping_add(k), i as u64))
+                .sum();
+            (sum - 2.0) * 1.732
+        })
+        .collect()
+}
