@@ -30,6 +30,7 @@ mod model;
 pub mod models;
 #[doc(hidden)]
 pub mod nn;
+pub mod photo;
 #[doc(hidden)]
 pub mod plan;
 mod session;

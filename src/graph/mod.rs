@@ -4,6 +4,7 @@ mod dump;
 mod op;
 mod param;
 mod shape;
+mod work;
 
 pub(crate) use dump::escaped;
 pub use op::{Activation, Conv2d, Interpolation, Op, Padding, Path};
