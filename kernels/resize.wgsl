@@ -23,7 +23,7 @@ struct Params {
 #include "shared/grid.wgsl"
 #include "shared/output.wgsl"
 
-fn read(n: u32, c: u32, h: u32, w: u32) -> f32 {
+fn pixel(n: u32, c: u32, h: u32, w: u32) -> f32 {
     let row = c * p.x_height + h;
     return f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + w]);
 }
@@ -57,13 +57,13 @@ fn main(
     let h0 = min(u32(from_h), p.x_height - 1u);
     let w0 = min(u32(from_w), p.x_width - 1u);
 #if INTERPOLATION == nearest
-    store_y(read(n, o, h0, w0), n, o, h, w);
+    store_y(pixel(n, o, h0, w0), n, o, h, w);
 #else
     let h1 = min(h0 + 1u, p.x_height - 1u);
     let w1 = min(w0 + 1u, p.x_width - 1u);
     let tw = from_w - f32(w0);
-    let top = mix(read(n, o, h0, w0), read(n, o, h0, w1), tw);
-    let bottom = mix(read(n, o, h1, w0), read(n, o, h1, w1), tw);
+    let top = mix(pixel(n, o, h0, w0), pixel(n, o, h0, w1), tw);
+    let bottom = mix(pixel(n, o, h1, w0), pixel(n, o, h1, w1), tw);
     store_y(mix(top, bottom, from_h - f32(h0)), n, o, h, w);
 #endif
 }

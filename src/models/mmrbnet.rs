@@ -181,7 +181,7 @@ impl MmrbNet {
                     slope: block.slope,
                     fuse_activation: block.fuse_activation,
                 };
-                x = mmrb(b, x, &format!("encoder.levels.{level}.mmrb.{i}"), &spec, width)?;
+                x = mmrb(b, x, &format!("encoder.levels.{level}.mmrb.{i}."), &spec, width)?;
             }
             features.insert(level, x);
             if level > 4 {

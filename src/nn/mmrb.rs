@@ -52,7 +52,7 @@ pub struct Mmrb<'s> {
     pub fuse_activation: bool,
 }
 
-/// One MMRB with tensors `{prefix}.stage1.{p}`, `.stage2.{p}`, `.fuse`, `.skip`; yields
+/// One MMRB with tensors `{prefix}stage1.{p}`, `stage2.{p}`, `fuse`, `skip`; yields
 /// `out` channels at the size of `x`.
 ///
 /// # Errors
@@ -61,8 +61,8 @@ pub fn mmrb(b: &mut Builder, x: NodeId, prefix: &str, block: &Mmrb, out: usize) 
     let count = block.paths.len();
     let width = block.path_channels;
     let channels = b.shape(x).c;
-    let first = stage(b, x, &format!("{prefix}.stage1"), block, |_| (0, channels))?;
-    let second = format!("{prefix}.stage2");
+    let first = stage(b, x, &format!("{prefix}stage1"), block, |_| (0, channels))?;
+    let second = format!("{prefix}stage2");
     let mixed = match block.mix {
         Mix::Concat => stage(b, first, &second, block, |_| (0, count * width))?,
         Mix::None => stage(b, first, &second, block, |p| (p * width, width))?,
@@ -79,9 +79,9 @@ pub fn mmrb(b: &mut Builder, x: NodeId, prefix: &str, block: &Mmrb, out: usize) 
         x
     } else {
         let spec = ConvSpec::same(1).out(out).without_bias();
-        b.conv(x, &format!("{prefix}.skip"), spec)?
+        b.conv(x, &format!("{prefix}skip"), spec)?
     };
-    let y = b.conv(mixed, &format!("{prefix}.fuse"), ConvSpec::same(1).out(out))?;
+    let y = b.conv(mixed, &format!("{prefix}fuse"), ConvSpec::same(1).out(out))?;
     let y = b.add(Op::Add, &[y, skip])?;
     if block.fuse_activation { b.leaky_relu(y, block.slope) } else { Ok(y) }
 }

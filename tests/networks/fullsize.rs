@@ -17,11 +17,10 @@ fn input(folder: &Path) -> (Vec<usize>, Vec<f32>) {
     let recipe = meta["input"].as_str().expect("an input");
     let file = recipe.split_whitespace().next().expect("a file name");
     let (dims, bytes) = npy_u8(&folder.parent().expect("a parent").join(file));
-    let [h, w, 3] = dims[..] else { panic!("{file} is {dims:?}") };
+    let [3, h, w] = dims[..] else { panic!("{file} is {dims:?}") };
     let signed = recipe.contains("*2-1");
-    let values = (0..3 * h * w).map(|i| {
-        let (c, pixel) = (i / (h * w), i % (h * w));
-        let v = f32::from(bytes[pixel * 3 + c]) / 255.0;
+    let values = bytes.iter().map(|&byte| {
+        let v = f32::from(byte) / 255.0;
         if signed { v * 2.0 - 1.0 } else { v }
     });
     (vec![1, 3, h, w], values.collect())
