@@ -1,6 +1,6 @@
 //! Which kernel executes a step. The only place that decides it.
 
-use super::{Backend, Compute, Kernel, Target};
+use super::{Backend, Compute, Kernel, Layout, Target, packed_len};
 use crate::graph::{Conv2d, Padding, Param};
 use crate::tensor::Shape;
 
@@ -14,23 +14,42 @@ struct Thresholds {
     gemm_rows: usize,
     /// Fewest products per output for the implicit matrix product.
     gemm_depth: usize,
+    /// Fewest input channels of a group for it.
+    gemm_inputs: usize,
 }
 
 /// Measured on two AVX2 cores (the CPU executor and llvmpipe 22.3); for real GPUs taken from the
-/// tile sizes: a 64-row tile that is less than a quarter full loses to the direct kernel.
+/// tile sizes: a 64-row tile that is less than a quarter
+/// full, or 16 channels at a time that are less than half there, lose to the direct kernel.
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
-        Backend::Cpu => {
-            Thresholds { winograd_channels: 16, winograd_size: 8, gemm_rows: 4, gemm_depth: 16 }
-        }
-        Backend::Gpu => {
-            Thresholds { winograd_channels: 32, winograd_size: 8, gemm_rows: 16, gemm_depth: 16 }
-        }
-        Backend::SoftwareGpu => {
-            Thresholds { winograd_channels: 16, winograd_size: 8, gemm_rows: 8, gemm_depth: 8 }
-        }
+        Backend::Cpu => Thresholds {
+            winograd_channels: 16,
+            winograd_size: 8,
+            gemm_rows: 4,
+            gemm_depth: 16,
+            gemm_inputs: 1,
+        },
+        Backend::Gpu => Thresholds {
+            winograd_channels: 32,
+            winograd_size: 8,
+            gemm_rows: 16,
+            gemm_depth: 16,
+            gemm_inputs: 8,
+        },
+        Backend::SoftwareGpu => Thresholds {
+            winograd_channels: 16,
+            winograd_size: 8,
+            gemm_rows: 8,
+            gemm_depth: 8,
+            gemm_inputs: 1,
+        },
     }
 }
+
+/// A software driver ends all loops of an invocation after 65,535 iterations, silently; the matrix
+/// kernel takes one per product of an output.
+const SOFTWARE_ITERATIONS: usize = 60_000;
 
 /// The kernel for `compute` from `input` to `output` on `target`; `params` are the graph's.
 pub fn select(
@@ -70,13 +89,21 @@ fn convolution(
     }
     let winograd = is_winograd(conv, params)
         && input.c.min(output.c) >= limits.winograd_channels
-        && output.h.min(output.w) >= limits.winograd_size;
+        && output.h.min(output.w) >= limits.winograd_size
+        && (target.backend == Backend::Cpu
+            || packed_len(&params[conv.weight.index()], Layout::Winograd) * size_of::<f32>()
+                <= target.max_binding);
     if winograd {
         return Kernel::ConvWinograd;
     }
     let rows = output.c / conv.groups;
     let depth = input.c / conv.groups * taps;
-    if rows >= limits.gemm_rows && depth >= limits.gemm_depth {
+    let endless = target.backend == Backend::SoftwareGpu && depth > SOFTWARE_ITERATIONS;
+    if rows >= limits.gemm_rows
+        && depth >= limits.gemm_depth
+        && depth / taps >= limits.gemm_inputs
+        && !endless
+    {
         return Kernel::ConvGemm;
     }
     Kernel::ConvDirect

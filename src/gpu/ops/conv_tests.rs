@@ -421,7 +421,84 @@ fn winograd_is_the_convolution() {
     ]);
 }
 
-/// Times the shapes of GFPGANv1Clean 512: `cargo test --lib time_ -- --ignored --nocapture`.
+#[test]
+fn gemm_is_the_convolution() {
+    let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    check(&[
+        plain([1, 5, 9, 7], 3, 3),
+        plain([2, 19, 11, 13], 70, 1),
+        Case { style: true, ..plain([2, 17, 6, 5], 9, 3) },
+        Case { epilogue: true, ..plain([2, 9, 10, 6], 12, 5) },
+        Case { stride: 2, padding: Padding::pair(0, 1), ..plain([1, 18, 9, 12], 67, 3) },
+        Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
+        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
+        Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
+    ]);
+}
+
+#[test]
+fn transposed_convolutions_scatter() {
+    let plain = |x, outputs, size| Case {
+        transposed: true,
+        stride: 2,
+        padding: Padding::default(),
+        ..Case::new(Kernel::ConvTranspose, x, outputs, size)
+    };
+    check(&[
+        plain([1, 5, 4, 7], 3, 3),
+        Case { style: true, ..plain([2, 18, 5, 3], 66, 3) },
+        Case { epilogue: true, padding: Padding::pair(1, 0), ..plain([1, 4, 6, 5], 6, 4) },
+        Case { stride: 3, taps: [2, 5], ..plain([2, 3, 3, 4], 5, 2) },
+        Case { stride: 1, ..plain([1, 3, 3, 4], 5, 3) },
+        plain([1, 3, 1, 1], 2, 1),
+    ]);
+}
+
+#[test]
+fn all_paths_are_computed() {
+    let plain = |x, paths: &[[usize; 6]]| Case {
+        paths: paths.to_vec(),
+        ..Case::new(Kernel::MultiPathConv, x, 0, 1)
+    };
+    check(&[
+        plain([1, 7, 19, 23], &[[5, 0, 7, 3, 1, 1], [9, 0, 7, 3, 2, 1], [2, 0, 7, 3, 3, 1]]),
+        plain([2, 8, 17, 5], &[[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]]),
+        Case { epilogue: true, ..plain([2, 3, 9, 18], &[[3, 0, 3, 3, 1, 3], [4, 0, 3, 5, 2, 1]]) },
+        // Neither this halo nor this kernel fits into workgroup memory.
+        plain([1, 2, 21, 20], &[[2, 0, 2, 3, 23, 1], [9, 0, 1, 13, 1, 1]]),
+    ]);
+}
+
+/// `cargo test --lib time_ -- --ignored --nocapture`
+#[test]
+#[ignore = "a measurement"]
+fn time_others() {
+    let Some((device, targets)) = targets() else { return };
+    let gemm = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    for case in [
+        gemm([1, 512, 32, 32], 512, 3),
+        gemm([1, 512, 64, 64], 256, 1),
+        Case { stride: 2, ..gemm([1, 128, 128, 128], 256, 3) },
+        Case { kernel: Kernel::ConvDirect, ..gemm([1, 64, 64, 64], 64, 3) },
+        Case {
+            transposed: true,
+            stride: 2,
+            kernel: Kernel::ConvTranspose,
+            ..gemm([1, 256, 64, 64], 128, 3)
+        },
+        Case {
+            paths: vec![[32, 0, 64, 3, 1, 1], [32, 0, 64, 3, 2, 1], [32, 0, 64, 3, 3, 1]],
+            kernel: Kernel::MultiPathConv,
+            ..gemm([1, 64, 64, 64], 96, 3)
+        },
+    ] {
+        for target in &targets[..2] {
+            time(&device, target, &case);
+        }
+    }
+}
+
+/// The 3×3 convolutions of GFPGANv1Clean 512.
 #[test]
 #[ignore = "a measurement"]
 fn time_winograd() {
@@ -445,10 +522,13 @@ fn processor_time() -> Option<f64> {
 fn time(device: &Device, target: &Target, case: &Case) {
     let Trial { plan, inputs, .. } = trial(case, target, false);
     let weights: usize = plan.graph.params().iter().map(Param::len).sum();
-    let work = 2.0 * (case.output().n * case.output().plane() * weights) as f64;
+    let pixels = if case.transposed { case.x.plane() } else { case.output().plane() };
+    let work = 2.0 * (case.x.n * pixels * weights) as f64;
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     let mut executor = Executor::new_blocking(device, Arc::new(plan)).unwrap();
+    let compiling = processor_time().unwrap_or_default();
     executor.run_blocking(&inputs).unwrap();
+    let compiling = processor_time().unwrap_or_default() - compiling;
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let (mut wall, mut processor) = (f64::MAX, f64::MAX);
     for _ in 0..4 {
@@ -459,13 +539,15 @@ fn time(device: &Device, target: &Target, case: &Case) {
         processor = processor.min((processor_time().unwrap_or_default() - used) / cores);
     }
     println!(
-        "{:?} {} → {}: {:.1} ms, {:.1} GFLOP/s; by processor time {:.1} ms, {:.1} GFLOP/s",
+        "{:?} on {:?} {} → {}: {:.1} ms, {:.1} GFLOP/s; by processor time {:.1} ms, {:.1} GFLOP/s; {:.1} s for the first run",
         case.kernel,
+        target.backend,
         case.x,
         case.output(),
         1e3 * wall,
         work / wall / 1e9,
         1e3 * processor,
         work / processor / 1e9,
+        compiling,
     );
 }

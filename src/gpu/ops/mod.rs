@@ -3,12 +3,15 @@
 mod constant;
 mod conv_depthwise;
 mod conv_direct;
+mod conv_gemm;
 #[cfg(test)]
 mod conv_tests;
+mod conv_transpose;
 mod conv_winograd;
 mod demodulate;
 pub mod image_to_tensor;
 mod linear;
+mod multi_path_conv;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
@@ -19,7 +22,7 @@ mod upfirdn2d;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
-use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, View, Weight};
+use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -35,9 +38,12 @@ const MAX_STORAGE_BINDINGS: usize = 8;
 /// [`Error::Device`] when its kernel cannot compute what the step asks for.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let dispatches = match step.kernel {
-        Kernel::ConvDirect | Kernel::ConvGemm => conv_direct::record(step, plan)?,
-        Kernel::ConvWinograd => conv_winograd::record(step, plan)?,
+        Kernel::ConvDirect => conv_direct::record(step, plan)?,
         Kernel::ConvDepthwise => conv_depthwise::record(step, plan)?,
+        Kernel::ConvGemm => conv_gemm::record(step, plan)?,
+        Kernel::ConvTranspose => conv_transpose::record(step, plan)?,
+        Kernel::ConvWinograd => conv_winograd::record(step, plan)?,
+        Kernel::MultiPathConv => multi_path_conv::record(step, plan)?,
         Kernel::Linear => linear::record(step, plan)?,
         Kernel::Demodulate => demodulate::record(step, plan)?,
         Kernel::PixelNorm => pixel_norm::record(step, plan)?,
@@ -47,7 +53,6 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         Kernel::PixelUnshuffle => pixel_unshuffle::record(step, plan)?,
         Kernel::Pointwise => pointwise::record(step, plan)?,
         Kernel::Constant => constant::record(step, plan)?,
-        kernel => return Err(misfit(step, &format!("there is no GPU kernel {}", kernel.name()))),
     };
     for dispatch in &dispatches {
         if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {
@@ -75,13 +80,17 @@ pub fn grid(workgroups: usize) -> [u32; 3] {
     [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
 }
 
-/// Defines `LANES` and what a tile of 64 × 64 sums that one subgroup computes needs beside it
-/// (`kernels/shared/lanes_declare.wgsl`), where that is the faster way: on a driver that runs on
-/// the CPU and tells how many lanes it has. Elsewhere kernels use `kernels/shared/tile.wgsl`.
-pub fn define_lanes(launch: &mut Builder<'_>) {
-    let target = &launch.plan.target;
-    let lanes = target.subgroup_size.filter(|_| target.backend == Backend::SoftwareGpu);
-    if let Some(lanes @ (4 | 8 | 16)) = lanes {
+/// Lanes of a subgroup, where one subgroup computes a tile of 64 × 64 sums by shuffles
+/// (`kernels/shared/lanes_accumulate.wgsl`): on a driver that runs on the CPU and tells how many
+/// it has. Elsewhere kernels use `kernels/shared/tile.wgsl`.
+pub(super) fn lanes(target: &Target) -> Option<usize> {
+    let software = target.backend == Backend::SoftwareGpu;
+    target.subgroup_size.filter(|lanes| software && matches!(lanes, 4 | 8 | 16))
+}
+
+/// Defines `LANES`, and the 128-bit words of a tile's row and column that each holds.
+pub(super) fn define_lanes(launch: &mut Builder<'_>) {
+    if let Some(lanes) = lanes(&launch.plan.target) {
         launch.define("LANES", lanes);
         launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
         launch.define("QUADS", PANEL_ROWS / 4 / lanes);

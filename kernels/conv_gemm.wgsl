@@ -1,0 +1,214 @@
+// y[n, o, S'·r + a, S'·c + b] = epilogue(Σ_{i,u,v} W[o, i, tap(u, v)] · x[n, i, S·r + D·u + top, S·c + D·v + left])
+//
+// as a matrix product of weights and gathered inputs that are never stored: rows are output
+// channels of one group, columns the pixels (r, c) of one sample, and the depth runs over taps,
+// then input channels. A convolution has S' = 1; one phase (a, b) of a transposed convolution has
+// S = 1 and D = -1 and sees every S'-th tap; a path of an MMRB writes a part of y's channels.
+//
+// x: through shared/load.wgsl. weight: panels [g][o / 64][tap · I + i][o % 64] (Layout::Panels).
+// y: through shared/epilogue.wgsl. A workgroup computes 64 rows × 64 columns.
+//
+// On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl). On a software
+// driver, each lane gathers its own columns and the weights are handed around
+// (shared/lanes_accumulate.wgsl).
+
+struct Params {
+#include "shared/load_params.wgsl"
+    batch: u32,
+    groups: u32,
+    first_input: u32,
+    group_inputs: u32,
+    first_output: u32,
+    group_outputs: u32,
+    rows: u32,
+    columns: u32,
+    stride: i32,
+    step: i32,
+    top: i32,
+    left: i32,
+    taps: u32,
+    first_tap: u32,
+    tap_rows: u32,
+    tap_columns: u32,
+    tap_row_step: u32,
+    tap_column_step: u32,
+    phases: u32,
+    phase_row: u32,
+    phase_column: u32,
+#include "shared/epilogue_params.wgsl"
+}
+
+@group(0) @binding(_) var<uniform> p: Params;
+
+#include "shared/load.wgsl"
+
+@group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
+
+#include "shared/epilogue.wgsl"
+#include "shared/grid.wgsl"
+
+const ROWS = 64u;
+const COLUMNS = 64u;
+#if LANES
+const WORKGROUP = ${LANES}u;
+#else
+#include "shared/tile.wgsl"
+const WORKGROUP = THREADS;
+#endif
+
+// Row and column of x that tap (0, 0) reads for a pixel.
+fn corner(pixel: u32) -> vec2<i32> {
+    let r = i32(pixel / p.columns);
+    let c = i32(pixel % p.columns);
+    return vec2<i32>(r * p.stride + p.top, c * p.stride + p.left);
+}
+
+fn store_pixel(v: f32, channel: Channel, n: u32, o: u32, pixel: u32) {
+    let h = pixel / p.columns * p.phases + p.phase_row;
+    let w = pixel % p.columns * p.phases + p.phase_column;
+    store_channel(v, channel, n, o, h, w);
+}
+
+fn store_pixels(v: vec4<f32>, channel: Channel, n: u32, o: u32, pixel: u32) {
+#for J in 0..4
+    store_pixel(v[${J}], channel, n, o, pixel + ${J}u);
+#endfor
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row_blocks = (p.group_outputs + ROWS - 1u) / ROWS;
+    let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
+    let index = workgroup_index(workgroup, workgroups);
+    let panel = index % (row_blocks * p.groups);
+    let column_block = index / (row_blocks * p.groups) % column_blocks;
+    let n = index / (row_blocks * p.groups * column_blocks);
+    if (n >= p.batch) {
+        return;
+    }
+    let group = panel / row_blocks;
+    let first_row = panel % row_blocks * ROWS;
+    let first_input = p.first_input + group * p.group_inputs;
+    let first_output = p.first_output + group * p.group_outputs;
+    let first_weight = panel * p.taps * p.group_inputs * (ROWS / 4u);
+#if LANES
+    // Lane l holds rows 4·l·SHARE_QUADS.. of the weights and as many columns.
+    let pixel = column_block * COLUMNS + lane * ${QUADS}u * 4u;
+#for Q in 0..${QUADS}
+#for J in 0..4
+    let corner${Q}_${J} = corner(pixel + ${Q}u * 4u + ${J}u);
+#endfor
+#endfor
+#include "shared/lanes_declare.wgsl"
+#else
+    let pixel = column_block * COLUMNS + lane % 16u * 4u;
+#for J in 0..4
+    let corner${J} = corner(pixel + ${J}u);
+#endfor
+#include "shared/tile_declare.wgsl"
+#endif
+    for (var tap_row = 0u; tap_row < p.tap_rows; tap_row++) {
+        for (var tap_column = 0u; tap_column < p.tap_columns; tap_column++) {
+            let tap = p.first_tap + tap_row * p.tap_row_step + tap_column * p.tap_column_step;
+            let shift = vec2<i32>(i32(tap_row), i32(tap_column)) * p.step;
+            var u = first_weight + tap * p.group_inputs * (ROWS / 4u);
+#if LANES
+            u += lane * ${SHARE_QUADS}u;
+#for Q in 0..${QUADS}
+#for J in 0..4
+            let at${Q}_${J} = corner${Q}_${J} + shift;
+#endfor
+#endfor
+            for (var i = 0u; i < p.group_inputs; i++) {
+                let c = first_input + i;
+#for S in 0..${SHARE_QUADS}
+                let u${S} = vec4<f32>(weight[u + ${S}u]);
+#endfor
+#if STYLE
+                let factor = load_style(n, c);
+#endif
+#for Q in 0..${QUADS}
+                var v${Q} = vec4<f32>(
+#for J in 0..4
+                    load_plain(n, c, at${Q}_${J}.x, at${Q}_${J}.y),
+#endfor
+                );
+#if STYLE
+                v${Q} *= factor;
+#endif
+#endfor
+#include "shared/lanes_accumulate.wgsl"
+                u += ROWS / 4u;
+            }
+#else
+#for J in 0..4
+            let at${J} = corner${J} + shift;
+#endfor
+            for (var i = 0u; i < p.group_inputs; i += DEPTH) {
+#for K in 0..4
+                {
+                    let at = lane + ${K}u * THREADS;
+                    let depth = i + at / 16u;
+                    var weights = vec4<f32>();
+                    var values = vec4<f32>();
+                    if (depth < p.group_inputs) {
+                        let c = first_input + depth;
+                        weights = vec4<f32>(weight[u + at]);
+                        values = load_style(n, c) * vec4<f32>(
+#for J in 0..4
+                            load_plain(n, c, at${J}.x, at${J}.y),
+#endfor
+                        );
+                    }
+                    u_tile[at] = weights;
+                    v_tile[at] = values;
+                }
+#endfor
+                workgroupBarrier();
+#include "shared/tile_accumulate.wgsl"
+                workgroupBarrier();
+                u += DEPTH * ROWS / 4u;
+            }
+#endif
+        }
+    }
+#if LANES
+    // An epilogue for each of so many sums, unrolled, would take a driver minutes to compile.
+    var sums: array<array<vec4<f32>, ${QUADS}>, ROWS>;
+#for L in 0..${LANES}
+#for S in 0..${SHARE_QUADS}
+#for C in 0..4
+#for Q in 0..${QUADS}
+    sums[(${L}u * ${SHARE_QUADS}u + ${S}u) * 4u + ${C}u][${Q}] = m${L}_${S}_${C}_${Q};
+#endfor
+#endfor
+#endfor
+#endfor
+    for (var row = 0u; row < min(ROWS, p.group_outputs - first_row); row++) {
+        let o = first_output + first_row + row;
+        let channel = channel_of(n, o);
+#for Q in 0..${QUADS}
+        store_pixels(sums[row][${Q}], channel, n, o, pixel + ${Q}u * 4u);
+#endfor
+    }
+#else
+    let first_pixel = column_block * COLUMNS + tile_column * 4u;
+#for H in 0..2
+#for C in 0..4
+    {
+        let row = first_row + ${H}u * 32u + tile_row * 4u + ${C}u;
+        if (row < p.group_outputs) {
+            let o = first_output + row;
+            let channel = channel_of(n, o);
+            store_pixels(m${H}_${C}_0, channel, n, o, first_pixel);
+            store_pixels(m${H}_${C}_1, channel, n, o, first_pixel + 32u);
+        }
+    }
+#endfor
+#endfor
+#endif
+}

@@ -1,0 +1,111 @@
+//! Host side of `kernels/conv_gemm.wgsl`.
+
+use super::{Builder, define_lanes, input, misfit};
+use crate::Result;
+use crate::gpu::{Dispatch, epilogue, load};
+use crate::graph::ParamId;
+use crate::plan::{Compute, Layout, PANEL_ROWS, Plan, Step, Upsample, View, Weight};
+
+/// Pixels of a tile.
+const COLUMNS: usize = 64;
+
+/// One launch; the kernel's file says what it computes.
+pub struct Product {
+    pub weight: ParamId,
+    pub upsample: Upsample,
+    pub style: Option<View>,
+    pub groups: usize,
+    pub first_input: usize,
+    pub group_inputs: usize,
+    pub first_output: usize,
+    pub group_outputs: usize,
+    /// Rows and columns of the pixels that are computed.
+    pub size: [usize; 2],
+    /// Rows or columns of the input from one of these pixels to the next.
+    pub stride: usize,
+    /// From one tap to the next.
+    pub step: i32,
+    /// Row and column of the input that the first tap reads for the first pixel.
+    pub corner: [i32; 2],
+    /// Taps of the weight.
+    pub taps: usize,
+    /// The first that is used.
+    pub first_tap: usize,
+    /// Rows and columns of taps that are used.
+    pub used_taps: [usize; 2],
+    /// From one of them to the next.
+    pub tap_steps: [usize; 2],
+    /// Rows or columns of the output from one pixel to the next.
+    pub phases: usize,
+    /// Row and column of the output where the first pixel goes.
+    pub phase: [usize; 2],
+}
+
+/// Any convolution, as a product of matrices.
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let Compute::Conv { conv, upsample, style } = &step.compute else {
+        return Err(misfit(step, "conv_gemm computes convolutions"));
+    };
+    let y = step.output.shape;
+    let [o, i, kh, kw] = plan.graph.param(conv.weight).dims[..] else {
+        return Err(misfit(step, "its weight is no [O, I, kh, kw]"));
+    };
+    let product = Product {
+        weight: conv.weight,
+        upsample: *upsample,
+        style: *style,
+        groups: conv.groups,
+        first_input: 0,
+        group_inputs: i,
+        first_output: 0,
+        group_outputs: o / conv.groups,
+        size: [y.h, y.w],
+        stride: conv.stride,
+        step: conv.dilation as i32,
+        corner: [-conv.padding.top, -conv.padding.left],
+        taps: kh * kw,
+        first_tap: 0,
+        used_taps: [kh, kw],
+        tap_steps: [kw, 1],
+        phases: 1,
+        phase: [0, 0],
+    };
+    Ok(vec![product.launch(step, plan)?])
+}
+
+impl Product {
+    /// Records it for `step`, which gives input, output and epilogue.
+    pub fn launch(&self, step: &Step, plan: &Plan) -> Result<Dispatch> {
+        let batch = step.output.shape.n;
+        let mut launch = Builder::new(plan, "conv_gemm");
+        define_lanes(&mut launch);
+        load::bind(&mut launch, input(step)?, self.upsample, self.style);
+        launch.uint(batch);
+        launch.uint(self.groups);
+        launch.uint(self.first_input);
+        launch.uint(self.group_inputs);
+        launch.uint(self.first_output);
+        launch.uint(self.group_outputs);
+        launch.uint(self.size[0]);
+        launch.uint(self.size[1]);
+        launch.uint(self.stride);
+        launch.int(self.step);
+        launch.int(self.corner[0]);
+        launch.int(self.corner[1]);
+        launch.uint(self.taps);
+        launch.uint(self.first_tap);
+        launch.uint(self.used_taps[0]);
+        launch.uint(self.used_taps[1]);
+        launch.uint(self.tap_steps[0]);
+        launch.uint(self.tap_steps[1]);
+        launch.uint(self.phases);
+        launch.uint(self.phase[0]);
+        launch.uint(self.phase[1]);
+        let layout = Layout::Panels { groups: self.groups };
+        launch.weight(Weight { param: self.weight, layout });
+        epilogue::bind(&mut launch, step);
+        let rows = self.group_outputs.div_ceil(PANEL_ROWS) * self.groups;
+        let columns = (self.size[0] * self.size[1]).div_ceil(COLUMNS);
+        Ok(launch.finish(rows * columns * batch))
+    }
+}
