@@ -33,7 +33,7 @@ pub struct Session {
 
 enum Executor {
     Cpu(cpu::Executor),
-    Gpu(gpu::Executor),
+    Gpu(Box<gpu::Executor>),
 }
 
 impl Session {
@@ -67,7 +67,7 @@ impl Session {
             }
             Device::Gpu(device) => {
                 within(engine, gpu::predict(&plan)?.total())?;
-                Executor::Gpu(gpu::Executor::new(device, plan.clone()).await?)
+                Executor::Gpu(Box::new(gpu::Executor::new(device, plan.clone()).await?))
             }
         };
         Ok(Self { executor, plan, pixels: model.pixels() })

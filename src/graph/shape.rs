@@ -95,13 +95,13 @@ pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, 
         }
         Op::Resize { height, width, .. } => x.with_size(*height, *width),
         Op::PixelShuffle(r) => {
-            if *r == 0 || x.c % (r * r) != 0 {
+            if *r == 0 || !x.c.is_multiple_of(r * r) {
                 return Err(format!("{} channels are no multiple of {r}²", x.c));
             }
             Shape::new(x.n, x.c / (r * r), x.h * r, x.w * r)
         }
         Op::PixelUnshuffle(r) => {
-            if *r == 0 || x.h % r != 0 || x.w % r != 0 {
+            if *r == 0 || !x.h.is_multiple_of(*r) || !x.w.is_multiple_of(*r) {
                 return Err(format!("{} × {} is no multiple of {r}", x.h, x.w));
             }
             Shape::new(x.n, x.c * r * r, x.h / r, x.w / r)
