@@ -1,10 +1,13 @@
 //! An [`Engine`]: the device that does the work, or the CPU.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::gpu;
-use crate::plan::Target;
+use crate::graph::Graph;
+use crate::plan::{Plan, Target};
 use crate::tensor::Dtype;
 
 /// How numbers are stored on the device. Sums are always f32.
@@ -182,6 +185,14 @@ impl Engine {
             Device::Gpu(device) => device.target(self.dtype()),
         };
         Target { memory_budget: self.memory, ..target }
+    }
+
+    /// What it would execute for `graph`; allocates nothing.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when an intermediate exceeds the device's limits.
+    pub fn plan(&self, graph: Graph) -> Result<Plan> {
+        Plan::new(Arc::new(graph), self.target())
     }
 
     pub(crate) fn handle(&self) -> &Device {

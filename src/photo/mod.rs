@@ -4,10 +4,12 @@ mod decode;
 mod encode;
 mod jpeg;
 mod resize;
+mod restore;
 pub mod tiles;
 
 pub use decode::{MAX_PIXELS, decode, read};
 pub use encode::{Format, write};
+pub use restore::{Restored, Restorer, Work};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -15,9 +15,15 @@ impl Picture {
     pub fn resized(&self, height: usize, width: usize) -> Result<Picture> {
         let from = [self.height, self.width];
         let rgb = resize(&self.rgb, PixelType::U8x3, from, [height, width])?;
-        let alpha = self.alpha.as_ref();
-        let alpha = alpha.map(|a| resize(a, PixelType::U8, from, [height, width])).transpose()?;
+        let alpha = self.alpha_resized(height, width)?;
         Ok(Picture { height, width, rgb, alpha, icc: self.icc.clone() })
+    }
+
+    /// The transparency alone, as [`Picture::resized`].
+    pub(super) fn alpha_resized(&self, height: usize, width: usize) -> Result<Option<Vec<u8>>> {
+        let from = [self.height, self.width];
+        let resized = |alpha: &Vec<u8>| resize(alpha, PixelType::U8, from, [height, width]);
+        self.alpha.as_ref().map(resized).transpose()
     }
 }
 

@@ -1,0 +1,279 @@
+//! Which pictures a command reads and where the results go.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pentimento::photo::Format;
+use pentimento::{Error, Result};
+
+/// One picture to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Job {
+    pub input: PathBuf,
+    pub output: PathBuf,
+}
+
+/// What can be done, and which arguments cannot.
+#[derive(Debug)]
+pub struct Jobs {
+    pub jobs: Vec<Job>,
+    pub failures: Vec<(PathBuf, Error)>,
+}
+
+/// Pairs every picture of `inputs` (files, and folders with all that is below them) with an output.
+///
+/// One file goes to `output`, unless that is a folder or ends with a slash. Otherwise `output` is a
+/// folder; there every picture has the name that it has in its input folder, and
+/// `.png` where its own extension is none that is written.
+///
+/// # Errors
+/// When no output can be right: several inputs for one file, two inputs for one name, an input that
+/// would be overwritten, an extension that says no format, a file where a folder must be. Folders
+/// without pictures are among the failures.
+pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
+    let to_file = match inputs {
+        [input] => !input.is_dir() && !output.is_dir() && !ends_with_separator(output),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    let mut failures = Vec::new();
+    for input in inputs {
+        if !input.is_dir() {
+            let name = input.file_name().map_or_else(|| input.clone(), PathBuf::from);
+            let target = if to_file { output.to_owned() } else { output.join(writable(name)) };
+            found.push(Job { input: input.clone(), output: target });
+            continue;
+        }
+        match pictures_below(input, output) {
+            Ok(pictures) => {
+                found.extend(pictures.into_iter().map(|name| Job {
+                    input: input.join(&name),
+                    output: output.join(writable(name)),
+                }))
+            }
+            Err(error) => failures.push((input.clone(), error)),
+        }
+    }
+    if to_file {
+        Format::of(output)?;
+        check_parent(output)?;
+    } else {
+        check_folder(output)?;
+    }
+    check_distinct(&found)?;
+    for Job { input, output } in &found {
+        if same_file(input, output) {
+            let what = "is the input itself and would be overwritten; choose another output".into();
+            return Err(Error::Image { path: output.clone(), what });
+        }
+    }
+    Ok(Jobs { jobs: found, failures })
+}
+
+/// Makes the folders that the results go to.
+///
+/// # Errors
+/// [`Error::Io`] names the folder that could not be made.
+pub fn create_folders(jobs: &[Job]) -> Result<()> {
+    for folder in jobs.iter().filter_map(|job| job.output.parent()) {
+        // The parent of a plain file name is the empty path: the current folder.
+        if !folder.as_os_str().is_empty() && !folder.is_dir() {
+            fs::create_dir_all(folder).map_err(|source| Error::Io {
+                action: "create the folder",
+                path: folder.to_owned(),
+                source,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// A name with an extension that says in which format to write: its own, or `.png`.
+fn writable(name: PathBuf) -> PathBuf {
+    if Format::of(&name).is_ok() { name } else { name.with_extension("png") }
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
+fn check_folder(output: &Path) -> Result<()> {
+    let is_file = output.exists() && !output.is_dir();
+    let looks_like_one = !output.exists() && Format::of(output).is_ok();
+    if is_file || (looks_like_one && !ends_with_separator(output)) {
+        return Err(Error::Io {
+            action: "write several pictures to",
+            path: output.to_owned(),
+            source: std::io::Error::other("it is a file; -o must name a folder here"),
+        });
+    }
+    Ok(())
+}
+
+fn check_parent(output: &Path) -> Result<()> {
+    let parent = output.parent().filter(|p| !p.as_os_str().is_empty());
+    match parent {
+        Some(parent) if !parent.is_dir() => Err(Error::Io {
+            action: "write",
+            path: output.to_owned(),
+            source: std::io::Error::other(format!("there is no folder {}", parent.display())),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn check_distinct(jobs: &[Job]) -> Result<()> {
+    let mut taken: HashMap<PathBuf, &Path> = HashMap::new();
+    for Job { input, output } in jobs {
+        // Their usual file systems take names that differ in case for the same.
+        let key = if cfg!(any(windows, target_vendor = "apple")) {
+            output.to_string_lossy().to_lowercase().into()
+        } else {
+            output.clone()
+        };
+        if let Some(other) = taken.insert(key, input) {
+            return Err(Error::Image {
+                path: output.clone(),
+                what: format!(
+                    "both {} and {} would be written there; restore them in two runs, to two \
+                     folders",
+                    other.display(),
+                    input.display()
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Names, relative to `folder`, of all files below it with a picture's extension, sorted. Hidden
+/// files, linked folders and what is in `output` are left out.
+///
+/// # Errors
+/// When a folder cannot be read, or there is no picture.
+fn pictures_below(folder: &Path, output: &Path) -> Result<Vec<PathBuf>> {
+    let output = output.canonicalize().ok();
+    let mut pictures = Vec::new();
+    let mut open = vec![PathBuf::new()];
+    while let Some(relative) = open.pop() {
+        let path = folder.join(&relative);
+        let is_output = output.is_some() && path.canonicalize().ok() == output;
+        if is_output && !relative.as_os_str().is_empty() {
+            continue;
+        }
+        let io = |source| Error::Io { action: "read", path: path.clone(), source };
+        for entry in fs::read_dir(&path).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = relative.join(entry.file_name());
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if entry.file_type().map_err(io)?.is_dir() {
+                open.push(name);
+            } else if Format::of(&name).is_ok() && entry.path().is_file() {
+                pictures.push(name);
+            }
+        }
+    }
+    if pictures.is_empty() {
+        return Err(Error::Image {
+            path: folder.to_owned(),
+            what: "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".into(),
+        });
+    }
+    pictures.sort();
+    Ok(pictures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with empty files of these names.
+    fn folder(names: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    fn outputs(root: &Path, inputs: &[&str], output: &str) -> Result<Vec<String>> {
+        let inputs: Vec<PathBuf> = inputs.iter().map(|i| root.join(i)).collect();
+        let jobs = pair(&inputs, &root.join(output))?;
+        assert!(jobs.failures.is_empty(), "{:?}", jobs.failures);
+        let relative = |job: &Job| job.output.strip_prefix(root).unwrap().to_owned();
+        Ok(jobs.jobs.iter().map(|job| relative(job).to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn one_file_to_a_file_or_into_a_folder() {
+        let root = folder(&["a.jpg", "there/b.png", "photo.dat"]);
+        let root = root.path();
+        assert_eq!(outputs(root, &["a.jpg"], "b.png").unwrap(), ["b.png"]);
+        assert_eq!(outputs(root, &["a.jpg"], "there").unwrap(), ["there/a.jpg"]);
+        assert_eq!(outputs(root, &["a.jpg"], "new/").unwrap(), ["new/a.jpg"]);
+        assert_eq!(outputs(root, &["photo.dat"], "new/").unwrap(), ["new/photo.png"]);
+        assert!(outputs(root, &["a.jpg"], "b.xyz").is_err());
+        assert!(outputs(root, &["a.jpg"], "missing/b.png").is_err());
+    }
+
+    #[test]
+    fn folders_keep_their_structure() {
+        let names = ["album/b.jpg", "album/a.PNG", "album/.c.jpg", "album/x/a.png", "album/n.txt"];
+        let root = folder(&names);
+        let expected = ["out/a.PNG", "out/b.jpg", "out/x/a.png"];
+        assert_eq!(outputs(root.path(), &["album"], "out").unwrap(), expected);
+    }
+
+    #[test]
+    fn an_output_folder_inside_the_input_is_not_an_input() {
+        let root = folder(&["a.jpg", "restored/a.jpg"]);
+        assert_eq!(outputs(root.path(), &[""], "restored").unwrap(), ["restored/a.jpg"]);
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_right() {
+        let root = folder(&["x/a.jpg", "y/a.jpg", "file", "file.png"]);
+        let message = |inputs: &[&str], output: &str| {
+            outputs(root.path(), inputs, output).unwrap_err().to_string()
+        };
+        assert!(message(&["x/a.jpg", "y/a.jpg"], "out").contains("both"));
+        assert!(message(&["x/a.jpg", "y"], "file").contains("folder"));
+        assert!(message(&["x/a.jpg", "file.png"], "new.png").contains("folder"));
+        assert!(message(&["x"], "file.png").contains("folder"));
+        assert!(message(&["x/a.jpg"], "x/a.jpg").contains("overwritten"));
+        assert!(message(&["x"], "x").contains("overwritten"));
+    }
+
+    #[test]
+    fn folders_are_made_when_the_work_begins() {
+        let root = folder(&["a.jpg", "file"]);
+        let root = root.path();
+        let jobs = pair(&[root.join("a.jpg")], &root.join("x/y/")).unwrap().jobs;
+        assert!(!root.join("x").exists());
+        create_folders(&jobs).unwrap();
+        assert!(root.join("x/y").is_dir());
+        let jobs = pair(&[root.join("a.jpg")], &root.join("file/y/")).unwrap().jobs;
+        assert!(create_folders(&jobs).unwrap_err().to_string().contains("create the folder"));
+    }
+
+    #[test]
+    fn inputs_without_pictures_are_failures_of_their_own() {
+        let root = folder(&["a.jpg", "empty/n.txt"]);
+        let inputs = [root.path().join("empty"), root.path().join("a.jpg")];
+        let jobs = pair(&inputs, &root.path().join("out")).unwrap();
+        assert_eq!((jobs.jobs.len(), jobs.failures.len()), (1, 1));
+        assert!(jobs.failures[0].1.to_string().contains("no pictures"));
+    }
+}

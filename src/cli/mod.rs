@@ -1,0 +1,85 @@
+//! The command line: one file per subcommand.
+
+mod devices;
+mod inputs;
+mod inspect;
+mod model;
+mod output;
+mod restore;
+mod value;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use pentimento::{Engine, EngineOptions, Precision};
+
+/// Restores degraded faces in pictures, on any GPU or on the CPU.
+#[derive(Parser)]
+#[command(name = "pentimento", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pentimento restore face.jpg -o restored.png    restore one face
+  pentimento restore album/ -o restored/         restore a folder of them
+  pentimento devices                             what this machine can compute on
+  pentimento inspect weights/mmrbnet-256.safetensors
+
+'pentimento help <command>' says more about a command.";
+
+#[derive(Subcommand)]
+enum Command {
+    Restore(restore::Restore),
+    Devices(devices::Devices),
+    Inspect(inspect::Inspect),
+}
+
+/// Reads the arguments and does what they ask for.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Restore(command) => command.run(),
+        Command::Devices(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Where and how to compute.
+#[derive(Args)]
+struct EngineArgs {
+    /// Device to compute on: a number or a part of a name from `pentimento devices`, a backend
+    /// ("vulkan", "metal", "dx12", "gl"), or "cpu". Without this, the best one.
+    #[arg(short, long, value_name = "DEVICE", help_heading = "Computing")]
+    device: Option<String>,
+
+    /// Storage of weights and intermediates. "auto" takes f16 where the device has it; sums are
+    /// always f32.
+    #[arg(long, value_name = "TYPE", value_parser = value::precision, default_value = "auto",
+          help_heading = "Computing")]
+    precision: Precision,
+
+    /// Memory that the network may take on the device, as "2GB" or "512MiB". Large pictures are
+    /// then computed in smaller tiles.
+    #[arg(long, value_name = "SIZE", value_parser = value::memory, help_heading = "Computing")]
+    memory: Option<usize>,
+}
+
+impl EngineArgs {
+    fn options(&self) -> EngineOptions {
+        EngineOptions {
+            device: self.device.clone(),
+            precision: self.precision,
+            memory: self.memory,
+        }
+    }
+
+    fn engine(&self) -> pentimento::Result<Engine> {
+        Engine::new(&self.options())
+    }
+}

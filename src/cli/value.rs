@@ -1,0 +1,69 @@
+//! Values of arguments, from text.
+
+use pentimento::Precision;
+
+pub fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "auto" => Ok(Precision::Auto),
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        _ => Err("expected auto, f32 or f16".into()),
+    }
+}
+
+/// "2GB" (10⁹), "512MiB" (2²⁰), "1.5G" (2³⁰, as other tools read it), or bytes.
+pub fn memory(text: &str) -> Result<usize, String> {
+    let wrong = || "expected a size such as 2GB, 512MiB or 1.5GiB".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = number.parse::<f64>().map_err(|_| wrong())? * factor;
+    // The cast saturates: more than the address space is no limit at all.
+    if bytes >= 1.0 { Ok(bytes as usize) } else { Err(wrong()) }
+}
+
+/// "512x768" as height and width; one number is both.
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let side = |text: &str| match text.parse() {
+        Ok(side) if side > 0 => Ok(side),
+        _ => Err("expected a size such as 512x768 (height x width) or 512".to_owned()),
+    };
+    match text.split_once(['x', 'X', '×']) {
+        Some((height, width)) => Ok([side(height)?, side(width)?]),
+        None => Ok([side(text)?; 2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{memory, size};
+
+    #[test]
+    fn sizes_of_memory() {
+        assert_eq!(memory("2GB"), Ok(2_000_000_000));
+        assert_eq!(memory("512 MiB"), Ok(512 << 20));
+        assert_eq!(memory("1.5g"), Ok(3 << 29));
+        assert_eq!(memory("4096"), Ok(4096));
+        for wrong in ["", "GB", "-1GB", "1.2.3GB", "2TBs", "0", "0.1", "inf", "NaN"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_pictures() {
+        assert_eq!(size("512x768"), Ok([512, 768]));
+        assert_eq!(size("64"), Ok([64, 64]));
+        for wrong in ["", "x", "5x", "x5", "0x4", "4x0", "-1x4", "1x2x3", "a"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

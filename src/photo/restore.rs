@@ -1,0 +1,137 @@
+//! One picture through one model.
+
+use serde::Serialize;
+
+use super::Picture;
+use super::tiles::{Tiling, Upscaler};
+use crate::{Engine, Error, Model, Result, Session, Task};
+
+/// Runs pictures through a model. Keeps its session, so that the next picture (of the same size, or
+/// of any size when it is tiled) costs no setup.
+pub struct Restorer<'a> {
+    engine: &'a Engine,
+    model: &'a Model,
+    session: Option<(usize, usize, Session)>,
+}
+
+/// A result and how it came about.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The result.
+    pub picture: Picture,
+    /// How it was computed.
+    pub work: Work,
+}
+
+/// How a picture was computed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Work {
+    /// Height and width of what the network saw at a time.
+    pub tile: [usize; 2],
+    /// How often the network ran.
+    pub tiles: usize,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
+}
+
+/// Up to this factor between the sides, a picture passes for a square face.
+const NEARLY_SQUARE: f64 = 1.1;
+
+/// Intermediates of a tile take at most this: a desktop has it to spare, and larger tiles would
+/// not be faster.
+const TILE_MEMORY: usize = 2 << 30;
+
+const TILES_ARE_SMALL: &str =
+    "the memory allows only small tiles, their seams may be visible; allow more with --memory";
+
+impl<'a> Restorer<'a> {
+    /// Restores with `model` on `engine`.
+    pub fn new(engine: &'a Engine, model: &'a Model) -> Self {
+        Self { engine, model, session: None }
+    }
+
+    /// A model that restores faces sees the picture as one aligned face, resized to the network's
+    /// size; the result has that size. A model that upscales sees it in tiles; the result is
+    /// `factor` times as large. Transparency is resized alongside.
+    ///
+    /// # Errors
+    /// As [`Restorer::output_size`], [`Session::new`] and [`Session::run`].
+    pub fn restore(&mut self, picture: &Picture) -> Result<Restored> {
+        let [height, width] = self.output_size(picture.height, picture.width)?;
+        let mut notes = Vec::new();
+        let (rgb, tile, tiles) = match self.model.task() {
+            Task::Upscale { factor, radius, multiple } => {
+                let network = Upscaler { factor, radius, multiple };
+                let sides = [picture.height, picture.width];
+                let (tiling, mut session) =
+                    Tiling::choose(sides[0], sides[1], network, |h, w| self.open_tile(h, w))?;
+                if !tiling.is_exact() {
+                    notes.push(TILES_ARE_SMALL.to_owned());
+                }
+                let [tile_height, tile_width] = tiling.tile();
+                let rgb = tiling.run(&picture.rgb, |tile| session.run(tile))?;
+                self.session = Some((tile_height, tile_width, session));
+                (rgb, tiling.tile(), tiling.count())
+            }
+            _ => {
+                let (long, short) =
+                    (picture.height.max(picture.width), picture.height.min(picture.width));
+                if long as f64 > NEARLY_SQUARE * short as f64 {
+                    notes.push(format!(
+                        "the picture is stretched from {}×{} to {width}×{height}: this model takes \
+                         it for one face, cut out square",
+                        picture.width, picture.height
+                    ));
+                }
+                let face = picture.resized(height, width)?;
+                let mut session = self.open(height, width)?;
+                let rgb = session.run(&face.rgb)?;
+                self.session = Some((height, width, session));
+                (rgb, [height, width], 1)
+            }
+        };
+        let alpha = picture.alpha_resized(height, width)?;
+        let picture = Picture { height, width, rgb, alpha, icc: picture.icc.clone() };
+        Ok(Restored { picture, work: Work { tile, tiles, notes } })
+    }
+
+    /// Height and width of the result for a picture of `height × width`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the model restores no pictures.
+    pub fn output_size(&self, height: usize, width: usize) -> Result<[usize; 2]> {
+        match self.model.task() {
+            Task::RestoreFace { size } => Ok([size, size]),
+            Task::Upscale { factor, .. } => {
+                Ok([height.saturating_mul(factor), width.saturating_mul(factor)])
+            }
+            Task::Generate { .. } => Err(Error::Input(format!(
+                "{} generates pictures from nothing, it does not restore any; use another model",
+                self.model.architecture()
+            ))),
+        }
+    }
+
+    /// A session for tiles of this size: as [`Self::open`], but without a budget from outside
+    /// within [`TILE_MEMORY`].
+    fn open_tile(&mut self, height: usize, width: usize) -> Result<Session> {
+        if self.engine.memory_budget().is_none() {
+            let graph = self.model.graph(self.model.input_shape(height, width))?;
+            let needed = self.engine.plan(graph)?.arena_bytes();
+            if needed > TILE_MEMORY {
+                let hint = "use smaller tiles".to_owned();
+                return Err(Error::OutOfMemory { needed, available: TILE_MEMORY, hint });
+            }
+        }
+        self.open(height, width)
+    }
+
+    /// The session for this size: the last one, or a new one in its place.
+    fn open(&mut self, height: usize, width: usize) -> Result<Session> {
+        match self.session.take() {
+            Some((h, w, session)) if (h, w) == (height, width) => Ok(session),
+            // The old one is dropped first, so that there is room for the new one.
+            _ => Session::new(self.engine, self.model, height, width),
+        }
+    }
+}

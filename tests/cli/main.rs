@@ -1,0 +1,6 @@
+//! The command line as a person meets it: what it prints, writes and returns.
+
+mod bad_input;
+mod commands;
+mod pictures;
+mod support;
