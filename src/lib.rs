@@ -43,3 +43,8 @@ pub use model::{Model, ModelInfo};
 pub use models::Task;
 pub use session::{Memory, Session};
 pub use tensor::Shape;
+
+/// Its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
