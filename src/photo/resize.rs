@@ -1,7 +1,7 @@
 //! Bringing a picture to another size.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Luma, Pixel, Rgb};
 
 use super::Picture;
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ impl Picture {
     /// [`Error::Input`] when a side is 0.
     pub fn resized(&self, height: usize, width: usize) -> Result<Picture> {
         let from = [self.height, self.width];
-        let rgb = resize(&self.rgb, PixelType::U8x3, from, [height, width])?;
+        let rgb = resize::<Rgb<u8>>(&self.rgb, from, [height, width])?;
         let alpha = self.alpha_resized(height, width)?;
         Ok(Picture { height, width, rgb, alpha, icc: self.icc.clone() })
     }
@@ -22,13 +22,16 @@ impl Picture {
     /// The transparency alone, as [`Picture::resized`].
     pub(super) fn alpha_resized(&self, height: usize, width: usize) -> Result<Option<Vec<u8>>> {
         let from = [self.height, self.width];
-        let resized = |alpha: &Vec<u8>| resize(alpha, PixelType::U8, from, [height, width]);
+        let resized = |alpha: &Vec<u8>| resize::<Luma<u8>>(alpha, from, [height, width]);
         self.alpha.as_ref().map(resized).transpose()
     }
 }
 
-/// `bytes` are `[from[0], from[1]]` pixels of `kind`.
-fn resize(bytes: &[u8], kind: PixelType, from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>> {
+/// `bytes` are `[from[0], from[1]]` pixels.
+fn resize<P>(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>>
+where
+    P: Pixel<Subpixel = u8> + 'static,
+{
     if from == to {
         return Ok(bytes.to_vec());
     }
@@ -42,12 +45,10 @@ fn resize(bytes: &[u8], kind: PixelType, from: [usize; 2], to: [usize; 2]) -> Re
         return Err(fail(&"a side is 0"));
     }
     let side = |n: usize| u32::try_from(n).map_err(|e| fail(&e));
-    let source = ImageRef::new(side(from[1])?, side(from[0])?, bytes, kind);
-    let source = source.map_err(|e| fail(&e))?;
-    let mut target = Image::new(side(to[1])?, side(to[0])?, kind);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| fail(&e))?;
-    Ok(target.into_vec())
+    let source = ImageBuffer::<P, &[u8]>::from_raw(side(from[1])?, side(from[0])?, bytes);
+    let source = source.ok_or_else(|| fail(&"its bytes are too few"))?;
+    let target = imageops::resize(&source, side(to[1])?, side(to[0])?, FilterType::CatmullRom);
+    Ok(target.into_raw())
 }
 
 #[cfg(test)]
