@@ -6,7 +6,7 @@
 // S = 1 and D = -1 and sees every S'-th tap; a path of an MMRB writes a part of y's channels.
 //
 // x: through shared/load.wgsl. weight: panels [g][o / 64][tap · I + i][o % 64] (Layout::Panels).
-// y: through shared/epilogue.wgsl. A workgroup computes 64 rows × 64 columns.
+// y: through shared/epilogue.wgsl. A workgroup computes 64 rows × COLUMNS.
 //
 // On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl). On a software
 // driver, each lane gathers its own columns and the weights are handed around
@@ -48,10 +48,11 @@ struct Params {
 #include "shared/grid.wgsl"
 
 const ROWS = 64u;
-const COLUMNS = 64u;
 #if LANES
 const WORKGROUP = ${LANES}u;
+const COLUMNS = 4u * ${QUADS}u * WORKGROUP;
 #else
+const COLUMNS = 64u;
 #include "shared/tile.wgsl"
 const WORKGROUP = THREADS;
 #endif
@@ -96,7 +97,7 @@ fn main(
     let first_output = p.first_output + group * p.group_outputs;
     let first_weight = panel * p.taps * p.group_inputs * (ROWS / 4u);
 #if LANES
-    // Lane l holds rows 4·l·SHARE_QUADS.. of the weights and as many columns.
+    // Lane l holds rows 4·l·SHARE_QUADS.. of the weights and columns 4·l·QUADS...
     let pixel = column_block * COLUMNS + lane * ${QUADS}u * 4u;
 #for Q in 0..${QUADS}
 #for J in 0..4

@@ -49,7 +49,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         dispatches.push(launch.finish(blocks * x.shape.c));
 
         let mut launch = Builder::new(plan, "conv_winograd_product");
-        define_lanes(&mut launch);
+        define_lanes(&mut launch, WINOGRAD_BLOCK);
         launch.weight(Weight { param: conv.weight, layout: Layout::Winograd });
         launch.view("V", transformed);
         launch.view("M", products);

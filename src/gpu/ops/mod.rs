@@ -88,13 +88,18 @@ pub(super) fn lanes(target: &Target) -> Option<usize> {
     target.subgroup_size.filter(|lanes| software && matches!(lanes, 4 | 8 | 16))
 }
 
-/// Defines `LANES`, and the 128-bit words of a tile's row and column that each holds.
-pub(super) fn define_lanes(launch: &mut Builder<'_>) {
-    if let Some(lanes) = lanes(&launch.plan.target) {
-        launch.define("LANES", lanes);
-        launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
-        launch.define("QUADS", PANEL_ROWS / 4 / lanes);
-    }
+/// Where subgroups compute tiles, defines `LANES` and the 128-bit words that each lane holds of a
+/// tile's 64 rows (`SHARE_QUADS`) and of its columns (`QUADS`). Returns the columns: `wanted`,
+/// rounded to a word per lane. Elsewhere 64, those of `kernels/shared/tile.wgsl`.
+pub(super) fn define_lanes(launch: &mut Builder<'_>, wanted: usize) -> usize {
+    let Some(lanes) = lanes(&launch.plan.target) else {
+        return PANEL_ROWS;
+    };
+    let quads = (wanted / 4 / lanes).max(1);
+    launch.define("LANES", lanes);
+    launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
+    launch.define("QUADS", quads);
+    4 * quads * lanes
 }
 
 /// The type of an element in WGSL.
