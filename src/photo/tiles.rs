@@ -235,7 +235,7 @@ mod tests {
     /// arithmetic modulo 251 so that every pixel in reach changes the result; the sums mix channels
     /// at places that depend on the position modulo `multiple`, as a pixel-unshuffle does.
     fn network(network: Upscaler, input: &[u8], height: usize, width: usize) -> Vec<u8> {
-        assert!(height % network.multiple == 0 && width % network.multiple == 0);
+        assert!([height, width].iter().all(|side| side.is_multiple_of(network.multiple)));
         let mut values: Vec<u32> = input.iter().map(|&v| u32::from(v)).collect();
         for _ in 0..network.radius {
             let mut next = values.clone();

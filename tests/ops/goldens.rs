@@ -117,8 +117,8 @@ const TABLE: &[(&str, Build)] = &[
     ("style_conv_blur_", |g| g.styled(FIR, "activate.bias")),
     ("style_conv_clean_", |g| g.styled(CLEAN, "bias")),
     ("styled_conv_gpen_", gpen_styled_conv),
-    ("to_rgb_blur", |g| g.to_rgb(FIR)),
-    ("to_rgb_clean", |g| g.to_rgb(CLEAN)),
+    ("to_rgb_blur", |g| g.add_to_rgb(FIR)),
+    ("to_rgb_clean", |g| g.add_to_rgb(CLEAN)),
     ("upfirdn2d_", |g| {
         let params = &g.meta["params"];
         let number = |v: &Value| v.as_i64().expect("a number");
@@ -223,7 +223,7 @@ impl Golden<'_, '_> {
         styled_conv(self.b, family, self.x(), self.inputs["style"], names)
     }
 
-    fn to_rgb(&mut self, family: Family) -> Result<NodeId> {
+    fn add_to_rgb(&mut self, family: Family) -> Result<NodeId> {
         let names = Modulated {
             weight: "modulated_conv.weight",
             modulation: "modulated_conv.modulation",
