@@ -113,7 +113,7 @@ fn stage(
         });
     }
     let bias = b.computed(&format!("{prefix}.bias"), vec![biases.len()], &biases);
-    let y = b.add(Op::MultiPathConv(paths), &[x])?;
+    let y = b.graph.scoped(prefix, |graph| graph.add(Op::MultiPathConv(paths), &[x]))?;
     let y = b.add(Op::Bias(bias), &[y])?;
     b.leaky_relu(y, block.slope)
 }

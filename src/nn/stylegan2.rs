@@ -92,6 +92,7 @@ pub fn modulated_conv(
     let dims = [names.out, channels, names.kernel, names.kernel];
     let weight = b.param(names.weight, &dims, scale)?;
     let mut conv = Conv2d::same(weight, names.kernel);
+    let layer = names.weight.trim_end_matches(".weight");
     let demodulate = names.demodulate;
     let x = match (names.sampling, family.resample) {
         (Sampling::Keep, _) => x,
@@ -101,7 +102,7 @@ pub fn modulated_conv(
             let kernel = filter(b, names.filter, 4.0)?;
             conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
             let op = Op::ModulatedConv2d { conv, demodulate, transposed: true };
-            let y = b.add(op, &[x, style])?;
+            let y = b.graph.scoped(layer, |graph| graph.add(op, &[x, style]))?;
             let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(1) };
             return b.add(blur, &[y]);
         }
@@ -112,7 +113,8 @@ pub fn modulated_conv(
             b.add(blur, &[x])?
         }
     };
-    b.add(Op::ModulatedConv2d { conv, demodulate, transposed: false }, &[x, style])
+    let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+    Ok(b.graph.scoped(layer, |graph| graph.add(op, &[x, style]))?)
 }
 
 /// Where a styled convolution's own tensors are.

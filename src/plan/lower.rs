@@ -292,7 +292,7 @@ impl<'a> Lowering<'a> {
     fn emit(&mut self, chain: &Chain) {
         let graph = self.graph;
         let head = graph.node(chain.head);
-        let name = &graph.node(chain.last).name;
+        let name = &head.name;
         let mut input = head.inputs.first().map(|&id| match self.folded.get(&id) {
             Some(_) => self.home(graph.node(id).inputs[0]),
             None => self.home(id),
