@@ -1,11 +1,16 @@
 //! Pictures: reading and writing files, resizing, tiles, and a network run over one picture.
 
+pub mod align;
 mod decode;
 mod encode;
+pub mod enlarge;
 mod jpeg;
+pub mod mask;
+pub mod paste;
 mod resize;
 mod restore;
 pub mod tiles;
+pub mod warp;
 
 pub use decode::{MAX_PIXELS, decode, read};
 pub use encode::{Format, write};

@@ -1,0 +1,237 @@
+//! Aligned faces out of a photo, and back into it.
+
+use super::align::{Affine, Landmarks, TEMPLATE_SIZE};
+use super::mask::{self, Oval};
+use super::warp::{Area, View, reach, warp};
+
+/// What the reference pipeline puts where a crop reaches beyond the photo.
+const GRAY: [u8; 3] = [132, 133, 135];
+
+/// A photo that faces are taken from or put into: `height · width` pixels, red first.
+#[derive(Clone, Debug)]
+pub struct Canvas {
+    /// Row by row.
+    pub pixels: Vec<[u8; 3]>,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+/// How a face is blended into a photo.
+#[derive(Clone, Copy, Debug)]
+pub enum Blend<'a> {
+    /// GFPGAN's way: by a parser's classes of the restored face, `[512, 512]`.
+    Parsed(&'a [u8]),
+    /// facexlib's way without a parser: a square with soft edges.
+    Square,
+    /// Ours without a parser: a soft oval around these landmarks of the aligned face, with the
+    /// colours of the original crop of the same size.
+    Oval {
+        /// In pixels of the aligned face.
+        landmarks: &'a Landmarks,
+        /// From 0, the photo as it was, to 1.
+        strength: f64,
+    },
+}
+
+impl Canvas {
+    /// The aligned face of `size × size` pixels that `to_face` cuts out.
+    pub fn crop(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
+        let area = Area { top: 0, left: 0, height: size, width: size };
+        warp(self.view(), to_face, area, GRAY)
+    }
+
+    /// The same where the face is larger in the photo than in the crop: the photo is averaged
+    /// first, so that nothing is skipped.
+    pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
+        let shrink = (1.0 / to_face.scale()).floor();
+        if !(2.0..=64.0).contains(&shrink) {
+            return self.crop(to_face, size);
+        }
+        // A crop of several times the size, then means of squares.
+        let factor = shrink as usize;
+        let large = to_face.enlarged_centres(factor);
+        let fine = self.crop(&large, size * factor);
+        let area = (factor * factor) as u32;
+        (0..size * size)
+            .map(|i| {
+                let (top, left) = (i / size * factor, i % size * factor);
+                let mut sum = [area / 2; 3];
+                for y in top..top + factor {
+                    for pixel in &fine[y * size * factor + left..][..factor] {
+                        sum = std::array::from_fn(|c| sum[c] + u32::from(pixel[c]));
+                    }
+                }
+                sum.map(|v| (v / area) as u8)
+            })
+            .collect()
+    }
+
+    /// Puts a restored face of `size × size` pixels back. `to_photo` is the way from the face into
+    /// this photo, which is `factor` times as large as the one that the face was cut from.
+    pub fn paste(
+        &mut self,
+        face: &[[u8; 3]],
+        size: usize,
+        to_photo: &Affine,
+        factor: usize,
+        blend: Blend<'_>,
+    ) {
+        let Some(area) = reach(to_photo, size, self.height, self.width, 2) else { return };
+        let source = View { pixels: face, height: size, width: size };
+        let warped = warp(source, to_photo, area, [0; 3]);
+        match blend {
+            Blend::Parsed(classes) => {
+                let soft: Vec<[f64; 1]> = mask::parsed(classes).into_iter().map(|v| [v]).collect();
+                let side = TEMPLATE_SIZE as usize;
+                let source = View { pixels: &soft, height: side, width: side };
+                let from_parser = to_photo.from_size(TEMPLATE_SIZE, size as f64);
+                let soft = warp(source, &from_parser, area, [0.0]);
+                self.mix(area, |i, old| {
+                    let m = soft[i][0];
+                    // The reference truncates.
+                    std::array::from_fn(|c| {
+                        (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])) as u8
+                    })
+                });
+            }
+            Blend::Square => {
+                let mask = mask::square(to_photo, size, area, factor);
+                self.mix(area, |i, old| {
+                    let m = mask.soft[i];
+                    std::array::from_fn(|c| {
+                        let new = mask.inside[i] * f32::from(warped[i][c]);
+                        (m * new + (1.0 - m) * f32::from(old[c])) as u8
+                    })
+                });
+            }
+            Blend::Oval { landmarks, strength } => {
+                let oval = Oval::of(landmarks);
+                let to_face = to_photo.inverse();
+                let end = size as f64 - 1.0;
+                self.mix(area, |i, old| {
+                    let (y, x) = (area.top + i / area.width, area.left + i % area.width);
+                    let [x, y] = to_face.apply([x as f64, y as f64]);
+                    // Nothing of the crop's edge shows, wherever the oval lies.
+                    let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
+                    let m = strength * oval.at([x, y]) * edge.clamp(0.0, 1.0);
+                    std::array::from_fn(|c| {
+                        (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])).round() as u8
+                    })
+                });
+            }
+        }
+    }
+
+    fn view(&self) -> View<'_, u8, 3> {
+        View { pixels: &self.pixels, height: self.height, width: self.width }
+    }
+
+    /// Replaces every pixel of `area`; `new` gets its place in the area and what was there.
+    fn mix(&mut self, area: Area, new: impl Fn(usize, [u8; 3]) -> [u8; 3]) {
+        for row in 0..area.height {
+            let start = (area.top + row) * self.width + area.left;
+            for (column, pixel) in self.pixels[start..][..area.width].iter_mut().enumerate() {
+                *pixel = new(row * area.width + column, *pixel);
+            }
+        }
+    }
+}
+
+/// The standard deviation, as a part of the side, below which detail is the network's and above
+/// which colour and light are the photo's.
+const COLOUR_SCALE: f64 = 0.06;
+
+/// `restored` with the colours and the light of `original`, both `size × size`: the difference of
+/// the two, blurred, is added.
+pub fn with_colours_of(original: &[[u8; 3]], restored: &[[u8; 3]], size: usize) -> Vec<[u8; 3]> {
+    let deviation = COLOUR_SCALE * size as f64;
+    let radius = (3.0 * deviation).ceil() as usize;
+    let kernel: Vec<f32> =
+        mask::gaussian(2 * radius + 1, deviation).into_iter().map(|w| w as f32).collect();
+    let shifts: [Vec<f32>; 3] = std::array::from_fn(|c| {
+        let difference: Vec<f32> = original
+            .iter()
+            .zip(restored)
+            .map(|(o, r)| f32::from(o[c]) - f32::from(r[c]))
+            .collect();
+        mask::blurred(&difference, size, size, &kernel)
+    });
+    let shifted = |(i, pixel): (usize, &[u8; 3])| {
+        std::array::from_fn(|c| (f32::from(pixel[c]) + shifts[c][i]).round() as u8)
+    };
+    restored.iter().enumerate().map(shifted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::align::{TEMPLATE, align};
+    use super::*;
+
+    fn canvas(height: usize, width: usize, value: impl Fn(usize, usize) -> u8) -> Canvas {
+        let pixels = (0..height * width).map(|i| [value(i / width, i % width); 3]).collect();
+        Canvas { pixels, height, width }
+    }
+
+    /// A face of 128 pixels in the middle of a photo.
+    fn landmarks() -> Landmarks {
+        TEMPLATE.map(|[x, y]| [x / 2.0 + 30.0, y / 2.0 + 20.0])
+    }
+
+    #[test]
+    fn what_is_cut_out_and_put_back_changes_little() {
+        let photo = canvas(300, 320, |y, x| (y / 2 + x / 3) as u8);
+        let fit = align(&landmarks(), 128).unwrap();
+        let face = photo.crop(&fit.to_face, 128);
+        let back = fit.to_face.inverse();
+        let aligned = landmarks().map(|p| fit.to_face.apply(p));
+        let oval = Blend::Oval { landmarks: &aligned, strength: 1.0 };
+        for blend in [Blend::Square, oval, Blend::Parsed(&[1; 512 * 512])] {
+            let mut pasted = photo.clone();
+            pasted.paste(&face, 128, &back, 1, blend);
+            let far = pasted.pixels.iter().zip(&photo.pixels).map(|(a, b)| a[0].abs_diff(b[0])).max();
+            assert!(far <= Some(2), "{blend:?}: {far:?}");
+        }
+    }
+
+    #[test]
+    fn the_photo_around_the_face_is_untouched() {
+        let photo = canvas(300, 320, |y, x| (y ^ x) as u8);
+        let fit = align(&landmarks(), 128).unwrap();
+        let aligned = landmarks().map(|p| fit.to_face.apply(p));
+        let mut pasted = photo.clone();
+        let blend = Blend::Oval { landmarks: &aligned, strength: 1.0 };
+        pasted.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
+        let changed = |y: usize, x: usize| pasted.pixels[y * 320 + x] != photo.pixels[y * 320 + x];
+        assert!(changed(157, 158), "the nose");
+        assert!((0..300).all(|y| (0..320).all(|x| !changed(y, x) || (x > 28 && y > 18))));
+        let mut untouched = photo.clone();
+        let nothing = Blend::Oval { landmarks: &aligned, strength: 0.0 };
+        untouched.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, nothing);
+        assert_eq!(untouched.pixels, photo.pixels);
+    }
+
+    #[test]
+    fn colours_follow_the_photo_and_detail_the_network() {
+        let original = vec![[100, 50, 200]; 64 * 64];
+        let restored: Vec<[u8; 3]> = (0..64 * 64)
+            .map(|i| if i % 2 == 0 { [140, 90, 160] } else { [120, 70, 140] })
+            .collect();
+        let out = with_colours_of(&original, &restored, 64);
+        for c in 0..3 {
+            let mean = out.iter().map(|p| f64::from(p[c])).sum::<f64>() / out.len() as f64;
+            assert!((mean - f64::from(original[0][c])).abs() < 1.0, "{mean}");
+            assert!(out[2080][c].abs_diff(out[2081][c]) >= 19);
+        }
+    }
+
+    #[test]
+    fn a_smooth_crop_averages() {
+        let photo = canvas(1200, 1200, |y, x| ((y + x) % 2 * 255) as u8);
+        let to_face = Affine([[0.25, 0.0, -20.0], [0.0, 0.25, -20.0]]);
+        let crop = photo.crop_smooth(&to_face, 128);
+        assert!(crop.iter().all(|p| (120..136).contains(&p[0])));
+        assert!(photo.crop(&to_face, 128).iter().any(|p| !(100..156).contains(&p[0])));
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole photos: alignment, crops and blending against the reference pipeline.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod pipeline;
