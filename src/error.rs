@@ -67,8 +67,8 @@ pub enum Error {
     #[error("the device was lost: {0}")]
     DeviceLost(String),
     /// The work does not fit the memory.
-    #[error("{needed} MiB of memory are needed, {available} MiB are allowed: {hint}",
-        needed = needed.div_ceil(1 << 20), available = available >> 20)]
+    #[error("{needed:.1} MB of memory are needed, {available:.1} MB are allowed: {hint}",
+        needed = *needed as f64 / 1e6, available = *available as f64 / 1e6)]
     OutOfMemory {
         /// Bytes that are needed.
         needed: usize,

@@ -147,9 +147,7 @@ pub(super) fn choose(infos: &[AdapterInfo], options: &DeviceOptions) -> Result<u
     best.ok_or_else(|| {
         let mut list: Vec<String> =
             infos.iter().enumerate().map(|(index, info)| format!("{index}: {info}")).collect();
-        if list.is_empty() {
-            list.push("none".to_owned());
-        }
+        list.push("cpu".to_owned());
         let wanted = match &options.selector {
             Some(selector) => format!("no device matches {selector:?}"),
             None => "there is no GPU".to_owned(),

@@ -136,7 +136,7 @@ fn a_budget_that_nothing_fits() {
     let workspace = Workspace::new();
     workspace.picture("a.png", 8, 8);
     let run = workspace.run("restore a.png -o b.png --model x2.safetensors --memory 1kB");
-    run.fails_with(&["a.png", "MiB of memory are needed"]);
+    run.fails_with(&["a.png", "MB of memory are needed"]);
 }
 
 #[test]

@@ -126,13 +126,16 @@ fn executors_restore_the_same_faces() {
         .iter()
         .map(|engine| Session::new(engine, &model, size, size).expect("a session"))
         .collect();
-    for face in &faces[..20] {
+    for (number, face) in faces[..20].iter().enumerate() {
+        // One adapter restores all of them, the others (the same one by way of another driver, at
+        // times) a few.
+        let used = if number < 3 { engines.len() } else { engines.len().min(2) };
         let side = size as u32;
         let clear = image::open(face).expect("a face");
         let small = clear.resize_exact(side / 4, side / 4, FilterType::Triangle);
         let degraded = small.resize_exact(side, side, FilterType::CatmullRom).to_rgb8();
         let results: Vec<Vec<u8>> =
-            sessions.iter_mut().map(|s| s.run(degraded.as_raw()).expect("a face")).collect();
+            sessions[..used].iter_mut().map(|s| s.run(degraded.as_raw()).expect("a face")).collect();
         assert!(levels(&results[0], degraded.as_raw()) > 0.5, "nothing was restored");
         for (engine, result) in engines.iter().zip(&results).skip(1) {
             let difference = levels(&results[0], result);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::harness::{Case, config, parts};
 
 proptest! {
-    #![proptest_config(config(10))]
+    #![proptest_config(config(8))]
     #[test]
     fn agrees_with_its_twin(
         seed: u64,
@@ -30,7 +30,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(6))]
+    #![proptest_config(config(4))]
     #[test]
     fn modulates_and_doubles_in_its_loads(
         seed: u64,
