@@ -34,6 +34,29 @@ pub struct ModelInfo {
     pub values: usize,
 }
 
+impl ModelInfo {
+    /// What the checkpoint at `path` is, from the names and shapes of its tensors alone.
+    ///
+    /// # Errors
+    /// When it belongs to no known architecture.
+    #[doc(hidden)]
+    pub fn of(path: &Path, contents: &pentimento_convert::Contents) -> Result<Self> {
+        let checkpoint = Checkpoint::outline(path, contents);
+        let network = models::recognise(&checkpoint, &Options::default())?;
+        Ok(Self::new(&checkpoint, &*network))
+    }
+
+    fn new(checkpoint: &Checkpoint, network: &dyn Network) -> Self {
+        Self {
+            architecture: network.name(),
+            task: network.task(),
+            parameters: network.parameters(),
+            tensors: checkpoint.tensors().count(),
+            values: checkpoint.tensors().map(crate::graph::Param::len).sum(),
+        }
+    }
+}
+
 impl Model {
     /// Opens a `.safetensors` or `.pth` file and recognises its network.
     ///
@@ -82,13 +105,7 @@ impl Model {
 
     /// Everything a person may want to know of it.
     pub fn info(&self) -> ModelInfo {
-        ModelInfo {
-            architecture: self.network.name(),
-            task: self.network.task(),
-            parameters: self.network.parameters(),
-            tensors: self.checkpoint.tensors().count(),
-            values: self.checkpoint.tensors().map(crate::graph::Param::len).sum(),
-        }
+        ModelInfo::new(&self.checkpoint, &*self.network)
     }
 
     /// The graph for an input of `shape`: `[N, 3, H, W]`, or `[N, latent, 1, 1]` for a generator.

@@ -76,6 +76,12 @@ impl Checkpoint {
         }
     }
 
+    /// A checkpoint of which only names, shapes and metadata are known: its architecture can be
+    /// recognised, its network cannot be run.
+    pub fn outline(path: &Path, contents: &pentimento_convert::Contents) -> Self {
+        torch::outline(path, contents)
+    }
+
     /// A checkpoint made of tensors that are already at hand.
     pub fn from_params(label: &str, params: impl IntoIterator<Item = Param>) -> Self {
         Self {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use pentimento_convert::{Dtype, Options, Tensor};
+use pentimento_convert::{Contents, Dtype, Options, Tensor};
 
 use super::Checkpoint;
 use crate::error::{Error, Result};
@@ -28,6 +28,21 @@ fn options() -> Options {
 
 fn rejected(path: &Path, error: &pentimento_convert::Error) -> Error {
     Error::Checkpoint { path: path.to_owned(), what: error.to_string() }
+}
+
+pub(super) fn outline(path: &Path, contents: &Contents) -> Checkpoint {
+    let (floats, others): (Vec<_>, Vec<_>) =
+        contents.tensors.iter().partition(|entry| entry.dtype.is_float());
+    let outline = |entry: &&pentimento_convert::Entry| {
+        let param = Param::outline(&*entry.name, entry.shape().to_vec());
+        (entry.name.clone(), param)
+    };
+    Checkpoint {
+        path: path.to_owned(),
+        tensors: floats.iter().map(outline).collect(),
+        metadata: contents.metadata.clone().into_iter().collect(),
+        skipped: others.iter().map(|e| format!("{} ({})", e.name, e.dtype)).collect(),
+    }
 }
 
 fn adopt(read: pentimento_convert::Checkpoint, path: &Path) -> Result<Checkpoint> {

@@ -94,7 +94,8 @@ fn writable(name: PathBuf) -> PathBuf {
     if Format::of(&name).is_ok() { name } else { name.with_extension("png") }
 }
 
-fn ends_with_separator(path: &Path) -> bool {
+/// Whether a path can only be that of a folder.
+pub fn ends_with_separator(path: &Path) -> bool {
     path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod convert;
 mod devices;
 mod inputs;
 mod inspect;
@@ -8,6 +9,7 @@ mod output;
 mod restore;
 mod value;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   pentimento restore face.jpg -o restored.png    restore one face
   pentimento restore album/ -o restored/         restore a folder of them
+  pentimento convert GFPGANv1.4.pth              PyTorch's checkpoint to safetensors
   pentimento devices                             what this machine can compute on
   pentimento inspect weights/mmrbnet-256.safetensors
 
@@ -33,14 +36,16 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Restore(restore::Restore),
+    Convert(convert::Convert),
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
 }
 
-/// Reads the arguments and does what they ask for.
-pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+/// Reads the arguments, the program's name first, and does what they ask for.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = match Cli::parse_from(arguments).command {
         Command::Restore(command) => command.run(),
+        Command::Convert(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),
     };

@@ -1,6 +1,7 @@
 //! Values of arguments, from text.
 
 use pentimento::Precision;
+use pentimento_convert::Element;
 
 pub fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -8,6 +9,15 @@ pub fn precision(text: &str) -> Result<Precision, String> {
         "f32" => Ok(Precision::F32),
         "f16" => Ok(Precision::F16),
         _ => Err("expected auto, f32 or f16".into()),
+    }
+}
+
+pub fn element(text: &str) -> Result<Element, String> {
+    match text {
+        "keep" => Ok(Element::Keep),
+        "f32" => Ok(Element::F32),
+        "f16" => Ok(Element::F16),
+        _ => Err("expected f32, f16 or keep".into()),
     }
 }
 

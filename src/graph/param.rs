@@ -87,6 +87,18 @@ impl Param {
         }
     }
 
+    /// A parameter of which only name and dimensions are known: enough to recognise a network.
+    pub(crate) fn outline(name: impl Into<String>, dims: Vec<usize>) -> Self {
+        Self {
+            name: name.into(),
+            dims,
+            scale: 1.0,
+            storage: Arc::new([]),
+            bytes: 0..0,
+            encoding: Encoding::F32,
+        }
+    }
+
     /// The same tensor times `factor`.
     #[must_use]
     pub fn scaled(mut self, factor: f32) -> Self {

@@ -14,6 +14,7 @@ use crate::{
 pub(crate) struct Archive {
     zip: Zip,
     root: String,
+    big_endian: bool,
     loaded: HashMap<String, Blob>,
 }
 
@@ -30,13 +31,7 @@ impl Archive {
                 "it is a TorchScript archive: save `model.state_dict()` with torch.save",
             ));
         }
-        let order = format!("{root}/byteorder");
-        match zip.size(&order) {
-            None => {}
-            // "little" is 6 bytes; nothing longer than "big" has to be read.
-            Some(6) if zip.read(&order)?.is_some_and(|b| b.bytes() == b"little") => {}
-            Some(_) => return Err(Error::BigEndian),
-        }
+        let big_endian = big_endian(&mut zip, &format!("{root}/byteorder"))?;
         let name = format!("{root}/data.pkl");
         let (size, limit) =
             (zip.size(&name).unwrap_or_default(), options.limits.pickle_bytes as u64);
@@ -49,7 +44,12 @@ impl Archive {
             });
         }
         let pickle = zip.read(&name)?.ok_or_else(|| not_torch("it has no data.pkl"))?;
-        Ok((Self { zip, root, loaded: HashMap::new() }, pickle))
+        Ok((Self { zip, root, big_endian, loaded: HashMap::new() }, pickle))
+    }
+
+    /// Whether storages hold their elements most significant byte first.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
     }
 
     /// The bytes of a storage, as many as its declaration says.
@@ -76,12 +76,27 @@ impl Archive {
     }
 }
 
+/// What the entry `name` says; little-endian where there is none, as before PyTorch 2.1.
+fn big_endian(zip: &mut Zip, name: &str) -> Result<bool> {
+    // Longer than either answer is neither, and is not read.
+    let order = match zip.size(name) {
+        None => return Ok(false),
+        Some(0..=6) => zip.read(name)?,
+        Some(_) => None,
+    };
+    match order.as_ref().map(Blob::bytes) {
+        Some(b"little") => Ok(false),
+        Some(b"big") => Ok(true),
+        _ => Err(not_torch("its byteorder is neither \"little\" nor \"big\"")),
+    }
+}
+
 /// The one folder with a `data.pkl`; its name is arbitrary.
 fn root(zip: &Zip) -> Result<String> {
     let mut roots = zip
         .names()
         .filter_map(|name| name.strip_suffix("/data.pkl"))
-        .filter(|root| !root.contains('/'));
+        .filter(|root| !root.contains(['/', '\\']) && !matches!(*root, "" | "." | ".."));
     match (roots.next(), roots.next()) {
         (Some(root), None) => Ok(root.to_string()),
         (Some(_), Some(_)) => Err(not_torch("it has several folders with a data.pkl")),

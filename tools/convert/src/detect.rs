@@ -18,7 +18,7 @@ pub enum Kind {
     Legacy,
     /// A pickle that `torch.save` did not write.
     Pickle,
-    /// Already safetensors.
+    /// Safetensors.
     Safetensors,
     /// A web page, usually an error or login page saved under the model's name.
     Html,
@@ -44,13 +44,13 @@ impl Kind {
     /// What to do with such a file.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Zip | Self::Legacy => "open it as a checkpoint",
+            Self::Zip | Self::Legacy | Self::Safetensors => "open it as a checkpoint",
             Self::Pickle => "save the model again with torch.save",
-            Self::Safetensors => "it needs no conversion",
             Self::Html => "the link led to a web page, download the file itself",
             Self::GitLfs => "fetch the file itself with `git lfs pull`",
             Self::Text => "check where it came from",
-            Self::Gzip | Self::Tar => "unpack it first",
+            Self::Gzip => "unpack it first",
+            Self::Tar => "unpack it first, or save it again if PyTorch before 0.1.10 wrote it",
             Self::Hdf5 => "convert it with the framework that wrote it",
             Self::Gguf => "fetch the original checkpoint",
             Self::Empty => "the download did not start, fetch it again",

@@ -28,6 +28,19 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    const ALL: [Self; 10] = [
+        Self::F64,
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::I64,
+        Self::I32,
+        Self::I16,
+        Self::I8,
+        Self::U8,
+        Self::Bool,
+    ];
+
     /// Bytes per element.
     pub const fn size(self) -> usize {
         match self {
@@ -52,6 +65,37 @@ impl Dtype {
             Self::U8 => "uint8",
             Self::Bool => "bool",
         }
+    }
+
+    /// The name in a safetensors header, such as `F32`.
+    pub(crate) const fn safetensors(self) -> safetensors::Dtype {
+        match self {
+            Self::F64 => safetensors::Dtype::F64,
+            Self::F32 => safetensors::Dtype::F32,
+            Self::F16 => safetensors::Dtype::F16,
+            Self::Bf16 => safetensors::Dtype::BF16,
+            Self::I64 => safetensors::Dtype::I64,
+            Self::I32 => safetensors::Dtype::I32,
+            Self::I16 => safetensors::Dtype::I16,
+            Self::I8 => safetensors::Dtype::I8,
+            Self::U8 => safetensors::Dtype::U8,
+            Self::Bool => safetensors::Dtype::BOOL,
+        }
+    }
+
+    /// Whether elements are floating-point numbers.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16)
+    }
+
+    /// The type of that name, as [`Self::name`] has it.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
+    /// The type of that safetensors name, `None` for one that PyTorch has no storage class for.
+    pub(crate) fn of_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.safetensors() == dtype)
     }
 
     /// The type that a storage class of the module `torch` holds, `None` for any other class.

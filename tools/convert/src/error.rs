@@ -22,7 +22,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why a checkpoint could not be read.
+/// Why a checkpoint could not be read or converted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused to open or map the file.
@@ -34,8 +34,58 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// The output is there already.
+    #[error("{} is there already: choose another output, or replace it with --force", path.display())]
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// The output would be the file that is read.
+    #[error("{} is the input itself: choose another output", path.display())]
+    SameFile {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// A folder's files are not one checkpoint.
+    #[error("the folder {}: {reason}", path.display())]
+    Shards {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A shard of a checkpoint could not be read.
+    #[error("{}: {error}", path.display())]
+    Shard {
+        /// The shard's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+
+    /// The architecture is not the one that was named.
+    #[error("these are tensors of {found}, not of {named}")]
+    Architecture {
+        /// What was named.
+        named: String,
+        /// What was recognised.
+        found: String,
+    },
+
     /// The file is something else, by its first bytes.
-    #[error("this is {kind}, not a PyTorch checkpoint: {}", kind.advice())]
+    #[error("this is {kind}, not a checkpoint: {}", kind.advice())]
     NotACheckpoint {
         /// What the file is.
         kind: Kind,
@@ -109,7 +159,35 @@ pub enum Error {
         reason: String,
     },
 
-    /// The tensors were written on a big-endian machine.
+    /// The safetensors header contradicts itself or the file.
+    #[error("the safetensors file is not sound: {reason}")]
+    Safetensors {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A tensor's elements are of a type that no network of the engine has.
+    #[error(
+        "the tensor {name:?} has the type {dtype}, which is not read: convert it to float16 or \
+         float32 in PyTorch"
+    )]
+    Dtype {
+        /// The tensor's name.
+        name: String,
+        /// The type, as the file names it.
+        dtype: String,
+    },
+
+    /// A tensor's name cannot be used.
+    #[error("the tensor name {name:?} {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
+    /// The legacy checkpoint was written on a big-endian machine.
     #[error(
         "the checkpoint was written on a big-endian machine: save it again on a little-endian one"
     )]
@@ -141,8 +219,8 @@ pub enum Error {
     /// The pickle names a function or class that weights never need. Nothing was executed.
     #[error(
         "the pickle asks Python for {module:?}.{name:?} at {at}, which weights do not need; \
-         nothing was executed. If you know why it is there, read the file with `skip_unknown` to \
-         drop such objects"
+         nothing was executed. If you know why it is there, `pentimento convert --skip-unknown` \
+         drops such objects and keeps the tensors"
     )]
     ForeignGlobal {
         /// Python module.
@@ -190,7 +268,10 @@ pub enum Error {
     },
 
     /// Several entries hold weights and none has a known name.
-    #[error("several entries hold weights ({}): name one with `key`", listed(candidates))]
+    #[error(
+        "several entries hold weights ({}): name one with `pentimento convert --key`",
+        listed(candidates)
+    )]
     AmbiguousContainer {
         /// The entries.
         candidates: Vec<String>,
@@ -219,10 +300,11 @@ fn listed(names: &[String]) -> String {
     list
 }
 
-/// At most 100 characters of an untrusted text, so that no message grows with the file.
+/// At most 100 characters of an untrusted text, so that no message grows with the file, and none
+/// that a terminal would obey.
 pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(100) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.into(),
-    }
+    const LENGTH: usize = 100;
+    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let end = text.chars().nth(LENGTH).map(|_| '…');
+    text.chars().take(LENGTH).map(shown).chain(end).collect()
 }

@@ -19,15 +19,12 @@ use crate::{
 /// Version that every PyTorch so far has written.
 const PROTOCOL_VERSION: u64 = 1001;
 
-/// A legacy checkpoint: its object and the bytes of every storage.
-pub(crate) struct Legacy<'f> {
-    pub pickle: Pickle<'f>,
-    storages: HashMap<&'f str, Blob>,
-}
+/// The storages of a legacy checkpoint, by key.
+pub(crate) struct Legacy(HashMap<String, Blob>);
 
-impl<'f> Legacy<'f> {
+impl Legacy {
     /// Reads the stream in `file`, whose storages then share `blob`, the owner of these bytes.
-    pub fn read(blob: &Blob, file: &'f [u8], options: &Options) -> Result<Self> {
+    pub fn read<'f>(blob: &Blob, file: &'f [u8], options: &Options) -> Result<(Self, Pickle<'f>)> {
         let mut at = 0;
         let mut next = || -> Result<Pickle<'f>> {
             let rest = file.get(at..).unwrap_or_default();
@@ -59,7 +56,7 @@ impl<'f> Legacy<'f> {
         let keys: Option<Vec<&str>> = ids.iter().map(|&id| keys.values.as_str(id)).collect();
         let keys = keys.ok_or_else(|| legacy("a storage's key is not a text"))?;
         let storages = storages(blob, file, at, &keys, &torch::storages(&pickle)?)?;
-        Ok(Self { pickle, storages })
+        Ok((Self(storages), pickle))
     }
 
     /// The bytes of a storage.
@@ -68,18 +65,18 @@ impl<'f> Legacy<'f> {
             key: short(key),
             reason: "it is not in the file's list of storages".into(),
         };
-        self.storages.get(key).cloned().ok_or_else(missing)
+        self.0.get(key).cloned().ok_or_else(missing)
     }
 }
 
 /// The storages that follow offset `at`, in the order of their keys.
-fn storages<'f>(
+fn storages(
     blob: &Blob,
     file: &[u8],
     at: usize,
-    keys: &[&'f str],
-    declared: &HashMap<&'f str, Storage>,
-) -> Result<HashMap<&'f str, Blob>> {
+    keys: &[&str],
+    declared: &HashMap<&str, Storage>,
+) -> Result<HashMap<String, Blob>> {
     let mut cursor = Cursor::new(file.get(at..).unwrap_or_default(), place(at));
     let mut found = HashMap::new();
     for &key in keys {
@@ -96,10 +93,12 @@ fn storages<'f>(
         let length = length.ok_or_else(|| bad(format!("{count} elements overflow")))?;
         let start = at + cursor.consumed();
         let data = cursor.take(length, "a storage's elements")?;
+        // Counts are all over the file.
+        blob.release(start - 8..start);
         let data = blob
             .slice(start..start + data.len())
             .ok_or_else(|| bad("it lies outside the file".into()))?;
-        if found.insert(key, data).is_some() {
+        if found.insert(key.to_string(), data).is_some() {
             return Err(Error::DuplicateName {
                 name: short(key),
                 place: "the list of storages".into(),

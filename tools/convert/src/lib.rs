@@ -1,8 +1,21 @@
-//! Reads PyTorch checkpoints as data: nothing in the file is executed, and no number in it is
-//! believed before it was checked.
+//! Converts checkpoints to safetensors, and reads them, as data: nothing in the file is executed,
+//! and no number in it is believed before it was checked.
 //!
-//! Both formats of `torch.save` are read: the zip format since PyTorch 1.6 and the legacy stream
-//! before it. Tensors stay in the mapped file until they are asked for.
+//! Both formats of `torch.save` are read, the zip format since PyTorch 1.6 and the legacy stream
+//! before it, and safetensors, in one file or in a folder of shards. A conversion holds a few MiB in
+//! memory, however large the file is.
+//!
+//! ```no_run
+//! use pentimento_convert::{Convert, Element, convert};
+//!
+//! let to_f16 = Convert { element: Element::F16, ..Convert::default() };
+//! let output = "GFPGANv1.4.safetensors";
+//! let report = convert("GFPGANv1.4.pth".as_ref(), output.as_ref(), &to_f16, &mut |_, _| {})?;
+//! println!("{} tensors, SHA-256 of the source {}", report.tensors, report.source_sha256);
+//! # Ok::<(), pentimento_convert::Error>(())
+//! ```
+//!
+//! To read the tensors instead:
 //!
 //! ```no_run
 //! use pentimento_convert::{Options, open};
@@ -26,42 +39,52 @@
 
 mod archive;
 mod blob;
+mod contents;
+mod convert;
 mod cursor;
 mod detect;
 mod dtype;
+mod element;
 mod error;
 mod legacy;
+mod names;
 mod opcode;
 mod options;
 mod pickle;
+mod safetensors;
+mod source;
 mod state_dict;
 mod tensor;
 mod torch;
 mod value;
+mod write;
 mod zip;
 
 use std::path::Path;
 
+pub use contents::{Contents, Entry};
+pub use convert::{Convert, Recognise, Recognition, Report, convert};
 pub use detect::{DETECT_BYTES, Kind, detect};
 pub use dtype::Dtype;
+pub use element::{Element, Kept};
 pub use error::{Error, Place, Result};
 pub use options::{Limits, Options};
+pub use source::Source;
 pub use state_dict::CONTAINERS;
 pub use tensor::Tensor;
 
-use archive::Archive;
 use blob::Blob;
-use legacy::Legacy;
-use pickle::Pickle;
-use torch::{Storage, TensorDecl};
+use contents::Data;
 
-/// The two formats of `torch.save`.
+/// How a file is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A zip file, since PyTorch 1.6.
+    /// The zip file of `torch.save`, since PyTorch 1.6.
     Zip,
-    /// A stream of pickles and storages, before.
+    /// The stream of pickles and storages of `torch.save`, before.
     Legacy,
+    /// Safetensors.
+    Safetensors,
 }
 
 /// The weights of a checkpoint.
@@ -69,13 +92,11 @@ pub enum Format {
 pub struct Checkpoint {
     /// How the file is laid out.
     pub format: Format,
-    /// Top-level entry that the weights were found under, such as `params_ema`; `None` if they lie
-    /// at the top.
+    /// As [`Contents::container`].
     pub container: Option<String>,
-    /// Every place of the file that holds tensors, the preferred first; "" is the top. More than
-    /// one means that [`Options::key`] would give other weights.
+    /// As [`Contents::candidates`].
     pub candidates: Vec<String>,
-    /// What was left out: optimizer state, counters, other networks' weights, each with its type.
+    /// As [`Contents::dropped`].
     pub dropped: Vec<String>,
     /// The weights, in the order of the file. Names are unique.
     pub tensors: Vec<Tensor>,
@@ -92,10 +113,10 @@ impl Checkpoint {
 ///
 /// # Errors
 ///
-/// Every [`Error`]: the file cannot be read, is something else, is damaged, asks for more than the
-/// limits allow, names a class that weights do not need, or holds no weights.
+/// Every [`Error`] but those of writing: the file cannot be read, is something else, is damaged, asks
+/// for more than the limits allow, names a class that weights do not need, or holds no weights.
 pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
-    read(Blob::open(path, options.memory_map)?, options)
+    all(contents::read(&Blob::open(path, options.memory_map)?, options)?)
 }
 
 /// Reads the checkpoint in memory; the tensors keep the bytes.
@@ -104,70 +125,13 @@ pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
 ///
 /// As [`open`], but [`Error::Io`].
 pub fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Checkpoint> {
-    read(Blob::from_vec(bytes), options)
+    // Without a file there is nothing to map, and nowhere to inflate to.
+    let options = Options { memory_map: false, ..options.clone() };
+    all(contents::read(&Blob::from_vec(bytes), &options)?)
 }
 
-fn read(file: Blob, options: &Options) -> Result<Checkpoint> {
-    let bytes = file.bytes();
-    match detect(bytes.get(..DETECT_BYTES).unwrap_or(bytes)) {
-        Kind::Zip => {
-            let (mut archive, data) = Archive::open(file.clone(), options)?;
-            let pickle = pickle::read(data.bytes(), Archive::PICKLE, options)?;
-            if pickle.length != data.len() {
-                let at = Place { offset: pickle.length as u64, ..Archive::PICKLE };
-                return Err(Error::Pickle { at, reason: "something follows its end".into() });
-            }
-            torch::storages(&pickle)?;
-            assemble(Format::Zip, &pickle, file.len(), options, |key, storage| {
-                archive.storage(key, storage)
-            })
-        }
-        Kind::Legacy => {
-            let legacy = Legacy::read(&file, bytes, options)?;
-            assemble(Format::Legacy, &legacy.pickle, file.len(), options, |key, _| {
-                legacy.storage(key)
-            })
-        }
-        kind => Err(Error::NotACheckpoint { kind }),
-    }
-}
-
-/// Chooses the weights and gives each tensor its bytes.
-fn assemble(
-    format: Format,
-    pickle: &Pickle<'_>,
-    file_bytes: usize,
-    options: &Options,
-    mut storage: impl FnMut(&str, Storage) -> Result<Blob>,
-) -> Result<Checkpoint> {
-    let chosen = state_dict::select(&pickle.values, pickle.root, options)?;
-    let limit = options.limits.expansion(file_bytes);
-    let mut total = 0_u64;
-    let mut tensors = Vec::new();
-    for (name, id) in chosen.entries {
-        let Some(TensorDecl { key, storage: declared, layout }) =
-            TensorDecl::read(&pickle.values, &name, id)?
-        else {
-            continue;
-        };
-        let bytes = (layout.numel() as u64).saturating_mul(declared.dtype.size() as u64);
-        total = total.saturating_add(bytes);
-        if total > limit {
-            let what = format!("the tensors up to {:?}", error::short(&name));
-            return Err(Error::Limit { what, value: total, limit, option: "expansion_ratio" });
-        }
-        let blob = storage(key, declared)?;
-        let outside = || Error::Tensor {
-            name: error::short(&name),
-            reason: "it reaches past its storage".into(),
-        };
-        tensors.push(Tensor::new(name.clone(), declared.dtype, layout, blob).ok_or_else(outside)?);
-    }
-    Ok(Checkpoint {
-        format,
-        container: chosen.container,
-        candidates: chosen.candidates,
-        dropped: chosen.dropped,
-        tensors,
-    })
+fn all((contents, mut data): (Contents, Data)) -> Result<Checkpoint> {
+    let Contents { format, container, candidates, dropped, tensors: entries, .. } = contents;
+    let tensors = entries.iter().map(|entry| data.tensor(entry)).collect::<Result<_>>()?;
+    Ok(Checkpoint { format, container, candidates, dropped, tensors })
 }

@@ -12,7 +12,8 @@ pub struct Options {
     /// Compare the CRC-32 of each zip entry that is read. Turn this off for a file that was saved
     /// with checksums disabled. The legacy format has none.
     pub verify_checksums: bool,
-    /// Map the file instead of reading it into memory. Nobody may change or truncate the file while
+    /// Map the file instead of reading it into memory, and inflate large entries into unnamed
+    /// temporary files. Nobody may change or truncate the file while
     /// its tensors are in use: on truncation the operating system would end the process. Turn this
     /// off for a file that someone else can write to.
     pub memory_map: bool,
@@ -42,6 +43,10 @@ pub struct Limits {
     pub zip_entries: usize,
     /// Bytes of one pickle.
     pub pickle_bytes: usize,
+    /// Tensors.
+    pub tensors: usize,
+    /// Bytes of the header of a safetensors file.
+    pub header_bytes: usize,
     /// Values that one pickle may push, repeated references included.
     pub objects: usize,
     /// Values that one pickle may remember for later references.
@@ -60,6 +65,8 @@ impl Default for Limits {
         Self {
             zip_entries: 1 << 16,
             pickle_bytes: 1 << 26,
+            tensors: 1 << 16,
+            header_bytes: 1 << 24,
             objects: 1 << 20,
             memo: 1 << 18,
             depth: 1000,

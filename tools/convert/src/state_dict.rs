@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     error::{Error, Result, short},
+    names,
     options::Options,
     torch::is_tensor,
     value::{Id, Value, Values},
@@ -14,9 +15,6 @@ use crate::{
 pub const CONTAINERS: [&str; 7] =
     ["params_ema", "g_ema", "params", "g", "state_dict", "model", "net_g"];
 
-/// What `DataParallel` puts before every name.
-const PARALLEL_PREFIX: &str = "module.";
-
 /// The chosen weights.
 pub(crate) struct StateDict {
     /// `None` if the tensors lie at the top.
@@ -25,6 +23,8 @@ pub(crate) struct StateDict {
     pub candidates: Vec<String>,
     /// Everything else at the top, and what is no tensor among the weights.
     pub dropped: Vec<String>,
+    /// What was removed from the start of names.
+    pub stripped: Vec<&'static str>,
     /// Names and values, in the order of the file.
     pub entries: Vec<(String, Id)>,
 }
@@ -54,22 +54,21 @@ pub(crate) fn select(values: &Values<'_>, root: Id, options: &Options) -> Result
     };
     let place = container.as_deref().unwrap_or("the checkpoint's top level");
     unique_names(values, dict, place)?;
-    let mut entries = Vec::new();
-    let mut names = HashSet::new();
+    let (mut found, mut tensors) = (Vec::new(), Vec::new());
     for &(key, value) in dict {
-        let Some(name) = values.as_str(key).filter(|_| is_tensor(values, value)) else {
-            dropped.push(describe(values, key, value));
-            continue;
-        };
-        let name =
-            name.strip_prefix(PARALLEL_PREFIX).filter(|rest| !rest.is_empty()).unwrap_or(name);
-        if !names.insert(name) {
-            return Err(Error::DuplicateName { name: short(name), place: place.into() });
+        match values.as_str(key).filter(|_| is_tensor(values, value)) {
+            Some(name) => {
+                found.push(name);
+                tensors.push(value);
+            }
+            None => dropped.push(describe(values, key, value)),
         }
-        entries.push((name.to_string(), value));
     }
+    let stripped = names::strip(&mut found);
+    names::check(&found, place, options)?;
+    let entries = found.into_iter().map(str::to_string).zip(tensors).collect();
     let candidates = candidates.into_iter().map(str::to_string).collect();
-    Ok(StateDict { container, candidates, dropped, entries })
+    Ok(StateDict { container, candidates, dropped, stripped, entries })
 }
 
 /// Places that hold tensors directly: known containers by preference, then the top, then the rest.

@@ -1,10 +1,13 @@
 //! A tensor: a name, a type, a shape and a view into the file.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
-use half::{bf16, f16};
-
-use crate::{blob::Blob, dtype::Dtype};
+use crate::{
+    blob::{Blob, PIECE},
+    dtype::Dtype,
+    element::decode,
+    error,
+};
 
 /// Most dimensions that a tensor may have; PyTorch's own kernels stop there.
 pub(crate) const MAX_DIMS: usize = 64;
@@ -75,8 +78,28 @@ impl Layout {
         })
     }
 
+    /// The whole of a storage, in row-major order.
+    pub fn dense(shape: &[usize]) -> Result<Self, String> {
+        if shape.len() > MAX_DIMS {
+            return Err(format!("it has {} dimensions of {MAX_DIMS}", shape.len()));
+        }
+        let shape: Vec<u64> = shape.iter().map(|&d| d as u64).collect();
+        let mut strides = vec![1_u64; shape.len()];
+        let mut product = 1_u64;
+        for (stride, &d) in strides.iter_mut().zip(&shape).rev() {
+            *stride = product;
+            product = product.saturating_mul(d.max(1));
+        }
+        let numel = if shape.contains(&0) { 0 } else { product };
+        Self::new(0, numel, 0, &shape, &strides)
+    }
+
     pub fn numel(&self) -> usize {
         self.numel
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     fn is_contiguous(&self) -> bool {
@@ -97,7 +120,7 @@ impl Layout {
 /// One tensor of a checkpoint. Its data stay in the file until they are asked for.
 #[derive(Clone)]
 pub struct Tensor {
-    /// Name in the state dict, a leading `module.` removed.
+    /// Name in the state dict, prefixes removed (see [`crate::Contents::prefix`]).
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
@@ -106,17 +129,27 @@ pub struct Tensor {
     layout: Layout,
     /// The whole storage.
     storage: Blob,
+    /// Whether the storage holds elements most significant byte first.
+    big_endian: bool,
 }
 
 impl Tensor {
     /// `None` if the layout reaches past the storage's bytes.
-    pub(crate) fn new(name: String, dtype: Dtype, layout: Layout, storage: Blob) -> Option<Self> {
+    pub(crate) fn new(
+        name: String,
+        dtype: Dtype,
+        layout: Layout,
+        storage: Blob,
+        big_endian: bool,
+    ) -> Option<Self> {
         let reach = layout.reach.checked_mul(dtype.size())?;
         layout.numel.checked_mul(dtype.size())?;
         if reach > storage.len() {
             return None;
         }
-        Some(Self { name, dtype, shape: layout.shape.clone(), layout, storage })
+        // Single bytes have no order.
+        let big_endian = big_endian && dtype.size() > 1;
+        Some(Self { name, dtype, shape: layout.shape.clone(), layout, storage, big_endian })
     }
 
     /// Number of elements.
@@ -132,25 +165,66 @@ impl Tensor {
     /// The elements in row-major order, little-endian: the file's own bytes if they already lie so,
     /// a copy otherwise. The length is `numel() * dtype.size()`.
     pub fn to_contiguous_le(&self) -> Cow<'_, [u8]> {
-        let (bytes, size) = (self.storage.bytes(), self.dtype.size());
-        if self.layout.is_contiguous() {
-            let start = self.layout.offset * size;
-            // In range: `new` checked the last element in use.
-            Cow::Borrowed(bytes.get(start..start + self.layout.numel * size).unwrap_or_default())
-        } else {
-            Cow::Owned(self.gather(bytes, size))
+        if let Some(range) = self.dense() {
+            return Cow::Borrowed(self.storage.bytes().get(range).unwrap_or_default());
         }
+        let mut out = Vec::with_capacity(self.layout.numel * self.dtype.size());
+        self.elements(|element| out.extend_from_slice(element));
+        Cow::Owned(out)
     }
 
-    /// Copies element by element, odometer-wise.
-    fn gather(&self, bytes: &[u8], size: usize) -> Vec<u8> {
+    /// Calls `f` with the bytes of [`Self::to_contiguous_le`], at most 1 MiB and whole elements at a
+    /// time; no more than that is held in memory.
+    ///
+    /// # Errors
+    /// The first one of `f`.
+    pub(crate) fn pieces(
+        &self,
+        mut f: impl FnMut(&[u8]) -> error::Result<()>,
+    ) -> error::Result<()> {
+        if let Some(part) = self.dense().and_then(|range| self.storage.slice(range)) {
+            return part.pieces(f);
+        }
+        let mut piece = Vec::with_capacity(PIECE.min(self.layout.numel * self.dtype.size()));
+        let mut result = Ok(());
+        self.elements(|element| {
+            piece.extend_from_slice(element);
+            if piece.len() >= PIECE {
+                if result.is_ok() {
+                    result = f(&piece);
+                }
+                piece.clear();
+            }
+        });
+        self.storage.release(0..self.storage.len());
+        result?;
+        if piece.is_empty() { Ok(()) } else { f(&piece) }
+    }
+
+    /// Where in the storage the elements lie, if they lie there as [`Self::to_contiguous_le`] has
+    /// them.
+    fn dense(&self) -> Option<Range<usize>> {
+        let (start, size) = (self.layout.offset, self.dtype.size());
+        // In range: `new` checked the last element in use.
+        (self.layout.is_contiguous() && !self.big_endian)
+            .then(|| start * size..(start + self.layout.numel) * size)
+    }
+
+    /// Calls `f` with the bytes of one element after the other, odometer-wise.
+    fn elements(&self, mut f: impl FnMut(&[u8])) {
         let Layout { offset, shape, strides, numel, .. } = &self.layout;
-        let mut out = Vec::with_capacity(numel * size);
+        let (bytes, size) = (self.storage.bytes(), self.dtype.size());
         let mut index = vec![0; shape.len()];
         let mut at = *offset;
         for _ in 0..*numel {
             // In range: `new` checked the last element in use, and no index is beyond it.
-            out.extend_from_slice(bytes.get(at * size..(at + 1) * size).unwrap_or_default());
+            let element = bytes.get(at * size..(at + 1) * size).unwrap_or_default();
+            match (self.big_endian, element) {
+                (true, &[a, b]) => f(&[b, a]),
+                (true, &[a, b, c, d]) => f(&[d, c, b, a]),
+                (true, &[a, b, c, d, e, g, h, i]) => f(&[i, h, g, e, d, c, b, a]),
+                _ => f(element),
+            }
             for ((i, &d), &s) in index.iter_mut().zip(shape).zip(strides).rev() {
                 *i += 1;
                 at += s;
@@ -161,28 +235,12 @@ impl Tensor {
                 *i = 0;
             }
         }
-        out
     }
 
     /// The elements in row-major order as `f32`: exact from `f16`, `bf16` and small integers,
     /// rounded to nearest from `f64` and large integers, 0 or 1 from truth values.
     pub fn to_f32(&self) -> Vec<f32> {
-        let bytes = self.to_contiguous_le();
-        fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-            bytes.as_chunks::<N>().0.iter().map(|&element| f(element)).collect()
-        }
-        match self.dtype {
-            Dtype::F64 => each(&bytes, |b| f64::from_le_bytes(b) as f32),
-            Dtype::F32 => each(&bytes, f32::from_le_bytes),
-            Dtype::F16 => each(&bytes, |b| f16::from_le_bytes(b).to_f32()),
-            Dtype::Bf16 => each(&bytes, |b| bf16::from_le_bytes(b).to_f32()),
-            Dtype::I64 => each(&bytes, |b| i64::from_le_bytes(b) as f32),
-            Dtype::I32 => each(&bytes, |b| i32::from_le_bytes(b) as f32),
-            Dtype::I16 => each(&bytes, |b| i16::from_le_bytes(b).into()),
-            Dtype::I8 => each(&bytes, |b| i8::from_le_bytes(b).into()),
-            Dtype::U8 => each(&bytes, |b| u8::from_le_bytes(b).into()),
-            Dtype::Bool => each(&bytes, |[b]| f32::from(b != 0)),
-        }
+        decode(&self.to_contiguous_le(), self.dtype)
     }
 }
 

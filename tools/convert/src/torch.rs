@@ -17,11 +17,52 @@ pub(crate) enum Global {
     OrderedDict,
     /// `torch.FloatStorage` and its nine siblings
     Storage(Dtype),
+    /// `torch.storage.UntypedStorage`: bytes
+    UntypedStorage,
+    /// `torch.float32` and the like
+    Dtype(Dtype),
+    /// Element types that neither this reader nor any network of the engine knows
+    ForeignDtype(&'static str),
+    /// `torch.Size`
+    Size,
+    /// `torch.Tensor`, `Parameter` and `Buffer`, as the type that a tensor is given
+    TensorClass,
     /// `torch._utils._rebuild_tensor_v2`
     RebuildTensor,
+    /// `torch._utils._rebuild_tensor_v3`: of a type that has no storage class
+    RebuildTensorOfDtype,
     /// `torch._utils._rebuild_parameter`
     RebuildParameter,
+    /// `torch._utils._rebuild_parameter_with_state`
+    RebuildParameterWithState,
+    /// `torch._tensor._rebuild_from_type_v2`
+    RebuildFromType,
+    /// `numpy.core.multiarray.scalar` and `numpy.dtype`, which losses and scores are made of
+    Numpy,
+    /// `_codecs.encode`: bytes in protocol 2, those of a numpy scalar
+    Encode,
 }
+
+/// Names of element types that are refused by name.
+const FOREIGN_DTYPES: [&str; 17] = [
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "float4_e2m1fn_x2",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex32",
+    "complex64",
+    "complex128",
+    "qint8",
+    "quint8",
+    "qint32",
+    "quint4x2",
+    "quint2x4",
+];
 
 impl Global {
     /// Exact names only.
@@ -29,8 +70,27 @@ impl Global {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensor),
+            ("torch._utils", "_rebuild_tensor_v3") => Some(Self::RebuildTensorOfDtype),
             ("torch._utils", "_rebuild_parameter") => Some(Self::RebuildParameter),
-            ("torch", class) => Dtype::of_storage_class(class).map(Self::Storage),
+            ("torch._utils", "_rebuild_parameter_with_state") => {
+                Some(Self::RebuildParameterWithState)
+            }
+            ("torch._tensor", "_rebuild_from_type_v2") => Some(Self::RebuildFromType),
+            ("torch.nn.parameter", "Parameter" | "Buffer") => Some(Self::TensorClass),
+            ("torch.storage", "UntypedStorage") => Some(Self::UntypedStorage),
+            ("torch", "Tensor") => Some(Self::TensorClass),
+            ("torch", "Size") => Some(Self::Size),
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") | ("numpy", "dtype") => {
+                Some(Self::Numpy)
+            }
+            ("_codecs", "encode") => Some(Self::Encode),
+            ("torch", name) => {
+                let foreign = || FOREIGN_DTYPES.iter().find(|dtype| **dtype == name);
+                Dtype::of_storage_class(name)
+                    .map(Self::Storage)
+                    .or_else(|| Dtype::of_name(name).map(Self::Dtype))
+                    .or_else(|| foreign().map(|dtype| Self::ForeignDtype(dtype)))
+            }
             _ => None,
         }
     }
@@ -88,8 +148,10 @@ impl<'p> Reference<'p> {
             }
             _ => return Err(bad("a reference is not ('storage', class, key, device, size)")),
         };
-        let &Value::Global(Global::Storage(dtype)) = values.get(class) else {
-            return Err(bad("the class of a storage is none of torch's ten"));
+        let dtype = match *values.get(class) {
+            Value::Global(Global::Storage(dtype)) => dtype,
+            Value::Global(Global::UntypedStorage) => Dtype::U8,
+            _ => return Err(bad("the class of a storage is none of torch's ten")),
         };
         let key = values.as_str(key).ok_or_else(|| bad("the key of a storage is not a text"))?;
         let numel =
@@ -117,6 +179,8 @@ pub(crate) struct TensorDecl<'p> {
     /// The storage's key.
     pub key: &'p str,
     pub storage: Storage,
+    /// Type of the elements, which that of an untyped storage does not say.
+    pub dtype: Dtype,
     pub layout: Layout,
 }
 
@@ -126,23 +190,57 @@ impl<'p> TensorDecl<'p> {
         let &Value::Call { callable, args, at } = values.get(id) else { return Ok(None) };
         let bad =
             |reason: &str| Error::Tensor { name: short(name), reason: format!("{reason} ({at})") };
-        let Some(args) = values.as_tuple(args) else { return Ok(None) };
-        // _rebuild_parameter(tensor, requires_grad, hooks)
-        let args = match (callable, args) {
-            (Global::RebuildParameter, [tensor, _, _]) => match values.get(*tensor) {
-                &Value::Call { callable: Global::RebuildTensor, args, .. } => values.as_tuple(args),
-                _ => None,
-            },
-            (Global::RebuildParameter, _) => None,
-            _ => Some(args),
+        let (callable, args) = match (callable, values.as_tuple(args)) {
+            // (tensor, requires_grad, hooks[, state])
+            (Global::RebuildParameter, Some(&[tensor, _, _]))
+            | (Global::RebuildParameterWithState, Some(&[tensor, _, _, _])) => {
+                match values.get(tensor) {
+                    Value::Call {
+                        callable: Global::RebuildParameter | Global::RebuildParameterWithState,
+                        ..
+                    } => (callable, None),
+                    &Value::Call { callable, args, .. } => (callable, values.as_tuple(args)),
+                    _ => (callable, None),
+                }
+            }
+            (Global::RebuildParameter | Global::RebuildParameterWithState, _) => (callable, None),
+            (callable, args) => (callable, args),
         };
         let args =
             args.ok_or_else(|| bad("a parameter is made of something other than one tensor"))?;
-        // _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])
-        let (&[storage, offset, shape, strides, _, _]
-        | &[storage, offset, shape, strides, _, _, _]) = args
-        else {
-            return Err(bad("a tensor is built of 6 or 7 arguments"));
+        // (function, class, arguments, state)
+        let (callable, args) = match (callable, args) {
+            (Global::RebuildFromType, &[function, class, args, _]) => {
+                let inner = match (values.get(function), values.get(class)) {
+                    (&Value::Global(inner), Value::Global(Global::TensorClass)) => inner,
+                    _ => return Err(bad("it is of a class of its own")),
+                };
+                let args = values.as_tuple(args);
+                (inner, args.ok_or_else(|| bad("its arguments are not a tuple"))?)
+            }
+            other => other,
+        };
+        // (storage, offset, shape, strides, requires_grad, hooks[, dtype][, metadata])
+        let (storage, offset, shape, strides, dtype) = match (callable, args) {
+            (Global::RebuildTensor, &[s, o, d, t, _, _] | &[s, o, d, t, _, _, _]) => {
+                (s, o, d, t, None)
+            }
+            (
+                Global::RebuildTensorOfDtype,
+                &[s, o, d, t, _, _, dtype] | &[s, o, d, t, _, _, dtype, _],
+            ) => (s, o, d, t, Some(dtype)),
+            (Global::RebuildTensorOfDtype, _) => {
+                return Err(bad("a tensor is built of 7 or 8 arguments"));
+            }
+            _ => return Err(bad("a tensor is built of 6 or 7 arguments")),
+        };
+        let dtype = match dtype.map(|dtype| values.get(dtype)) {
+            None => None,
+            Some(&Value::Global(Global::Dtype(dtype))) => Some(dtype),
+            Some(&Value::Global(Global::ForeignDtype(dtype))) => {
+                return Err(Error::Dtype { name: short(name), dtype: dtype.into() });
+            }
+            Some(_) => return Err(bad("its element type is none of torch's")),
         };
         let &Value::Persistent { id, at } = values.get(storage) else {
             return Err(bad("its first argument is not a storage"));
@@ -163,9 +261,16 @@ impl<'p> TensorDecl<'p> {
             values.as_u64(offset).ok_or_else(|| bad("its offset is not a non-negative integer"))?;
         let shape = numbers(shape, "its shape is not a tuple of non-negative integers")?;
         let strides = numbers(strides, "its strides are not a tuple of non-negative integers")?;
-        let layout =
-            Layout::new(start, len, offset, &shape, &strides).map_err(|reason| bad(&reason))?;
-        Ok(Some(Self { key, storage, layout }))
+        // An untyped storage counts bytes.
+        let dtype = match dtype {
+            None => storage.dtype,
+            Some(dtype) if storage.dtype == Dtype::U8 && start % dtype.size() as u64 == 0 => dtype,
+            Some(_) => return Err(bad("its storage is not one of bytes")),
+        };
+        let unit = (dtype.size() / storage.dtype.size()) as u64;
+        let layout = Layout::new(start / unit, len / unit, offset, &shape, &strides)
+            .map_err(|reason| bad(&reason))?;
+        Ok(Some(Self { key, storage, dtype, layout }))
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Value<'p> {
     Dict(Vec<(Id, Id)>),
     /// A function or class of the allow-list.
     Global(Global),
+    /// A numpy scalar or its type; contents dropped.
+    Numpy,
     /// A call of one, kept as data.
     Call {
         callable: Global,
@@ -53,6 +55,7 @@ impl Value<'_> {
             Self::Bool(_) => "a truth value".into(),
             Self::Int(_) | Self::Long(_) => "an integer".into(),
             Self::Float => "a number".into(),
+            Self::Numpy => "a numpy value".into(),
             Self::Str(_) => "a text".into(),
             Self::Bytes => "bytes".into(),
             Self::Tuple(_) => "a tuple".into(),

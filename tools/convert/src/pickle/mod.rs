@@ -212,7 +212,8 @@ impl<'p> Machine<'p, '_> {
             }
             (op::SETITEM | op::SETITEMS, Some(Value::Dict(dict))) => dict.extend(pairs),
             // The state of a dictionary is its attributes (`_metadata` of a state dict): not needed.
-            (op::BUILD, Some(Value::Dict(_))) => {}
+            // That of a numpy type is its byte order.
+            (op::BUILD, Some(Value::Dict(_) | Value::Numpy)) => {}
             (_, Some(Value::Opaque { .. })) => {}
             (_, Some(other)) => {
                 let reason = format!("{} is applied to {}", op::name(opcode), other.describe());

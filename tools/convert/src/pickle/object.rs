@@ -77,13 +77,32 @@ impl<'p> Machine<'p, '_> {
                 [pairs] => self.dict_from_pairs(pairs),
                 _ => Err(self.bad("an OrderedDict takes one argument")),
             },
-            &Value::Global(callable @ (Global::RebuildTensor | Global::RebuildParameter)) => {
-                Ok(Value::Call { callable, args, at: self.at })
-            }
+            Value::Global(Global::Size) => match *items {
+                [items] if self.values.as_tuple(items).is_some() => self.size(items),
+                _ => Err(self.bad("a torch.Size takes a tuple")),
+            },
+            Value::Global(Global::Numpy) => Ok(Value::Numpy),
+            Value::Global(Global::Encode) => Ok(Value::Bytes),
+            &Value::Global(
+                callable @ (Global::RebuildTensor
+                | Global::RebuildTensorOfDtype
+                | Global::RebuildParameter
+                | Global::RebuildParameterWithState
+                | Global::RebuildFromType),
+            ) => Ok(Value::Call { callable, args, at: self.at }),
             other => {
                 opaque(other).ok_or_else(|| self.bad(format!("{} is called", other.describe())))
             }
         }
+    }
+
+    /// `torch.Size((d, …))`: that tuple.
+    fn size(&mut self, tuple: Id) -> Result<Value<'p>> {
+        // The tuple can be used again by another call, so its copy counts as pushes.
+        let count = self.values.as_tuple(tuple).map_or(0, <[Id]>::len);
+        self.charge(count)?;
+        let items = self.values.as_tuple(tuple).unwrap_or_default();
+        Ok(Value::Tuple(items.to_vec()))
     }
 
     /// `OrderedDict([(key, value), …])`, as Python 2 wrote it.

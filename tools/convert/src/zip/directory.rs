@@ -4,6 +4,7 @@ use std::{collections::HashMap, ops::Range};
 
 use super::{Entry, zip};
 use crate::{
+    blob::Blob,
     cursor::Cursor,
     error::{Error, Place, Result, short},
     options::Limits,
@@ -27,8 +28,8 @@ const FLAG_DESCRIPTOR: u16 = 1 << 3;
 const FLAGS_REFUSED: u16 = 1 | 1 << 5 | 1 << 6 | 1 << 13;
 
 /// The entries of a zip file, by name.
-pub(super) fn read(file: &[u8], limits: &Limits) -> Result<HashMap<String, Entry>> {
-    Directory::find(file)?.entries(file, limits)
+pub(super) fn read(file: &Blob, limits: &Limits) -> Result<HashMap<String, Entry>> {
+    Directory::find(file.bytes())?.entries(file, limits)
 }
 
 /// The directory's place and length in entries.
@@ -108,8 +109,8 @@ impl Directory {
     }
 
     /// Reads every record and checks that the entries' bytes are theirs alone.
-    fn entries(&self, file: &[u8], limits: &Limits) -> Result<HashMap<String, Entry>> {
-        let bytes = file.get(self.range.clone()).unwrap_or_default();
+    fn entries(&self, file: &Blob, limits: &Limits) -> Result<HashMap<String, Entry>> {
+        let bytes = file.bytes().get(self.range.clone()).unwrap_or_default();
         if self.count.checked_mul(CENTRAL_LEN).is_none_or(|least| least > bytes.len() as u64) {
             return Err(zip(format!(
                 "its directory of {} bytes cannot hold {} entries",
@@ -131,7 +132,9 @@ impl Directory {
         let mut spans = Vec::new();
         for _ in 0..self.count {
             let record = Record::read(&mut cursor)?;
-            let (data, start) = record.locate(file, self.range.start)?;
+            let (data, start) = record.locate(file.bytes(), self.range.start)?;
+            // Headers are all over the file.
+            file.release(start..data.start);
             spans.push((start, data.end));
             let entry =
                 Entry { deflated: record.method == 8, crc: record.crc, data, size: record.size };

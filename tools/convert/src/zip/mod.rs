@@ -6,10 +6,14 @@
 
 mod directory;
 
-use std::{collections::HashMap, io::Read, ops::Range};
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    ops::Range,
+};
 
 use crate::{
-    blob::Blob,
+    blob::{Blob, PIECE},
     error::{Error, Result, short},
     options::Options,
 };
@@ -34,13 +38,16 @@ pub(crate) struct Zip {
     /// Bytes that may still be inflated.
     budget: u64,
     verify: bool,
+    /// Whether large inflated entries go to a temporary file instead of memory.
+    memory_map: bool,
 }
 
 impl Zip {
     pub fn open(blob: Blob, options: &Options) -> Result<Self> {
-        let entries = directory::read(blob.bytes(), &options.limits)?;
+        let entries = directory::read(&blob, &options.limits)?;
         let budget = options.limits.expansion(blob.len());
-        Ok(Self { entries, budget, verify: options.verify_checksums, blob })
+        let Options { verify_checksums: verify, memory_map, .. } = *options;
+        Ok(Self { entries, budget, verify, memory_map, blob })
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -68,13 +75,24 @@ impl Zip {
                 });
             }
             self.budget -= entry.size;
-            Blob::from_vec(inflate(stored.bytes(), entry.size, name)?)
+            let inflated = if self.memory_map && entry.size > PIECE as u64 {
+                Blob::temporary(|file| inflate(stored.bytes(), entry.size, name, file))?
+            } else {
+                let mut bytes = Vec::new();
+                inflate(stored.bytes(), entry.size, name, &mut bytes)?;
+                Blob::from_vec(bytes)
+            };
+            stored.release(0..stored.len());
+            inflated
         } else {
             stored
         };
         if self.verify {
             let mut crc = flate2::Crc::new();
-            crc.update(blob.bytes());
+            blob.pieces(|piece| {
+                crc.update(piece);
+                Ok(())
+            })?;
             if crc.sum() != entry.crc {
                 return Err(Error::Checksum {
                     entry: short(name),
@@ -87,23 +105,22 @@ impl Zip {
     }
 }
 
-/// Inflates to exactly `size` bytes, never holding more than one byte over.
-fn inflate(deflated: &[u8], size: u64, name: &str) -> Result<Vec<u8>> {
+/// Inflates to exactly `size` bytes, never writing more than one byte over.
+fn inflate(deflated: &[u8], size: u64, name: &str, out: &mut impl Write) -> Result<()> {
     let failed =
         |reason: String| zip(format!("the entry {:?} does not inflate: {reason}", short(name)));
     if size > (deflated.len() as u64).saturating_mul(DEFLATE_MAX_RATIO) {
         return Err(failed(format!("{} bytes cannot hold {size}", deflated.len())));
     }
-    let mut out = Vec::new();
     let mut decoder = flate2::read::DeflateDecoder::new(deflated).take(size.saturating_add(1));
-    decoder.read_to_end(&mut out).map_err(|e| failed(e.to_string()))?;
-    if out.len() as u64 != size {
+    let written = std::io::copy(&mut decoder, out).map_err(|e| failed(e.to_string()))?;
+    if written != size {
         return Err(failed(format!("its size is not the recorded {size} bytes")));
     }
     if decoder.into_inner().total_in() != deflated.len() as u64 {
         return Err(failed("its data end early".into()));
     }
-    Ok(out)
+    Ok(())
 }
 
 fn zip(reason: String) -> Error {

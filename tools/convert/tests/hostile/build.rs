@@ -45,13 +45,23 @@ impl Pickle {
     }
 
     pub fn tensor(self, t: &Tensor) -> Self {
-        let p = self.global("torch._utils", "_rebuild_tensor_v2").raw(b"(");
-        let p = p.storage(t.class, t.key, t.numel, t.view).int(t.offset);
-        p.ints(t.shape)
-            .ints(t.strides)
-            .raw(b"\x89")
-            .global("collections", "OrderedDict")
-            .raw(b")RtR")
+        self.global("torch._utils", "_rebuild_tensor_v2").tensor_arguments(t).raw(b"R")
+    }
+
+    /// What `_rebuild_tensor_v2` is called with.
+    pub fn tensor_arguments(self, t: &Tensor) -> Self {
+        let p = self.raw(b"(").storage(t.class, t.key, t.numel, t.view).int(t.offset);
+        let p = p.ints(t.shape).ints(t.strides).raw(b"\x89");
+        p.global("collections", "OrderedDict").raw(b")Rt")
+    }
+
+    /// A tensor over bytes whose type is named.
+    pub fn typed_tensor(self, t: &Tensor, dtype: &str) -> Self {
+        let p = self.global("torch._utils", "_rebuild_tensor_v3").raw(b"((").text("storage");
+        let p = p.global("torch.storage", "UntypedStorage").text(t.key).text("cpu");
+        let p = p.int(t.numel).raw(b"tQ").int(t.offset).ints(t.shape).ints(t.strides);
+        let p = p.raw(b"\x89").global("collections", "OrderedDict").raw(b")R");
+        p.global("torch", dtype).raw(b"tR")
     }
 
     /// The whole checkpoint `{name: tensor, …}`.
@@ -91,6 +101,10 @@ pub const SIX: Tensor = Tensor {
 
 pub fn six_floats() -> Vec<u8> {
     (1..=6).flat_map(|n| (n as f32).to_le_bytes()).collect()
+}
+
+pub fn six_floats_big_endian() -> Vec<u8> {
+    (1..=6).flat_map(|n| (n as f32).to_be_bytes()).collect()
 }
 
 /// One zip entry; every field can lie.
@@ -198,6 +212,18 @@ pub fn archive(pickle: &[u8], storages: &[(&str, &[u8])]) -> Vec<u8> {
 /// A sound zip checkpoint: `{"w": [[1, 2, 3], [4, 5, 6]]}`.
 pub fn small_zip() -> Vec<u8> {
     archive(&Pickle::dict(&[("w", SIX)]), &[("0", &six_floats())])
+}
+
+/// A safetensors file of this header, whatever it says.
+pub fn safetensors(header: &str, data: &[u8]) -> Vec<u8> {
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
+}
+
+/// A sound safetensors file: `{"w": [[1, 2, 3], [4, 5, 6]]}`.
+pub fn small_safetensors() -> Vec<u8> {
+    let header =
+        r#"{"__metadata__":{"a":"b"},"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#;
+    safetensors(header, &six_floats())
 }
 
 pub const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";

@@ -215,7 +215,7 @@ fn texts_must_be_utf_8() {
 
 #[test]
 fn the_rest_of_the_protocols_is_read() {
-    let harmless: [(&[u8], &str); 15] = [
+    let harmless: [(&[u8], &str); 20] = [
         (b"I01\n", "a truth value"),
         (b"I-7\n", "an integer"),
         (b"L7L\n", "an integer"),
@@ -231,6 +231,11 @@ fn the_rest_of_the_protocols_is_read() {
         (b"K\x01(K\x021", "an integer"),
         (b"K\x01p300\n0g300\n", "an integer"),
         (b"NK\x01\x940j\0\0\0\0\x860K\x01", "an integer"),
+        (b"ctorch\nSize\n(K\x02K\x03t\x85R", "a tuple"),
+        (b"ctorch\nfloat32\n", "a class or function"),
+        (b"cnumpy\ndtype\n(X\x02\0\0\0f8\x89\x88tR(K\x03X\x01\0\0\0<tb", "a numpy value"),
+        (b"cnumpy._core.multiarray\nscalar\n(NC\x08\0\0\0\0\0\0\xf8?tR", "a numpy value"),
+        (b"c_codecs\nencode\nX\x01\0\0\0aX\x06\0\0\0latin1\x86R", "bytes"),
     ];
     for (operations, what) in harmless {
         let checkpoint = read_pickle(beside_weights(operations))

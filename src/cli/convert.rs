@@ -1,0 +1,324 @@
+//! `pentimento convert`
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use pentimento::{Error, ModelInfo, Result};
+use pentimento_convert::{
+    Contents, Convert as Conversion, Element, Format, Kept, Options, Recognition, Report, Source,
+};
+
+use super::inputs::{Job, create_folders, ends_with_separator};
+use super::output::{bytes, exit_code, print};
+use super::value;
+
+/// Converts checkpoints of PyTorch to safetensors
+///
+/// Nothing in a checkpoint is executed: it is read as data, and refused when it asks Python for
+/// anything but tensors. Optimizer state and the like are left out. The result holds the tensors
+/// bit for bit, is memory-mapped by `pentimento restore`, and names the architecture in its metadata.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Convert {
+    /// Checkpoints: .pth, .pt or .ckpt files of PyTorch, .safetensors files, and folders of sharded
+    /// safetensors
+    #[arg(value_name = "IN", required = true)]
+    inputs: Vec<PathBuf>,
+
+    /// Where results go: a file for one checkpoint, otherwise a folder, which is created. Without
+    /// this, beside each input, under its name with the extension .safetensors.
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+
+    /// Type of the floating-point numbers: f32, f16 or keep. Tensors that f16 would damage stay f32
+    /// and are named.
+    #[arg(long, value_name = "TYPE", value_parser = value::element, default_value = "keep")]
+    dtype: Element,
+
+    /// Entry of the checkpoint that holds the weights, such as "params". Without this, the smoothed
+    /// ones, if there are any.
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+
+    /// Architecture to write to the metadata, where it is not recognised
+    #[arg(long, value_name = "NAME")]
+    arch: Option<String>,
+
+    /// Drop objects that are no tensors, such as a training program's options, instead of refusing
+    /// the file. They are not executed either.
+    #[arg(long)]
+    skip_unknown: bool,
+
+    /// Replace outputs that are there already
+    #[arg(short, long)]
+    force: bool,
+
+    /// Say what the checkpoints hold and write nothing
+    #[arg(long)]
+    list: bool,
+
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pentimento convert GFPGANv1.4.pth                   writes GFPGANv1.4.safetensors
+  pentimento convert *.pth -o models/ --dtype f16
+  pentimento convert 550000.pt -o faces.safetensors --key g_ema --skip-unknown
+  pentimento convert model.pth --list";
+
+impl Convert {
+    pub fn run(&self) -> Result<ExitCode> {
+        let mut failures = 0;
+        if self.list {
+            for input in &self.inputs {
+                match self.list(input) {
+                    Ok(text) => print(&text)?,
+                    Err(error) => failures += fail(input, &error),
+                }
+            }
+            return Ok(exit_code(failures));
+        }
+        let jobs = pair(&self.inputs, self.output.as_deref())?;
+        create_folders(&jobs)?;
+        for Job { input, output } in &jobs {
+            let start = Instant::now();
+            let bar = self.progress(input);
+            let result = self.convert(input, output, &bar);
+            bar.finish_and_clear();
+            match result {
+                Ok(report) if !self.quiet => {
+                    tell(input, output, &report, start.elapsed().as_secs_f64())?;
+                }
+                Ok(_) => {}
+                Err(error) => failures += fail(input, &error),
+            }
+        }
+        Ok(exit_code(failures))
+    }
+
+    fn options(&self) -> Options {
+        let (key, skip_unknown) = (self.key.clone(), self.skip_unknown);
+        Options { key, skip_unknown, ..Options::default() }
+    }
+
+    fn convert(
+        &self,
+        input: &Path,
+        output: &Path,
+        bar: &ProgressBar,
+    ) -> pentimento_convert::Result<Report> {
+        let recognise = |contents: &Contents| recognise(input, contents);
+        let conversion = Conversion {
+            options: self.options(),
+            element: self.dtype,
+            recognise: Some(&recognise),
+            architecture: self.arch.clone(),
+            overwrite: self.force,
+        };
+        pentimento_convert::convert(input, output, &conversion, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })
+    }
+
+    fn list(&self, input: &Path) -> pentimento_convert::Result<String> {
+        let source = Source::open(input, &self.options())?;
+        Ok(listing(input, source.contents()))
+    }
+
+    /// Hidden where standard error is no terminal.
+    fn progress(&self, input: &Path) -> ProgressBar {
+        if self.quiet {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::new(0);
+        let template = "{bar:30} {bytes}/{total_bytes} {eta} {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(input.display().to_string());
+        bar
+    }
+}
+
+/// Pairs every input with its output.
+///
+/// # Errors
+/// When two inputs would have one output.
+fn pair(inputs: &[PathBuf], output: Option<&Path>) -> Result<Vec<Job>> {
+    let into_folder = output.filter(|o| inputs.len() > 1 || o.is_dir() || ends_with_separator(o));
+    let mut taken: HashMap<PathBuf, &Path> = HashMap::new();
+    let mut jobs = Vec::new();
+    for input in inputs {
+        let output = match (into_folder, output) {
+            (None, Some(file)) => file.to_owned(),
+            (None, None) => renamed(input),
+            (Some(folder), _) => {
+                let name = renamed(input).file_name().map(PathBuf::from).unwrap_or_default();
+                folder.join(name)
+            }
+        };
+        if let Some(other) = taken.insert(output.clone(), input) {
+            let (one, two) = (other.display(), input.display());
+            let what = format!("both {one} and {two} would be written there; name outputs with -o");
+            return Err(Error::Checkpoint { path: output, what });
+        }
+        jobs.push(Job { input: input.clone(), output });
+    }
+    Ok(jobs)
+}
+
+/// `model.pth` → `model.safetensors`, `shards/` → `shards.safetensors`
+fn renamed(input: &Path) -> PathBuf {
+    // A folder's name may have dots that begin no extension.
+    let name = match input.file_name() {
+        Some(name) if input.is_dir() => format!("{}.safetensors", name.to_string_lossy()).into(),
+        _ => input.with_extension("safetensors"),
+    };
+    input.with_file_name(name.file_name().unwrap_or_default())
+}
+
+/// The engine's own recogniser.
+fn recognise(input: &Path, contents: &Contents) -> Result<Recognition, String> {
+    let info = ModelInfo::of(input, contents).map_err(|e| e.to_string())?;
+    let parameters = info.parameters.into_iter();
+    Ok(Recognition {
+        architecture: info.architecture.to_owned(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).collect(),
+    })
+}
+
+/// Says what went wrong; one failure.
+fn fail(input: &Path, error: &pentimento_convert::Error) -> usize {
+    let (text, name) = (error.to_string(), input.display().to_string());
+    // Errors of reading and writing files begin with their name.
+    let error = if text.contains(&name) { text } else { format!("{name}: {text}") };
+    eprintln!("error: {error}");
+    1
+}
+
+/// Says what was done, and what a person should know of it.
+fn tell(input: &Path, output: &Path, report: &Report, seconds: f64) -> Result<()> {
+    let architecture = match &report.recognition {
+        Some(Ok(recognition)) => &recognition.architecture,
+        _ => "unknown architecture",
+    };
+    print(&format!(
+        "{} -> {}  {architecture}, {} tensors, {}, {seconds:.2} s\n",
+        input.display(),
+        output.display(),
+        report.tensors,
+        bytes(usize::try_from(report.bytes).unwrap_or(usize::MAX)),
+    ))?;
+    let name = input.display();
+    let mut notes = choices(report.container.as_deref(), &report.candidates, &report.stripped);
+    if !report.dropped.is_empty() {
+        notes.push(format!("left out {}", few(&report.dropped)));
+    }
+    if report.flushed > 0 {
+        notes.push(format!("{} values were too small for f16 and became 0", report.flushed));
+    }
+    for Kept { name, dtype, overflowed, flushed, error } in &report.kept {
+        notes.push(format!(
+            "{name} stays {dtype}: {overflowed} values would overflow, {flushed} become 0, the \
+             rest change by {error:.1e} of their norm"
+        ));
+    }
+    for note in notes {
+        eprintln!("note: {name}: {note}");
+    }
+    if let Some(Err(reason)) = &report.recognition {
+        let of =
+            if reason.contains(&name.to_string()) { String::new() } else { format!("{name}: ") };
+        eprintln!("warning: the engine cannot run this yet: {of}{reason}");
+    }
+    Ok(())
+}
+
+/// What was chosen where the file left a choice.
+fn choices(container: Option<&str>, candidates: &[String], stripped: &[&str]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let others: Vec<String> = candidates
+        .iter()
+        .filter(|name| *name != container.unwrap_or_default())
+        .map(|name| format!("--key \"{}\"", escaped(name)))
+        .collect();
+    if !others.is_empty() {
+        let taken = container.map_or("the top level".to_owned(), escaped);
+        notes.push(format!("took {taken}; others with {}", few(&others)));
+    }
+    if !stripped.is_empty() {
+        notes.push(format!("names without {}", stripped.join("")));
+    }
+    notes
+}
+
+/// Texts of a file may hold what a terminal would obey.
+fn escaped(text: &str) -> String {
+    text.escape_debug().to_string()
+}
+
+/// `a, b, c and 7 more`
+fn few(items: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match items.len() {
+        0..=SHOWN => shown,
+        n => format!("{shown} and {} more", n - SHOWN),
+    }
+}
+
+/// What `--list` prints of a checkpoint.
+fn listing(input: &Path, contents: &Contents) -> String {
+    let mut text = format!("{}\n", input.display());
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:14}{value}");
+    };
+    row(
+        "format",
+        match contents.format {
+            Format::Zip => "PyTorch, zip",
+            Format::Legacy => "PyTorch, before 1.6",
+            Format::Safetensors => "safetensors",
+        },
+    );
+    let container = contents.container.as_deref();
+    row("weights", &container.map_or("at the top level".to_owned(), escaped));
+    for note in choices(container, &contents.candidates, &contents.stripped) {
+        row("", &note);
+    }
+    match recognise(input, contents) {
+        Ok(Recognition { architecture, parameters }) => {
+            row("architecture", &architecture);
+            for (name, value) in parameters {
+                row("", &format!("{name}: {value}"));
+            }
+        }
+        Err(reason) => row("architecture", &format!("unknown: {reason}")),
+    }
+    let mut types: BTreeMap<&str, usize> = BTreeMap::new();
+    for tensor in &contents.tensors {
+        *types.entry(tensor.dtype.name()).or_default() += tensor.numel();
+    }
+    let types: Vec<String> = types.iter().map(|(name, n)| format!("{n} {name}")).collect();
+    row("values", &types.join(" + "));
+    for dropped in &contents.dropped {
+        row("left out", dropped);
+    }
+    for (key, value) in &contents.metadata {
+        row("metadata", &format!("{}: {}", escaped(key), escaped(value)));
+    }
+    let _ = writeln!(text, "  {} tensors", contents.tensors.len());
+    for tensor in &contents.tensors {
+        let _ = writeln!(text, "  {:9} {} {:?}", tensor.dtype.name(), tensor.name, tensor.shape());
+    }
+    text
+}

@@ -1,0 +1,157 @@
+//! What a checkpoint holds, known without reading the tensors' data.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Format,
+    archive::Archive,
+    blob::Blob,
+    detect::{DETECT_BYTES, Kind, detect},
+    dtype::Dtype,
+    error::{self, Error, Place, Result},
+    legacy::Legacy,
+    options::Options,
+    pickle::{self, Pickle},
+    safetensors::{self, Parts},
+    state_dict,
+    tensor::{Layout, Tensor},
+    torch::{self, Storage, TensorDecl},
+};
+
+/// What a checkpoint holds.
+#[derive(Clone, Debug)]
+pub struct Contents {
+    /// How the file is laid out.
+    pub format: Format,
+    /// Top-level entry that the weights were found under, such as `params_ema`; `None` if they lie
+    /// at the top.
+    pub container: Option<String>,
+    /// Every place of the file that holds tensors, the preferred first; "" is the top. More than
+    /// one means that [`Options::key`] would give other weights.
+    pub candidates: Vec<String>,
+    /// What was removed from the start of the tensors' names, such as `module.`, in this order.
+    pub stripped: Vec<&'static str>,
+    /// What was left out: optimizer state, counters, other networks' weights, each with its type.
+    pub dropped: Vec<String>,
+    /// The metadata of a safetensors file.
+    pub metadata: BTreeMap<String, String>,
+    /// The tensors, in the order of the file. Names are unique.
+    pub tensors: Vec<Entry>,
+}
+
+/// A tensor as the checkpoint declares it; its layout was checked against the declared storage.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Name in the state dict, prefixes removed.
+    pub name: String,
+    /// Type of the elements.
+    pub dtype: Dtype,
+    layout: Layout,
+    /// Key of the storage.
+    key: String,
+    declared: Storage,
+}
+
+impl Entry {
+    pub(crate) fn new(name: String, dtype: Dtype, layout: Layout, key: String) -> Self {
+        let declared = Storage { dtype, numel: layout.numel() as u64 };
+        Self { name, dtype, layout, key, declared }
+    }
+
+    /// Extent of each dimension, slowest first; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        self.layout.shape()
+    }
+
+    /// Number of elements.
+    pub fn numel(&self) -> usize {
+        self.layout.numel()
+    }
+}
+
+/// The data of a checkpoint, read and verified when a tensor needs them.
+pub(crate) enum Data {
+    Zip(Archive),
+    Legacy(Legacy),
+    Safetensors(Parts),
+}
+
+impl Data {
+    /// The tensor of an entry of the [`Contents`] that came with this.
+    pub fn tensor(&mut self, entry: &Entry) -> Result<Tensor> {
+        let Entry { name, dtype, layout, key, declared } = entry;
+        let (storage, big_endian) = match self {
+            Self::Zip(archive) => (archive.storage(key, *declared)?, archive.is_big_endian()),
+            Self::Legacy(legacy) => (legacy.storage(key)?, false),
+            Self::Safetensors(parts) => (parts.storage(key)?, false),
+        };
+        let outside = || Error::Tensor {
+            name: error::short(name),
+            reason: "it reaches past its storage".into(),
+        };
+        Tensor::new(name.clone(), *dtype, layout.clone(), storage, big_endian).ok_or_else(outside)
+    }
+}
+
+/// Reads what the checkpoint in `file` holds.
+pub(crate) fn read(file: &Blob, options: &Options) -> Result<(Contents, Data)> {
+    let bytes = file.bytes();
+    match detect(bytes.get(..DETECT_BYTES).unwrap_or(bytes)) {
+        Kind::Zip => {
+            let (archive, data) = Archive::open(file.clone(), options)?;
+            let pickle = pickle::read(data.bytes(), Archive::PICKLE, options)?;
+            if pickle.length != data.len() {
+                let at = Place { offset: pickle.length as u64, ..Archive::PICKLE };
+                return Err(Error::Pickle { at, reason: "something follows its end".into() });
+            }
+            torch::storages(&pickle)?;
+            let contents = weights(Format::Zip, &pickle, file.len(), options)?;
+            Ok((contents, Data::Zip(archive)))
+        }
+        Kind::Legacy => {
+            let (legacy, pickle) = Legacy::read(file, bytes, options)?;
+            let contents = weights(Format::Legacy, &pickle, file.len(), options)?;
+            Ok((contents, Data::Legacy(legacy)))
+        }
+        Kind::Safetensors => {
+            let (contents, parts) = safetensors::read(file, options)?;
+            Ok((contents, Data::Safetensors(parts)))
+        }
+        kind => Err(Error::NotACheckpoint { kind }),
+    }
+}
+
+/// Chooses the weights of a checkpoint of PyTorch and reads their declarations.
+fn weights(
+    format: Format,
+    pickle: &Pickle<'_>,
+    file_bytes: usize,
+    options: &Options,
+) -> Result<Contents> {
+    let chosen = state_dict::select(&pickle.values, pickle.root, options)?;
+    let limit = options.limits.expansion(file_bytes);
+    let mut total = 0_u64;
+    let mut tensors = Vec::new();
+    for (name, id) in chosen.entries {
+        let Some(TensorDecl { key, storage, dtype, layout }) =
+            TensorDecl::read(&pickle.values, &name, id)?
+        else {
+            continue;
+        };
+        total = total.saturating_add((layout.numel() as u64).saturating_mul(dtype.size() as u64));
+        if total > limit {
+            let what = format!("the tensors up to {:?}", error::short(&name));
+            return Err(Error::Limit { what, value: total, limit, option: "expansion_ratio" });
+        }
+        tensors.push(Entry { name, dtype, layout, key: key.to_string(), declared: storage });
+    }
+    Ok(Contents {
+        format,
+        container: chosen.container,
+        candidates: chosen.candidates,
+        stripped: chosen.stripped,
+        dropped: chosen.dropped,
+        metadata: BTreeMap::new(),
+        tensors,
+    })
+}
