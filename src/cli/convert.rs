@@ -149,6 +149,25 @@ impl Convert {
     }
 }
 
+/// Converts `input` to `output` with every type kept, replacing what is there.
+///
+/// # Errors
+/// [`Error::Checkpoint`] says why `input` cannot be converted.
+pub fn to_safetensors(input: &Path, output: &Path) -> Result<()> {
+    let recognise = |contents: &Contents| recognise(input, contents);
+    let conversion = Conversion {
+        // A published checkpoint may carry its training program's options.
+        options: Options { skip_unknown: true, ..Options::default() },
+        element: Element::Keep,
+        recognise: Some(&recognise),
+        architecture: None,
+        overwrite: true,
+    };
+    pentimento_convert::convert(input, output, &conversion, &mut |_, _| {})
+        .map(|_| ())
+        .map_err(|error| Error::Checkpoint { path: input.to_owned(), what: error.to_string() })
+}
+
 /// Pairs every input with its output.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use pentimento::{Error, Model, ModelInfo, Result, Shape, Task};
 use serde::Serialize;
 
 use super::output::{bytes, print, print_json};
-use super::{EngineArgs, value};
+use super::{EngineArgs, model, value};
 
 /// Says what a model file is and what it costs to run
 ///
@@ -20,7 +20,7 @@ use super::{EngineArgs, value};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Inspect {
-    /// Model: a .safetensors or .pth file
+    /// Model: a .safetensors or .pth file, or the name of a model that was pulled
     #[arg(value_name = "FILE")]
     model: PathBuf,
 
@@ -102,7 +102,8 @@ struct Tensor<'a> {
 
 impl Inspect {
     pub fn run(&self) -> Result<ExitCode> {
-        let model = Model::open(&self.model)?;
+        let path = model::path(Some(&self.model))?;
+        let model = Model::open(&path)?;
         let checkpoint = model.checkpoint();
         let [height, width] = self.size;
         let graph = model.graph(model.input_shape(height, width))?;
@@ -126,7 +127,7 @@ impl Inspect {
             shape: &tensor.dims,
         });
         let report = Report {
-            file: &self.model,
+            file: &path,
             info: model.info(),
             metadata: checkpoint.all_metadata(),
             types,

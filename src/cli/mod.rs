@@ -1,10 +1,13 @@
 //! The command line: one file per subcommand.
 
+mod cache;
 mod convert;
 mod devices;
+mod download;
 mod inputs;
 mod inspect;
 mod model;
+mod models;
 mod output;
 mod restore;
 mod value;
@@ -30,6 +33,7 @@ Examples:
   pentimento convert GFPGANv1.4.pth              PyTorch's checkpoint to safetensors
   pentimento devices                             what this machine can compute on
   pentimento inspect weights/mmrbnet-256.safetensors
+  pentimento models pull gfpgan-1.4              fetch another model
 
 'pentimento help <command>' says more about a command.";
 
@@ -39,6 +43,7 @@ enum Command {
     Convert(convert::Convert),
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
+    Models(models::Models),
 }
 
 /// Reads the arguments, the program's name first, and does what they ask for.
@@ -48,6 +53,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Convert(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),
+        Command::Models(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

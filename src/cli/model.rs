@@ -3,22 +3,26 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use pentimento::models::published;
 use pentimento::{Error, Result};
+
+use super::cache;
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
 const VARIABLE: &str = "PENTIMENTO_MODEL";
 
-/// The path that was given, else that of `PENTIMENTO_MODEL`, else the default model in the folder
+/// The model that was given, else that of `PENTIMENTO_MODEL`, else the default model in the folder
 /// `weights` of the current folder, of one that contains the executable, or of the source tree.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] says where it was searched.
+/// [`Error::Checkpoint`] says where it was searched, [`Error::Input`] that a published model was
+/// not pulled yet.
 pub fn path(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
-        return Ok(path.to_owned());
+        return named(path);
     }
     if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-        return Ok(path.into());
+        return named(Path::new(&path));
     }
     let folders = folders();
     if let Some(found) = folders.iter().map(|f| f.join(DEFAULT)).find(|path| path.is_file()) {
@@ -33,6 +37,21 @@ pub fn path(given: Option<&Path>) -> Result<PathBuf> {
             searched.join(", ")
         ),
     })
+}
+
+/// A file, or a published model by its name.
+fn named(given: &Path) -> Result<PathBuf> {
+    let Some(published) = given.to_str().filter(|_| !given.exists()).and_then(published) else {
+        return Ok(given.to_owned());
+    };
+    let path = cache::model(published)?;
+    if path.is_file() {
+        return Ok(path);
+    }
+    let name = published.name;
+    Err(Error::Input(format!(
+        "the model {name} is not on this machine; `pentimento models pull {name}` fetches it"
+    )))
 }
 
 fn folders() -> Vec<PathBuf> {

@@ -32,8 +32,8 @@ pub struct Restore {
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
 
-    /// Model: a .safetensors or .pth file. Without this, that of the environment variable
-    /// PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
+    /// Model: a .safetensors or .pth file, or the name of a model that was pulled. Without this,
+    /// that of the environment variable PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
 

@@ -3,6 +3,7 @@
 
 mod gfpgan_clean;
 mod mmrbnet;
+mod published;
 mod srvgg;
 mod stylegan2;
 
@@ -13,6 +14,7 @@ use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
 pub use mmrbnet::{Inject, MmrbNet};
+pub use published::{PUBLISHED, Published, published};
 
 /// What a network is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]

@@ -1,0 +1,221 @@
+//! `pentimento models`
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use pentimento::models::{PUBLISHED, Published, published};
+use pentimento::{Error, Result};
+use serde::Serialize;
+
+use super::download::Download;
+use super::output::{bytes, print, print_json};
+use super::{cache, convert};
+
+/// Lists published checkpoints, and fetches them
+///
+/// A fetched model is used by its name: pentimento restore face.jpg -o out.png --model gfpgan-1.4
+#[derive(Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Models {
+    #[command(subcommand)]
+    action: Option<Action>,
+
+    /// Print one JSON array instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pentimento models
+  pentimento models pull gfpgan-1.4
+  pentimento models pull gpen-512 --from ~/Downloads/GPEN-BFR-512.pth";
+
+#[derive(Subcommand)]
+enum Action {
+    Pull(Pull),
+}
+
+/// Fetches a model, checks it, and converts it
+///
+/// An interrupted download goes on where it stopped. Proxy and certificates are those of the
+/// environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE). Models are kept in the user's cache folder,
+/// or in the folder that PENTIMENTO_CACHE names.
+#[derive(Args)]
+struct Pull {
+    /// Name of the model, as `pentimento models` lists it
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Take this file instead of fetching it
+    #[arg(long, value_name = "FILE", conflicts_with = "mirror")]
+    from: Option<PathBuf>,
+
+    /// Fetch URL/file-name instead of the published address
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+
+    /// Print nothing but errors and what a licence forbids
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// A line of the table, for programs.
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    published: &'static Published,
+    /// Where it is on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    here: Option<PathBuf>,
+}
+
+impl Models {
+    pub fn run(&self) -> Result<ExitCode> {
+        match &self.action {
+            Some(Action::Pull(pull)) => pull.run()?,
+            None if self.json => print_json(&entries()?)?,
+            None => print(&table(&entries()?, &cache::models()?))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn entries() -> Result<Vec<Entry>> {
+    let entry = |published| {
+        let here = cache::model(published)?;
+        Ok(Entry { published, here: here.is_file().then_some(here) })
+    };
+    PUBLISHED.iter().map(entry).collect()
+}
+
+fn table(entries: &[Entry], folder: &Path) -> String {
+    let mut rows = vec![["name", "architecture", "what it does", "file", "licence"].map(str::to_owned)];
+    for Entry { published, here } in entries {
+        let size = published.bytes.and_then(|n| usize::try_from(n).ok()).map(bytes);
+        let forbids = if published.commercial { "" } else { " (not commercial)" };
+        rows.push([
+            format!("{}{}", published.name, if here.is_some() { " *" } else { "" }),
+            published.architecture.to_owned(),
+            published.task.to_owned(),
+            size.unwrap_or_else(|| "-".to_owned()),
+            format!("{}{forbids}", published.licence),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    let mut text = String::new();
+    for [name, architecture, task, size, licence] in &rows {
+        let [a, b, c, d, _] = widths;
+        let _ = writeln!(text, "{name:a$}  {architecture:b$}  {task:c$}  {size:>d$}  {licence}");
+    }
+    let _ = writeln!(
+        text,
+        "\n* is in {}; `pentimento models pull NAME` fetches a model.\n\
+         Licences are those the publishers state. Most face networks were trained on FFHQ, whose\n\
+         pictures are CC BY-NC-SA 4.0; `--json` tells more of each.",
+        folder.display()
+    );
+    text
+}
+
+impl Pull {
+    fn run(&self) -> Result<()> {
+        let published = find(&self.name)?;
+        let target = cache::model(published)?;
+        let folder = cache::models()?;
+        fs::create_dir_all(&folder).map_err(|source| Error::Io {
+            action: "create the folder",
+            path: folder.clone(),
+            source,
+        })?;
+        self.warn(published);
+        let downloaded = match &self.from {
+            Some(file) => {
+                self.download(published, "").check(file)?;
+                None
+            }
+            None => Some(self.fetch(published, &folder)?),
+        };
+        let source = self.from.as_ref().or(downloaded.as_ref()).unwrap_or(&target);
+        convert::to_safetensors(source, &target)?;
+        if let Some(downloaded) = downloaded {
+            // Only the converted file is of further use.
+            let _ = fs::remove_file(downloaded);
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        print(&format!("{} -> {}\n", published.name, target.display()))
+    }
+
+    /// What somebody must know before the file is here.
+    fn warn(&self, published: &Published) {
+        let Published { name, licence, page, note, .. } = published;
+        if !published.commercial {
+            eprintln!("note: {name}: its licence ({licence}) forbids commercial use, see {page}");
+        } else if !self.quiet {
+            let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+            eprintln!("note: {name}: licence {licence}, see {page}{note}");
+        }
+        if published.sha256.is_none() && !self.quiet {
+            eprintln!("note: {name}: no digest is known, the file cannot be told from another");
+        }
+    }
+
+    fn download<'a>(&self, published: &Published, url: &'a str) -> Download<'a> {
+        Download { url, bytes: published.bytes, sha256: published.sha256 }
+    }
+
+    /// The fetched file.
+    fn fetch(&self, published: &Published, folder: &Path) -> Result<PathBuf> {
+        let Published { name, file, page, .. } = published;
+        let url = match (&self.mirror, published.url) {
+            (Some(mirror), _) => format!("{}/{file}", mirror.trim_end_matches('/')),
+            (None, Some(url)) => url.to_owned(),
+            (None, None) => {
+                return Err(Error::Input(format!(
+                    "{name} has no address to fetch it from; get {file} by way of {page}, then run \
+                     `pentimento models pull {name} --from {file}`"
+                )));
+            }
+        };
+        let path = folder.join(file);
+        let bar = if self.quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
+        let template = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(*file);
+        let result = self.download(published, &url).fetch(&path, |have, length| {
+            if let Some(length) = length {
+                bar.set_length(length);
+            }
+            bar.set_position(have);
+        });
+        bar.finish_and_clear();
+        result.map(|()| path)
+    }
+}
+
+fn find(name: &str) -> Result<&'static Published> {
+    published(name).ok_or_else(|| {
+        let near: Vec<&str> = PUBLISHED
+            .iter()
+            .map(|p| p.name)
+            .filter(|known| {
+                let stem = |s: &str| s.split(['-', '.', '_', '+']).next().map(str::to_ascii_lowercase);
+                stem(known) == stem(name)
+            })
+            .collect();
+        let hint = match near.as_slice() {
+            [] => "`pentimento models` lists them".to_owned(),
+            near => format!("there are {}", near.join(", ")),
+        };
+        Error::Input(format!("no published model is called {name}; {hint}"))
+    })
+}
