@@ -90,7 +90,7 @@ pub fn modulated_conv(
     let fan_in = (channels * names.kernel * names.kernel) as f32;
     let scale = if family.equalised { 1.0 / fan_in.sqrt() } else { 1.0 };
     let dims = [names.out, channels, names.kernel, names.kernel];
-    let weight = b.param(names.weight, &dims, scale)?;
+    let weight = b.weight(x, names.weight, &dims, scale)?;
     let mut conv = Conv2d::same(weight, names.kernel);
     let layer = names.weight.trim_end_matches(".weight");
     let demodulate = names.demodulate;
@@ -150,7 +150,7 @@ pub fn styled_conv(
         let noise = b.param(noise, &[1, 1, shape.h, shape.w], 1.0)?;
         y = b.add(Op::Noise { noise, strength }, &[y])?;
     }
-    let bias = b.param(names.bias, &[names.conv.out], 1.0)?;
+    let bias = b.vector(y, names.bias)?;
     let y = b.add(Op::Bias(bias), &[y])?;
     if family.equalised { b.scaled_leaky_relu(y) } else { b.leaky_relu(y, 0.2) }
 }
@@ -169,7 +169,7 @@ pub fn to_rgb(
     skip: Option<NodeId>,
 ) -> Result<NodeId> {
     let y = modulated_conv(b, family, x, latent, names)?;
-    let bias = b.param(bias, &[names.out], 1.0)?;
+    let bias = b.vector(y, bias)?;
     let y = b.add(Op::Bias(bias), &[y])?;
     let Some(skip) = skip else { return Ok(y) };
     let skip = match family.resample {

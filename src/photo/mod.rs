@@ -2,6 +2,7 @@
 
 pub mod align;
 mod decode;
+mod detect;
 mod encode;
 pub mod enlarge;
 mod jpeg;
@@ -12,7 +13,9 @@ mod restore;
 pub mod tiles;
 pub mod warp;
 
+pub use crate::models::Detection;
 pub use decode::{MAX_PIXELS, decode, read};
+pub use detect::{Detector, Selection, thinned};
 pub use encode::{Format, write};
 pub use restore::{Restored, Restorer, Work};
 
