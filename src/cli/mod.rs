@@ -4,6 +4,7 @@ mod cache;
 mod convert;
 mod devices;
 mod download;
+mod faces;
 mod inputs;
 mod inspect;
 mod model;

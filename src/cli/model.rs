@@ -41,8 +41,29 @@ pub fn path(given: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
+/// The detector in the folder `weights`, where the default model is searched too.
+const DETECTOR: &str = "weights/yunet-256.safetensors";
+/// Pulled detectors that are used where that one is missing, the best first.
+const DETECTORS: [&str; 3] = ["retinaface-resnet50", "yunet", "retinaface-mobilenet"];
+
+/// The detector that was given, else the default one, else one that was pulled.
+///
+/// # Errors
+/// As [`path`], for a given one.
+pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(path) = given {
+        return named(path).map(Some);
+    }
+    let own = folders().into_iter().map(|folder| folder.join(DETECTOR));
+    let pulled = DETECTORS.iter().filter_map(|name| cache::model(published(name)?).ok());
+    Ok(own.chain(pulled).find(|path| path.is_file()))
+}
+
 /// A file, or a published model by its name.
-fn named(given: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// [`Error::Input`] when it was not pulled yet.
+pub fn named(given: &Path) -> Result<PathBuf> {
     let Some(published) = given.to_str().filter(|_| !given.exists()).and_then(published) else {
         return Ok(given.to_owned());
     };

@@ -6,20 +6,22 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use pentimento::photo::{self, Format, Restorer, Work};
+use pentimento::photo::{self, Format, Work};
 use pentimento::{DeviceInfo, Result};
 use serde::Serialize;
 
+use super::faces::{FaceArgs, Finished, Worker};
 use super::inputs::{self, Job, Jobs};
 use super::output::{exit_code, print, print_json};
 use super::{EngineArgs, model};
 
 /// Restores pictures
 ///
-/// With a face model (the default) every picture is taken for one face, cut out square, and the
-/// result has the size of the network. With an upscaling model pictures may show anything, and the
-/// result is several times as large. JPEG, PNG, WebP, TIFF, BMP and PPM are read and written;
-/// pictures are turned upright, colour profiles and transparency are kept.
+/// With a face model (the default) the faces in every picture are found, restored and put back;
+/// with --aligned every picture is taken for one face, cut out square, and the result has the size
+/// of the network. With an upscaling model pictures may show anything, and the result is several
+/// times as large. JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned
+/// upright, colour profiles and transparency are kept.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Restore {
@@ -41,6 +43,9 @@ pub struct Restore {
     assumptions: model::Assumptions,
 
     #[command(flatten)]
+    faces: FaceArgs,
+
+    #[command(flatten)]
     engine: EngineArgs,
 
     /// Print one JSON report instead of a line per picture.
@@ -56,7 +61,8 @@ const EXAMPLES: &str = "\
 Examples:
   pentimento restore face.jpg -o restored.png
   pentimento restore album/ more/*.jpg -o restored/
-  pentimento restore face.jpg -o restored.png --device cpu
+  pentimento restore party.jpg -o large.png --scale 2 --background realesr-general-x4v3
+  pentimento restore cut-out.png -o restored.png --aligned --device cpu
   pentimento restore street.jpg -o large.png --model realesr-general-x4v3.pth --memory 1GB";
 
 /// What `--json` prints.
@@ -95,6 +101,9 @@ struct Done {
     output_size: [usize; 2],
     #[serde(flatten)]
     work: Work,
+    /// What became of every face, where they were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faces: Option<Vec<photo::Outcome>>,
     seconds: Seconds,
 }
 
@@ -113,9 +122,7 @@ impl Restore {
         let Jobs { jobs, failures } = inputs::pair(&self.inputs, &self.output)?;
         let model = self.assumptions.open(&path)?;
         let engine = self.engine.engine()?;
-        let mut restorer = Restorer::new(&engine, &model);
-        // Says at once when the model is of another kind.
-        restorer.output_size(1, 1)?;
+        let mut worker = self.faces.worker(&engine, &model)?;
         inputs::create_folders(&jobs)?;
 
         let bar = self.progress(jobs.len());
@@ -125,7 +132,7 @@ impl Restore {
         }
         for Job { input, output } in jobs {
             bar.set_message(input.display().to_string());
-            let result = restore(&mut restorer, &input, output);
+            let result = restore(&mut worker, &input, output);
             pictures.push(self.tell(&bar, input, result));
             bar.inc(1);
         }
@@ -194,27 +201,36 @@ impl Done {
         let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
         let (input, output) = (input.display(), self.output.display());
         // A closed pipe is noticed by the summary at the end.
-        let _ = print(&format!("{input} -> {output}  {width}x{height}, {seconds:.2} s\n"));
+        let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
+            let restored = faces.iter().filter(|face| face.left.is_none()).count();
+            match (restored, faces.len()) {
+                (_, 0) => ", no face".to_owned(),
+                (1, 1) => ", 1 face".to_owned(),
+                (restored, all) if restored == all => format!(", {all} faces"),
+                (restored, all) => format!(", {restored} of {all} faces"),
+            }
+        });
+        let _ = print(&format!("{input} -> {output}  {width}x{height}{faces}, {seconds:.2} s\n"));
         for note in &self.work.notes {
             eprintln!("note: {input}: {note}");
         }
     }
 }
 
-fn restore(restorer: &mut Restorer<'_>, input: &Path, output: PathBuf) -> Result<Done> {
+fn restore(worker: &mut Worker, input: &Path, output: PathBuf) -> Result<Done> {
     let start = Instant::now();
     let picture = photo::read(input)?;
-    let [height, width] = restorer.output_size(picture.height, picture.width)?;
+    let [height, width] = worker.output_size(picture.height, picture.width)?;
     Format::of(&output)?.check_size(&output, height, width)?;
     let read = start.elapsed();
-    let restored = restorer.restore(&picture)?;
+    let Finished { picture: restored, work, faces } = worker.restore(input, &picture)?;
     let computed = start.elapsed();
-    photo::write(&restored.picture, &output)?;
+    photo::write(&restored, &output)?;
     let seconds = Seconds {
         read: read.as_secs_f64(),
         restore: (computed - read).as_secs_f64(),
         write: (start.elapsed() - computed).as_secs_f64(),
     };
     let input_size = [picture.height, picture.width];
-    Ok(Done { output, input_size, output_size: [height, width], work: restored.work, seconds })
+    Ok(Done { output, input_size, output_size: [height, width], work, faces, seconds })
 }

@@ -25,25 +25,36 @@ impl Default for Selection {
 }
 
 /// Finds faces with a detector. Keeps its session for the next picture of the same size.
-pub struct Detector<'a> {
-    engine: &'a Engine,
-    model: &'a Model,
+pub struct Detector {
+    engine: Engine,
+    model: Model,
     multiple: usize,
     selection: Selection,
     session: Option<([usize; 2], Session)>,
 }
 
-impl<'a> Detector<'a> {
+impl Detector {
     /// Detects with `model` on `engine`.
     ///
     /// # Errors
     /// [`Error::Input`] when the model is no detector.
-    pub fn new(engine: &'a Engine, model: &'a Model, selection: Selection) -> Result<Self> {
+    pub fn new(engine: &Engine, model: &Model, selection: Selection) -> Result<Self> {
         let Task::Detect { multiple } = model.task() else {
             let what = format!("{} finds no faces; use a detector", model.architecture());
             return Err(Error::Input(what));
         };
+        let (engine, model) = (engine.clone(), model.clone());
         Ok(Self { engine, model, multiple, selection, session: None })
+    }
+
+    /// The longer side of what it sees at a time, at most, in pixels.
+    pub fn long_side(&self) -> usize {
+        self.selection.long_side
+    }
+
+    /// How much two faces may overlap; see [`Selection::overlap`].
+    pub fn overlap(&self) -> f32 {
+        self.selection.overlap
     }
 
     /// The faces in `picture`, the highest score first, in its pixels.
@@ -64,7 +75,7 @@ impl<'a> Detector<'a> {
         let mut session = match self.session.take() {
             Some((known, session)) if known == size => session,
             // The old one is dropped first, so that there is room for the new one.
-            _ => Session::new(self.engine, self.model, size[0], size[1])?,
+            _ => Session::new(&self.engine, &self.model, size[0], size[1])?,
         };
         let outputs = session.run_to_tensors(&padded(seen, size))?;
         let mut candidates =

@@ -5,11 +5,13 @@ mod decode;
 mod detect;
 mod encode;
 pub mod enlarge;
+mod faces;
 mod jpeg;
 pub mod mask;
 pub mod paste;
 mod resize;
 mod restore;
+mod search;
 pub mod tiles;
 pub mod warp;
 
@@ -17,6 +19,7 @@ pub use crate::models::Detection;
 pub use decode::{MAX_PIXELS, decode, read};
 pub use detect::{Detector, Selection, thinned};
 pub use encode::{Format, write};
+pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
 pub use restore::{Restored, Restorer, Work};
 
 /// An upright 8-bit picture.

@@ -8,9 +8,9 @@ use crate::{Engine, Error, Model, Result, Session, Task};
 
 /// Runs pictures through a model. Keeps its session, so that the next picture (of the same size, or
 /// of any size when it is tiled) costs no setup.
-pub struct Restorer<'a> {
-    engine: &'a Engine,
-    model: &'a Model,
+pub struct Restorer {
+    engine: Engine,
+    model: Model,
     session: Option<(usize, usize, Session)>,
 }
 
@@ -44,10 +44,10 @@ const TILE_MEMORY: usize = 2 << 30;
 const TILES_ARE_SMALL: &str =
     "the memory allows only small tiles, their seams may be visible; allow more with --memory";
 
-impl<'a> Restorer<'a> {
+impl Restorer {
     /// Restores with `model` on `engine`.
-    pub fn new(engine: &'a Engine, model: &'a Model) -> Self {
-        Self { engine, model, session: None }
+    pub fn new(engine: &Engine, model: &Model) -> Self {
+        Self { engine: engine.clone(), model: model.clone(), session: None }
     }
 
     /// A model that restores faces sees the picture as one aligned face, resized to the network's
@@ -137,7 +137,7 @@ impl<'a> Restorer<'a> {
         match self.session.take() {
             Some((h, w, session)) if (h, w) == (height, width) => Ok(session),
             // The old one is dropped first, so that there is room for the new one.
-            _ => Session::new(self.engine, self.model, height, width),
+            _ => Session::new(&self.engine, &self.model, height, width),
         }
     }
 }

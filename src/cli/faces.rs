@@ -1,0 +1,237 @@
+//! Which faces of a picture are restored, and how.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use pentimento::photo::{
+    Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, Selection, Which, Work,
+};
+use pentimento::{Engine, Error, Model, Result, Task};
+use serde::Deserialize;
+
+use super::model;
+
+/// What is done with the faces in a picture.
+#[derive(Args)]
+#[command(next_help_heading = "Faces")]
+pub struct FaceArgs {
+    /// Take every picture for one aligned face, cut out square
+    #[arg(long)]
+    aligned: bool,
+
+    /// Detector: a model file, or the name of a model that was pulled. Without this,
+    /// weights/yunet-256.safetensors or one that was pulled.
+    #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
+    detector: Option<PathBuf>,
+
+    /// The least confidence that makes a face, 0 to 1. Without this, what suits the detector.
+    #[arg(long, value_name = "SCORE", value_parser = part, conflicts_with = "aligned")]
+    threshold: Option<f64>,
+
+    /// Take the faces from this file instead of searching them: a report of --json, or
+    /// {"faces": [{"landmarks": [[x, y], …]}]} for one picture
+    #[arg(long, value_name = "FILE", conflicts_with = "aligned")]
+    faces: Option<PathBuf>,
+
+    /// Restore only one face: "largest" or "central"
+    #[arg(long, value_name = "WHICH", value_parser = which, conflicts_with = "aligned")]
+    only: Option<Which>,
+
+    /// Leave faces whose eyes are less than this apart
+    #[arg(long, value_name = "PIXELS", default_value_t = 5.0, conflicts_with = "aligned")]
+    smallest: f64,
+
+    /// How much of the restored face is taken, 0 to 1
+    #[arg(long, value_name = "PART", value_parser = part, default_value_t = 1.0,
+          conflicts_with = "aligned")]
+    strength: f64,
+
+    /// Enlarge the picture 1, 2, 3 or 4 times
+    #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
+          default_value_t = 1, conflicts_with = "aligned")]
+    scale: u8,
+
+    /// Upscaling model for what is around the faces: a file, or the name of a model that was
+    /// pulled. Without this, the picture is enlarged by Lanczos' filter.
+    #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
+    background: Option<PathBuf>,
+}
+
+fn part(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".to_owned()),
+    }
+}
+
+fn which(text: &str) -> std::result::Result<Which, String> {
+    match text {
+        "largest" => Ok(Which::Largest),
+        "central" => Ok(Which::Central),
+        _ => Err("expected largest or central".to_owned()),
+    }
+}
+
+/// What restores pictures.
+pub enum Worker {
+    /// Sees a picture as a whole; the note says why, where that was not asked for.
+    Picture { restorer: Restorer, note: Option<&'static str> },
+    /// Looks for faces, or is told where they are.
+    Photo { restorer: Box<PhotoRestorer>, given: Option<Given> },
+}
+
+const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned face; `pentimento \
+                           models pull yunet` fetches one";
+
+/// A restored picture and how it came about.
+pub struct Finished {
+    pub picture: Picture,
+    pub work: Work,
+    pub faces: Option<Vec<Outcome>>,
+}
+
+impl FaceArgs {
+    /// What these arguments ask for. Without any detector, pictures are taken for aligned faces.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the model restores no pictures or the faces' file is no such file; as
+    /// [`Model::open`].
+    pub fn worker(&self, engine: &Engine, model: &Model) -> Result<Worker> {
+        let whole = Restorer::new(engine, model);
+        // Says at once when the model is of another kind.
+        whole.output_size(1, 1)?;
+        if self.aligned || !matches!(model.task(), Task::RestoreFace { .. }) {
+            return Ok(Worker::Picture { restorer: whole, note: None });
+        }
+        let given = self.faces.as_deref().map(Given::read).transpose()?;
+        let detector = match model::detector(self.detector.as_deref())? {
+            Some(path) => {
+                let mut selection = Selection::default();
+                if let Some(threshold) = self.threshold {
+                    selection.threshold = threshold as f32;
+                }
+                Some(Detector::new(engine, &Model::open(path)?, selection)?)
+            }
+            None => None,
+        };
+        if detector.is_none() && given.is_none() {
+            return Ok(Worker::Picture { restorer: whole, note: Some(NO_DETECTOR) });
+        }
+        let background = match &self.background {
+            Some(path) => Some(Restorer::new(engine, &Model::open(model::named(path)?)?)),
+            None => None,
+        };
+        let options = PhotoOptions {
+            which: self.only.unwrap_or_default(),
+            smallest: self.smallest,
+            strength: self.strength,
+            scale: self.scale.into(),
+        };
+        let restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
+        Ok(Worker::Photo { restorer: Box::new(restorer), given })
+    }
+}
+
+impl Worker {
+    /// Height and width of the result for a picture of `height × width`.
+    ///
+    /// # Errors
+    /// As [`Restorer::output_size`].
+    pub fn output_size(&self, height: usize, width: usize) -> Result<[usize; 2]> {
+        match self {
+            Worker::Picture { restorer, .. } => restorer.output_size(height, width),
+            Worker::Photo { restorer, .. } => Ok(restorer.output_size(height, width)),
+        }
+    }
+
+    /// Restores the picture that was read from `input`.
+    ///
+    /// # Errors
+    /// As [`Restorer::restore`] and [`PhotoRestorer::restore`].
+    pub fn restore(&mut self, input: &Path, picture: &Picture) -> Result<Finished> {
+        match self {
+            Worker::Picture { restorer, note } => {
+                let Restored { picture, mut work } = restorer.restore(picture)?;
+                work.notes.extend(note.map(str::to_owned));
+                Ok(Finished { picture, work, faces: None })
+            }
+            Worker::Photo { restorer, given } => {
+                let given = given.as_ref().and_then(|given| given.of(input));
+                let restored = restorer.restore(picture, given)?;
+                let mut notes = Vec::new();
+                if restored.faces.is_empty() {
+                    notes.push("no face was found in it; --aligned takes it for one".to_owned());
+                }
+                for (i, face) in restored.faces.iter().enumerate() {
+                    if let Some(why) = &face.left {
+                        notes.push(format!("face {} from the left was left: {why}", i + 1));
+                    }
+                }
+                let tile = [picture.height, picture.width];
+                let tiles = restored.faces.iter().filter(|face| face.left.is_none()).count();
+                let work = Work { tile, tiles, notes };
+                Ok(Finished { picture: restored.picture, work, faces: Some(restored.faces) })
+            }
+        }
+    }
+}
+
+/// Faces that were given, by picture.
+pub struct Given {
+    pictures: HashMap<PathBuf, Vec<Face>>,
+    /// Faces of the only picture.
+    only: Option<Vec<Face>>,
+}
+
+/// The parts of a report that are read.
+#[derive(Deserialize)]
+struct Report {
+    #[serde(default)]
+    pictures: Vec<Entry>,
+    faces: Option<Vec<Face>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    input: PathBuf,
+    faces: Option<Vec<Face>>,
+}
+
+/// A report of a hundred thousand faces is shorter.
+const LONGEST: u64 = 64 << 20;
+
+impl Given {
+    fn read(path: &Path) -> Result<Self> {
+        let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+        let wrong = |what: String| Error::Input(format!("{}: {what}", path.display()));
+        if fs::metadata(path).map_err(io)?.len() > LONGEST {
+            return Err(wrong("is too long for a list of faces".to_owned()));
+        }
+        let text = fs::read(path).map_err(io)?;
+        let report: Report = serde_json::from_slice(&text)
+            .map_err(|error| wrong(format!("is no list of faces: {error}")))?;
+        let entries = report.pictures.into_iter();
+        let pictures: HashMap<_, _> =
+            entries.filter_map(|entry| Some((entry.input, entry.faces?))).collect();
+        let all = pictures.values().chain(&report.faces).flatten();
+        if all.flat_map(|face| face.landmarks.as_flattened()).any(|v| !v.is_finite()) {
+            return Err(wrong("holds a landmark that is no number".to_owned()));
+        }
+        if pictures.is_empty() && report.faces.is_none() {
+            return Err(wrong("holds no faces".to_owned()));
+        }
+        Ok(Self { pictures, only: report.faces })
+    }
+
+    /// The faces of the picture at `input`: by its path, else by its name.
+    fn of(&self, input: &Path) -> Option<&[Face]> {
+        let named = || {
+            let same = |path: &Path| path.file_name() == input.file_name();
+            self.pictures.iter().find(|(path, _)| same(path)).map(|(_, faces)| faces)
+        };
+        let faces = self.pictures.get(input).or_else(named).or(self.only.as_ref());
+        faces.map(Vec::as_slice)
+    }
+}

@@ -1,0 +1,323 @@
+//! Whole photos: every face is found, cut out, restored and put back.
+
+use serde::{Deserialize, Serialize};
+
+use super::align::{self, Landmarks};
+use super::enlarge::enlarged;
+use super::paste::{Blend, Canvas, with_colours_of};
+use super::{Detector, Picture, Restorer};
+use crate::{Engine, Error, Model, Result, Session, Task};
+
+/// A face in a photo, found or given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Face {
+    /// Both eyes, the tip of the nose, both corners of the mouth, of each pair the one at the left
+    /// of an upright face's picture first: `[x, y]` in pixels of the photo.
+    pub landmarks: Landmarks,
+    /// The detector's confidence, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
+    /// Left, top, right, bottom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<[f32; 4]>,
+}
+
+impl Face {
+    /// Distance of the eyes in pixels.
+    pub fn eye_distance(&self) -> f64 {
+        let [[lx, ly], [rx, ry], ..] = self.landmarks;
+        (rx - lx).hypot(ry - ly)
+    }
+
+    fn centre(&self) -> [f64; 2] {
+        [0, 1].map(|axis| self.landmarks.iter().map(|point| point[axis]).sum::<f64>() / 5.0)
+    }
+}
+
+/// How a head is turned, in degrees, estimated from five landmarks: good to some ten degrees.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Pose {
+    /// Positive: the face looks to the right side of the picture.
+    pub yaw: f64,
+    /// Positive: the face looks down.
+    pub pitch: f64,
+    /// Positive: the head is tilted with the clock.
+    pub roll: f64,
+}
+
+/// How far the tip of the nose stands out from the plane of eyes and mouth, as a part of the
+/// distance of the eyes.
+const NOSE_DEPTH: f64 = 0.45;
+
+impl Pose {
+    /// The pose that moves the nose of the template to where it is.
+    pub fn of(landmarks: &Landmarks) -> Self {
+        let [left_eye, right_eye, nose, left_mouth, right_mouth] = *landmarks;
+        let middle = |p: [f64; 2], q: [f64; 2]| [(p[0] + q[0]) / 2.0, (p[1] + q[1]) / 2.0];
+        let (eyes, mouth) = (middle(left_eye, right_eye), middle(left_mouth, right_mouth));
+        let down = [mouth[0] - eyes[0], mouth[1] - eyes[1]];
+        let length = down[0].hypot(down[1]).max(f64::MIN_POSITIVE);
+        let [dx, dy] = down.map(|v| v / length);
+        let (x, y) = (nose[0] - eyes[0], nose[1] - eyes[1]);
+        let (along, across) = ((x * dx + y * dy) / length, (x * dy - y * dx) / length);
+        // On the template, eyes and mouth are 131 apart, both eyes 126, and the nose lies at 0.565.
+        let depth = NOSE_DEPTH * 126.0 / 131.0;
+        let angle = |offset: f64| (offset / depth).clamp(-1.0, 1.0).asin().to_degrees();
+        Self {
+            yaw: angle(across),
+            pitch: angle(along - 0.565),
+            roll: (right_eye[1] - left_eye[1]).atan2(right_eye[0] - left_eye[0]).to_degrees(),
+        }
+    }
+}
+
+/// Which faces of a photo are restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Which {
+    /// Every one.
+    #[default]
+    All,
+    /// The one with the largest distance of the eyes.
+    Largest,
+    /// The one nearest to the middle of the photo.
+    Central,
+}
+
+/// What is done with a photo.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PhotoOptions {
+    /// Which faces are restored.
+    pub which: Which,
+    /// Faces whose eyes are less than this apart are left, in pixels.
+    pub smallest: f64,
+    /// How much of the restored face is taken, 0 to 1.
+    pub strength: f64,
+    /// Output pixels per pixel of the photo and side.
+    pub scale: usize,
+}
+
+impl Default for PhotoOptions {
+    fn default() -> Self {
+        Self { which: Which::All, smallest: 5.0, strength: 1.0, scale: 1 }
+    }
+}
+
+/// What became of a face.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The face.
+    #[serde(flatten)]
+    pub face: Face,
+    /// How the head is turned.
+    pub pose: Pose,
+    /// Why it was left as it was; `None` where it was restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left: Option<String>,
+}
+
+/// A photo with its faces restored.
+#[derive(Clone, Debug)]
+pub struct RestoredPhoto {
+    /// The result.
+    pub picture: Picture,
+    /// Every face that was found, from left to right.
+    pub faces: Vec<Outcome>,
+}
+
+/// A face whose restored version agrees less than this with what was in the photo (correlation of
+/// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
+const LEAST_AGREEMENT: f64 = 0.75;
+/// Blocks per side in which the agreement is measured.
+const BLOCKS: usize = 16;
+
+/// Restores the faces of photos. Keeps its sessions.
+pub struct PhotoRestorer {
+    detector: Option<Detector>,
+    background: Option<Restorer>,
+    session: Session,
+    size: usize,
+    options: PhotoOptions,
+}
+
+impl PhotoRestorer {
+    /// Restores faces with `model`, which `detector` finds (without one they must be given), and
+    /// enlarges what is around them with `background` where one is there.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when `model` restores no faces or an option is out of its range; as
+    /// [`Session::new`].
+    pub fn new(
+        engine: &Engine,
+        model: &Model,
+        detector: Option<Detector>,
+        background: Option<Restorer>,
+        options: PhotoOptions,
+    ) -> Result<Self> {
+        let Task::RestoreFace { size } = model.task() else {
+            let what = format!("{} restores no faces; use a face model", model.architecture());
+            return Err(Error::Input(what));
+        };
+        if !(0.0..=1.0).contains(&options.strength) || !(1..=4).contains(&options.scale) {
+            let what = "the strength lies between 0 and 1, the scale between 1 and 4";
+            return Err(Error::Input(what.to_owned()));
+        }
+        let session = Session::new(engine, model, size, size)?;
+        Ok(Self { detector, background, session, size, options })
+    }
+
+    /// Height and width of the result for a photo of `height × width`.
+    pub fn output_size(&self, height: usize, width: usize) -> [usize; 2] {
+        [height, width].map(|side| side.saturating_mul(self.options.scale))
+    }
+
+    /// Restores the faces of `photo`: those `given`, or else those that the detector finds.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`] and [`Session::run`]; [`Error::Input`] when there are neither given
+    /// faces nor a detector.
+    pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
+        let mut faces = match (given, &mut self.detector) {
+            (Some(faces), _) => faces.to_vec(),
+            (None, Some(detector)) => detector.find(photo)?,
+            (None, None) => {
+                return Err(Error::Input("there is no detector, and no faces are given".to_owned()));
+            }
+        };
+        faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
+        let chosen = self.chosen(photo, &faces);
+        let original = canvas(photo);
+        let mut result = self.enlarged(photo, &original)?;
+        let mut outcomes = Vec::new();
+        for (i, face) in faces.into_iter().enumerate() {
+            let left = if chosen.is_some_and(|chosen| chosen != i) {
+                Some("another face was chosen".to_owned())
+            } else {
+                self.put_back(&original, &mut result, &face)?
+            };
+            outcomes.push(Outcome { pose: Pose::of(&face.landmarks), face, left });
+        }
+        let [height, width] = self.output_size(photo.height, photo.width);
+        let rgb = result.pixels.into_flattened();
+        let alpha = photo.alpha_resized(height, width)?;
+        let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
+        Ok(RestoredPhoto { picture, faces: outcomes })
+    }
+
+    /// The only face that is restored; `None`: all.
+    fn chosen(&self, photo: &Picture, faces: &[Face]) -> Option<usize> {
+        let best = |value: &dyn Fn(&Face) -> f64| {
+            (0..faces.len()).max_by(|&a, &b| value(&faces[a]).total_cmp(&value(&faces[b])))
+        };
+        match self.options.which {
+            Which::All => None,
+            Which::Largest => best(&Face::eye_distance),
+            Which::Central => {
+                let [x, y] = [photo.width as f64 / 2.0, photo.height as f64 / 2.0];
+                best(&|face| -(face.centre()[0] - x).hypot(face.centre()[1] - y))
+            }
+        }
+    }
+
+    /// The photo at its new size.
+    fn enlarged(&mut self, photo: &Picture, original: &Canvas) -> Result<Canvas> {
+        let [height, width] = self.output_size(photo.height, photo.width);
+        let pixels = match &mut self.background {
+            Some(network) => {
+                let large = network.restore(photo)?.picture;
+                enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
+            }
+            None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
+        };
+        Ok(Canvas { pixels, height, width })
+    }
+
+    /// Restores one face; says why not where it is left.
+    fn put_back(
+        &mut self,
+        original: &Canvas,
+        result: &mut Canvas,
+        face: &Face,
+    ) -> Result<Option<String>> {
+        let distance = face.eye_distance();
+        if distance < self.options.smallest {
+            return Ok(Some(format!("its eyes are only {distance:.1} pixels apart")));
+        }
+        let Some(fit) = align::align(&face.landmarks, self.size) else {
+            return Ok(Some("its landmarks lie in one point".to_owned()));
+        };
+        let crop = original.crop_smooth(&fit.to_face, self.size);
+        let restored = self.session.run(crop.as_flattened())?;
+        let restored: &[[u8; 3]] = restored.as_chunks().0;
+        let side = self.session.output_size().0;
+        if side != self.size {
+            return Err(Error::Internal(format!("a face of {side} pixels came back")));
+        }
+        let agreement = agreement(&crop, restored, self.size);
+        if agreement < LEAST_AGREEMENT {
+            return Ok(Some(format!("the restored face agrees with it by only {agreement:.2}")));
+        }
+        let restored = with_colours_of(&crop, restored, self.size);
+        let landmarks = face.landmarks.map(|point| fit.to_face.apply(point));
+        let to_photo = fit.to_face.inverse().enlarged(self.options.scale);
+        let blend = Blend::Oval { landmarks: &landmarks, strength: self.options.strength };
+        result.paste(&restored, self.size, &to_photo, self.options.scale, blend);
+        Ok(None)
+    }
+}
+
+fn canvas(photo: &Picture) -> Canvas {
+    let pixels = photo.rgb.as_chunks().0.to_vec();
+    Canvas { pixels, height: photo.height, width: photo.width }
+}
+
+/// Correlation of the luminance of [`BLOCKS`]² blocks of two faces of `size × size` pixels; 1 where
+/// neither has any contrast.
+fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
+    let blocks = |face: &[[u8; 3]]| {
+        let mut sums = vec![0.0; BLOCKS * BLOCKS];
+        for (i, &[red, green, blue]) in face.iter().enumerate() {
+            let at = |v: usize| v * BLOCKS / size;
+            let luminance = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
+            sums[at(i / size) * BLOCKS + at(i % size)] += luminance;
+        }
+        let mean = sums.iter().sum::<f64>() / sums.len() as f64;
+        sums.iter_mut().for_each(|v| *v -= mean);
+        sums
+    };
+    let (a, b) = (blocks(a), blocks(b));
+    let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
+    if scale < 1e-6 { 1.0 } else { product(&a, &b) / scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::align::TEMPLATE;
+    use super::*;
+
+    #[test]
+    fn the_template_looks_at_us() {
+        let pose = Pose::of(&TEMPLATE);
+        assert!(pose.yaw.abs() < 2.0 && pose.pitch.abs() < 2.0 && pose.roll.abs() < 1.0, "{pose:?}");
+    }
+
+    #[test]
+    fn a_nose_at_the_right_looks_right_and_a_tilted_head_is_tilted() {
+        let mut turned = TEMPLATE;
+        turned[2][0] += 40.0;
+        assert!((30.0..60.0).contains(&Pose::of(&turned).yaw), "{:?}", Pose::of(&turned));
+        let tilted = TEMPLATE.map(|[x, y]| [0.866 * x - 0.5 * y, 0.5 * x + 0.866 * y]);
+        let pose = Pose::of(&tilted);
+        assert!((pose.roll - 30.0).abs() < 1.0 && pose.yaw.abs() < 2.0, "{pose:?}");
+    }
+
+    #[test]
+    fn agreement_sees_structure_and_not_light() {
+        let face: Vec<[u8; 3]> = (0..64 * 64).map(|i| [((i % 64) * 2 + i / 64) as u8; 3]).collect();
+        let brighter: Vec<[u8; 3]> = face.iter().map(|p| p.map(|v| v / 2 + 90)).collect();
+        let upside: Vec<[u8; 3]> = face.iter().rev().copied().collect();
+        assert!(agreement(&face, &brighter, 64) > 0.99);
+        assert!(agreement(&face, &upside, 64) < 0.0);
+        assert_eq!(agreement(&[[5; 3]; 64 * 64], &[[9; 3]; 64 * 64], 64), 1.0);
+    }
+}
