@@ -6,10 +6,10 @@ use super::support::Workspace;
 fn help_names_every_command_and_shows_examples() {
     let workspace = Workspace::new();
     let help = workspace.run_with("--help", &[]);
-    for word in ["restore", "devices", "inspect", "Examples:"] {
+    for word in ["restore", "convert", "devices", "inspect", "Examples:"] {
         assert!(help.succeeds().out.contains(word), "{word}: {}", help.out);
     }
-    for command in ["restore", "devices", "inspect"] {
+    for command in ["restore", "convert", "devices", "inspect"] {
         let help = workspace.run_with(&format!("{command} --help"), &[]);
         assert!(help.succeeds().out.contains("Usage: pentimento"), "{}", help.out);
     }

@@ -1,7 +1,13 @@
 //! The command line as a person meets it: what it prints, writes and returns.
 
 mod bad_input;
+#[path = "../../tools/convert/tests/hostile/build.rs"]
+#[allow(dead_code)]
+mod build;
 mod commands;
+mod convert;
+#[path = "../../tools/convert/tests/hostile/corpus.rs"]
+mod corpus;
 mod models;
 mod pictures;
 mod support;

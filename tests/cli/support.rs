@@ -65,7 +65,21 @@ impl Workspace {
 
     /// The same on any device, with these environment variables.
     pub fn run_with(&self, arguments: &str, variables: &[(&str, &str)]) -> Run {
-        let output = assert_cmd::cargo::cargo_bin_cmd!("pentimento")
+        self.run_program(assert_cmd::cargo::cargo_bin_cmd!("pentimento"), arguments, variables)
+    }
+
+    /// Runs the converter's own program with these arguments.
+    pub fn run_convert(&self, arguments: &str) -> Run {
+        self.run_program(assert_cmd::cargo::cargo_bin_cmd!("pentimento-convert"), arguments, &[])
+    }
+
+    fn run_program(
+        &self,
+        mut program: assert_cmd::Command,
+        arguments: &str,
+        variables: &[(&str, &str)],
+    ) -> Run {
+        let output = program
             .args(arguments.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("PENTIMENTO_MODEL")

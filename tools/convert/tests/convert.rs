@@ -361,6 +361,9 @@ fn names_lose_the_prefixes_of_training() {
     assert_eq!(tensor(&file, "w").2, six_floats());
 }
 
+/// Names and bytes.
+type Files<'a> = Vec<(&'a str, Vec<u8>)>;
+
 /// A folder with these files.
 fn shards(files: &[(&str, Vec<u8>)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -410,7 +413,7 @@ fn shards_become_one_file() {
 fn shards_that_are_not_one_checkpoint_are_refused() {
     let (a, b) = (("1.safetensors", shard("a", 1.0)), ("2.safetensors", shard("b", 2.0)));
     let with = |map: &str| vec![a.clone(), b.clone(), ("m.safetensors.index.json", index(map))];
-    let cases: [(Vec<(&str, Vec<u8>)>, &str); 9] = [
+    let cases: [(Files<'_>, &str); 9] = [
         (vec![], "holds no .safetensors file"),
         (vec![("a.pth", small_zip())], "holds no .safetensors file"),
         (vec![a.clone(), ("2.safetensors", a.1.clone())], "the name \"a\" twice"),

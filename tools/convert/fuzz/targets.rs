@@ -1,0 +1,137 @@
+//! What is fuzzed: any bytes may be refused, and whatever is read must be sound.
+
+use pentimento_convert::{DETECT_BYTES, Kind, Limits, Options, detect, from_bytes};
+
+use crate::{
+    build::{self, *},
+    corpus::corpus,
+};
+
+/// A fuzz target.
+pub struct Target {
+    pub name: &'static str,
+    /// Panics when a reader does something wrong.
+    pub run: fn(&[u8]),
+    /// The seed corpus.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 4] = [
+    Target { name: "zip", run: zip, seeds: zip_seeds },
+    Target { name: "legacy", run: legacy, seeds: legacy_seeds },
+    Target { name: "pickle", run: pickle, seeds: pickle_seeds },
+    Target { name: "safetensors", run: safetensors, seeds: safetensors_seeds },
+];
+
+/// The zip reader and all behind it. Its checksums are off: hardly any change would get past them.
+pub fn zip(data: &[u8]) {
+    read_as(Kind::Zip, data.to_vec());
+}
+
+/// The reader of the stream before PyTorch 1.6.
+pub fn legacy(data: &[u8]) {
+    read_as(Kind::Legacy, data.to_vec());
+}
+
+/// The pickle interpreter: `data` is the pickle of an archive with one storage of six floats.
+pub fn pickle(data: &[u8]) {
+    read_as(Kind::Zip, archive(data, &[("0", &six_floats())]));
+}
+
+/// The safetensors loader.
+pub fn safetensors(data: &[u8]) {
+    read_as(Kind::Safetensors, data.to_vec());
+}
+
+fn read_as(kind: Kind, file: Vec<u8>) {
+    if detect(&file[..file.len().min(DETECT_BYTES)]) != kind {
+        return;
+    }
+    // Small bounds, so that many files are tried in a second.
+    let limits = Limits { objects: 1 << 14, expansion_floor: 1 << 16, ..Limits::default() };
+    for skip_unknown in [false, true] {
+        let limits = limits.clone();
+        let options =
+            Options { skip_unknown, verify_checksums: false, limits, ..Options::default() };
+        match from_bytes(file.clone(), &options) {
+            Ok(checkpoint) => {
+                for tensor in checkpoint.tensors {
+                    let numel: usize = tensor.shape.iter().product();
+                    assert_eq!(tensor.numel(), numel);
+                    assert_eq!(tensor.to_contiguous_le().len(), numel * tensor.dtype.size());
+                    assert_eq!(tensor.to_f32().len(), numel);
+                    assert!(!tensor.name.contains(char::is_control));
+                }
+            }
+            Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),
+        }
+    }
+}
+
+/// The small files of the hostile corpus that are of this kind, and these sound ones.
+fn seeds(kind: Kind, sound: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let hostile = corpus().into_iter().map(|file| file.bytes);
+    let of_kind =
+        hostile.filter(|b| b.len() < 4096 && detect(&b[..b.len().min(DETECT_BYTES)]) == kind);
+    sound.into_iter().chain(of_kind).collect()
+}
+
+fn zip_seeds() -> Vec<Vec<u8>> {
+    let pickle = Pickle::dict(&[("w", SIX)]);
+    let deflated =
+        [Entry::deflated("a/data.pkl", &pickle), Entry::deflated("a/data/0", &six_floats())];
+    let big_endian = [
+        Entry::stored("a/data.pkl", &pickle),
+        Entry::stored("a/data/0", &six_floats_big_endian()),
+        Entry::stored("a/byteorder", b"big"),
+    ];
+    seeds(Kind::Zip, vec![small_zip(), build::zip(&deflated), build::zip(&big_endian)])
+}
+
+fn legacy_seeds() -> Vec<Vec<u8>> {
+    seeds(Kind::Legacy, vec![small_legacy()])
+}
+
+fn safetensors_seeds() -> Vec<Vec<u8>> {
+    seeds(Kind::Safetensors, vec![small_safetensors()])
+}
+
+fn pickle_seeds() -> Vec<Vec<u8>> {
+    let dict = || Pickle::new().raw(b"}");
+    let view = Tensor { shape: &[3, 1, 2], strides: &[2, 9, 1], ..SIX };
+    let mut seeds = vec![
+        Pickle::dict(&[("w", SIX), ("v", view)]),
+        dict().text("params").raw(b"}").text("w").tensor(&SIX).stop(b"ss"),
+        dict().text("w").typed_tensor(&Tensor { numel: 24, ..SIX }, "float32").stop(b"s"),
+        dict().text("iter").raw(b"K\x03s").text("w").tensor(&SIX).stop(b"s"),
+        Pickle::new()
+            .global("collections", "OrderedDict")
+            .raw(b"]](U\x01w")
+            .tensor(&SIX)
+            .stop(b"ea\x85R"),
+    ];
+    // Every operation that pushes or calls, beside the weights.
+    let operations: [&[u8]; 16] = [
+        b"I01\n",
+        b"L7L\n",
+        b"\x8b\x09\0\0\0abcdefghi",
+        b"G\0\0\0\0\0\0\0\0",
+        b"\x8f(K\x01\x90",
+        b"(K\x01K\x02d",
+        b"\x96\x01\0\0\0\0\0\0\0a",
+        b"K\x01p300\n0g300\n",
+        b"NK\x01\x940j\0\0\0\0\x860K\x01",
+        b"ctorch\nSize\n(K\x02K\x03t\x85R",
+        b"cnumpy._core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\0\0\0f8\x89\x88tRC\x01atR",
+        b"c_codecs\nencode\nX\x01\0\0\0aX\x06\0\0\0latin1\x86R",
+        b"cos\nsystem\nX\x02\0\0\0id\x85R}b",
+        b"(X\x02\0\0\0idios\nsystem\n",
+        b"(cos\nsystem\nX\x02\0\0\0ido",
+        b"X\x02\0\0\0osX\x06\0\0\0system\x93X\x02\0\0\0id\x85}\x92",
+    ];
+    for operation in operations {
+        seeds.push(dict().text("x").raw(operation).raw(b"s").text("w").tensor(&SIX).stop(b"s"));
+    }
+    seeds
+}
