@@ -24,6 +24,9 @@ macro_rules! sources {
 
 /// Every kernel file.
 const KERNELS: &[(&str, &str)] = sources![
+    "ada_in",
+    "arg_max",
+    "attention",
     "constant",
     "conv_depthwise",
     "conv_direct",
@@ -32,7 +35,11 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_winograd_output",
     "conv_winograd_product",
     "demodulate",
+    "embedding",
+    "group_norm",
+    "group_norm_moments",
     "image_to_tensor",
+    "layer_norm",
     "linear",
     "multi_path_conv",
     "pixel_norm",
@@ -55,6 +62,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/load",
     "shared/load_params",
     "shared/output",
+    "shared/pixel_columns",
     "shared/reduce",
     "shared/tile",
     "shared/tile_accumulate",
