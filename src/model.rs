@@ -40,7 +40,15 @@ impl Model {
     /// # Errors
     /// When the file cannot be read, is damaged, or belongs to no known architecture.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_checkpoint(Checkpoint::open(path.as_ref())?, &Options::default())
+        Self::open_with(path, &Options::default())
+    }
+
+    /// The same with the choices that a file does not hold.
+    ///
+    /// # Errors
+    /// As [`Model::open`]; [`Error::Input`](crate::Error::Input) for a choice out of its range.
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        Self::from_checkpoint(Checkpoint::open(path.as_ref())?, options)
     }
 
     /// The same from the bytes of such a file; `label` stands for its name in messages.
@@ -73,6 +81,11 @@ impl Model {
     /// How 8-bit pictures become its inputs and its outputs become pictures.
     pub fn pixels(&self) -> PixelFormat {
         self.network.pixels()
+    }
+
+    /// Names of the network's outputs, in the order of its graph's. The first is what it is for.
+    pub fn outputs(&self) -> &'static [&'static str] {
+        self.network.outputs()
     }
 
     /// The checkpoint.

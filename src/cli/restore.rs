@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use pentimento::models::{CodeFormerOptions, Options};
 use pentimento::photo::{self, Format, Restorer, Work};
-use pentimento::{DeviceInfo, Model, Result};
+use pentimento::{DeviceInfo, Error, Model, Result};
 use serde::Serialize;
 
 use super::inputs::{self, Job, Jobs};
 use super::output::{exit_code, print, print_json};
-use super::{EngineArgs, model};
+use super::{EngineArgs, model, value};
 
 /// Restores pictures
 ///
@@ -36,6 +37,11 @@ pub struct Restore {
     /// PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
+
+    /// For CodeFormer: how much it keeps to the degraded picture, from 0 (the best looking face) to
+    /// 1 (the most faithful one)
+    #[arg(long, value_name = "0..1", value_parser = value::fraction)]
+    fidelity: Option<f32>,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -108,7 +114,7 @@ impl Restore {
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
         let Jobs { jobs, failures } = inputs::pair(&self.inputs, &self.output)?;
-        let model = Model::open(&path)?;
+        let model = self.open(&path)?;
         let engine = self.engine.engine()?;
         let mut restorer = Restorer::new(&engine, &model);
         // Says at once when the model is of another kind.
@@ -149,6 +155,20 @@ impl Restore {
             print(&format!("{restored} restored{failed} in {seconds:.1} s on {name}\n"))?;
         }
         Ok(exit_code(failed))
+    }
+
+    /// The model, with the choices that were given.
+    fn open(&self, path: &Path) -> Result<Model> {
+        let Some(fidelity) = self.fidelity else { return Model::open(path) };
+        let codeformer = CodeFormerOptions { fidelity, ..CodeFormerOptions::default() };
+        let model = Model::open_with(path, &Options { codeformer, ..Options::default() })?;
+        match model.architecture() {
+            "CodeFormer" => Ok(model),
+            other => Err(Error::Input(format!(
+                "{}: {other} has no fidelity to choose; leave out --fidelity, or use a CodeFormer",
+                path.display()
+            ))),
+        }
     }
 
     /// Hidden where standard error is no terminal.

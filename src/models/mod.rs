@@ -1,8 +1,10 @@
 //! Architectures: how to recognise one in a checkpoint, read its hyper-parameters off the tensors,
 //! and build its graph. One file each; nothing else knows any of it.
 
+mod codeformer;
 mod gfpgan_clean;
 mod mmrbnet;
+mod restoreformer;
 mod srvgg;
 mod stylegan2;
 
@@ -55,6 +57,11 @@ pub trait Network: Send + Sync + std::fmt::Debug {
     /// How 8-bit pictures become its inputs and its outputs become pictures.
     fn pixels(&self) -> PixelFormat;
 
+    /// Names of the graph's outputs, in order. The first is what the network is for.
+    fn outputs(&self) -> &'static [&'static str] {
+        &["output"]
+    }
+
     /// The graph for an input of shape `input`.
     ///
     /// # Errors
@@ -68,7 +75,33 @@ pub trait Network: Send + Sync + std::fmt::Debug {
 pub struct Options {
     /// Of StyleGAN2's latents; `None`: as they are.
     pub truncation: Option<Truncation>,
+    /// Attention heads of RestoreFormer and of CodeFormer's transformer; `None`: those of the
+    /// public checkpoints, 8 (RestoreFormer++: 4).
+    pub heads: Option<usize>,
+    /// Of CodeFormer.
+    pub codeformer: CodeFormerOptions,
 }
+
+/// What CodeFormer lets its user choose.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CodeFormerOptions {
+    /// How much the generator sees of the degraded face: from 0 (only the codes, the best picture)
+    /// to 1 (the most faithful one). 0.5 by default, as in its authors' program.
+    pub fidelity: f32,
+    /// Whether the codes get the mean and deviation of the encoder's features, channel by channel,
+    /// as in its authors' program.
+    pub adain: bool,
+}
+
+impl Default for CodeFormerOptions {
+    fn default() -> Self {
+        Self { fidelity: 0.5, adain: true }
+    }
+}
+
+/// What networks with a codebook say about f16: rounding changes which codes are chosen, and
+/// another code is another face.
+const CODES_IN_F32: &str = "encoder and choice of codes stay in f32";
 
 /// `w = mean + factor · (w - mean)`: nearer to the mean, more typical and less varied pictures.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,8 +115,14 @@ pub struct Truncation {
 /// Tries one architecture: `None` when the tensors are not its.
 type Recogniser = fn(&Checkpoint, &Options) -> Option<Result<Box<dyn Network>>>;
 
-const RECOGNISERS: [Recogniser; 4] =
-    [mmrbnet::recognise, gfpgan_clean::recognise, stylegan2::recognise, srvgg::recognise];
+const RECOGNISERS: [Recogniser; 6] = [
+    mmrbnet::recognise,
+    gfpgan_clean::recognise,
+    codeformer::recognise,
+    restoreformer::recognise,
+    stylegan2::recognise,
+    srvgg::recognise,
+];
 
 /// Finds the architecture of a checkpoint from its metadata, names and shapes.
 ///
@@ -94,7 +133,7 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGANv1Clean, \
-             StyleGAN2 and SRVGGNetCompact",
+             CodeFormer, RestoreFormer, StyleGAN2 and SRVGGNetCompact",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))
