@@ -66,10 +66,10 @@ impl Model {
         Self::open_with(path, &Options::default())
     }
 
-    /// The same with the choices that the file does not hold.
+    /// The same with the choices that a file does not hold.
     ///
     /// # Errors
-    /// As [`Model::open`].
+    /// As [`Model::open`]; [`Error::Input`](crate::Error::Input) for a choice out of its range.
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         Self::from_checkpoint(Checkpoint::open(path.as_ref())?, options)
     }
@@ -104,6 +104,11 @@ impl Model {
     /// How 8-bit pictures become its inputs and its outputs become pictures.
     pub fn pixels(&self) -> PixelFormat {
         self.network.pixels()
+    }
+
+    /// Names of the network's outputs, in the order of its graph's. The first is what it is for.
+    pub fn outputs(&self) -> &'static [&'static str] {
+        self.network.outputs()
     }
 
     /// The checkpoint.

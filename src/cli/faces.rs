@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, Selection, Which, Work,
+    Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, Selection,
+    Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 use serde::Deserialize;
 
-use super::model;
+use super::{model, value};
 
 /// What is done with the faces in a picture.
 #[derive(Args)]
@@ -27,8 +28,8 @@ pub struct FaceArgs {
     detector: Option<PathBuf>,
 
     /// The least confidence that makes a face, 0 to 1. Without this, what suits the detector.
-    #[arg(long, value_name = "SCORE", value_parser = part, conflicts_with = "aligned")]
-    threshold: Option<f64>,
+    #[arg(long, value_name = "SCORE", value_parser = value::fraction, conflicts_with = "aligned")]
+    threshold: Option<f32>,
 
     /// Take the faces from this file instead of searching them: a report of --json, or
     /// {"faces": [{"landmarks": [[x, y], …]}]} for one picture
@@ -44,9 +45,9 @@ pub struct FaceArgs {
     smallest: f64,
 
     /// How much of the restored face is taken, 0 to 1
-    #[arg(long, value_name = "PART", value_parser = part, default_value_t = 1.0,
+    #[arg(long, value_name = "PART", value_parser = value::fraction, default_value_t = 1.0,
           conflicts_with = "aligned")]
-    strength: f64,
+    strength: f32,
 
     /// Enlarge the picture 1, 2, 3 or 4 times
     #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
@@ -57,13 +58,6 @@ pub struct FaceArgs {
     /// pulled. Without this, the picture is enlarged by Lanczos' filter.
     #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
     background: Option<PathBuf>,
-}
-
-fn part(text: &str) -> std::result::Result<f64, String> {
-    match text.parse() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("expected a number from 0 to 1".to_owned()),
-    }
 }
 
 fn which(text: &str) -> std::result::Result<Which, String> {
@@ -110,7 +104,7 @@ impl FaceArgs {
             Some(path) => {
                 let mut selection = Selection::default();
                 if let Some(threshold) = self.threshold {
-                    selection.threshold = threshold as f32;
+                    selection.threshold = threshold;
                 }
                 Some(Detector::new(engine, &Model::open(path)?, selection)?)
             }
@@ -126,7 +120,7 @@ impl FaceArgs {
         let options = PhotoOptions {
             which: self.only.unwrap_or_default(),
             smallest: self.smallest,
-            strength: self.strength,
+            strength: self.strength.into(),
             scale: self.scale.into(),
         };
         let restorer = PhotoRestorer::new(engine, model, detector, background, options)?;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use pentimento::graph::{Encoding, Graph, Param};
 use pentimento::plan::Plan;
+use pentimento::tensor::Dtype;
 use pentimento::{Error, ModelInfo, Result, Shape, Task};
 use serde::Serialize;
 
@@ -154,7 +155,7 @@ fn run<'a>(graph: &Graph, plan: &Plan, device: &'a str) -> Run<'a> {
     let dims = |shape: Shape| [shape.n, shape.c, shape.h, shape.w];
     let first =
         |ids: &[pentimento::graph::NodeId]| ids.first().map_or([0; 4], |&id| dims(graph.shape(id)));
-    let values: usize = graph.params().iter().map(Param::len).sum();
+    let size = |param: &Param| if param.exact { Dtype::F32 } else { plan.target.dtype }.size();
     Run {
         input: first(graph.inputs()),
         output: first(graph.outputs()),
@@ -162,7 +163,7 @@ fn run<'a>(graph: &Graph, plan: &Plan, device: &'a str) -> Run<'a> {
         multiply_adds: graph.multiply_adds(),
         device,
         steps: plan.steps.len(),
-        weight_bytes: values * plan.target.dtype.size(),
+        weight_bytes: graph.params().iter().map(|param| param.len() * size(param)).sum(),
         intermediate_bytes: plan.arena_bytes(),
     }
 }

@@ -4,11 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pentimento::models::{Options, published};
+use pentimento::models::{CodeFormerOptions, Options, published};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Result};
 
-use super::cache;
+use super::{cache, value};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
 const VARIABLE: &str = "PENTIMENTO_MODEL";
@@ -99,6 +99,11 @@ pub struct Assumptions {
     /// StyleGAN2 of BasicSR trained so; "slope=0" for an SRVGGNetCompact with ReLU.
     #[arg(long = "assume", value_name = "NAME=VALUE", value_parser = assumption)]
     assumptions: Vec<Assumption>,
+
+    /// For CodeFormer: how much it keeps to the degraded picture, from 0 (the best looking face) to
+    /// 1 (the most faithful one)
+    #[arg(long, value_name = "0..1", value_parser = value::fraction)]
+    fidelity: Option<f32>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,7 +116,7 @@ impl Assumptions {
     /// Opens a model file under these assumptions.
     ///
     /// # Errors
-    /// As [`Model::open`].
+    /// As [`Model::open`]; [`Error::Input`] when the model has no fidelity to choose.
     pub fn open(&self, path: &Path) -> Result<Model> {
         let mut options = Options::default();
         for assumption in &self.assumptions {
@@ -120,7 +125,19 @@ impl Assumptions {
                 Assumption::Slope(slope) => options.slope = Some(slope),
             }
         }
-        Model::open_with(path, &options)
+        if let Some(fidelity) = self.fidelity {
+            options.codeformer = CodeFormerOptions { fidelity, ..CodeFormerOptions::default() };
+        }
+        let model = Model::open_with(path, &options)?;
+        match model.architecture() {
+            other if self.fidelity.is_some() && other != "CodeFormer" => {
+                Err(Error::Input(format!(
+                    "{}: {other} has no fidelity to choose; leave out --fidelity, or use a CodeFormer",
+                    path.display()
+                )))
+            }
+            _ => Ok(model),
+        }
     }
 }
 

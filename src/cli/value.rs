@@ -21,6 +21,14 @@ pub fn element(text: &str) -> Result<Element, String> {
     }
 }
 
+/// A number from 0 to 1.
+pub fn fraction(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".into()),
+    }
+}
+
 /// "2GB" (10⁹), "512MiB" (2²⁰), "1.5G" (2³⁰, as other tools read it), or bytes.
 pub fn memory(text: &str) -> Result<usize, String> {
     let wrong = || "expected a size such as 2GB, 512MiB or 1.5GiB".to_owned();
@@ -55,7 +63,16 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{memory, size};
+    use super::{fraction, memory, size};
+
+    #[test]
+    fn fractions() {
+        assert_eq!(fraction("0.25"), Ok(0.25));
+        assert_eq!(fraction("1"), Ok(1.0));
+        for wrong in ["", "-0.1", "1.01", "NaN", "half"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_of_memory() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::epilogue::Tensors;
 use super::tensor::{Tensor, TensorMut};
 use crate::error::{Error, Result};
-use crate::plan::{Compute, Plan, Step, View};
+use crate::plan::{Plan, Step, View};
 use crate::tensor::Dtype;
 
 /// One vector per block of the arena.
@@ -17,8 +17,8 @@ pub struct Arena {
 pub struct Operands<'a> {
     /// `x`
     pub x: Option<Tensor<'a>>,
-    /// `[N, I]`
-    pub style: Option<Tensor<'a>>,
+    /// What else it computes with: [`Compute::reads`](crate::plan::Compute::reads).
+    pub others: Vec<Tensor<'a>>,
     /// The epilogue's.
     pub epilogue: Tensors<'a>,
     /// The result.
@@ -88,14 +88,10 @@ impl Arena {
                 }),
             })
         };
-        let style = match &step.compute {
-            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => *style,
-            _ => None,
-        };
         let sft = step.epilogue.sft.map(|sft| Ok::<_, Error>([read(sft.scale)?, read(sft.shift)?]));
         Ok(Operands {
             x: step.input.map(read).transpose()?,
-            style: style.map(read).transpose()?,
+            others: step.compute.reads().map(read).collect::<Result<_>>()?,
             epilogue: Tensors {
                 demodulation: step.epilogue.demodulation.map(read).transpose()?,
                 sft: sft.transpose()?,

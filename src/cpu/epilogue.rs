@@ -102,6 +102,10 @@ impl Epilogue<'_> {
             Activation::Silu => values.iter_mut().for_each(|v| *v *= sigmoid(*v)),
             Activation::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
             Activation::Tanh => values.iter_mut().for_each(|v| *v = v.tanh()),
+            Activation::Gelu => {
+                let erf = |v: f32| libm::erff(v * std::f32::consts::FRAC_1_SQRT_2);
+                values.iter_mut().for_each(|v| *v *= 0.5 * (1.0 + erf(*v)));
+            }
             Activation::Clamp(low, high) => {
                 values.iter_mut().for_each(|v| *v = v.max(low).min(high));
             }

@@ -6,9 +6,10 @@ use super::tensor::Tensor;
 use super::upfirdn2d::Filter;
 use super::workspace::Workspace;
 use super::{
-    adaptive_avg_pool, constant, conv_depthwise, conv_gemm, conv_transpose, conv_winograd,
-    demodulate, epilogue, linear, max_pool, multi_path_conv, pixel_norm, pixel_shuffle,
-    pixel_unshuffle, pointwise, reflect_pad, resize, upfirdn2d,
+    ada_in, adaptive_avg_pool, arg_max, attention, constant, conv_depthwise, conv_gemm,
+    conv_transpose, conv_winograd, demodulate, embedding, epilogue, group_norm, layer_norm, linear,
+    max_pool, multi_path_conv, pixel_norm, pixel_shuffle, pixel_unshuffle, pointwise, reflect_pad,
+    resize, upfirdn2d,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, Interpolation, Padding, ParamId, Path};
@@ -38,6 +39,26 @@ enum Work {
     LinearFast(Vec<f32>),
     Demodulate(Vec<f32>),
     PixelNorm,
+    GroupNorm {
+        groups: usize,
+        epsilon: f32,
+        weight: Vec<f32>,
+    },
+    LayerNorm {
+        epsilon: f32,
+        weight: Vec<f32>,
+    },
+    AdaIn {
+        epsilon: f32,
+    },
+    Attention {
+        heads: usize,
+    },
+    AttentionFast {
+        heads: usize,
+    },
+    ArgMax,
+    Embedding(Vec<f32>),
     Upfirdn2d(Filter),
     Resize {
         interpolation: Interpolation,
@@ -140,6 +161,21 @@ impl Prepared {
                 Work::Demodulate(pack(graph.param(*id), Layout::TapSquares))
             }
             (Kernel::PixelNorm, Compute::PixelNorm) => Work::PixelNorm,
+            (Kernel::GroupNorm, &Compute::GroupNorm { groups, epsilon, weight }) => {
+                Work::GroupNorm { groups, epsilon, weight: graph.param(weight).to_f32() }
+            }
+            (Kernel::LayerNorm, &Compute::LayerNorm { epsilon, weight }) => {
+                Work::LayerNorm { epsilon, weight: graph.param(weight).to_f32() }
+            }
+            (Kernel::AdaIn, &Compute::AdaIn { epsilon, .. }) => Work::AdaIn { epsilon },
+            (Kernel::Attention, &Compute::Attention { heads, .. }) if twins => {
+                Work::Attention { heads }
+            }
+            (Kernel::Attention, &Compute::Attention { heads, .. }) => Work::AttentionFast { heads },
+            (Kernel::ArgMax, Compute::ArgMax) => Work::ArgMax,
+            (Kernel::Embedding, Compute::Embedding(id)) => {
+                Work::Embedding(graph.param(*id).to_f32())
+            }
             (Kernel::Upfirdn2d, &Compute::Upfirdn2d { kernel, up, down, padding }) => {
                 let param = graph.param(kernel);
                 let [kh, kw] = *param.dims else { return Err(misfit(step)) };
@@ -175,9 +211,16 @@ impl Prepared {
             Work::Linear(values)
             | Work::LinearFast(values)
             | Work::Demodulate(values)
+            | Work::GroupNorm { weight: values, .. }
+            | Work::LayerNorm { weight: values, .. }
+            | Work::Embedding(values)
             | Work::Constant(values) => size_of_val(&values[..]),
             Work::Upfirdn2d(filter) => size_of_val(&filter.taps[..]),
             Work::PixelNorm
+            | Work::AdaIn { .. }
+            | Work::Attention { .. }
+            | Work::AttentionFast { .. }
+            | Work::ArgMax
             | Work::Resize { .. }
             | Work::PixelShuffle(_)
             | Work::PixelUnshuffle(_)
@@ -191,12 +234,13 @@ impl Prepared {
 
     /// Computes the step.
     pub fn run(&self, operands: Operands, workspace: &Workspace) {
-        let Operands { x, style, epilogue, mut output } = operands;
+        let Operands { x, others, epilogue, mut output } = operands;
         let epilogue = self.epilogue.bind(output.shape, epilogue);
-        let (epilogue, output, style) = (&epilogue, &mut output, style.as_ref());
+        let (epilogue, output, style) = (&epilogue, &mut output, others.first());
         // A constant has no input, every other step has.
         let nothing = Tensor { shape: output.shape, samples: Vec::new() };
         let x = x.as_ref().unwrap_or(&nothing);
+        let other = |i: usize| others.get(i).unwrap_or(&nothing);
         match &self.work {
             Work::Direct { conv, upsample, weight } => {
                 weight.direct(conv, *upsample).run(x, style, epilogue, output);
@@ -224,6 +268,21 @@ impl Prepared {
             Work::LinearFast(weight) => linear::run_fast(weight, x, epilogue, output),
             Work::Demodulate(squares) => demodulate::run(squares, x, epilogue, output),
             Work::PixelNorm => pixel_norm::run(x, epilogue, output),
+            Work::GroupNorm { groups, epsilon, weight } => {
+                group_norm::run(*groups, *epsilon, weight, x, epilogue, output);
+            }
+            Work::LayerNorm { epsilon, weight } => {
+                layer_norm::run(*epsilon, weight, x, epilogue, output);
+            }
+            Work::AdaIn { epsilon } => ada_in::run(*epsilon, x, other(0), epilogue, output),
+            Work::Attention { heads } => {
+                attention::run(*heads, x, [other(0), other(1)], epilogue, output);
+            }
+            Work::AttentionFast { heads } => {
+                attention::run_fast(*heads, x, [other(0), other(1)], epilogue, output, workspace);
+            }
+            Work::ArgMax => arg_max::run(x, epilogue, output),
+            Work::Embedding(table) => embedding::run(table, x, epilogue, output),
             Work::Upfirdn2d(filter) => upfirdn2d::run(filter, x, epilogue, output),
             Work::Resize { interpolation, step } => {
                 resize::run(*interpolation, *step, x, epilogue, output);

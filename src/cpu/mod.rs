@@ -3,10 +3,14 @@
 //! Each `x.rs` here is kernel `x` as plain loops, straight from the formulas in
 //! [`Op`](crate::graph::Op) and [`Epilogue`](crate::plan::Epilogue): the version to read, and the
 //! one that every fast version is compared with. Convolutions, which cost nearly all the time,
-//! have a fast version too: [`conv_gemm`], [`conv_winograd`] and the `Packed` types of the others.
+//! have a fast version too: [`conv_gemm`], [`conv_winograd`] and the `Packed` types of the others;
+//! so has [`attention`].
 
+mod ada_in;
 mod adaptive_avg_pool;
 mod arena;
+mod arg_max;
+mod attention;
 mod blocks;
 mod constant;
 mod conv_depthwise;
@@ -15,11 +19,14 @@ mod conv_gemm;
 mod conv_transpose;
 mod conv_winograd;
 mod demodulate;
+mod embedding;
 mod epilogue;
 mod executor;
 mod gather;
+mod group_norm;
 pub(crate) mod image_to_tensor;
 mod kernel;
+mod layer_norm;
 mod linear;
 mod matmul;
 mod max_pool;

@@ -475,6 +475,7 @@ fn work(step: &Step, plan: &Plan) -> u64 {
         Compute::Linear(weight) | Compute::Demodulate(weight) => {
             y.n * plan.graph.param(*weight).len()
         }
+        Compute::Attention { key, .. } => 2 * y.len() * key.shape.plane(),
         Compute::Upfirdn2d { kernel, .. } => y.len() * plan.graph.param(*kernel).len(),
         _ => y.len(),
     };

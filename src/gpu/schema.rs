@@ -71,6 +71,7 @@ pub struct Schema {
 pub fn weight_dtype(plan: &Plan, weight: Weight) -> Dtype {
     match weight.layout {
         Layout::TapSquares | Layout::Winograd => Dtype::F32,
+        _ if plan.graph.param(weight.param).exact => Dtype::F32,
         _ => plan.target.dtype,
     }
 }
@@ -166,11 +167,12 @@ impl Schema {
     }
 }
 
-/// A plan from one `[N, 3, H, W]` to one `[N, 3, H', W']` takes and yields pictures.
+/// A plan from one `[N, 3, H, W]` whose first output is `[N, 3, H', W']` takes and yields pictures.
 fn picture(plan: &Plan) -> Option<PictureSchema> {
-    let ([input], [output]) = (&plan.inputs[..], &plan.outputs[..]) else {
+    let (&[input], Some(&output)) = (&plan.inputs[..], plan.outputs.first()) else {
         return None;
     };
+    let (input, output) = (&input, &output);
     if input.shape.c != 3 || output.shape.c != 3 || input.shape.n != output.shape.n {
         return None;
     }

@@ -24,7 +24,10 @@ macro_rules! sources {
 
 /// Every kernel file.
 const KERNELS: &[(&str, &str)] = sources![
+    "ada_in",
     "adaptive_avg_pool",
+    "arg_max",
+    "attention",
     "constant",
     "conv_depthwise",
     "conv_direct",
@@ -33,7 +36,11 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_winograd_output",
     "conv_winograd_product",
     "demodulate",
+    "embedding",
+    "group_norm",
+    "group_norm_moments",
     "image_to_tensor",
+    "layer_norm",
     "linear",
     "max_pool",
     "multi_path_conv",
@@ -58,6 +65,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/load",
     "shared/load_params",
     "shared/output",
+    "shared/pixel_columns",
     "shared/reduce",
     "shared/tile",
     "shared/tile_accumulate",

@@ -194,6 +194,7 @@ fn reference(graph: &Graph, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
                         Activation::Silu => v / (1.0 + (-v).exp()),
                         Activation::Sigmoid => 1.0 / (1.0 + (-v).exp()),
                         Activation::Tanh => v.tanh(),
+                        Activation::Gelu => 0.5 * v * (1.0 + libm::erff(v / 2f32.sqrt())),
                         Activation::Clamp(low, high) => v.clamp(low, high),
                     }
                 })

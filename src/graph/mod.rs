@@ -46,6 +46,9 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// What it yields.
     pub shape: Shape,
+    /// Whether it is stored in f32 in an f16 plan, too: its rounding would change what is decided
+    /// from it.
+    pub exact: bool,
 }
 
 /// A network for one input shape, in execution order.
@@ -56,6 +59,7 @@ pub struct Graph {
     inputs: Vec<NodeId>,
     outputs: Vec<NodeId>,
     scope: Vec<String>,
+    exact: bool,
 }
 
 impl Graph {
@@ -100,8 +104,9 @@ impl Graph {
     }
 
     /// Adds a parameter.
-    pub fn add_param(&mut self, param: Param) -> ParamId {
+    pub fn add_param(&mut self, mut param: Param) -> ParamId {
         let id = ParamId(self.params.len() as u32);
+        param.exact = self.exact;
         self.params.push(param);
         id
     }
@@ -136,6 +141,11 @@ impl Graph {
         result
     }
 
+    /// Whether the nodes and parameters that are added from now on stay in f32 in f16 plans, too.
+    pub fn set_exact(&mut self, exact: bool) {
+        self.exact = exact;
+    }
+
     /// Marks a node as an output.
     pub fn set_output(&mut self, id: NodeId) {
         self.outputs.push(id);
@@ -143,7 +153,7 @@ impl Graph {
 
     fn push(&mut self, name: String, op: Op, inputs: Vec<NodeId>, shape: Shape) -> NodeId {
         let id = NodeId(self.nodes.len() as u32);
-        self.nodes.push(Node { name, op, inputs, shape });
+        self.nodes.push(Node { name, op, inputs, shape, exact: self.exact });
         id
     }
 }

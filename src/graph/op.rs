@@ -89,6 +89,8 @@ pub enum Activation {
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
+    /// `½ v · (1 + erf(v/√2))`
+    Gelu,
     /// `min(max(v, low), high)`
     Clamp(f32, f32),
 }
@@ -136,6 +138,41 @@ pub enum Op {
     Linear(ParamId),
     /// `x · rsqrt(mean_c(x²) + 1e-8)`
     PixelNorm,
+    /// `y[n,c,h,w] = weight[c] · (x[n,c,h,w] - mean[n,g]) / √(variance[n,g] + epsilon)` over the
+    /// channels `c` of group `g` and all pixels; `weight` is `[C]`.
+    GroupNorm {
+        /// Groups of consecutive channels, all of one size.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
+        /// `[C]`
+        weight: ParamId,
+    },
+    /// The same over all channels of one pixel.
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f32,
+        /// `[C]`
+        weight: ParamId,
+    },
+    /// Inputs `x` and `style`: `x` with the mean and the deviation that `style` has per sample and
+    /// channel: `(x - mean_x) · deviation_style / deviation_x + mean_style` with
+    /// `deviation = √(Σ (v - mean)² / (H·W - 1) + epsilon)`.
+    AdaIn {
+        /// Added to both variances.
+        epsilon: f32,
+    },
+    /// Attention of the pixels of a picture; inputs `q`, `k`, `v`, pixels `t` and `s` counted row
+    /// by row, channels `c` of head `a` = `c / D` with `D = C/heads`:
+    /// `y[n,c,t] = Σ_s softmax_s(Σ_j q[n,a·D+j,t] · k[n,a·D+j,s] / √D) · v[n,c,s]`
+    Attention {
+        /// Blocks of consecutive channels that attend on their own.
+        heads: usize,
+    },
+    /// `y[n,0,h,w]` is the channel of the largest `x[n,c,h,w]`, the first of equal ones.
+    ArgMax,
+    /// `y[n,c,h,w] = table[x[n,0,h,w], c]` with the `[K, C]` parameter `table`.
+    Embedding(ParamId),
     /// Insert `up - 1` zeros after every sample, pad, convolve with the `[k, k]` parameter
     /// (flipped: true convolution), keep every `down`-th sample.
     Upfirdn2d {
@@ -230,6 +267,12 @@ impl Op {
             Op::MultiPathConv(_) => "multi_path_conv",
             Op::Linear(_) => "linear",
             Op::PixelNorm => "pixel_norm",
+            Op::GroupNorm { .. } => "group_norm",
+            Op::LayerNorm { .. } => "layer_norm",
+            Op::AdaIn { .. } => "ada_in",
+            Op::Attention { .. } => "attention",
+            Op::ArgMax => "arg_max",
+            Op::Embedding(_) => "embedding",
             Op::Upfirdn2d { .. } => "upfirdn2d",
             Op::Resize { .. } => "resize",
             Op::PixelShuffle(_) => "pixel_shuffle",

@@ -42,6 +42,8 @@ pub struct Param {
     pub dims: Vec<usize>,
     /// Factor on every value.
     pub scale: f32,
+    /// Whether it stays f32 in an f16 plan, see [`Node::exact`](super::Node::exact).
+    pub exact: bool,
     storage: Storage,
     bytes: Range<usize>,
     encoding: Encoding,
@@ -63,6 +65,7 @@ impl Param {
             name: name.into(),
             dims,
             scale: 1.0,
+            exact: false,
             storage,
             bytes,
             encoding,
@@ -81,6 +84,7 @@ impl Param {
             name: name.into(),
             dims,
             scale: 1.0,
+            exact: false,
             storage: Arc::new(bytes),
             bytes: range,
             encoding: Encoding::F32,
@@ -93,6 +97,7 @@ impl Param {
             name: name.into(),
             dims,
             scale: 1.0,
+            exact: false,
             storage: Arc::new([]),
             bytes: 0..0,
             encoding: Encoding::F32,

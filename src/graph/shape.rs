@@ -19,8 +19,8 @@ const MAX_ELEMENTS: usize = 1 << 31;
 pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, String> {
     let arity = match op {
         Op::Input | Op::Constant { .. } => 0,
-        Op::ModulatedConv2d { .. } | Op::Add | Op::ScaleChannels => 2,
-        Op::Sft { .. } => 3,
+        Op::ModulatedConv2d { .. } | Op::Add | Op::ScaleChannels | Op::AdaIn { .. } => 2,
+        Op::Sft { .. } | Op::Attention { .. } => 3,
         Op::Concat => inputs.len().max(1),
         _ => 1,
     };
@@ -75,6 +75,39 @@ pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, 
             }
             x
         }
+        Op::GroupNorm { groups, weight, .. } => {
+            check_vector(graph, Some(*weight), x.c)?;
+            if *groups == 0 || !x.c.is_multiple_of(*groups) {
+                return Err(format!("{} channels in {groups} groups", x.c));
+            }
+            x
+        }
+        Op::LayerNorm { weight, .. } => {
+            check_vector(graph, Some(*weight), x.c)?;
+            x
+        }
+        Op::AdaIn { .. } => {
+            let style = graph.shape(inputs[1]);
+            if x.plane() < 2 || style.plane() < 2 || (style.n, style.c) != (x.n, x.c) {
+                return Err(format!("style is {style} for {x}: each channel has a variance"));
+            }
+            x
+        }
+        Op::Attention { heads } => {
+            let [k, v] = [graph.shape(inputs[1]), graph.shape(inputs[2])];
+            if *heads == 0 || !x.c.is_multiple_of(*heads) {
+                return Err(format!("{} channels in {heads} heads", x.c));
+            }
+            if k != v || (k.n, k.c) != (x.n, x.c) {
+                return Err(format!("query is {x}, key {k}, value {v}"));
+            }
+            x
+        }
+        Op::ArgMax => x.with_channels(1),
+        Op::Embedding(table) => match *graph.param(*table).dims {
+            [k, c] if k > 0 && x.c == 1 => x.with_channels(c),
+            _ => return Err(misfit(graph, *table, "[K, C], and indices of one channel")),
+        },
         Op::Upfirdn2d { kernel, up, down, padding } => {
             let [kh, kw] = *graph.param(*kernel).dims else {
                 return Err(misfit(graph, *kernel, "[kh, kw]"));

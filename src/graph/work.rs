@@ -3,7 +3,7 @@
 use super::{Graph, Node, Op, ParamId};
 
 impl Graph {
-    /// Multiply-adds of one run: convolutions, matrix products and filters; one FLOP is half of
+    /// Multiply-adds of one run: convolutions, matrix products, attention and filters; one FLOP is half of
     /// one. Everything else costs memory traffic, not arithmetic.
     pub fn multiply_adds(&self) -> u64 {
         self.nodes().iter().map(|node| self.multiply_adds_of(node)).sum()
@@ -26,6 +26,8 @@ impl Graph {
             }
             Op::Linear(weight) => y.n * len(*weight),
             Op::Upfirdn2d { kernel, .. } => y.len() * len(*kernel),
+            // Scores, then the weighted sum.
+            Op::Attention { .. } => 2 * y.len() * self.shape(node.inputs[1]).plane(),
             _ => 0,
         };
         count as u64
@@ -67,6 +69,10 @@ mod tests {
         let weight = graph.add_param(zeros("linear", &[10, 4]));
         graph.add(Op::Linear(weight), &[s]).unwrap();
         expected += 2 * 10 * 4;
+
+        let attention = Op::Attention { heads: 2 };
+        graph.add(attention, &[x, x, x]).unwrap();
+        expected += 2 * (2 * 2) * (5 * 7) * (5 * 7) * 2;
 
         graph.add(Op::Scale(2.0), &[x]).unwrap();
         assert_eq!(graph.multiply_adds(), expected);

@@ -2,12 +2,14 @@
 //! and build its graph. One file each; nothing else knows any of it.
 
 pub mod bisenet;
+mod codeformer;
 mod detection;
 mod gfpgan;
 mod gpen;
 mod mmrbnet;
 pub mod parsenet;
 mod published;
+mod restoreformer;
 pub mod retinaface;
 mod rrdbnet;
 mod srvgg;
@@ -106,6 +108,11 @@ pub trait Network: Send + Sync + std::fmt::Debug {
         Err(Error::Input(format!("{} finds no faces", self.name())))
     }
 
+    /// Names of the graph's outputs, in order. The first is what the network is for.
+    fn outputs(&self) -> &'static [&'static str] {
+        &["output"]
+    }
+
     /// The graph for an input of shape `input`.
     ///
     /// # Errors
@@ -127,7 +134,33 @@ pub struct Options {
     pub slope: Option<f32>,
     /// Whether graphs also yield what no task needs: ParseNet's picture, BiSeNet's coarse maps.
     pub auxiliary: bool,
+    /// Attention heads of RestoreFormer and of CodeFormer's transformer; `None`: those of the
+    /// public checkpoints, 8 (RestoreFormer++: 4).
+    pub heads: Option<usize>,
+    /// Of CodeFormer.
+    pub codeformer: CodeFormerOptions,
 }
+
+/// What CodeFormer lets its user choose.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CodeFormerOptions {
+    /// How much the generator sees of the degraded face: from 0 (only the codes, the best picture)
+    /// to 1 (the most faithful one). 0.5 by default, as in its authors' program.
+    pub fidelity: f32,
+    /// Whether the codes get the mean and deviation of the encoder's features, channel by channel,
+    /// as in its authors' program.
+    pub adain: bool,
+}
+
+impl Default for CodeFormerOptions {
+    fn default() -> Self {
+        Self { fidelity: 0.5, adain: true }
+    }
+}
+
+/// What networks with a codebook say about f16: rounding changes which codes are chosen, and
+/// another code is another face.
+const CODES_IN_F32: &str = "encoder and choice of codes stay in f32";
 
 /// `w = mean + factor · (w - mean)`: nearer to the mean, more typical and less varied pictures.
 #[derive(Clone, PartialEq, Debug)]
@@ -144,6 +177,8 @@ type Recogniser = fn(&Checkpoint, &Options) -> Option<Result<Box<dyn Network>>>;
 const RECOGNISERS: &[Recogniser] = &[
     mmrbnet::recognise,
     gfpgan::recognise,
+    codeformer::recognise,
+    restoreformer::recognise,
     stylegan2::recognise,
     srvgg::recognise,
     rrdbnet::recognise,
@@ -162,8 +197,9 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
     RECOGNISERS.iter().find_map(|recogniser| recogniser(checkpoint, options)).unwrap_or_else(|| {
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
-            "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, \
-             StyleGAN2, SRVGGNetCompact, RRDBNet, GPEN, ParseNet, BiSeNet, RetinaFace and YuNet",
+            "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
+             RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, GPEN, ParseNet, BiSeNet, \
+             RetinaFace and YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))

@@ -4,8 +4,11 @@ pub mod batch_norm;
 pub mod mmrb;
 pub mod resnet;
 pub mod stylegan2;
+pub mod transformer;
+pub mod vqgan;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
@@ -136,6 +139,19 @@ impl<'a> Builder<'a> {
             };
             return Some(self.graph.param(weight).name.clone());
         }
+    }
+
+    /// Rows `range` of the tensor `name`, which must have `dims`.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when it is missing or has another shape.
+    pub fn rows(&mut self, name: &str, dims: &[usize], range: Range<usize>) -> Result<ParamId> {
+        let param = self.checkpoint.require(name, dims)?;
+        let rows = param.rows(range.clone()).ok_or_else(|| Error::Tensor {
+            name: name.to_owned(),
+            what: format!("has shape {:?}, expected rows {range:?}", param.dims),
+        })?;
+        Ok(self.graph.add_param(rows))
     }
 
     /// A parameter that is computed, not stored.

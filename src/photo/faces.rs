@@ -180,7 +180,9 @@ impl PhotoRestorer {
             (Some(faces), _) => faces.to_vec(),
             (None, Some(detector)) => detector.find(photo)?,
             (None, None) => {
-                return Err(Error::Input("there is no detector, and no faces are given".to_owned()));
+                return Err(Error::Input(
+                    "there is no detector, and no faces are given".to_owned(),
+                ));
             }
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
@@ -277,7 +279,8 @@ fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
         let mut sums = vec![0.0; BLOCKS * BLOCKS];
         for (i, &[red, green, blue]) in face.iter().enumerate() {
             let at = |v: usize| v * BLOCKS / size;
-            let luminance = 0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
+            let luminance =
+                0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
             sums[at(i / size) * BLOCKS + at(i % size)] += luminance;
         }
         let mean = sums.iter().sum::<f64>() / sums.len() as f64;
@@ -298,7 +301,10 @@ mod tests {
     #[test]
     fn the_template_looks_at_us() {
         let pose = Pose::of(&TEMPLATE);
-        assert!(pose.yaw.abs() < 2.0 && pose.pitch.abs() < 2.0 && pose.roll.abs() < 1.0, "{pose:?}");
+        assert!(
+            pose.yaw.abs() < 2.0 && pose.pitch.abs() < 2.0 && pose.roll.abs() < 1.0,
+            "{pose:?}"
+        );
     }
 
     #[test]

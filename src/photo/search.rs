@@ -52,9 +52,8 @@ impl Detector {
                 let whole = |face: &Detection| !is_cut(face, &part, top, left, seen);
                 let faces = self.detect(&part)?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
-                    let place = |v: f32, start: usize| {
-                        ((v + start as f32 + 0.5) / scale as f32) - 0.5
-                    };
+                    let place =
+                        |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;
                     moved(face, |[x, y]| [place(x, left), place(y, top)])
                 }));
             }

@@ -121,11 +121,12 @@ fn is_elementwise(op: &Op) -> bool {
 /// Storage buffers that a kernel may bind: WebGPU's default limit.
 const MAX_BUFFERS: usize = 8;
 
-/// Buffers that a step of `op` binds besides what its epilogue adds: input, output, weight, and for
-/// modulated convolutions style and demodulation factors.
+/// Buffers that a step of `op` binds besides what its epilogue adds: inputs, output, weight, for
+/// modulated convolutions demodulation factors, for group norm the moments.
 fn buffers(op: &Op) -> usize {
     match op {
         Op::ModulatedConv2d { .. } => 5,
+        Op::GroupNorm { .. } | Op::Attention { .. } => 4,
         _ => 3,
     }
 }

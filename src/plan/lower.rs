@@ -171,14 +171,16 @@ impl<'a> Lowering<'a> {
         self.part_of = known.join();
     }
 
-    /// How the value of a node is stored: vectors stay f32 in an f16 plan.
+    /// How the value of a node is stored: vectors stay f32 in an f16 plan, and so does what is
+    /// marked as exact.
     fn dtype(&self, id: NodeId) -> Dtype {
-        if self.target.dtype == Dtype::F32 {
+        let node = self.graph.node(id);
+        if self.target.dtype == Dtype::F32 || node.exact {
             return Dtype::F32;
         }
-        let node = self.graph.node(id);
         match node.op {
-            Op::Linear(_) | Op::PixelNorm => Dtype::F32,
+            // f16 has no integers beyond 2048.
+            Op::Linear(_) | Op::PixelNorm | Op::ArgMax => Dtype::F32,
             Op::AdaptiveAvgPool2d { .. } if node.shape.plane() == 1 => Dtype::F32,
             Op::Input => {
                 let vector = self.users[id.index()].iter().any(|&u| {
@@ -189,6 +191,7 @@ impl<'a> Lowering<'a> {
                 });
                 if vector && node.shape.plane() == 1 { Dtype::F32 } else { Dtype::F16 }
             }
+            Op::Slice { .. } => self.dtype(node.inputs[0]),
             Op::Activation(_)
             | Op::Bias(_)
             | Op::Scale(_)
@@ -197,7 +200,10 @@ impl<'a> Lowering<'a> {
             | Op::Noise { .. }
             | Op::ScaleChannels
             | Op::Concat
-            | Op::Slice { .. } => self.dtype(node.inputs[0]),
+                if node.shape.plane() == 1 || !self.graph.node(node.inputs[0]).exact =>
+            {
+                self.dtype(node.inputs[0])
+            }
             _ => Dtype::F16,
         }
     }
@@ -298,6 +304,22 @@ impl<'a> Lowering<'a> {
             Op::MultiPathConv(paths) => Compute::MultiPathConv(paths.clone()),
             Op::Linear(weight) => Compute::Linear(*weight),
             Op::PixelNorm => Compute::PixelNorm,
+            Op::GroupNorm { groups, epsilon, weight } => {
+                Compute::GroupNorm { groups: *groups, epsilon: *epsilon, weight: *weight }
+            }
+            Op::LayerNorm { epsilon, weight } => {
+                Compute::LayerNorm { epsilon: *epsilon, weight: *weight }
+            }
+            Op::AdaIn { epsilon } => {
+                Compute::AdaIn { style: self.home(head.inputs[1]), epsilon: *epsilon }
+            }
+            Op::Attention { heads } => Compute::Attention {
+                heads: *heads,
+                key: self.home(head.inputs[1]),
+                value: self.home(head.inputs[2]),
+            },
+            Op::ArgMax => Compute::ArgMax,
+            Op::Embedding(table) => Compute::Embedding(*table),
             Op::Upfirdn2d { kernel, up, down, padding } => {
                 Compute::Upfirdn2d { kernel: *kernel, up: *up, down: *down, padding: *padding }
             }
@@ -314,7 +336,10 @@ impl<'a> Lowering<'a> {
             Op::ReflectPad(padding) => Compute::ReflectPad(*padding),
             _ => Compute::Pointwise,
         };
-        input = input.map(|x| self.converted(x, &compute, name));
+        let exact = head.exact || head.inputs.first().is_some_and(|&x| graph.node(x).exact);
+        if !exact {
+            input = input.map(|x| self.converted(x, &compute, name));
+        }
         let epilogue = self.epilogue(chain, demodulation);
         let output = self.home(chain.last);
         let step = self.push(name, compute, input, output);
@@ -333,6 +358,7 @@ impl<'a> Lowering<'a> {
             Compute::Linear(_)
                 | Compute::Demodulate(_)
                 | Compute::PixelNorm
+                | Compute::Embedding(_)
                 | Compute::Pointwise
                 | Compute::Constant(_)
         );

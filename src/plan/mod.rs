@@ -14,7 +14,10 @@ mod target;
 
 pub use layout::{Layout, PANEL_ROWS, Weight, pack, packed_len};
 pub use pixels::PixelFormat;
-pub use scratch::{WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch, scratch_len};
+pub use scratch::{
+    NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,
+    scratch_len,
+};
 pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Target};

@@ -1,7 +1,8 @@
 //! How much working memory a step's kernel needs.
 
-use super::{Backend, Kernel, Step, Target};
+use super::{Backend, Compute, Kernel, Step, Target};
 use crate::graph::Param;
+use crate::tensor::Shape;
 
 /// Values per tile and channel in the transformed domain of F(4×4, 3×3): 6 × 6.
 pub const WINOGRAD_VALUES: usize = 36;
@@ -66,6 +67,35 @@ impl WinogradScratch {
     }
 }
 
+/// Values of a group that one workgroup of a group norm sums at least: fewer are not worth its
+/// start.
+const NORM_CHUNK: usize = 4096;
+
+/// Chunks of a group at most: as many as a workgroup has invocations, each of which reads the
+/// moments of one.
+pub const NORM_CHUNKS: usize = 64;
+
+/// Working memory of [`Kernel::GroupNorm`] on a GPU: the mean of each chunk of each group of each
+/// sample, and the sum of the squared distances from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NormScratch {
+    /// Values of a group.
+    pub group: usize,
+    /// Values of a chunk; the last one of a group may have fewer.
+    pub chunk: usize,
+    /// Chunks of a group.
+    pub chunks: usize,
+}
+
+impl NormScratch {
+    /// For `groups` groups of an input of `shape`.
+    pub fn new(shape: Shape, groups: usize) -> Self {
+        let group = shape.sample() / groups;
+        let chunk = group.div_ceil(NORM_CHUNKS).max(NORM_CHUNK);
+        Self { group, chunk, chunks: group.div_ceil(chunk) }
+    }
+}
+
 /// f32 values of working memory that `step` needs on `target`; 0 when none. `step.scratch` is not
 /// looked at.
 pub fn scratch_len(step: &Step, _params: &[Param], target: &Target) -> usize {
@@ -74,6 +104,13 @@ pub fn scratch_len(step: &Step, _params: &[Param], target: &Target) -> usize {
             let scratch = WinogradScratch::new(step, target);
             scratch.inputs_len() + scratch.products_len()
         }
+        (Kernel::GroupNorm, Backend::Gpu | Backend::SoftwareGpu) => match step.compute {
+            Compute::GroupNorm { groups, .. } => {
+                let shape = step.output.shape;
+                2 * shape.n * groups * NormScratch::new(shape, groups).chunks
+            }
+            _ => 0,
+        },
         _ => 0,
     }
 }

@@ -98,6 +98,42 @@ pub enum Compute {
     Demodulate(ParamId),
     /// `x · rsqrt(mean_c(x²) + 1e-8)`
     PixelNorm,
+    /// See [`Op::GroupNorm`](crate::graph::Op::GroupNorm).
+    GroupNorm {
+        /// Groups of consecutive channels.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
+        /// `[C]`
+        weight: ParamId,
+    },
+    /// See [`Op::LayerNorm`](crate::graph::Op::LayerNorm).
+    LayerNorm {
+        /// Added to the variance.
+        epsilon: f32,
+        /// `[C]`
+        weight: ParamId,
+    },
+    /// See [`Op::AdaIn`](crate::graph::Op::AdaIn).
+    AdaIn {
+        /// Has the mean and the deviation that `x` gets.
+        style: View,
+        /// Added to both variances.
+        epsilon: f32,
+    },
+    /// See [`Op::Attention`](crate::graph::Op::Attention); `x` is the query.
+    Attention {
+        /// Blocks of channels.
+        heads: usize,
+        /// Like `x`, with any number of pixels.
+        key: View,
+        /// Like `key`.
+        value: View,
+    },
+    /// See [`Op::ArgMax`](crate::graph::Op::ArgMax).
+    ArgMax,
+    /// Rows of a `[K, C]` table; `x` holds their indices in f32.
+    Embedding(ParamId),
     /// See [`Op::Upfirdn2d`](crate::graph::Op::Upfirdn2d).
     Upfirdn2d {
         /// `[kh, kw]`
@@ -137,6 +173,19 @@ pub enum Compute {
     AdaptiveAvgPool2d,
     /// See [`Op::ReflectPad`](crate::graph::Op::ReflectPad).
     ReflectPad(Padding),
+}
+
+impl Compute {
+    /// What it reads besides `x` and its parameters, in the order of the fields.
+    pub fn reads(&self) -> impl Iterator<Item = View> {
+        let views = match *self {
+            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => [style, None],
+            Compute::AdaIn { style, .. } => [Some(style), None],
+            Compute::Attention { key, value, .. } => [Some(key), Some(value)],
+            _ => [None, None],
+        };
+        views.into_iter().flatten()
+    }
 }
 
 /// What happens to each value `v` at channel `o` before it is stored, in this order:
@@ -222,6 +271,18 @@ pub enum Kernel {
     Demodulate,
     /// Normalised vectors.
     PixelNorm,
+    /// Normalised groups of channels.
+    GroupNorm,
+    /// Normalised pixels.
+    LayerNorm,
+    /// Mean and deviation of another tensor.
+    AdaIn,
+    /// Softmax attention without a matrix of all scores.
+    Attention,
+    /// Largest channel of each pixel.
+    ArgMax,
+    /// Rows of a table.
+    Embedding,
     /// Filtered resampling.
     Upfirdn2d,
     /// Nearest and bilinear.
@@ -255,6 +316,12 @@ impl Kernel {
             Kernel::Linear => "linear",
             Kernel::Demodulate => "demodulate",
             Kernel::PixelNorm => "pixel_norm",
+            Kernel::GroupNorm => "group_norm",
+            Kernel::LayerNorm => "layer_norm",
+            Kernel::AdaIn => "ada_in",
+            Kernel::Attention => "attention",
+            Kernel::ArgMax => "arg_max",
+            Kernel::Embedding => "embedding",
             Kernel::Upfirdn2d => "upfirdn2d",
             Kernel::Resize => "resize",
             Kernel::PixelShuffle => "pixel_shuffle",
@@ -295,14 +362,11 @@ impl Step {
 
     /// Every view that the step reads.
     pub fn reads(&self) -> impl Iterator<Item = View> + '_ {
-        let style = match &self.compute {
-            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => *style,
-            _ => None,
-        };
         let sft = self.epilogue.sft.iter().flat_map(|s| [s.scale, s.shift]);
-        [self.input, style, self.epilogue.demodulation, self.epilogue.residual]
+        [self.input, self.epilogue.demodulation, self.epilogue.residual]
             .into_iter()
             .flatten()
+            .chain(self.compute.reads())
             .chain(sft)
     }
 }

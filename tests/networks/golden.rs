@@ -98,8 +98,12 @@ fn all_executors_agree_with_pytorch() {
         if !folder.join("checkpoint.pth").exists() {
             continue;
         }
+        // codes.rs compares these, with all their outputs.
+        if folder.join("output_indices.npy").exists() {
+            continue;
+        }
         if check(&folder) { ran += 1 } else { others.push(name(&folder)) }
     }
-    eprintln!("{ran} networks ran; of architectures that are not built: {}", others.join(" "));
+    assert!(others.is_empty(), "architectures that are not built: {}", others.join(" "));
     assert!(ran >= 8, "only {ran} networks were found");
 }

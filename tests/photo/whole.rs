@@ -18,11 +18,8 @@ fn weights(name: &str) -> Model {
 }
 
 fn cpu() -> Engine {
-    let options = EngineOptions {
-        device: Some("cpu".to_owned()),
-        precision: Precision::F32,
-        memory: None,
-    };
+    let options =
+        EngineOptions { device: Some("cpu".to_owned()), precision: Precision::F32, memory: None };
     Engine::new(&options).expect("the CPU is there")
 }
 
@@ -66,8 +63,8 @@ fn error(a: &Picture, b: &Picture, inside: impl Fn(usize) -> bool) -> f64 {
 fn faces_gain_and_the_rest_stays() {
     let Some(shared) = support::shared() else { return };
     let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
-    let mut restorer =
-        PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default()).expect("a face model");
+    let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())
+        .expect("a face model");
     let mut gains = Vec::new();
     for (clear, landmarks) in portraits(&shared, 12) {
         let input = degraded(&clear);
@@ -92,8 +89,8 @@ fn faces_gain_and_the_rest_stays() {
 fn no_seam_shows_where_a_face_ends() {
     let Some(shared) = support::shared() else { return };
     let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
-    let mut restorer =
-        PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default()).expect("a face model");
+    let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())
+        .expect("a face model");
     for (clear, landmarks) in portraits(&shared, 4) {
         let input = degraded(&clear);
         let face = Face { landmarks, score: None, bounds: None };

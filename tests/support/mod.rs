@@ -43,11 +43,17 @@ pub fn device() -> Option<&'static gpu::Device> {
         .as_ref()
 }
 
-/// A tensor of a `.npy` file, f32.
+/// A tensor of a `.npy` file of f32, or of i32 that f32 holds exactly.
 pub fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
     let dims = file.shape().iter().map(|&d| d as usize).collect();
+    if let npyz::DType::Plain(dtype) = file.dtype()
+        && dtype.type_char() == npyz::TypeChar::Int
+    {
+        let values = file.into_vec::<i32>().expect("a golden holds i32");
+        return (dims, values.into_iter().map(|v| v as f32).collect());
+    }
     (dims, file.into_vec::<f32>().expect("a golden holds f32"))
 }
 

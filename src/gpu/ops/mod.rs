@@ -1,6 +1,9 @@
 //! The host side of every kernel: a step becomes dispatches. Pure functions.
 
+mod ada_in;
 mod adaptive_avg_pool;
+mod arg_max;
+mod attention;
 mod constant;
 mod conv_depthwise;
 mod conv_direct;
@@ -10,7 +13,10 @@ mod conv_tests;
 mod conv_transpose;
 mod conv_winograd;
 mod demodulate;
+mod embedding;
+mod group_norm;
 pub mod image_to_tensor;
+mod layer_norm;
 mod linear;
 mod max_pool;
 mod multi_path_conv;
@@ -26,7 +32,7 @@ mod upfirdn2d;
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
 use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
-use crate::tensor::Dtype;
+use crate::tensor::{Dtype, Shape};
 use crate::{Error, Result};
 
 /// The largest number of workgroups in one dimension of a grid (WebGPU's default limit).
@@ -50,6 +56,12 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         Kernel::Linear => linear::record(step, plan)?,
         Kernel::Demodulate => demodulate::record(step, plan)?,
         Kernel::PixelNorm => pixel_norm::record(step, plan)?,
+        Kernel::GroupNorm => group_norm::record(step, plan)?,
+        Kernel::LayerNorm => layer_norm::record(step, plan)?,
+        Kernel::AdaIn => ada_in::record(step, plan)?,
+        Kernel::Attention => attention::record(step, plan)?,
+        Kernel::ArgMax => arg_max::record(step, plan)?,
+        Kernel::Embedding => embedding::record(step, plan)?,
         Kernel::Upfirdn2d => upfirdn2d::record(step, plan)?,
         Kernel::Resize => resize::record(step, plan)?,
         Kernel::PixelShuffle => pixel_shuffle::record(step, plan)?,
@@ -106,6 +118,12 @@ pub(super) fn define_lanes(launch: &mut Builder<'_>, wanted: usize) -> usize {
     launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
     launch.define("QUADS", quads);
     4 * quads * lanes
+}
+
+/// Workgroups of `kernels/shared/pixel_columns.wgsl` for the pixels of `shape`.
+pub(super) fn pixel_blocks(shape: Shape) -> usize {
+    const PIXELS: usize = 16;
+    shape.n * shape.plane().div_ceil(PIXELS)
 }
 
 /// The type of an element in WGSL.

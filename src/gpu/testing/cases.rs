@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{check, device, param, plan, random};
 use crate::Error;
 use crate::gpu::{Device, DeviceOptions, Executor, ops, predict, schema, shader};
-use crate::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding};
+use crate::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding, ParamId};
 use crate::plan::{PixelFormat, Plan, Target};
 use crate::tensor::{Dtype, Shape};
 
@@ -24,12 +24,13 @@ fn add(graph: &mut Graph, op: Op, inputs: &[NodeId]) -> NodeId {
 }
 
 fn activations() -> Vec<Graph> {
-    let kinds: [fn(&mut Graph) -> Activation; 6] = [
+    let kinds: [fn(&mut Graph) -> Activation; 7] = [
         |_| Activation::LeakyRelu(0.2),
         |graph| Activation::Prelu(param(graph, &[3])),
         |_| Activation::Silu,
         |_| Activation::Sigmoid,
         |_| Activation::Tanh,
+        |_| Activation::Gelu,
         |_| Activation::Clamp(-0.25, 0.5),
     ];
     let build = |kind: fn(&mut Graph) -> Activation| {
@@ -155,6 +156,31 @@ fn windows() -> Vec<Graph> {
     ]
 }
 
+/// What the transformers bring; `tests/ops` compares it with its twins.
+fn normalisations_and_attention() -> Vec<Graph> {
+    let shape = Shape::new(2, 6, 5, 7);
+    let normalised = |op: fn(ParamId) -> Op| {
+        graph(shape, move |graph, x| {
+            let op = op(param(graph, &[6]));
+            add(graph, op, &[x])
+        })
+    };
+    vec![
+        normalised(|weight| Op::GroupNorm { groups: 3, epsilon: 1e-6, weight }),
+        normalised(|weight| Op::LayerNorm { epsilon: 1e-5, weight }),
+        graph(shape, |graph, x| {
+            let style = graph.add_input("style", Shape::new(2, 6, 3, 4));
+            add(graph, Op::AdaIn { epsilon: 1e-5 }, &[x, style])
+        }),
+        graph(shape, |graph, x| add(graph, Op::Attention { heads: 2 }, &[x, x, x])),
+        graph(shape, |graph, x| {
+            let index = add(graph, Op::ArgMax, &[x]);
+            let table = param(graph, &[6, 4]);
+            add(graph, Op::Embedding(table), &[index])
+        }),
+    ]
+}
+
 fn constant() -> Graph {
     graph(Shape::new(2, 3, 4, 5), |graph, x| {
         let value = param(graph, &[1, 3, 4, 5]);
@@ -167,7 +193,9 @@ fn constant() -> Graph {
 
 fn all() -> Vec<Graph> {
     let mut all = vec![styled(), constant()];
-    all.extend([activations(), convolutions(), resamplings(), windows()].into_iter().flatten());
+    let more =
+        [activations(), convolutions(), resamplings(), windows(), normalisations_and_attention()];
+    all.extend(more.into_iter().flatten());
     all
 }
 

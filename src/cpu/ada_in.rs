@@ -1,0 +1,25 @@
+//! `ada_in`: adaptive instance norm, each channel with the mean and deviation of another tensor's.
+
+use super::epilogue::Epilogue;
+use super::group_norm::Moments;
+use super::tensor::{Tensor, TensorMut};
+
+/// `y = (x - mean_x) · deviation_style / deviation_x + mean_style`, per sample and channel, with
+/// `deviation = √(Σ (v - mean)² / (len - 1) + epsilon)`
+pub fn run(epsilon: f32, x: &Tensor, style: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {
+    let moments = |values: &[f32]| {
+        let Moments { mean, variance } = Moments::of(values);
+        let len = values.len() as f64;
+        (mean, (variance * len / (len - 1.0) + f64::from(epsilon)).sqrt())
+    };
+    output.fill_planes(|n, c, plane| {
+        let x = x.plane(n, c);
+        let ((mean_x, deviation_x), (mean_style, deviation_style)) =
+            (moments(x), moments(style.plane(n, c)));
+        let factor = deviation_style / deviation_x;
+        for (y, v) in plane.iter_mut().zip(x) {
+            *y = ((f64::from(*v) - mean_x) * factor + mean_style) as f32;
+        }
+        epilogue.apply(n, c, 0, plane);
+    });
+}

@@ -1,0 +1,115 @@
+//! `attention`: softmax attention of pixels, head by head.
+
+use rayon::prelude::*;
+
+use super::epilogue::Epilogue;
+use super::matmul::{self, Block, PANEL, Panels};
+use super::tensor::{Tensor, TensorMut};
+use super::workspace::Workspace;
+
+/// `y[n,c,t] = Σ_s softmax_s(Σ_j q[n,a·D+j,t] · k[n,a·D+j,s] / √D) · v[n,c,s]` for `c` in head `a`.
+/// The twin; sums in f64, one query at a time.
+pub fn run(
+    heads: usize,
+    query: &Tensor,
+    [key, value]: [&Tensor; 2],
+    epilogue: &Epilogue,
+    output: &mut TensorMut,
+) {
+    let width = query.shape.c / heads;
+    let scale = (width as f64).sqrt().recip();
+    output.fill_planes(|n, c, y| {
+        let first = c / width * width;
+        for (t, y) in y.iter_mut().enumerate() {
+            let score = |s: usize| {
+                let product = |j| f64::from(query.plane(n, j)[t]) * f64::from(key.plane(n, j)[s]);
+                (first..first + width).map(product).sum::<f64>() * scale
+            };
+            let scores: Vec<f64> = (0..key.shape.plane()).map(score).collect();
+            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights = scores.iter().map(|score| (score - highest).exp());
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (weight, v) in weights.zip(value.plane(n, c)) {
+                sum += weight * f64::from(*v);
+                total += weight;
+            }
+            *y = (sum / total) as f32;
+        }
+        epilogue.apply(n, c, 0, y);
+    });
+}
+
+/// Queries that are computed at a time: the columns of both products.
+const QUERIES: usize = 64;
+
+/// The fast version: per head and block of queries two matrix products, with all scores of the
+/// block between them.
+pub fn run_fast(
+    heads: usize,
+    query: &Tensor,
+    [key, value]: [&Tensor; 2],
+    epilogue: &Epilogue,
+    output: &mut TensorMut,
+    workspace: &Workspace,
+) {
+    let (keys, pixels) = (key.shape.plane(), query.shape.plane());
+    let width = query.shape.c / heads;
+    let scale = (width as f32).sqrt().recip();
+    let parts: Vec<_> = (output.samples.iter_mut().enumerate())
+        .flat_map(|(n, sample)| {
+            let heads = sample.chunks_exact_mut(width * pixels).enumerate();
+            heads.map(move |(head, y)| (n, head * width, y))
+        })
+        .collect();
+    parts.into_par_iter().for_each(|(n, first, y)| {
+        let rows = |x: &Tensor| x.samples[n][first * keys..][..width * keys].to_vec();
+        let mut transposed = vec![0.0; width * keys];
+        for (j, row) in rows(key).chunks_exact(keys).enumerate() {
+            for (to, v) in transposed[j..].iter_mut().step_by(width).zip(row) {
+                *to = v * scale;
+            }
+        }
+        let keys_by_width = Panels::new(&transposed, keys, width);
+        let width_by_keys = Panels::new(&rows(value), width, keys);
+        let block = Block::new(QUERIES.min(pixels));
+        let (inputs, scores) = (block.len(width), block.len(keys.next_multiple_of(PANEL)));
+        let mut buffer = workspace.take(inputs + scores + block.len(width.next_multiple_of(PANEL)));
+        let (q, rest) = buffer.split_at_mut(inputs);
+        let (scores, sums) = rest.split_at_mut(scores);
+        for t in (0..pixels).step_by(QUERIES) {
+            let len = QUERIES.min(pixels - t);
+            for (j, row) in q.chunks_exact_mut(block.stride).take(width).enumerate() {
+                row[..len].copy_from_slice(&query.plane(n, first + j)[t..t + len]);
+                row[len..].fill(0.0);
+            }
+            matmul::multiply(&keys_by_width, 0..keys.div_ceil(PANEL), q, block, scores);
+            let totals = softmax(scores, block, keys);
+            matmul::multiply(&width_by_keys, 0..width.div_ceil(PANEL), scores, block, sums);
+            for (j, sums) in sums.chunks_exact(block.stride).take(width).enumerate() {
+                let y = &mut y[j * pixels + t..][..len];
+                for (y, (sum, total)) in y.iter_mut().zip(sums.iter().zip(&totals)) {
+                    *y = sum / total;
+                }
+                epilogue.apply(n, first + j, t, y);
+            }
+        }
+    });
+}
+
+/// Each column's `e^(score - highest)`, in place, and the columns' sums.
+fn softmax(scores: &mut [f32], block: Block, keys: usize) -> Vec<f32> {
+    let mut highest = vec![f32::NEG_INFINITY; block.columns];
+    for row in scores.chunks_exact(block.stride).take(keys) {
+        for (highest, score) in highest.iter_mut().zip(row) {
+            *highest = highest.max(*score);
+        }
+    }
+    let mut totals = vec![0.0; block.columns];
+    for row in scores.chunks_exact_mut(block.stride).take(keys) {
+        for ((score, highest), total) in row.iter_mut().zip(&highest).zip(&mut totals) {
+            *score = (*score - highest).exp();
+            *total += *score;
+        }
+    }
+    totals
+}

@@ -1,0 +1,263 @@
+//! CodeFormer (Zhou et al. 2022): a transformer predicts which codes of a VQGAN's codebook a
+//! degraded face shows; the generator may look at the face again. RGB in [-1, 1], one size.
+
+use std::collections::HashMap;
+
+use super::{CodeFormerOptions, Network, Options, Task};
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Op};
+use crate::nn::{Builder, ConvSpec, check_square, transformer, vqgan};
+use crate::plan::PixelFormat;
+use crate::tensor::Shape;
+
+/// Heads of the public checkpoint; the tensors do not tell.
+const HEADS: usize = 8;
+/// What its adaptive instance norm adds to variances.
+const EPSILON: f32 = 1e-5;
+
+#[derive(Debug)]
+struct CodeFormer {
+    encoder: Vec<Block>,
+    generator: Vec<Block>,
+    /// Rows and columns of the picture of codes.
+    side: usize,
+    codes: usize,
+    /// Channels of a token.
+    width: usize,
+    layers: usize,
+    heads: usize,
+    /// Whether `heads` was assumed.
+    assumed: bool,
+    /// Sizes at which the generator can look at the encoder's features.
+    fusions: Vec<usize>,
+    options: CodeFormerOptions,
+}
+
+/// One entry of the flat list of blocks that encoder and generator are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Block {
+    Conv,
+    Residual,
+    Attention,
+    /// Halves the size in the encoder, doubles it in the generator.
+    Sample,
+    Norm,
+}
+
+pub(super) fn recognise(
+    checkpoint: &Checkpoint,
+    options: &Options,
+) -> Option<Result<Box<dyn Network>>> {
+    let has = |name| checkpoint.contains(name);
+    let transformer = has("position_emb") || has("idx_pred_layer.1.weight");
+    let known = transformer && has("ft_layers.0.self_attn.in_proj_weight")
+        || has("position_emb") && has("idx_pred_layer.1.weight");
+    known.then(|| read(checkpoint, options).map(|net| Box::new(net) as Box<dyn Network>))
+}
+
+fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
+    let misfit = |name: &str, what: String| Error::Tensor { name: name.to_owned(), what };
+    let (tokens, width) = match checkpoint.dims("position_emb") {
+        Some(&[tokens, width]) => (tokens, width),
+        Some(dims) => return Err(misfit("position_emb", format!("has shape {dims:?}"))),
+        None => {
+            let what = format!("is missing from {}", checkpoint.path().display());
+            return Err(misfit("position_emb", what));
+        }
+    };
+    let side = tokens.isqrt();
+    if side * side != tokens || tokens == 0 {
+        let what = format!("has {tokens} rows, expected a square (one per code)");
+        return Err(misfit("position_emb", what));
+    }
+    let fusions = (0..=usize::BITS - 1)
+        .map(|bit| 1usize << bit)
+        .filter(|size| {
+            let start = format!("fuse_convs_dict.{size}.");
+            checkpoint.tensors().any(|param| param.name.starts_with(&start))
+        })
+        .collect();
+    let layers = (0..)
+        .take_while(|i| {
+            let start = format!("ft_layers.{i}.");
+            checkpoint.tensors().any(|param| param.name.starts_with(&start))
+        })
+        .count();
+    let CodeFormerOptions { fidelity, .. } = options.codeformer;
+    if !(0.0..=1.0).contains(&fidelity) {
+        return Err(Error::Input(format!("the fidelity is {fidelity}, expected 0 to 1")));
+    }
+    Ok(CodeFormer {
+        encoder: blocks(checkpoint, "encoder")?,
+        generator: blocks(checkpoint, "generator")?,
+        side,
+        codes: checkpoint.rows("quantize.embedding.weight")?,
+        width,
+        layers,
+        heads: options.heads.unwrap_or(HEADS),
+        assumed: options.heads.is_none(),
+        fusions,
+        options: options.codeformer,
+    })
+}
+
+/// What stands in `{part}.blocks`: a convolution, then blocks that their tensors' names tell apart,
+/// then a norm and a convolution.
+fn blocks(checkpoint: &Checkpoint, part: &str) -> Result<Vec<Block>> {
+    let start = format!("{part}.blocks.");
+    let mut kinds: HashMap<usize, Block> = HashMap::new();
+    for param in checkpoint.tensors() {
+        let Some((index, rest)) =
+            param.name.strip_prefix(&start).and_then(|rest| rest.split_once('.'))
+        else {
+            continue;
+        };
+        let Ok(index) = index.parse() else { continue };
+        let kind = match rest.split('.').next() {
+            Some("norm1" | "norm2" | "conv1" | "conv2" | "conv_out") => Block::Residual,
+            Some("norm" | "q" | "k" | "v" | "proj_out") => Block::Attention,
+            Some("conv") => Block::Sample,
+            _ => Block::Conv,
+        };
+        kinds.insert(index, kind);
+    }
+    let count = kinds.len();
+    let at = |index: usize| match kinds.get(&index) {
+        Some(Block::Conv) if index + 2 == count => Ok(Block::Norm),
+        Some(kind) => Ok(*kind),
+        None => Err(Error::Tensor {
+            name: format!("{start}{index}.weight"),
+            what: format!("is missing from {}", checkpoint.path().display()),
+        }),
+    };
+    (0..count).map(at).collect()
+}
+
+impl CodeFormer {
+    fn size(&self) -> usize {
+        self.side << self.encoder.iter().filter(|&&block| block == Block::Sample).count()
+    }
+
+    /// Its features before each halving, by size, and the latent picture.
+    fn encode(&self, b: &mut Builder, mut x: NodeId) -> Result<(HashMap<usize, NodeId>, NodeId)> {
+        let mut features = HashMap::new();
+        for (index, &block) in self.encoder.iter().enumerate() {
+            let name = format!("encoder.blocks.{index}");
+            if block == Block::Sample {
+                features.insert(b.shape(x).w, x);
+                x = vqgan::downsample(b, x, &name)?;
+            } else {
+                x = plain(b, x, block, &name)?;
+            }
+        }
+        Ok((features, x))
+    }
+
+    /// One value per code and pixel; the highest names the code.
+    fn logits(&self, b: &mut Builder, latent: NodeId) -> Result<NodeId> {
+        let [tokens, width, side] = [self.side * self.side, self.width, self.side];
+        let table = b.checkpoint().require("position_emb", &[tokens, width])?.to_f32();
+        let columns = (0..width).flat_map(|c| table[c..].iter().step_by(width).copied());
+        let columns: Vec<f32> = columns.collect();
+        let value = b.computed("position_emb", vec![1, width, side, side], &columns);
+        let batch = b.shape(latent).n;
+        let position = b.add(Op::Constant { value, batch }, &[])?;
+        let mut x = b.conv(latent, "feat_emb", ConvSpec::same(1).out(width))?;
+        for layer in 0..self.layers {
+            x = transformer::layer(b, x, position, &format!("ft_layers.{layer}"), self.heads)?;
+        }
+        let x = transformer::layer_norm(b, x, "idx_pred_layer.0")?;
+        b.conv(x, "idx_pred_layer.1", ConvSpec::same(1).without_bias().out(self.codes))
+    }
+
+    fn generate(
+        &self,
+        b: &mut Builder,
+        mut x: NodeId,
+        features: &HashMap<usize, NodeId>,
+    ) -> Result<NodeId> {
+        let mut enlarged = false;
+        for (index, &block) in self.generator.iter().enumerate() {
+            let name = format!("generator.blocks.{index}");
+            if block == Block::Sample {
+                x = vqgan::upsample(b, x, &name)?;
+                enlarged = true;
+                continue;
+            }
+            x = plain(b, x, block, &name)?;
+            // After the first block of each size, at most.
+            let size = b.shape(x).w;
+            let fusion = std::mem::take(&mut enlarged) && self.fusions.contains(&size);
+            if let Some(&feature) = features.get(&size).filter(|_| fusion)
+                && self.options.fidelity > 0.0
+            {
+                let name = format!("fuse_convs_dict.{size}");
+                x = vqgan::fuse(b, feature, x, &name, self.options.fidelity)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+/// A block that keeps the size.
+fn plain(b: &mut Builder, x: NodeId, block: Block, name: &str) -> Result<NodeId> {
+    match block {
+        Block::Residual => vqgan::res_block(b, x, name, "conv_out"),
+        Block::Attention => vqgan::attention(b, x, name, "norm", None, 1),
+        Block::Norm => vqgan::group_norm(b, x, name),
+        Block::Conv | Block::Sample => b.conv(x, name, ConvSpec::same(3)),
+    }
+}
+
+impl Network for CodeFormer {
+    fn name(&self) -> &'static str {
+        "CodeFormer"
+    }
+
+    fn task(&self) -> Task {
+        Task::RestoreFace { size: self.size() }
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let assumed = if self.assumed { " (assumed: the file cannot tell)" } else { "" };
+        vec![
+            ("size", self.size().to_string()),
+            ("codes", format!("{} × {} of {}", self.side, self.side, self.codes)),
+            ("layers", self.layers.to_string()),
+            ("heads", format!("{}{assumed}", self.heads)),
+            ("fidelity", self.options.fidelity.to_string()),
+            ("f16", super::CODES_IN_F32.to_owned()),
+        ]
+    }
+
+    fn pixels(&self) -> PixelFormat {
+        PixelFormat::SIGNED
+    }
+
+    fn outputs(&self) -> &'static [&'static str] {
+        &["output", "indices", "logits", "lq_feat"]
+    }
+
+    fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
+        check_square(input, self.size())?;
+        let mut b = Builder::new(checkpoint);
+        b.graph.set_exact(true);
+        let x = b.graph.add_input("face", input);
+        let (features, latent) = self.encode(&mut b, x)?;
+        let logits = self.logits(&mut b, latent)?;
+        let index = b.add(Op::ArgMax, &[logits])?;
+        let channels = b.shape(latent).c;
+        let table = b.param("quantize.embedding.weight", &[self.codes, channels], 1.0)?;
+        let mut code = b.add(Op::Embedding(table), &[index])?;
+        b.graph.set_exact(false);
+        if self.options.adain {
+            code = b.add(Op::AdaIn { epsilon: EPSILON }, &[code, latent])?;
+        }
+        let y = self.generate(&mut b, code, &features)?;
+        for output in [y, index, logits, latent] {
+            b.graph.set_output(output);
+        }
+        Ok(b.graph)
+    }
+}
