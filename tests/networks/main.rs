@@ -8,5 +8,6 @@ mod codes;
 mod detect;
 mod fullsize;
 mod golden;
+mod memory;
 mod mmrbnet;
 mod sessions;
