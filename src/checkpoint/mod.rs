@@ -185,20 +185,21 @@ impl Checkpoint {
         self.tensors().filter_map(index).max().map_or(0, |largest: usize| largest.saturating_add(1))
     }
 
-    /// The most frequent size along `axis` of the tensors whose name ends in `suffix`, the smallest
-    /// of several: one tensor that differs from its like is then found to be wrong, not believed.
+    /// The most frequent size along `axis` of the tensors named `{prefix}…{suffix}`, the smallest of
+    /// several: one tensor that differs from its like is then found to be wrong, not believed.
     ///
     /// # Errors
     /// [`Error::Tensor`] when there is none.
-    pub fn usual(&self, suffix: &str, axis: usize) -> Result<usize> {
+    pub fn usual(&self, prefix: &str, suffix: &str, axis: usize) -> Result<usize> {
         let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
-        for param in self.tensors().filter(|p| p.name.ends_with(suffix)) {
+        let like = |p: &&Param| p.name.starts_with(prefix) && p.name.ends_with(suffix);
+        for param in self.tensors().filter(like) {
             if let Some(&size) = param.dims.get(axis) {
                 *sizes.entry(size).or_default() += 1;
             }
         }
         let usual = sizes.into_iter().max_by_key(|&(size, count)| (count, std::cmp::Reverse(size)));
-        usual.map(|(size, _)| size).ok_or_else(|| self.missing(&format!("*{suffix}")))
+        usual.map(|(size, _)| size).ok_or_else(|| self.missing(&format!("{prefix}…{suffix}")))
     }
 
     /// The tensor `name`, which must have `dims`; dimensions of 1 may be more or fewer.

@@ -29,7 +29,7 @@ pub(super) fn recognise(
     if !has("cp.resnet.") || !has("ffm.") {
         return None;
     }
-    let classes = checkpoint.usual(".conv_out.weight", 0);
+    let classes = checkpoint.usual("", ".conv_out.weight", 0);
     let auxiliary = options.auxiliary;
     Some(classes.map(|classes| Box::new(BiSeNet { classes, auxiliary }) as Box<dyn Network>))
 }
@@ -94,11 +94,12 @@ fn fuse(b: &mut Builder, features: [NodeId; 2]) -> Result<NodeId> {
     let both = b.add(Op::Concat, &features)?;
     let y = active(b, both, "ffm.convblk", 1)?;
     let mut factors = mean(b, y)?;
-    for (name, activation) in [
-        ("ffm.conv1.weight", Activation::LeakyRelu(0.0)),
-        ("ffm.conv2.weight", Activation::Sigmoid),
+    let narrow = b.checkpoint().rows("ffm.conv1.weight")?;
+    for (name, out, activation) in [
+        ("ffm.conv1.weight", narrow, Activation::LeakyRelu(0.0)),
+        ("ffm.conv2.weight", b.shape(y).c, Activation::Sigmoid),
     ] {
-        let dims = [b.checkpoint().rows(name)?, b.shape(factors).c];
+        let dims = [out, b.shape(factors).c];
         let weight = b.weight(factors, name, &dims, 1.0)?;
         factors = b.add_scoped(name, Op::Linear(weight), &[factors])?;
         factors = b.add(Op::Activation(activation), &[factors])?;

@@ -52,7 +52,7 @@ pub(super) fn recognise(
 fn read(checkpoint: &Checkpoint, family: Family) -> Result<Gfpgan> {
     let levels = checkpoint.numbered("conv_body_down.") + 2;
     let size = super::stylegan2::checked_size(levels)?;
-    let latent = checkpoint.usual(".modulation.weight", 1)?;
+    let latent = checkpoint.usual("", ".modulation.weight", 1)?;
     let rows = checkpoint.rows("final_linear.weight")?;
     let codes = 2 * levels - 2;
     if rows != latent && rows != codes * latent {

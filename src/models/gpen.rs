@@ -44,13 +44,15 @@ fn read(checkpoint: &Checkpoint) -> Result<Gpen> {
             "a GPEN whose input, {input} pixels, is larger than its output, {size}"
         )));
     }
-    let latent = checkpoint.usual(".modulation.weight", 1)?;
+    let latent = checkpoint.usual("", ".modulation.weight", 1)?;
     let layers = checkpoint.numbered("generator.style.").saturating_sub(1);
     let conv = rows_of_modulated(checkpoint, "generator.conv1.conv.weight")?;
     let name = "generator.conv1.activate.bias";
     let bias = checkpoint.rows(name)?;
     if bias != conv && bias != 2 * conv {
-        let what = format!("has {bias} values, expected {conv} or twice as many");
+        let what = format!(
+            "has {bias} values, expected {conv} or twice as many, after generator.conv1.conv.weight"
+        );
         return Err(Error::Tensor { name: name.to_owned(), what });
     }
     Ok(Gpen { input, size, latent, layers, concat: bias == 2 * conv })
@@ -102,15 +104,16 @@ impl Gpen {
         let strength = b.scalar(&format!("{layer}.noise.weight"))?;
         let bias_name = format!("{layer}.activate.bias");
         if !self.concat {
+            let bias = b.vector(y, &bias_name)?;
             if let Some(feature) = feature {
                 let feature = b.add(Op::Scale(strength), &[feature])?;
                 y = b.add(Op::Add, &[y, feature])?;
             }
-            let bias = b.vector(y, &bias_name)?;
             let y = b.add(Op::Bias(bias), &[y])?;
             return b.scaled_leaky_relu(y);
         }
-        let bias = b.checkpoint().require(&bias_name, &[2 * out])?;
+        let bias = b.checkpoint().require(&bias_name, &[2 * out]);
+        let bias = bias.map_err(|error| b.after(y, error))?;
         // Each half gets its bias and activation before the concatenation: they are written there.
         let half = |b: &mut Builder, x: NodeId, first: usize| -> Result<NodeId> {
             let rows = bias.rows(first..first + out).ok_or_else(|| {

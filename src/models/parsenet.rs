@@ -45,7 +45,7 @@ fn read(checkpoint: &Checkpoint, auxiliary: bool) -> Result<ParseNet> {
             "a ParseNet that halves {downs} times and doubles {ups} times"
         )));
     }
-    let classes = checkpoint.rows("out_mask_conv.conv2d.bias")?;
+    let classes = checkpoint.rows("out_mask_conv.conv2d.weight")?;
     Ok(ParseNet { downs, blocks: checkpoint.numbered("body."), classes, auxiliary })
 }
 

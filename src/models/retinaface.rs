@@ -35,7 +35,7 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
         return None;
     }
     let mobile = has("body.stage1.");
-    let width = checkpoint.usual(".merge1.1.bias", 0);
+    let width = checkpoint.usual("fpn.", ".1.bias", 0);
     Some(width.map(|width| Box::new(RetinaFace { mobile, width }) as Box<dyn Network>))
 }
 

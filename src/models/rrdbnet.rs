@@ -32,8 +32,8 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<RrdbNet> {
-    let features = checkpoint.usual(".conv5.bias", 0)?;
-    let growth = checkpoint.usual(".conv1.bias", 0)?;
+    let features = checkpoint.usual("", ".conv5.bias", 0)?;
+    let growth = checkpoint.usual("", ".conv1.bias", 0)?;
     let blocks = checkpoint.numbered("body.");
     let first = "conv_first.weight";
     let inputs = match checkpoint.dims(first) {

@@ -41,7 +41,7 @@ pub(super) fn recognise(
 }
 
 fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
-    let channels = checkpoint.usual(".bias", 0)?;
+    let channels = checkpoint.usual("", ".bias", 0)?;
     let last = checkpoint.numbered("body.").saturating_sub(1);
     if last % 2 == 1 || last == 0 {
         return Err(Error::UnknownArchitecture(format!(

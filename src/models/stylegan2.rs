@@ -160,7 +160,7 @@ impl Synthesis<'_> {
             conv: Modulated {
                 weight: &weight,
                 modulation: &modulation,
-                filter: Some(&filter),
+                filter: has_filters(b.checkpoint()).then_some(&filter),
                 out,
                 kernel: 3,
                 sampling,
@@ -188,10 +188,11 @@ impl Synthesis<'_> {
     ) -> Result<NodeId> {
         let Self { prefix, names, family, .. } = *self;
         let conv = format!("{prefix}{layer}.{}", names.conv);
+        let filter = format!("{prefix}{layer}.upsample.kernel");
         let modulated = Modulated {
             weight: &format!("{conv}.weight"),
             modulation: &format!("{conv}.modulation"),
-            filter: Some(&format!("{prefix}{layer}.upsample.kernel")),
+            filter: has_filters(b.checkpoint()).then_some(&filter),
             out: 3,
             kernel: 1,
             sampling: Sampling::Keep,
@@ -214,6 +215,11 @@ pub(super) fn rows_of_modulated(checkpoint: &Checkpoint, name: &str) -> Result<u
             Err(Error::Tensor { name: name.to_owned(), what })
         }
     }
+}
+
+/// Whether the file holds its filters; then all of them, one that is missing is an error.
+fn has_filters(checkpoint: &Checkpoint) -> bool {
+    checkpoint.tensors().any(|p| p.name.ends_with(".kernel"))
 }
 
 fn has_prefix(checkpoint: &Checkpoint, prefix: &str) -> bool {
@@ -258,7 +264,7 @@ pub(super) fn recognise(
         ("StyleGAN2 (rosinality)", &names::ROSINALITY, family)
     } else if !has("style_convs.") || !has("style_mlp.") {
         return None;
-    } else if !has("style_convs.0.activate.") {
+    } else if !checkpoint.tensors().any(|p| p.name.ends_with(".activate.bias")) {
         let family = Family { resample: Resample::Bilinear, equalised: false };
         ("StyleGAN2 (clean)", &names::CLEAN, family)
     } else {
@@ -282,7 +288,7 @@ fn read(
 ) -> Result<StyleGan2> {
     let size = checked_size(checkpoint.numbered("to_rgbs.") + 2)?;
     let layers = (0..).take_while(|&i| has_prefix(checkpoint, &(names.mapping)(i))).count();
-    let latent = checkpoint.usual(".modulation.weight", 1)?;
+    let latent = checkpoint.usual("", ".modulation.weight", 1)?;
     let network = StyleGan2 {
         title,
         names,

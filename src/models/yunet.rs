@@ -34,7 +34,7 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
     if !has("bbox_head.multi_level_") || !has("backbone.model0.") {
         return None;
     }
-    let width = checkpoint.usual(".0.conv1.bias", 0);
+    let width = checkpoint.usual("neck.", ".conv1.bias", 0);
     Some(width.map(|width| Box::new(YuNet { width }) as Box<dyn Network>))
 }
 

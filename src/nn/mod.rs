@@ -106,7 +106,7 @@ impl<'a> Builder<'a> {
     }
 
     /// `error` about a tensor that `x` meets, with the name of the tensor that `x` comes from.
-    fn after(&self, x: NodeId, error: Error) -> Error {
+    pub fn after(&self, x: NodeId, error: Error) -> Error {
         match (error, self.origin(x)) {
             (Error::Tensor { name, what }, Some(origin)) => {
                 Error::Tensor { name, what: format!("{what}; it follows tensor {origin}") }

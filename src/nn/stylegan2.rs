@@ -65,8 +65,8 @@ pub fn fir_kernel(b: &mut Builder, gain: f32) -> ParamId {
 
 fn filter(b: &mut Builder, stored: Option<&str>, gain: f32) -> Result<ParamId> {
     match stored {
-        Some(name) if b.checkpoint().contains(name) => b.param(name, &[4, 4], 1.0),
-        _ => Ok(fir_kernel(b, gain)),
+        Some(name) => b.param(name, &[4, 4], 1.0),
+        None => Ok(fir_kernel(b, gain)),
     }
 }
 
@@ -83,10 +83,11 @@ pub fn modulated_conv(
 ) -> Result<NodeId> {
     let channels = b.shape(x).c;
     let style = if family.equalised {
-        b.equal_linear(latent, names.modulation, channels, 1.0)?
+        b.equal_linear(latent, names.modulation, channels, 1.0)
     } else {
-        b.linear(latent, names.modulation, channels, [1.0, 1.0])?
+        b.linear(latent, names.modulation, channels, [1.0, 1.0])
     };
+    let style = style.map_err(|error| b.after(x, error))?;
     let fan_in = (channels * names.kernel * names.kernel) as f32;
     let scale = if family.equalised { 1.0 / fan_in.sqrt() } else { 1.0 };
     let dims = [names.out, channels, names.kernel, names.kernel];

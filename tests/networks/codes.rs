@@ -6,25 +6,9 @@ use std::sync::Arc;
 use pentimento::Model;
 use pentimento::checkpoint::Checkpoint;
 use pentimento::models::{CodeFormerOptions, Options};
-use serde_json::Value;
 
-use crate::golden::{F16, F32};
+use crate::golden::{F16, F32, options};
 use crate::support::{self, Executor, json, largest_error, npy, relative_error, shape};
-
-/// The choices that a golden's `meta.json` tells.
-fn options(meta: &Value) -> Options {
-    let ctor = &meta["ctor"];
-    let number = |name: &str| ctor[name].as_u64().map(|n| n as usize);
-    let default = CodeFormerOptions::default();
-    Options {
-        heads: number("n_head").or_else(|| number("head_size")),
-        codeformer: CodeFormerOptions {
-            fidelity: ctor["w"].as_f64().map_or(default.fidelity, |w| w as f32),
-            adain: ctor["adain"].as_bool().unwrap_or(default.adain),
-        },
-        ..Options::default()
-    }
-}
 
 /// `[1, C, H, W]` as the tokens `[1, H·W, C]` of a golden of three dimensions.
 pub fn tokens(values: &[f32], channels: usize) -> Vec<f32> {

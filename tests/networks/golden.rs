@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pentimento::checkpoint::Checkpoint;
-use pentimento::models::{Options, Truncation};
+use pentimento::models::{CodeFormerOptions, Options, Truncation};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Task};
 
@@ -49,9 +49,17 @@ pub fn options(meta: &serde_json::Value) -> Options {
         "leakyrelu" => Some(0.1),
         _ => None,
     };
+    let ctor = &meta["ctor"];
+    let number = |name: &str| ctor[name].as_u64().map(|n| n as usize);
+    let codeformer = CodeFormerOptions::default();
     Options {
+        heads: number("n_head").or_else(|| number("head_size")),
+        codeformer: CodeFormerOptions {
+            fidelity: ctor["w"].as_f64().map_or(codeformer.fidelity, |w| w as f32),
+            adain: ctor["adain"].as_bool().unwrap_or(codeformer.adain),
+        },
         resample: (meta["arch"] == "GFPGANBilinear").then_some(Resample::Bilinear),
-        slope: meta["ctor"]["act_type"].as_str().and_then(slope),
+        slope: ctor["act_type"].as_str().and_then(slope),
         auxiliary: true,
         ..Options::default()
     }

@@ -10,4 +10,5 @@ mod fullsize;
 mod golden;
 mod memory;
 mod mmrbnet;
+mod recognise;
 mod sessions;

@@ -61,7 +61,10 @@ const TABLE: &[(&str, Build)] = &[
         let padding = Padding { top: 0, bottom, left: 0, right };
         g.b.add(Op::ReflectPad(padding), &[g.x()])
     }),
-    ("ssh_", |g| retinaface::context(g.b, g.x(), "", g.b.shape(g.x()).c)),
+    ("ssh_", |g| {
+        let width = 2 * g.b.checkpoint().rows("conv3X3.0.weight")?;
+        retinaface::context(g.b, g.x(), "", width)
+    }),
     ("adain", |g| g.b.add(Op::AdaIn { epsilon: 1e-5 }, &[g.inputs["content"], g.inputs["style"]])),
     ("codeformer_fuse_sft", |g| {
         let fidelity = g.number("w") as f32;
