@@ -94,7 +94,8 @@ fn entries() -> Result<Vec<Entry>> {
 }
 
 fn table(entries: &[Entry], folder: &Path) -> String {
-    let mut rows = vec![["name", "architecture", "what it does", "file", "licence"].map(str::to_owned)];
+    let mut rows =
+        vec![["name", "architecture", "what it does", "file", "licence"].map(str::to_owned)];
     for Entry { published, here } in entries {
         let size = published.bytes.and_then(|n| usize::try_from(n).ok()).map(bytes);
         let forbids = if published.commercial { "" } else { " (not commercial)" };
@@ -208,7 +209,8 @@ fn find(name: &str) -> Result<&'static Published> {
             .iter()
             .map(|p| p.name)
             .filter(|known| {
-                let stem = |s: &str| s.split(['-', '.', '_', '+']).next().map(str::to_ascii_lowercase);
+                let stem =
+                    |s: &str| s.split(['-', '.', '_', '+']).next().map(str::to_ascii_lowercase);
                 stem(known) == stem(name)
             })
             .collect();

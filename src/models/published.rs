@@ -156,7 +156,9 @@ pub const PUBLISHED: &[Published] = &[
         architecture: "RestoreFormer",
         task: "restores 512x512 faces",
         file: "RestoreFormer.pth",
-        url: Some("https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/RestoreFormer.pth"),
+        url: Some(
+            "https://github.com/TencentARC/GFPGAN/releases/download/v1.3.4/RestoreFormer.pth",
+        ),
         page: "https://github.com/wzhouxiff/RestoreFormer",
         bytes: Some(290_785_322),
         sha256: Some("07404d446d62ca3d5ed38b1de09a947a1e77d46dbccec961a74d713a8f24ace0"),

@@ -23,7 +23,8 @@ fn lines(from: usize, to: usize) -> Vec<Line> {
             let position = ((i as f64 + 0.5) * step - 0.5) as f32;
             let floor = position.floor();
             let fraction = f64::from(position - floor);
-            let weights: [f64; TAPS] = std::array::from_fn(|tap| lanczos(fraction + 3.0 - tap as f64));
+            let weights: [f64; TAPS] =
+                std::array::from_fn(|tap| lanczos(fraction + 3.0 - tap as f64));
             let sum: f64 = weights.iter().sum();
             let weights = weights.map(|w| (w / sum * UNIT).round_ties_even() as i32);
             Line { first: floor as isize - 3, weights }
@@ -89,7 +90,9 @@ mod tests {
     #[test]
     fn a_constant_stays_and_an_edge_overshoots() {
         let flat = vec![[90; 3]; 12];
-        assert!(enlarged(&flat, 3, 4, [6, 8]).iter().all(|p| p.iter().all(|v| v.abs_diff(90) <= 1)));
+        assert!(
+            enlarged(&flat, 3, 4, [6, 8]).iter().all(|p| p.iter().all(|v| v.abs_diff(90) <= 1))
+        );
         let edge: Vec<[u8; 3]> = (0..16).map(|x| [if x < 8 { 50 } else { 200 }; 3]).collect();
         let out = enlarged(&edge, 1, 16, [1, 64]);
         assert!(out.iter().any(|p| p[0] > 200) && out.iter().any(|p| p[0] < 50));

@@ -221,8 +221,12 @@ mod tests {
     fn an_even_square_erodes_from_above_and_left() {
         let mut values = vec![1.0_f32; 25];
         values[12] = 0.0;
-        let zeros: Vec<usize> =
-            eroded(&values, 5, 5, 2).iter().enumerate().filter(|(_, v)| **v == 0.0).map(|p| p.0).collect();
+        let zeros: Vec<usize> = eroded(&values, 5, 5, 2)
+            .iter()
+            .enumerate()
+            .filter(|(_, v)| **v == 0.0)
+            .map(|p| p.0)
+            .collect();
         assert_eq!(zeros, [12, 13, 17, 18]);
     }
 

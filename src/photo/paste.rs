@@ -151,11 +151,8 @@ pub fn with_colours_of(original: &[[u8; 3]], restored: &[[u8; 3]], size: usize) 
     let kernel: Vec<f32> =
         mask::gaussian(2 * radius + 1, deviation).into_iter().map(|w| w as f32).collect();
     let shifts: [Vec<f32>; 3] = std::array::from_fn(|c| {
-        let difference: Vec<f32> = original
-            .iter()
-            .zip(restored)
-            .map(|(o, r)| f32::from(o[c]) - f32::from(r[c]))
-            .collect();
+        let difference: Vec<f32> =
+            original.iter().zip(restored).map(|(o, r)| f32::from(o[c]) - f32::from(r[c])).collect();
         mask::blurred(&difference, size, size, &kernel)
     });
     let shifted = |(i, pixel): (usize, &[u8; 3])| {
@@ -190,7 +187,8 @@ mod tests {
         for blend in [Blend::Square, oval, Blend::Parsed(&[1; 512 * 512])] {
             let mut pasted = photo.clone();
             pasted.paste(&face, 128, &back, 1, blend);
-            let far = pasted.pixels.iter().zip(&photo.pixels).map(|(a, b)| a[0].abs_diff(b[0])).max();
+            let far =
+                pasted.pixels.iter().zip(&photo.pixels).map(|(a, b)| a[0].abs_diff(b[0])).max();
             assert!(far <= Some(2), "{blend:?}: {far:?}");
         }
     }

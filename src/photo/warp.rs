@@ -89,7 +89,8 @@ pub fn warp<T: Sample, const C: usize>(
         let start = [b * y + c, e * y + f].map(|v| fine(v * FINE) + 16);
         for (column, out) in line.iter_mut().enumerate() {
             let x = (area.left + column) as f64;
-            let [x, y] = [start[0] + fine(a * x * FINE), start[1] + fine(d * x * FINE)].map(|v| v >> 5);
+            let [x, y] =
+                [start[0] + fine(a * x * FINE), start[1] + fine(d * x * FINE)].map(|v| v >> 5);
             let ([fx, fy], [x, y]) = ([x & (STEPS - 1), y & (STEPS - 1)], [x >> 5, y >> 5]);
             let corners = [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)];
             *out = std::array::from_fn(|i| T::mix(corners.map(|corner| corner[i]), fx, fy));
@@ -100,7 +101,13 @@ pub fn warp<T: Sample, const C: usize>(
 
 /// The smallest area of a `height × width` picture that holds everything that `affine` makes of a
 /// square of side `size`, with a border of `margin` pixels; `None` where they do not meet.
-pub fn reach(affine: &Affine, size: usize, height: usize, width: usize, margin: usize) -> Option<Area> {
+pub fn reach(
+    affine: &Affine,
+    size: usize,
+    height: usize,
+    width: usize,
+    margin: usize,
+) -> Option<Area> {
     let (low, high) = (-1.0, size as f64);
     let corners = [[low, low], [high, low], [low, high], [high, high]].map(|p| affine.apply(p));
     let range = |axis: usize, end: usize| {

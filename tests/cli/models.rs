@@ -35,7 +35,11 @@ fn a_file_at_hand_is_converted_into_the_cache_and_used_by_name() {
     run.fails_with(&["is not on this machine", "pentimento models pull restoreformer++"]);
     let run = workspace.run_with(&format!("models pull {NAME} --from x2.safetensors"), &cache);
     assert!(run.succeeds().out.contains("restoreformer++ -> "), "{}", run.out);
-    assert!(run.err.contains("Apache-2.0") && run.err.contains("no digest is known"), "{}", run.err);
+    assert!(
+        run.err.contains("Apache-2.0") && run.err.contains("no digest is known"),
+        "{}",
+        run.err
+    );
     assert_eq!(workspace.files("cache"), ["models/restoreformer++.safetensors"]);
     let device = "--device cpu";
     let run = workspace.run_with(&format!("restore a.png -o b.png -m {NAME} {device}"), &cache);

@@ -134,8 +134,10 @@ fn executors_restore_the_same_faces() {
         let clear = image::open(face).expect("a face");
         let small = clear.resize_exact(side / 4, side / 4, FilterType::Triangle);
         let degraded = small.resize_exact(side, side, FilterType::CatmullRom).to_rgb8();
-        let results: Vec<Vec<u8>> =
-            sessions[..used].iter_mut().map(|s| s.run(degraded.as_raw()).expect("a face")).collect();
+        let results: Vec<Vec<u8>> = sessions[..used]
+            .iter_mut()
+            .map(|s| s.run(degraded.as_raw()).expect("a face"))
+            .collect();
         assert!(levels(&results[0], degraded.as_raw()) > 0.5, "nothing was restored");
         for (engine, result) in engines.iter().zip(&results).skip(1) {
             let difference = levels(&results[0], result);

@@ -90,8 +90,11 @@ fn check(folder: &Path, size: usize, factor: usize) {
     let expected = affines(&folder.join("affine_f64.npy"));
 
     let background = folder.join("background_bgr_u8.npy");
-    let (background, h, w) =
-        if background.exists() { pictures(&background) } else { (vec![photo.pixels.clone()], height, width) };
+    let (background, h, w) = if background.exists() {
+        pictures(&background)
+    } else {
+        (vec![photo.pixels.clone()], height, width)
+    };
     let to = [height * factor, width * factor];
     let background = enlarged(&background[0], h, w, to);
     let (resized, ..) = pictures(&folder.join("step00_resize.npy"));
