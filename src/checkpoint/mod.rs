@@ -45,7 +45,10 @@ impl Checkpoint {
         if file.metadata().map_err(io)?.is_dir() {
             return Err(Error::Checkpoint {
                 path: path.to_owned(),
-                what: "is a folder; name a .safetensors or .pth file".to_owned(),
+                what:
+                    "is a folder; name a .safetensors or .pth file, or make one of the shards in \
+                       it with `pentimento convert`"
+                        .to_owned(),
             });
         }
         // SAFETY: the map is private and only read. Another process that truncates the file while

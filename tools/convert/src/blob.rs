@@ -16,6 +16,10 @@ use crate::error::{Error, Result};
 /// against the weights of any network. A multiple of every element's size.
 pub(crate) const PIECE: usize = 1 << 20;
 
+/// Bytes of a mapped file that are read before they are given back: every time costs the other threads
+/// a moment.
+const HELD: usize = 4 * PIECE;
+
 /// Reading one byte of a mapped file may map the huge page around it: 2 MiB on most machines.
 #[cfg(unix)]
 const HUGE_PAGE: usize = 2 << 20;
@@ -98,13 +102,13 @@ impl Blob {
     }
 
     /// Calls `f` with the bytes, [`PIECE`] of them at a time. A mapped file takes no more memory
-    /// than that while it is read so.
+    /// than [`HELD`], and the rest of a huge page on both sides, while it is read so.
     pub fn pieces(&self, mut f: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let mut start = 0;
-        for piece in self.bytes().chunks(PIECE) {
-            f(piece)?;
-            self.release(start..start + piece.len());
-            start += piece.len();
+        for held in self.bytes().chunks(HELD) {
+            held.chunks(PIECE).try_for_each(&mut f)?;
+            self.release(start..start + held.len());
+            start += held.len();
         }
         Ok(())
     }

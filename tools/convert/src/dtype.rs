@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Type of a tensor's elements. Every element is stored little-endian.
+/// Type of a tensor's elements, which are handed out little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dtype {
     /// IEEE 754 binary64 (`torch.float64`).

@@ -1,6 +1,6 @@
 //! Writing tensors in another type: what is lost, and which tensors are spared.
 
-use half::{bf16, f16};
+use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 use crate::{
     dtype::Dtype,
@@ -115,30 +115,38 @@ struct Loss {
 impl Loss {
     fn measure(tensor: &Tensor, to: Dtype, mut read: impl FnMut(u64)) -> Result<Self> {
         let mut loss = Self::default();
+        let (mut halves, mut rounded) = (Vec::new(), Vec::new());
         tensor.pieces(|piece| {
             read(piece.len() as u64);
-            match tensor.dtype {
-                Dtype::F64 => {
-                    for value in piece.as_chunks::<8>().0 {
-                        loss.add(f64::from_le_bytes(*value), to);
-                    }
+            let mut values = decode(piece, tensor.dtype);
+            if to == Dtype::F16 {
+                round(&values, &mut halves);
+                rounded.resize(values.len(), 0.0);
+                halves.convert_to_f32_slice(&mut rounded);
+            } else {
+                rounded.clear();
+                rounded.append(&mut values);
+            }
+            if tensor.dtype == Dtype::F64 {
+                let values = piece.as_chunks::<8>().0.iter();
+                for (value, rounded) in values.zip(&rounded) {
+                    loss.add(f64::from_le_bytes(*value), (*rounded).into());
                 }
-                dtype => decode(piece, dtype).into_iter().for_each(|x| loss.add(x.into(), to)),
+            } else {
+                for (value, rounded) in values.iter().zip(&rounded) {
+                    loss.add((*value).into(), (*rounded).into());
+                }
             }
             Ok(())
         })?;
         Ok(loss)
     }
 
-    fn add(&mut self, x: f64, to: Dtype) {
+    fn add(&mut self, x: f64, rounded: f64) {
         // Infinities and NaN stay what they are.
         if !x.is_finite() {
             return;
         }
-        let rounded = match to {
-            Dtype::F16 => f64::from(f16::from_f32(x as f32)),
-            _ => f64::from(x as f32),
-        };
         if rounded.is_infinite() {
             self.overflowed += 1;
             return;
@@ -180,6 +188,12 @@ pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     }
 }
 
+/// Rounds to nearest, ties to even; the processor's own instructions do it where it has them.
+fn round(values: &[f32], halves: &mut Vec<f16>) {
+    halves.resize(values.len(), f16::ZERO);
+    halves.convert_from_f32_slice(values);
+}
+
 /// Calls `f` with the tensor's elements in row-major order as little-endian `dtype`, some at a time.
 /// `f64` becomes `f16` by way of `f32`, as in PyTorch.
 pub(crate) fn encode(
@@ -190,17 +204,19 @@ pub(crate) fn encode(
     if tensor.dtype == dtype {
         return tensor.pieces(f);
     }
-    let mut out = Vec::new();
+    let (mut halves, mut out) = (Vec::new(), Vec::new());
     tensor.pieces(|piece| {
+        let values = decode(piece, tensor.dtype);
         out.clear();
-        for value in decode(piece, tensor.dtype) {
-            match dtype {
-                Dtype::F16 => out.extend_from_slice(&f16::from_f32(value).to_le_bytes()),
-                Dtype::F32 => out.extend_from_slice(&value.to_le_bytes()),
-                other => {
-                    let dtype = other.to_string();
-                    return Err(Error::Dtype { name: tensor.name.clone(), dtype });
-                }
+        match dtype {
+            Dtype::F16 => {
+                round(&values, &mut halves);
+                out.extend(halves.iter().flat_map(|value| value.to_le_bytes()));
+            }
+            Dtype::F32 => out.extend(values.iter().flat_map(|value| value.to_le_bytes())),
+            other => {
+                let dtype = other.to_string();
+                return Err(Error::Dtype { name: tensor.name.clone(), dtype });
             }
         }
         f(&out)
