@@ -7,7 +7,7 @@
 // Tiles count over all samples, row by row; a dispatch transforms those from p.first_tile on.
 //
 // Lanes are neighbouring tiles of one channel. Bilinear ×2 needs only 4×4 values of x for the
-// 6×6 values of d: rows -1..5 of a resized tile lie between rows -1..3 of x.
+// 6×6 values of d: rows -1..5 of a resized tile lie between rows -1..3 of x (its padding is 1).
 
 const BLOCK = 64u;
 
@@ -20,6 +20,8 @@ struct Params {
     first_tile: u32,
     tile_rows: u32,
     tile_columns: u32,
+    top: i32,
+    left: i32,
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
@@ -99,8 +101,8 @@ fn main(
     );
 #endfor
 #else
-    let top = 4 * i32(tile_row) - 1;
-    let left = 4 * i32(column) - 1;
+    let top = 4 * i32(tile_row) - p.top;
+    let left = 4 * i32(column) - p.left;
 #for R in 0..6
     let row${R} = transform_input(
         array<f32, 6>(

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::models::{self, Network, Options, Task};
+use crate::models::{self, Detection, Network, Options, Task};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
@@ -40,7 +40,15 @@ impl Model {
     /// # Errors
     /// When the file cannot be read, is damaged, or belongs to no known architecture.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_checkpoint(Checkpoint::open(path.as_ref())?, &Options::default())
+        Self::open_with(path, &Options::default())
+    }
+
+    /// The same with the choices that the file does not hold.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        Self::from_checkpoint(Checkpoint::open(path.as_ref())?, options)
     }
 
     /// The same from the bytes of such a file; `label` stands for its name in messages.
@@ -99,12 +107,23 @@ impl Model {
         self.network.build(&self.checkpoint, shape)
     }
 
+    /// What a detector's outputs for one picture of shape `input` say: every candidate whose score
+    /// is above `threshold`, overlapping ones included.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) when it is no detector or the outputs are not of such a
+    /// picture.
+    pub fn detections(
+        &self,
+        input: Shape,
+        outputs: &[Vec<f32>],
+        threshold: f32,
+    ) -> Result<Vec<Detection>> {
+        self.network.detections(input, outputs, threshold)
+    }
+
     /// The shape of a single input of `height × width` pixels; sizes that the network fixes win.
     pub fn input_shape(&self, height: usize, width: usize) -> Shape {
-        match self.task() {
-            Task::RestoreFace { size } => Shape::new(1, 3, size, size),
-            Task::Upscale { .. } => Shape::new(1, 3, height, width),
-            Task::Generate { latent, .. } => Shape::vector(1, latent),
-        }
+        self.network.input_shape(height, width)
     }
 }

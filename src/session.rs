@@ -109,6 +109,24 @@ impl Session {
         }
     }
 
+    /// Runs one picture of RGB bytes, row by row, and yields the outputs as tensors: for networks
+    /// that make no pictures.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_to_tensors(&mut self, rgb: &[u8]) -> Result<Vec<Vec<f32>>> {
+        let shape = self.input_shape();
+        let expected = shape.plane() * self.pixels.channels;
+        if (shape.n, shape.c) != (1, 3) || rgb.len() != expected {
+            let given = rgb.len();
+            let what = format!("the picture has {given} bytes, one for {shape} has {expected}");
+            return Err(Error::Input(what));
+        }
+        let mut tensor = vec![0.0; shape.len()];
+        cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
+        self.run_tensors(&[&tensor])
+    }
+
     /// Runs tensors, NCHW in f32, and yields the outputs.
     ///
     /// # Errors

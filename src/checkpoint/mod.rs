@@ -172,6 +172,30 @@ impl Checkpoint {
         (0..).take_while(|&i| self.contains(&name(i))).count()
     }
 
+    /// One more than the largest `i` of tensors named `{prefix}{i}.…`: unlike a count, it does not
+    /// change when one tensor of a layer is missing.
+    pub fn numbered(&self, prefix: &str) -> usize {
+        let index = |p: &Param| p.name.strip_prefix(prefix)?.split_once('.')?.0.parse().ok();
+        self.tensors().filter_map(index).max().map_or(0, |largest: usize| largest.saturating_add(1))
+    }
+
+    /// The most frequent size along `axis` of the tensors named `{prefix}…{suffix}`, the smallest of
+    /// several: one tensor that differs from its like is then found to be wrong, not believed.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when there is none.
+    pub fn usual(&self, prefix: &str, suffix: &str, axis: usize) -> Result<usize> {
+        let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+        let like = |p: &&Param| p.name.starts_with(prefix) && p.name.ends_with(suffix);
+        for param in self.tensors().filter(like) {
+            if let Some(&size) = param.dims.get(axis) {
+                *sizes.entry(size).or_default() += 1;
+            }
+        }
+        let usual = sizes.into_iter().max_by_key(|&(size, count)| (count, std::cmp::Reverse(size)));
+        usual.map(|(size, _)| size).ok_or_else(|| self.missing(&format!("{prefix}…{suffix}")))
+    }
+
     /// The tensor `name`, which must have `dims`; dimensions of 1 may be more or fewer.
     ///
     /// # Errors

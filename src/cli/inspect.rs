@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use clap::Args;
 use pentimento::graph::{Encoding, Graph, Param};
 use pentimento::plan::Plan;
-use pentimento::{Error, Model, ModelInfo, Result, Shape, Task};
+use pentimento::{Error, ModelInfo, Result, Shape, Task};
 use serde::Serialize;
 
+use super::model::Assumptions;
 use super::output::{bytes, print, print_json};
 use super::{EngineArgs, value};
 
@@ -23,6 +24,9 @@ pub struct Inspect {
     /// Model: a .safetensors or .pth file
     #[arg(value_name = "FILE")]
     model: PathBuf,
+
+    #[command(flatten)]
+    assumptions: Assumptions,
 
     /// Input size in pixels, height x width, for networks that take any
     #[arg(long, value_name = "HxW", value_parser = value::size, default_value = "256x256")]
@@ -102,7 +106,7 @@ struct Tensor<'a> {
 
 impl Inspect {
     pub fn run(&self) -> Result<ExitCode> {
-        let model = Model::open(&self.model)?;
+        let model = self.assumptions.open(&self.model)?;
         let checkpoint = model.checkpoint();
         let [height, width] = self.size;
         let graph = model.graph(model.input_shape(height, width))?;
@@ -226,6 +230,10 @@ fn task(task: Task) -> String {
         Task::Generate { latent, size } => {
             format!("generates {size}x{size} pictures from {latent} random numbers")
         }
+        Task::Parse { size, classes } => {
+            format!("says which of {classes} parts each pixel of a {size}x{size} face shows")
+        }
+        Task::Detect { .. } => "finds faces in any picture".to_owned(),
     }
 }
 

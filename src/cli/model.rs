@@ -1,9 +1,12 @@
-//! Which model a command uses when none is named.
+//! Which model a command uses when none is named, and what its file does not say.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use pentimento::{Error, Result};
+use clap::Args;
+use pentimento::models::Options;
+use pentimento::nn::stylegan2::Resample;
+use pentimento::{Error, Model, Result};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
 const VARIABLE: &str = "PENTIMENTO_MODEL";
@@ -47,4 +50,49 @@ fn folders() -> Vec<PathBuf> {
         }
     }
     folders
+}
+
+/// What a model's file does not say.
+#[derive(Args)]
+pub struct Assumptions {
+    /// What the model's file cannot tell, instead of the default that `pentimento inspect` shows:
+    /// "resampling=bilinear" for GFPGANBilinear, whose tensors look like GFPGANv1's, and for a
+    /// StyleGAN2 of BasicSR trained so; "slope=0" for an SRVGGNetCompact with ReLU.
+    #[arg(long = "assume", value_name = "NAME=VALUE", value_parser = assumption)]
+    assumptions: Vec<Assumption>,
+}
+
+#[derive(Clone, Copy)]
+enum Assumption {
+    Resampling(Resample),
+    Slope(f32),
+}
+
+impl Assumptions {
+    /// Opens a model file under these assumptions.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open(&self, path: &Path) -> Result<Model> {
+        let mut options = Options::default();
+        for assumption in &self.assumptions {
+            match *assumption {
+                Assumption::Resampling(resample) => options.resample = Some(resample),
+                Assumption::Slope(slope) => options.slope = Some(slope),
+            }
+        }
+        Model::open_with(path, &options)
+    }
+}
+
+fn assumption(text: &str) -> std::result::Result<Assumption, String> {
+    match text.split_once('=') {
+        Some(("resampling", "fir")) => Ok(Assumption::Resampling(Resample::Fir)),
+        Some(("resampling", "bilinear")) => Ok(Assumption::Resampling(Resample::Bilinear)),
+        Some(("slope", slope)) => match slope.parse() {
+            Ok(slope) if (0.0..=1.0).contains(&slope) => Ok(Assumption::Slope(slope)),
+            _ => Err("a slope is a number from 0 to 1".to_owned()),
+        },
+        _ => Err("expected resampling=fir, resampling=bilinear or slope=NUMBER".to_owned()),
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pentimento::photo::{self, Format, Restorer, Work};
-use pentimento::{DeviceInfo, Model, Result};
+use pentimento::{DeviceInfo, Result};
 use serde::Serialize;
 
 use super::inputs::{self, Job, Jobs};
@@ -36,6 +36,9 @@ pub struct Restore {
     /// PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
+
+    #[command(flatten)]
+    assumptions: model::Assumptions,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -108,7 +111,7 @@ impl Restore {
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
         let Jobs { jobs, failures } = inputs::pair(&self.inputs, &self.output)?;
-        let model = Model::open(&path)?;
+        let model = self.assumptions.open(&path)?;
         let engine = self.engine.engine()?;
         let mut restorer = Restorer::new(&engine, &model);
         // Says at once when the model is of another kind.

@@ -6,21 +6,32 @@ use super::tensor::Tensor;
 use super::upfirdn2d::Filter;
 use super::workspace::Workspace;
 use super::{
-    constant, conv_depthwise, conv_gemm, conv_transpose, conv_winograd, demodulate, epilogue,
-    linear, multi_path_conv, pixel_norm, pixel_shuffle, pixel_unshuffle, pointwise, resize,
-    upfirdn2d,
+    adaptive_avg_pool, constant, conv_depthwise, conv_gemm, conv_transpose, conv_winograd,
+    demodulate, epilogue, linear, max_pool, multi_path_conv, pixel_norm, pixel_shuffle,
+    pixel_unshuffle, pointwise, reflect_pad, resize, upfirdn2d,
 };
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, Graph, Interpolation, ParamId, Path};
+use crate::graph::{Conv2d, Graph, Interpolation, Padding, ParamId, Path};
 use crate::plan::{Compute, Kernel, Layout, Step, Upsample, pack};
 
 /// What a step computes, with its weights in the layout that its kernel wants.
 enum Work {
-    Direct { conv: Conv2d, upsample: Upsample, weight: Weight },
-    Depthwise { conv: Conv2d, upsample: Upsample, weight: Weight },
+    Direct {
+        conv: Conv2d,
+        upsample: Upsample,
+        weight: Weight,
+    },
+    Depthwise {
+        conv: Conv2d,
+        upsample: Upsample,
+        weight: Weight,
+    },
     Gemm(conv_gemm::Packed),
     Winograd(conv_winograd::Packed),
-    Transpose { conv: Conv2d, weight: Weight },
+    Transpose {
+        conv: Conv2d,
+        weight: Weight,
+    },
     TransposeFast(conv_transpose::Packed),
     MultiPath(Vec<(Path, Weight)>),
     Linear(Vec<f32>),
@@ -28,11 +39,18 @@ enum Work {
     Demodulate(Vec<f32>),
     PixelNorm,
     Upfirdn2d(Filter),
-    Resize { interpolation: Interpolation, step: [f32; 2] },
+    Resize {
+        interpolation: Interpolation,
+        step: [f32; 2],
+    },
     PixelShuffle(usize),
     PixelUnshuffle(usize),
     Pointwise,
     Constant(Vec<f32>),
+    /// Kernel, stride, padding.
+    MaxPool([usize; 3]),
+    AdaptiveAvgPool,
+    ReflectPad(Padding),
 }
 
 /// A weight `[O, I, kh, kw]` as in the checkpoint.
@@ -134,6 +152,11 @@ impl Prepared {
             (Kernel::PixelUnshuffle, Compute::PixelUnshuffle(r)) => Work::PixelUnshuffle(*r),
             (Kernel::Pointwise, Compute::Pointwise) => Work::Pointwise,
             (Kernel::Constant, Compute::Constant(id)) => Work::Constant(graph.param(*id).to_f32()),
+            (Kernel::MaxPool, &Compute::MaxPool2d { kernel, stride, padding }) => {
+                Work::MaxPool([kernel, stride, padding])
+            }
+            (Kernel::AdaptiveAvgPool, Compute::AdaptiveAvgPool2d) => Work::AdaptiveAvgPool,
+            (Kernel::ReflectPad, Compute::ReflectPad(padding)) => Work::ReflectPad(*padding),
             _ => return Err(misfit(step)),
         };
         Ok(Self { work, epilogue: epilogue::Parameters::new(graph, &step.epilogue) })
@@ -158,7 +181,10 @@ impl Prepared {
             | Work::Resize { .. }
             | Work::PixelShuffle(_)
             | Work::PixelUnshuffle(_)
-            | Work::Pointwise => 0,
+            | Work::Pointwise
+            | Work::MaxPool(_)
+            | Work::AdaptiveAvgPool
+            | Work::ReflectPad(_) => 0,
         };
         work + self.epilogue.memory()
     }
@@ -206,6 +232,9 @@ impl Prepared {
             Work::PixelUnshuffle(r) => pixel_unshuffle::run(*r, x, epilogue, output),
             Work::Pointwise => pointwise::run(x, epilogue, output),
             Work::Constant(values) => constant::run(values, epilogue, output),
+            Work::MaxPool(window) => max_pool::run(*window, x, epilogue, output),
+            Work::AdaptiveAvgPool => adaptive_avg_pool::run(x, epilogue, output),
+            Work::ReflectPad(padding) => reflect_pad::run(*padding, x, epilogue, output),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! one that every fast version is compared with. Convolutions, which cost nearly all the time,
 //! have a fast version too: [`conv_gemm`], [`conv_winograd`] and the `Packed` types of the others.
 
+mod adaptive_avg_pool;
 mod arena;
 mod blocks;
 mod constant;
@@ -17,15 +18,17 @@ mod demodulate;
 mod epilogue;
 mod executor;
 mod gather;
-mod image_to_tensor;
+pub(crate) mod image_to_tensor;
 mod kernel;
 mod linear;
 mod matmul;
+mod max_pool;
 mod multi_path_conv;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
 mod pointwise;
+mod reflect_pad;
 mod resize;
 mod tensor;
 mod tensor_to_image;

@@ -24,6 +24,7 @@ macro_rules! sources {
 
 /// Every kernel file.
 const KERNELS: &[(&str, &str)] = sources![
+    "adaptive_avg_pool",
     "constant",
     "conv_depthwise",
     "conv_direct",
@@ -34,11 +35,13 @@ const KERNELS: &[(&str, &str)] = sources![
     "demodulate",
     "image_to_tensor",
     "linear",
+    "max_pool",
     "multi_path_conv",
     "pixel_norm",
     "pixel_shuffle",
     "pixel_unshuffle",
     "pointwise",
+    "reflect_pad",
     "resize",
     "tensor_to_image",
     "upfirdn2d",

@@ -222,6 +222,30 @@ fn reference(graph: &Graph, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
                 unreachable!()
             }),
             Op::Slice { start, .. } => fill(y, |n, c, h, w| input(0)(n, start + c, h, w)),
+            &Op::MaxPool2d { kernel, stride, padding } => fill(y, |n, c, h, w| {
+                let taps = (0..kernel * kernel).filter_map(|tap| {
+                    let h = (h * stride + tap / kernel).checked_sub(padding)?;
+                    let w = (w * stride + tap % kernel).checked_sub(padding)?;
+                    (h < x_shape.h && w < x_shape.w).then(|| input(0)(n, c, h, w))
+                });
+                taps.fold(f32::MIN, f32::max)
+            }),
+            Op::AdaptiveAvgPool2d { .. } => fill(y, |n, c, h, w| {
+                let rows = h * x_shape.h / y.h..((h + 1) * x_shape.h).div_ceil(y.h);
+                let columns = w * x_shape.w / y.w..((w + 1) * x_shape.w).div_ceil(y.w);
+                let pixels = (rows.len() * columns.len()) as f32;
+                let row = |h| columns.clone().map(|w| input(0)(n, c, h, w)).sum::<f32>();
+                rows.map(row).sum::<f32>() / pixels
+            }),
+            Op::ReflectPad(padding) => fill(y, |n, c, h, w| {
+                let mirror = |at: usize, before: i32, size: usize| {
+                    let at = (at as i32 - before).unsigned_abs() as usize;
+                    at.min((2 * (size - 1)).wrapping_sub(at))
+                };
+                let h = mirror(h, padding.top, x_shape.h);
+                input(0)(n, c, h, mirror(w, padding.left, x_shape.w))
+            }),
+            Op::ScaleChannels => fill(y, |n, c, h, w| input(0)(n, c, h, w) * input(1)(n, c, 0, 0)),
             op => unimplemented!("{op:?}"),
         });
     }

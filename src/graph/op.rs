@@ -194,6 +194,28 @@ pub enum Op {
         /// One past the last channel.
         end: usize,
     },
+    /// `y[h,w] = max_{u,v} x[h·stride - padding + u, w·stride - padding + v]`, places outside of
+    /// `x` not counted.
+    MaxPool2d {
+        /// Side of the window.
+        kernel: usize,
+        /// Step between windows.
+        stride: usize,
+        /// Rows and columns around the input; at most half of the window.
+        padding: usize,
+    },
+    /// `y[h,w] = mean(x[⌊h·H/H'⌋..⌈(h+1)·H/H'⌉, ⌊w·W/W'⌋..⌈(w+1)·W/W'⌉])`; to a single pixel it is
+    /// the mean of all.
+    AdaptiveAvgPool2d {
+        /// Rows of the output.
+        height: usize,
+        /// Columns of the output.
+        width: usize,
+    },
+    /// Mirrored borders: `y[h,w] = x[mirror(h - top), mirror(w - left)]`, the edge not repeated.
+    ReflectPad(Padding),
+    /// Inputs `x` and `factor [N, C, 1, 1]`: `x · factor[n,c]`.
+    ScaleChannels,
 }
 
 impl Op {
@@ -220,6 +242,10 @@ impl Op {
             Op::Sft { .. } => "sft",
             Op::Concat => "concat",
             Op::Slice { .. } => "slice",
+            Op::MaxPool2d { .. } => "max_pool2d",
+            Op::AdaptiveAvgPool2d { .. } => "adaptive_avg_pool2d",
+            Op::ReflectPad(_) => "reflect_pad",
+            Op::ScaleChannels => "scale_channels",
         }
     }
 }

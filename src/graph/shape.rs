@@ -19,7 +19,7 @@ const MAX_ELEMENTS: usize = 1 << 31;
 pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, String> {
     let arity = match op {
         Op::Input | Op::Constant { .. } => 0,
-        Op::ModulatedConv2d { .. } | Op::Add => 2,
+        Op::ModulatedConv2d { .. } | Op::Add | Op::ScaleChannels => 2,
         Op::Sft { .. } => 3,
         Op::Concat => inputs.len().max(1),
         _ => 1,
@@ -153,6 +153,38 @@ pub(super) fn infer(graph: &Graph, op: &Op, inputs: &[NodeId]) -> Result<Shape, 
                 return Err(format!("channels {start}..{end} of {}", x.c));
             }
             x.with_channels(end - start)
+        }
+        Op::MaxPool2d { kernel, stride, padding } => {
+            if *kernel == 0 || *stride == 0 || 2 * padding > *kernel {
+                return Err(format!(
+                    "a window of {kernel} with stride {stride}, padding {padding}"
+                ));
+            }
+            let size = |n: usize| {
+                (n + 2 * padding)
+                    .checked_sub(*kernel)
+                    .map(|free| free / stride + 1)
+                    .ok_or_else(|| format!("a window of {kernel} does not fit an input of {n}"))
+            };
+            x.with_size(size(x.h)?, size(x.w)?)
+        }
+        Op::AdaptiveAvgPool2d { height, width } => x.with_size(*height, *width),
+        Op::ReflectPad(Padding { top, bottom, left, right }) => {
+            let size = |n: usize, before: i32, after: i32| {
+                let [before, after] = [before, after].map(|p| usize::try_from(p).ok());
+                (before.zip(after))
+                    .filter(|&(before, after)| before < n && after < n)
+                    .map(|(before, after)| before + n + after)
+                    .ok_or_else(|| format!("cannot mirror borders of that size in {n} samples"))
+            };
+            x.with_size(size(x.h, *top, *bottom)?, size(x.w, *left, *right)?)
+        }
+        Op::ScaleChannels => {
+            let factor = graph.shape(inputs[1]);
+            if factor != Shape::vector(x.n, x.c) {
+                return Err(format!("factors are {factor}, expected [{}, {}, 1, 1]", x.n, x.c));
+            }
+            x
         }
     };
     let elements = [shape.n, shape.c, shape.h, shape.w]

@@ -1,17 +1,26 @@
 //! Architectures: how to recognise one in a checkpoint, read its hyper-parameters off the tensors,
 //! and build its graph. One file each; nothing else knows any of it.
 
-mod gfpgan_clean;
+pub mod bisenet;
+mod detection;
+mod gfpgan;
+mod gpen;
 mod mmrbnet;
+pub mod parsenet;
+pub mod retinaface;
+mod rrdbnet;
 mod srvgg;
 mod stylegan2;
+mod yunet;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
+use crate::nn::stylegan2::Resample;
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
+pub use detection::Detection;
 pub use mmrbnet::{Inject, MmrbNet};
 
 /// What a network is for.
@@ -39,6 +48,18 @@ pub enum Task {
         /// Side of the picture in pixels.
         size: usize,
     },
+    /// An aligned face becomes logits of what each of its pixels shows.
+    Parse {
+        /// Side of the face in pixels.
+        size: usize,
+        /// Channels of the result.
+        classes: usize,
+    },
+    /// Finds the faces in any picture, with five landmarks each.
+    Detect {
+        /// Height and width of the input must be multiples of this.
+        multiple: usize,
+    },
 }
 
 /// A recognised architecture with its hyper-parameters.
@@ -55,6 +76,34 @@ pub trait Network: Send + Sync + std::fmt::Debug {
     /// How 8-bit pictures become its inputs and its outputs become pictures.
     fn pixels(&self) -> PixelFormat;
 
+    /// The shape of a single input of `height × width` pixels; sizes that the network fixes win.
+    fn input_shape(&self, height: usize, width: usize) -> Shape {
+        match self.task() {
+            Task::RestoreFace { size } => Shape::new(1, 3, size, size),
+            Task::Upscale { .. } => Shape::new(1, 3, height, width),
+            Task::Generate { latent, .. } => Shape::vector(1, latent),
+            Task::Parse { size, .. } => Shape::new(1, 3, size, size),
+            Task::Detect { multiple } => {
+                let [height, width] = [height, width].map(|n| n.next_multiple_of(multiple));
+                Shape::new(1, 3, height, width)
+            }
+        }
+    }
+
+    /// What a detector's outputs for one picture of shape `input` say: every candidate whose score
+    /// is above `threshold`, overlapping ones included.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when it is no detector or the outputs are not of such a picture.
+    fn detections(
+        &self,
+        _input: Shape,
+        _outputs: &[Vec<f32>],
+        _threshold: f32,
+    ) -> Result<Vec<Detection>> {
+        Err(Error::Input(format!("{} finds no faces", self.name())))
+    }
+
     /// The graph for an input of shape `input`.
     ///
     /// # Errors
@@ -68,6 +117,14 @@ pub trait Network: Send + Sync + std::fmt::Debug {
 pub struct Options {
     /// Of StyleGAN2's latents; `None`: as they are.
     pub truncation: Option<Truncation>,
+    /// How GFPGAN with equalised layers and BasicSR's StyleGAN2 resample; `None`: FIR (GFPGANv1),
+    /// not bilinear (GFPGANBilinear). The tensors of both have the same names and shapes.
+    pub resample: Option<Resample>,
+    /// The slope of SRVGGNetCompact's leaky ReLU where there are no PReLU tensors, 0 for ReLU;
+    /// `None`: 0.1.
+    pub slope: Option<f32>,
+    /// Whether graphs also yield what no task needs: ParseNet's picture, BiSeNet's coarse maps.
+    pub auxiliary: bool,
 }
 
 /// `w = mean + factor · (w - mean)`: nearer to the mean, more typical and less varied pictures.
@@ -82,8 +139,18 @@ pub struct Truncation {
 /// Tries one architecture: `None` when the tensors are not its.
 type Recogniser = fn(&Checkpoint, &Options) -> Option<Result<Box<dyn Network>>>;
 
-const RECOGNISERS: [Recogniser; 4] =
-    [mmrbnet::recognise, gfpgan_clean::recognise, stylegan2::recognise, srvgg::recognise];
+const RECOGNISERS: &[Recogniser] = &[
+    mmrbnet::recognise,
+    gfpgan::recognise,
+    stylegan2::recognise,
+    srvgg::recognise,
+    rrdbnet::recognise,
+    gpen::recognise,
+    parsenet::recognise,
+    bisenet::recognise,
+    retinaface::recognise,
+    yunet::recognise,
+];
 
 /// Finds the architecture of a checkpoint from its metadata, names and shapes.
 ///
@@ -93,8 +160,8 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
     RECOGNISERS.iter().find_map(|recogniser| recogniser(checkpoint, options)).unwrap_or_else(|| {
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
-            "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGANv1Clean, \
-             StyleGAN2 and SRVGGNetCompact",
+            "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, \
+             StyleGAN2, SRVGGNetCompact, RRDBNet, GPEN, ParseNet, BiSeNet, RetinaFace and YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))

@@ -14,6 +14,8 @@ const DEFAULT_SLOPE: f32 = 0.1;
 
 #[derive(Debug)]
 struct Srvgg {
+    /// Without PReLU tensors, and whether the caller gave it.
+    slope: (f32, bool),
     channels: usize,
     /// Convolutions between the first and the last.
     convs: usize,
@@ -21,22 +23,26 @@ struct Srvgg {
     prelu: bool,
 }
 
-pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
-    let all_body = checkpoint.tensors().all(|p| p.name.starts_with("body."));
-    let first = checkpoint.dims("body.0.weight")?;
-    if !all_body || first.len() != 4 {
+pub(super) fn recognise(
+    checkpoint: &Checkpoint,
+    options: &Options,
+) -> Option<Result<Box<dyn Network>>> {
+    let layer = |name: &str| -> Option<usize> {
+        let (index, _) = name.strip_prefix("body.")?.split_once('.')?;
+        index.parse().ok()
+    };
+    let plain = |name: &str| layer(name).is_some() && name.matches('.').count() == 2;
+    let convs = checkpoint.tensors().any(|p| p.dims.len() == 4);
+    if !convs || !checkpoint.tensors().all(|p| plain(&p.name)) {
         return None;
     }
-    Some(read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
+    let slope = (options.slope.unwrap_or(DEFAULT_SLOPE), options.slope.is_some());
+    Some(read(checkpoint, slope).map(|net| Box::new(net) as Box<dyn Network>))
 }
 
-fn read(checkpoint: &Checkpoint) -> Result<Srvgg> {
-    let channels = checkpoint.rows("body.0.weight")?;
-    let convs: Vec<usize> = (checkpoint.tensors())
-        .filter(|p| p.dims.len() == 4)
-        .filter_map(|p| p.name.strip_prefix("body.")?.strip_suffix(".weight")?.parse().ok())
-        .collect();
-    let last = convs.iter().copied().max().unwrap_or(0);
+fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
+    let channels = checkpoint.usual("", ".bias", 0)?;
+    let last = checkpoint.numbered("body.").saturating_sub(1);
     if last % 2 == 1 || last == 0 {
         return Err(Error::UnknownArchitecture(format!(
             "body.{last}.weight should be the last convolution of an SRVGGNetCompact, which stand \
@@ -52,8 +58,8 @@ fn read(checkpoint: &Checkpoint) -> Result<Srvgg> {
             what: format!("has {out} rows, expected 3 times a square (one per sub-pixel)"),
         });
     }
-    let prelu = checkpoint.contains("body.1.weight");
-    Ok(Srvgg { channels, convs: last / 2 - 1, factor, prelu })
+    let prelu = checkpoint.tensors().any(|p| p.dims.len() == 1 && p.name.ends_with(".weight"));
+    Ok(Srvgg { slope, channels, convs: last / 2 - 1, factor, prelu })
 }
 
 impl Network for Srvgg {
@@ -68,9 +74,12 @@ impl Network for Srvgg {
     fn parameters(&self) -> Vec<(&'static str, String)> {
         let activation = match self.prelu {
             true => "PReLU".to_owned(),
-            false => {
-                format!("leaky ReLU {DEFAULT_SLOPE} (assumed: the file cannot tell it from ReLU)")
-            }
+            false => match self.slope {
+                (slope, true) => format!("leaky ReLU {slope} (as you say)"),
+                (slope, false) => {
+                    format!("leaky ReLU {slope} (assumed: the file cannot tell it from ReLU)")
+                }
+            },
         };
         vec![
             ("channels", self.channels.to_string()),
@@ -99,7 +108,7 @@ impl Network for Srvgg {
                 let slope = b.param(&slope, &[self.channels], 1.0)?;
                 b.add(Op::Activation(Activation::Prelu(slope)), &[y])?
             } else {
-                b.leaky_relu(y, DEFAULT_SLOPE)?
+                b.leaky_relu(y, self.slope.0)?
             };
         }
         let last = format!("body.{}", 2 * self.convs + 2);

@@ -36,9 +36,9 @@ pub(super) struct Names {
 }
 
 pub(super) mod names {
-    use super::Names;
+    pub(in crate::models) use super::Names;
 
-    pub(in crate::models) fn clean_mapping(i: usize) -> String {
+    fn clean_mapping(i: usize) -> String {
         format!("style_mlp.{}", 2 * i + 1)
     }
 
@@ -54,14 +54,14 @@ pub(super) mod names {
         ambiguous: false,
     };
 
-    pub(super) const BASICSR: Names = Names {
+    pub(in crate::models) const BASICSR: Names = Names {
         bias: "activate.bias",
         mapping: |i| format!("style_mlp.{}", i + 1),
         ambiguous: true,
         ..CLEAN
     };
 
-    pub(super) const ROSINALITY: Names = Names {
+    pub(in crate::models) const ROSINALITY: Names = Names {
         constant: "input.input",
         first: "conv1",
         convs: "convs",
@@ -160,16 +160,22 @@ impl Synthesis<'_> {
             conv: Modulated {
                 weight: &weight,
                 modulation: &modulation,
-                filter: Some(&filter),
+                filter: has_filters(b.checkpoint()).then_some(&filter),
                 out,
                 kernel: 3,
                 sampling,
                 demodulate: true,
             },
-            noise: b.checkpoint().contains(&noise).then_some((&noise, &strength)),
+            // All of them or none: one that is missing is an error.
+            noise: self.has_noise(b.checkpoint()).then_some((&noise, &strength)),
             bias: &bias,
         };
         styled_conv(b, family, x, latent, styled)
+    }
+
+    fn has_noise(&self, checkpoint: &Checkpoint) -> bool {
+        let prefix = format!("{}{}", self.prefix, self.names.noise);
+        checkpoint.tensors().any(|p| p.name.starts_with(&prefix))
     }
 
     fn rgb(
@@ -182,10 +188,11 @@ impl Synthesis<'_> {
     ) -> Result<NodeId> {
         let Self { prefix, names, family, .. } = *self;
         let conv = format!("{prefix}{layer}.{}", names.conv);
+        let filter = format!("{prefix}{layer}.upsample.kernel");
         let modulated = Modulated {
             weight: &format!("{conv}.weight"),
             modulation: &format!("{conv}.modulation"),
-            filter: Some(&format!("{prefix}{layer}.upsample.kernel")),
+            filter: has_filters(b.checkpoint()).then_some(&filter),
             out: 3,
             kernel: 1,
             sampling: Sampling::Keep,
@@ -196,7 +203,7 @@ impl Synthesis<'_> {
 }
 
 /// Output channels of a modulated convolution `[1, O, I, k, k]`.
-fn rows_of_modulated(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
+pub(super) fn rows_of_modulated(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
     match checkpoint.dims(name) {
         Some(&[1, out, _, _, _]) => Ok(out),
         Some(dims) => {
@@ -208,6 +215,19 @@ fn rows_of_modulated(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
             Err(Error::Tensor { name: name.to_owned(), what })
         }
     }
+}
+
+/// Whether the file holds its filters; then all of them, one that is missing is an error.
+fn has_filters(checkpoint: &Checkpoint) -> bool {
+    checkpoint.tensors().any(|p| p.name.ends_with(".kernel"))
+}
+
+fn has_prefix(checkpoint: &Checkpoint, prefix: &str) -> bool {
+    checkpoint.tensors().any(|p| {
+        p.name
+            .strip_prefix(prefix)
+            .is_some_and(|rest| prefix.ends_with('.') || rest.starts_with('.'))
+    })
 }
 
 /// The side `2^levels` of a picture with that many levels.
@@ -229,6 +249,8 @@ struct StyleGan2 {
     size: usize,
     latent: usize,
     layers: usize,
+    /// Whether the caller said how it resamples.
+    resample_given: bool,
     truncation: Option<Truncation>,
 }
 
@@ -236,21 +258,24 @@ pub(super) fn recognise(
     checkpoint: &Checkpoint,
     options: &Options,
 ) -> Option<Result<Box<dyn Network>>> {
-    let (title, names, family): (_, &'static Names, _) = if checkpoint.contains("input.input") {
+    let has = |prefix: &str| has_prefix(checkpoint, prefix);
+    let (title, names, family): (_, &'static Names, _) = if has("to_rgb1.conv.") && has("style.1") {
         let family = Family { resample: Resample::Fir, equalised: true };
         ("StyleGAN2 (rosinality)", &names::ROSINALITY, family)
-    } else if !checkpoint.contains("constant_input.weight") {
+    } else if !has("style_convs.") || !has("style_mlp.") {
         return None;
-    } else if checkpoint.contains("style_conv1.bias") {
+    } else if !checkpoint.tensors().any(|p| p.name.ends_with(".activate.bias")) {
         let family = Family { resample: Resample::Bilinear, equalised: false };
         ("StyleGAN2 (clean)", &names::CLEAN, family)
     } else {
-        let family = Family { resample: Resample::Fir, equalised: true };
+        let resample = options.resample.unwrap_or(Resample::Fir);
+        let family = Family { resample, equalised: true };
         ("StyleGAN2 (BasicSR)", &names::BASICSR, family)
     };
     let network = read(checkpoint, title, names, family).map(|network| {
         let truncation = options.truncation.clone();
-        Box::new(StyleGan2 { truncation, ..network }) as Box<dyn Network>
+        let resample_given = options.resample.is_some();
+        Box::new(StyleGan2 { truncation, resample_given, ..network }) as Box<dyn Network>
     });
     Some(network)
 }
@@ -261,11 +286,20 @@ fn read(
     names: &'static Names,
     family: Family,
 ) -> Result<StyleGan2> {
-    let levels = checkpoint.count(|j| format!("to_rgbs.{j}.{}.weight", names.conv)) + 2;
-    let size = checked_size(levels)?;
-    let layers = checkpoint.count(|i| format!("{}.weight", (names.mapping)(i)));
-    let latent = checkpoint.rows(&format!("{}.weight", (names.mapping)(0)))?;
-    Ok(StyleGan2 { title, names, family, size, latent, layers, truncation: None })
+    let size = checked_size(checkpoint.numbered("to_rgbs.") + 2)?;
+    let layers = (0..).take_while(|&i| has_prefix(checkpoint, &(names.mapping)(i))).count();
+    let latent = checkpoint.usual("", ".modulation.weight", 1)?;
+    let network = StyleGan2 {
+        title,
+        names,
+        family,
+        resample_given: false,
+        size,
+        latent,
+        layers,
+        truncation: None,
+    };
+    Ok(network)
 }
 
 impl Network for StyleGan2 {
@@ -278,16 +312,20 @@ impl Network for StyleGan2 {
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        let assumed = match self.names.ambiguous {
-            true => "FIR (assumed: the file cannot tell it from bilinear)",
-            false if self.family.resample == Resample::Fir => "FIR",
-            false => "bilinear",
+        let resampling = match self.family.resample {
+            Resample::Fir => "FIR",
+            Resample::Bilinear => "bilinear",
+        };
+        let assumed = match (self.names.ambiguous, self.resample_given) {
+            (false, _) => "",
+            (true, true) => " (as you say)",
+            (true, false) => " (assumed: the file cannot tell FIR from bilinear)",
         };
         vec![
             ("size", self.size.to_string()),
             ("latent", self.latent.to_string()),
             ("mapping layers", self.layers.to_string()),
-            ("resampling", assumed.to_owned()),
+            ("resampling", format!("{resampling}{assumed}")),
             ("noise", "from the checkpoint; zero where it has none".to_owned()),
         ]
     }

@@ -1,6 +1,8 @@
 //! Blocks that write into a graph. They take weights by name and know no architecture.
 
+pub mod batch_norm;
 pub mod mmrb;
+pub mod resnet;
 pub mod stylegan2;
 
 use std::collections::HashMap;
@@ -21,12 +23,17 @@ pub struct ConvSpec {
     pub stride: usize,
     /// Whether there is a `.bias`.
     pub bias: bool,
+    /// Zeros around the input.
+    pub padding: Padding,
+    /// Blocks of channels that do not see each other.
+    pub groups: usize,
 }
 
 impl ConvSpec {
     /// Stride 1, same size, any number of outputs, with bias.
     pub const fn same(kernel: usize) -> Self {
-        Self { out: None, kernel, stride: 1, bias: true }
+        let padding = Padding::all((kernel / 2) as i32);
+        Self { out: None, kernel, stride: 1, bias: true, padding, groups: 1 }
     }
 
     /// The same with `out` output channels.
@@ -77,6 +84,60 @@ impl<'a> Builder<'a> {
         Ok(id)
     }
 
+    /// [`Builder::param`] for a weight that `x` is multiplied with. When its shape does not fit, the
+    /// fault may lie with the weight that `x` came from, so the message names both.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when it is missing or has another shape.
+    pub fn weight(&mut self, x: NodeId, name: &str, dims: &[usize], scale: f32) -> Result<ParamId> {
+        self.param(name, dims, scale).map_err(|error| self.after(x, error))
+    }
+
+    /// The values of [`Builder::weight`], to be computed with.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when it is missing or has another shape.
+    pub fn weight_values(&self, x: NodeId, name: &str, dims: &[usize]) -> Result<Vec<f32>> {
+        let param = self.checkpoint.require(name, dims).map_err(|error| self.after(x, error))?;
+        Ok(param.to_f32())
+    }
+
+    /// `error` about a tensor that `x` meets, with the name of the tensor that `x` comes from.
+    pub fn after(&self, x: NodeId, error: Error) -> Error {
+        match (error, self.origin(x)) {
+            (Error::Tensor { name, what }, Some(origin)) => {
+                Error::Tensor { name, what: format!("{what}; it follows tensor {origin}") }
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// The tensor `name` with one value per channel of `x`: a bias, slopes. Errors name both tensors
+    /// as those of [`Builder::weight`] do.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when it is missing or has another length.
+    pub fn vector(&mut self, x: NodeId, name: &str) -> Result<ParamId> {
+        self.weight(x, name, &[self.shape(x).c], 1.0)
+    }
+
+    /// The tensor that gave `x` its channels.
+    fn origin(&self, mut x: NodeId) -> Option<String> {
+        loop {
+            let node = self.graph.node(x);
+            let weight = match &node.op {
+                Op::Conv2d(conv) | Op::ModulatedConv2d { conv, .. } => conv.weight,
+                Op::Linear(weight) => *weight,
+                Op::Constant { value, .. } => *value,
+                _ => {
+                    x = *node.inputs.first()?;
+                    continue;
+                }
+            };
+            return Some(self.graph.param(weight).name.clone());
+        }
+    }
+
     /// A parameter that is computed, not stored.
     pub fn computed(&mut self, name: &str, dims: Vec<usize>, values: &[f32]) -> ParamId {
         self.graph.add_param(Param::from_values(name, dims, values))
@@ -108,25 +169,80 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When a tensor is missing or misshapen.
     pub fn conv(&mut self, x: NodeId, prefix: &str, spec: ConvSpec) -> Result<NodeId> {
-        let name = format!("{prefix}.weight");
+        let bias = format!("{prefix}.bias");
+        self.conv_from(x, &format!("{prefix}.weight"), spec.bias.then_some(&bias), 1.0, spec)
+    }
+
+    /// `scale·conv(x) + bias` with tensors of any name; [`ConvSpec::bias`] is not looked at.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn conv_from(
+        &mut self,
+        x: NodeId,
+        weight: &str,
+        bias: Option<&str>,
+        scale: f32,
+        spec: ConvSpec,
+    ) -> Result<NodeId> {
+        let dims = self.weight_dims(x, weight, spec)?;
+        let param = self.weight(x, weight, &dims, scale)?;
+        let y = self.convolve(x, weight, param, spec)?;
+        let Some(bias) = bias else { return Ok(y) };
+        let bias = self.vector(y, bias)?;
+        self.add_scoped(weight, Op::Bias(bias), &[y])
+    }
+
+    /// StyleGAN's equalised convolution: `conv(x)/√fan_in + bias`.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn equal_conv(
+        &mut self,
+        x: NodeId,
+        weight: &str,
+        bias: Option<&str>,
+        spec: ConvSpec,
+    ) -> Result<NodeId> {
+        let fan_in = self.shape(x).c / spec.groups * spec.kernel * spec.kernel;
+        self.conv_from(x, weight, bias, 1.0 / (fan_in as f32).sqrt(), spec)
+    }
+
+    /// The dimensions `[O, I/groups, k, k]` that the weight of a convolution of `x` must have.
+    ///
+    /// # Errors
+    /// When `O` is to be read off the weight and it is missing.
+    pub fn weight_dims(&self, x: NodeId, weight: &str, spec: ConvSpec) -> Result<[usize; 4]> {
         let out = match spec.out {
             Some(out) => out,
-            None => self.checkpoint.rows(&name)?,
+            None => self.checkpoint.rows(weight)?,
         };
-        let channels = self.shape(x).c;
-        let weight = self.param(&name, &[out, channels, spec.kernel, spec.kernel], 1.0)?;
-        let bias = match spec.bias {
-            true => Some(self.param(&format!("{prefix}.bias"), &[out], 1.0)?),
-            false => None,
-        };
-        let conv = Conv2d { stride: spec.stride, ..Conv2d::same(weight, spec.kernel) };
-        self.graph.scoped(prefix, |graph| {
-            let y = graph.add(Op::Conv2d(conv), &[x])?;
-            Ok(match bias {
-                Some(bias) => graph.add(Op::Bias(bias), &[y])?,
-                None => y,
-            })
-        })
+        Ok([out, self.shape(x).c / spec.groups, spec.kernel, spec.kernel])
+    }
+
+    /// The convolution of `x` with `param`, named after the tensor `weight`.
+    ///
+    /// # Errors
+    /// When it does not fit `x`.
+    pub fn convolve(
+        &mut self,
+        x: NodeId,
+        weight: &str,
+        param: ParamId,
+        spec: ConvSpec,
+    ) -> Result<NodeId> {
+        let ConvSpec { stride, padding, groups, .. } = spec;
+        let conv = Conv2d { weight: param, stride, padding, dilation: 1, groups };
+        self.add_scoped(weight, Op::Conv2d(conv), &[x])
+    }
+
+    /// Adds a node that is named after the tensor `weight`.
+    ///
+    /// # Errors
+    /// When it does not fit its inputs.
+    pub fn add_scoped(&mut self, weight: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        let layer = weight.strip_suffix(".weight").unwrap_or(weight);
+        Ok(self.graph.scoped(layer, |graph| graph.add(op, inputs))?)
     }
 
     /// `scale·W x + bias_scale·b` with `{prefix}.weight` `[O, I]` and `{prefix}.bias` `[O]`;
@@ -142,7 +258,7 @@ impl<'a> Builder<'a> {
         [scale, bias_scale]: [f32; 2],
     ) -> Result<NodeId> {
         let dims = [out, self.shape(x).sample()];
-        let weight = self.param(&format!("{prefix}.weight"), &dims, scale)?;
+        let weight = self.weight(x, &format!("{prefix}.weight"), &dims, scale)?;
         let bias = self.param(&format!("{prefix}.bias"), &[out], bias_scale)?;
         self.graph.scoped(prefix, |graph| {
             let y = graph.add(Op::Linear(weight), &[x])?;
@@ -221,6 +337,61 @@ impl<'a> Builder<'a> {
     pub fn fir_up(&mut self, x: NodeId, kernel: ParamId) -> Result<NodeId> {
         let op = Op::Upfirdn2d { kernel, up: 2, down: 1, padding: Padding::pair(2, 1) };
         self.add(op, &[x])
+    }
+
+    /// Resize to the height and width of `like`.
+    ///
+    /// # Errors
+    /// Never for nodes of this graph.
+    pub fn resize_like(
+        &mut self,
+        x: NodeId,
+        like: NodeId,
+        interpolation: Interpolation,
+    ) -> Result<NodeId> {
+        let (from, to) = (self.shape(x), self.shape(like));
+        let step = [from.h as f32 / to.h as f32, from.w as f32 / to.w as f32];
+        self.add(Op::Resize { height: to.h, width: to.w, interpolation, step }, &[x])
+    }
+
+    /// Several layers on the same input as one: their weights `[rows, inner…]` and biases `[rows]`
+    /// one after the other. `layers` are prefixes and rows.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn stacked<S: AsRef<str>>(
+        &mut self,
+        x: NodeId,
+        layers: &[(S, usize)],
+        inner: &[usize],
+    ) -> Result<[ParamId; 2]> {
+        let (mut weights, mut biases) = (Vec::new(), Vec::new());
+        for (prefix, rows) in layers {
+            let prefix = prefix.as_ref();
+            let dims = [&[*rows], inner].concat();
+            weights.extend(self.weight_values(x, &format!("{prefix}.weight"), &dims)?);
+            biases.extend(self.weight_values(x, &format!("{prefix}.bias"), &[*rows])?);
+        }
+        let dims = [&[biases.len()], inner].concat();
+        let name = layers.first().map_or("", |(prefix, _)| prefix.as_ref());
+        let weight = self.computed(&format!("{name}.weight"), dims, &weights);
+        Ok([weight, self.computed(&format!("{name}.bias"), vec![biases.len()], &biases)])
+    }
+
+    /// Several 1×1 convolutions of the same input as one.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen.
+    pub fn stacked_conv<S: AsRef<str>>(
+        &mut self,
+        x: NodeId,
+        layers: &[(S, usize)],
+    ) -> Result<NodeId> {
+        let inner = [self.shape(x).c, 1, 1];
+        let [weight, bias] = self.stacked(x, layers, &inner)?;
+        let name = layers.first().map_or("", |(prefix, _)| prefix.as_ref());
+        let y = self.add_scoped(name, Op::Conv2d(Conv2d::same(weight, 1)), &[x])?;
+        self.add_scoped(name, Op::Bias(bias), &[y])
     }
 
     /// Channels `start..end` of `x`.

@@ -65,8 +65,8 @@ pub fn fir_kernel(b: &mut Builder, gain: f32) -> ParamId {
 
 fn filter(b: &mut Builder, stored: Option<&str>, gain: f32) -> Result<ParamId> {
     match stored {
-        Some(name) if b.checkpoint().contains(name) => b.param(name, &[4, 4], 1.0),
-        _ => Ok(fir_kernel(b, gain)),
+        Some(name) => b.param(name, &[4, 4], 1.0),
+        None => Ok(fir_kernel(b, gain)),
     }
 }
 
@@ -83,14 +83,15 @@ pub fn modulated_conv(
 ) -> Result<NodeId> {
     let channels = b.shape(x).c;
     let style = if family.equalised {
-        b.equal_linear(latent, names.modulation, channels, 1.0)?
+        b.equal_linear(latent, names.modulation, channels, 1.0)
     } else {
-        b.linear(latent, names.modulation, channels, [1.0, 1.0])?
+        b.linear(latent, names.modulation, channels, [1.0, 1.0])
     };
+    let style = style.map_err(|error| b.after(x, error))?;
     let fan_in = (channels * names.kernel * names.kernel) as f32;
     let scale = if family.equalised { 1.0 / fan_in.sqrt() } else { 1.0 };
     let dims = [names.out, channels, names.kernel, names.kernel];
-    let weight = b.param(names.weight, &dims, scale)?;
+    let weight = b.weight(x, names.weight, &dims, scale)?;
     let mut conv = Conv2d::same(weight, names.kernel);
     let layer = names.weight.trim_end_matches(".weight");
     let demodulate = names.demodulate;
@@ -150,7 +151,7 @@ pub fn styled_conv(
         let noise = b.param(noise, &[1, 1, shape.h, shape.w], 1.0)?;
         y = b.add(Op::Noise { noise, strength }, &[y])?;
     }
-    let bias = b.param(names.bias, &[names.conv.out], 1.0)?;
+    let bias = b.vector(y, names.bias)?;
     let y = b.add(Op::Bias(bias), &[y])?;
     if family.equalised { b.scaled_leaky_relu(y) } else { b.leaky_relu(y, 0.2) }
 }
@@ -169,7 +170,7 @@ pub fn to_rgb(
     skip: Option<NodeId>,
 ) -> Result<NodeId> {
     let y = modulated_conv(b, family, x, latent, names)?;
-    let bias = b.param(bias, &[names.out], 1.0)?;
+    let bias = b.vector(y, bias)?;
     let y = b.add(Op::Bias(bias), &[y])?;
     let Some(skip) = skip else { return Ok(y) };
     let skip = match family.resample {

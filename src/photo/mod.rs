@@ -1,13 +1,16 @@
 //! Pictures: reading and writing files, resizing, tiles, and a network run over one picture.
 
 mod decode;
+mod detect;
 mod encode;
 mod jpeg;
 mod resize;
 mod restore;
 pub mod tiles;
 
+pub use crate::models::Detection;
 pub use decode::{MAX_PIXELS, decode, read};
+pub use detect::{Detector, Selection, thinned};
 pub use encode::{Format, write};
 pub use restore::{Restored, Restorer, Work};
 

@@ -83,7 +83,9 @@ impl<'a> Restorer<'a> {
                         picture.width, picture.height
                     ));
                 }
-                let face = picture.resized(height, width)?;
+                // GPEN's variant for super-resolution takes a smaller face than it gives.
+                let input = self.model.input_shape(height, width);
+                let face = picture.resized(input.h, input.w)?;
                 let mut session = self.open(height, width)?;
                 let rgb = session.run(&face.rgb)?;
                 self.session = Some((height, width, session));
@@ -107,6 +109,10 @@ impl<'a> Restorer<'a> {
             }
             Task::Generate { .. } => Err(Error::Input(format!(
                 "{} generates pictures from nothing, it does not restore any; use another model",
+                self.model.architecture()
+            ))),
+            Task::Parse { .. } | Task::Detect { .. } => Err(Error::Input(format!(
+                "{} looks at pictures, it does not restore any; use another model",
                 self.model.architecture()
             ))),
         }

@@ -26,6 +26,7 @@ impl Chain {
 /// The slots of an epilogue in the order in which they act.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Slot {
+    Demodulation,
     Gain,
     Noise,
     Bias,
@@ -44,10 +45,11 @@ pub(super) fn slot(op: &Op, taken: Option<Slot>) -> Option<Slot> {
         Op::Activation(_) => Slot::Activation,
         Op::Sft { .. } => Slot::Sft,
         Op::Add => Slot::Residual,
+        Op::ScaleChannels => Slot::Demodulation,
         // Gains multiply, so one slot holds any number of them.
         Op::Scale(_) => {
             return Some(match taken {
-                None | Some(Slot::Gain) => Slot::Gain,
+                None | Some(Slot::Demodulation | Slot::Gain) => Slot::Gain,
                 Some(s) if s <= Slot::ActivationGain => Slot::ActivationGain,
                 Some(_) => Slot::OutputGain,
             });
@@ -135,14 +137,18 @@ fn more_buffers(op: &Op, taken: Option<Slot>) -> usize {
     match op {
         Op::Noise { .. } | Op::Bias(_) | Op::Activation(Activation::Prelu(_)) if !shared => 1,
         Op::Sft { .. } => 2,
-        Op::Add => 1,
+        Op::Add | Op::ScaleChannels => 1,
         _ => 0,
     }
 }
 
 fn grow(graph: &Graph, users: &[Vec<NodeId>], absorbed: &[bool], head: NodeId) -> Chain {
     let mut chain = Chain { head, epilogue: Vec::new(), last: head };
-    let mut taken = None;
+    let mut taken = match graph.node(head).op {
+        // It has factors of its own.
+        Op::ModulatedConv2d { .. } => Some(Slot::Demodulation),
+        _ => None,
+    };
     let mut bound = buffers(&graph.node(head).op);
     if is_elementwise(&graph.node(head).op) {
         bound += more_buffers(&graph.node(head).op, None);

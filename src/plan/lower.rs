@@ -1,8 +1,9 @@
 //! Graph → steps: every chain of nodes becomes one step, every value gets a home.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::concat::{Known, Parts};
 use super::fuse::{self, Chain, Slot};
 use super::place::place;
 use super::scratch::scratch_len;
@@ -56,8 +57,11 @@ struct Lowering<'a> {
     live: Vec<bool>,
     /// Resizes that the convolution after them does in its loads.
     folded: HashMap<NodeId, Upsample>,
-    /// Values that their chain writes straight into a concatenation, from this channel on.
-    part_of: HashMap<NodeId, (NodeId, usize)>,
+    /// Values that their chain writes straight into a concatenation, and concatenations that are
+    /// part of another.
+    part_of: Parts,
+    /// Parts of concatenations that were copied there.
+    copied: HashSet<View>,
     homes: HashMap<NodeId, View>,
     storages: Vec<Storage>,
     steps: Vec<Step>,
@@ -74,7 +78,8 @@ impl<'a> Lowering<'a> {
             users,
             live,
             folded: HashMap::new(),
-            part_of: HashMap::new(),
+            part_of: Parts::new(),
+            copied: HashSet::new(),
             homes: HashMap::new(),
             storages: Vec::new(),
             steps: Vec::new(),
@@ -154,45 +159,16 @@ impl<'a> Lowering<'a> {
 
     /// Decides which values are written straight into a concatenation.
     fn join_concats(&mut self) {
-        let graph = self.graph;
-        for (index, node) in graph.nodes().iter().enumerate() {
-            if node.op != Op::Concat || !self.live[index] {
-                continue;
-            }
-            let concat = NodeId(index as u32);
-            let mut channel = 0;
-            for &input in &node.inputs {
-                let chain = self.chains.iter().find(|c| c.last == input);
-                let joins = chain.is_some_and(|chain| {
-                    !self.folded.contains_key(&input)
-                        && !self.part_of.contains_key(&input)
-                        && !graph.outputs().contains(&input)
-                        && self.dtype(input) == self.dtype(concat)
-                        && !self.reads(chain).any(|r| self.lies_in(r, concat))
-                });
-                if joins {
-                    self.part_of.insert(input, (concat, channel));
-                }
-                channel += graph.shape(input).c;
-            }
-        }
-    }
-
-    /// The nodes whose values a chain's step reads.
-    fn reads<'b>(&'b self, chain: &'b Chain) -> impl Iterator<Item = NodeId> + 'b {
-        let all = [chain.head].into_iter().chain(chain.epilogue.iter().copied());
-        all.flat_map(|id| self.graph.node(id).inputs.iter().copied()).map(|id| {
-            if self.folded.contains_key(&id) { self.graph.node(id).inputs[0] } else { id }
-        })
-    }
-
-    /// Whether the value of `id` lies in the storage of `concat`: a step must not write there
-    /// while it reads, since no backend promises an order.
-    fn lies_in(&self, id: NodeId, concat: NodeId) -> bool {
-        id == concat
-            || self.part_of.get(&id).is_some_and(|&(c, _)| self.lies_in(c, concat))
-            || matches!(self.graph.node(id).op, Op::Slice { .. })
-                && self.lies_in(self.graph.node(id).inputs[0], concat)
+        let known = Known {
+            graph: self.graph,
+            target: self.target,
+            chains: &self.chains,
+            users: &self.users,
+            live: &self.live,
+            folded: &self.folded,
+            dtype: |id| self.dtype(id),
+        };
+        self.part_of = known.join();
     }
 
     /// How the value of a node is stored: vectors stay f32 in an f16 plan.
@@ -203,6 +179,7 @@ impl<'a> Lowering<'a> {
         let node = self.graph.node(id);
         match node.op {
             Op::Linear(_) | Op::PixelNorm => Dtype::F32,
+            Op::AdaptiveAvgPool2d { .. } if node.shape.plane() == 1 => Dtype::F32,
             Op::Input => {
                 let vector = self.users[id.index()].iter().any(|&u| {
                     matches!(
@@ -218,6 +195,7 @@ impl<'a> Lowering<'a> {
             | Op::Add
             | Op::Sft { .. }
             | Op::Noise { .. }
+            | Op::ScaleChannels
             | Op::Concat
             | Op::Slice { .. } => self.dtype(node.inputs[0]),
             _ => Dtype::F16,
@@ -280,9 +258,9 @@ impl<'a> Lowering<'a> {
         let mut channel = 0;
         for &input in &graph.node(concat).inputs {
             let shape = graph.shape(input);
-            if self.part_of.get(&input) != Some(&(concat, channel)) {
-                let to = View { offset: whole.offset + channel * shape.plane(), shape, ..whole };
-                let from = self.home(input);
+            let to = View { offset: whole.offset + channel * shape.plane(), shape, ..whole };
+            let from = self.home(input);
+            if from != to && self.copied.insert(to) {
                 self.push(&graph.node(concat).name, Compute::Pointwise, Some(from), to);
             }
             channel += shape.c;
@@ -329,6 +307,11 @@ impl<'a> Lowering<'a> {
             Op::PixelShuffle(r) => Compute::PixelShuffle(*r),
             Op::PixelUnshuffle(r) => Compute::PixelUnshuffle(*r),
             Op::Constant { value, .. } => Compute::Constant(*value),
+            Op::MaxPool2d { kernel, stride, padding } => {
+                Compute::MaxPool2d { kernel: *kernel, stride: *stride, padding: *padding }
+            }
+            Op::AdaptiveAvgPool2d { .. } => Compute::AdaptiveAvgPool2d,
+            Op::ReflectPad(padding) => Compute::ReflectPad(*padding),
             _ => Compute::Pointwise,
         };
         input = input.map(|x| self.converted(x, &compute, name));
@@ -353,10 +336,15 @@ impl<'a> Lowering<'a> {
                 | Compute::Pointwise
                 | Compute::Constant(_)
         );
-        if mixed || self.storages[x.storage.index()].dtype == self.target.dtype {
+        if mixed { x } else { self.stored_as(self.target.dtype, x, name) }
+    }
+
+    /// The value of `x` in storage of `dtype`.
+    fn stored_as(&mut self, dtype: Dtype, x: View, name: &str) -> View {
+        if self.storages[x.storage.index()].dtype == dtype {
             return x;
         }
-        let to = self.allocate(x.shape, self.target.dtype);
+        let to = self.allocate(x.shape, dtype);
         self.push(&format!("{name}.convert"), Compute::Pointwise, Some(x), to);
         to
     }
@@ -382,6 +370,10 @@ impl<'a> Lowering<'a> {
                         shift: self.home(node.inputs[2]),
                         first_channel: *first_channel,
                     });
+                }
+                Op::ScaleChannels => {
+                    let factor = self.home(node.inputs[1]);
+                    epilogue.demodulation = Some(self.stored_as(Dtype::F32, factor, &node.name));
                 }
                 Op::Add => {
                     let [a, b] = [node.inputs[0], node.inputs[1]];

@@ -1,5 +1,6 @@
 //! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
 
+mod concat;
 mod dump;
 mod fuse;
 mod layout;

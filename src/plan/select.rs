@@ -1,6 +1,6 @@
 //! Which kernel executes a step. The only place that decides it.
 
-use super::{Backend, Compute, Kernel, Layout, Target, packed_len};
+use super::{Backend, Compute, Kernel, Layout, Target, Upsample, packed_len};
 use crate::graph::{Conv2d, Padding, Param};
 use crate::tensor::Shape;
 
@@ -60,7 +60,9 @@ pub fn select(
     params: &[Param],
 ) -> Kernel {
     match compute {
-        Compute::Conv { conv, .. } => convolution(conv, input, output, target, params),
+        Compute::Conv { conv, upsample, .. } => {
+            convolution(conv, *upsample, input, output, target, params)
+        }
         Compute::ConvTranspose { .. } => Kernel::ConvTranspose,
         Compute::MultiPathConv(_) => Kernel::MultiPathConv,
         Compute::Linear(_) => Kernel::Linear,
@@ -72,11 +74,15 @@ pub fn select(
         Compute::PixelUnshuffle(_) => Kernel::PixelUnshuffle,
         Compute::Pointwise => Kernel::Pointwise,
         Compute::Constant(_) => Kernel::Constant,
+        Compute::MaxPool2d { .. } => Kernel::MaxPool,
+        Compute::AdaptiveAvgPool2d => Kernel::AdaptiveAvgPool,
+        Compute::ReflectPad(_) => Kernel::ReflectPad,
     }
 }
 
 fn convolution(
     conv: &Conv2d,
+    upsample: Upsample,
     input: Shape,
     output: Shape,
     target: &Target,
@@ -87,7 +93,7 @@ fn convolution(
     if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
         return Kernel::ConvDepthwise;
     }
-    let winograd = is_winograd(conv, params)
+    let winograd = is_winograd(conv, upsample, params)
         && input.c.min(output.c) >= limits.winograd_channels
         && output.h.min(output.w) >= limits.winograd_size
         && (target.backend == Backend::Cpu
@@ -109,20 +115,20 @@ fn convolution(
     Kernel::ConvDirect
 }
 
-/// Whether F(4×4, 3×3) computes it: 3×3, stride 1, dilation 1, one group, one pixel of padding.
-fn is_winograd(conv: &Conv2d, params: &[Param]) -> bool {
+/// Whether F(4×4, 3×3) computes it: 3×3, stride 1, dilation 1, one group; behind a bilinear resize
+/// one pixel of padding, for which that transform was written.
+fn is_winograd(conv: &Conv2d, upsample: Upsample, params: &[Param]) -> bool {
     params[conv.weight.index()].dims[2..] == [3, 3]
         && conv.stride == 1
         && conv.dilation == 1
         && conv.groups == 1
-        && conv.padding == Padding::all(1)
+        && (upsample != Upsample::Bilinear || conv.padding == Padding::all(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::plan::Upsample;
 
     fn chosen(
         weight: [usize; 4],
@@ -148,7 +154,8 @@ mod tests {
             assert_eq!(is([64, 64, 3, 3], &|_| (), 32), Kernel::ConvWinograd);
             assert_eq!(is([64, 64, 3, 3], &|_| (), 4), Kernel::ConvGemm);
             assert_eq!(is([64, 64, 3, 3], &|c| c.stride = 2, 32), Kernel::ConvGemm);
-            assert_eq!(is([64, 64, 3, 3], &|c| c.padding = Padding::all(0), 32), Kernel::ConvGemm);
+            let bare = |c: &mut Conv2d| c.padding = Padding::all(0);
+            assert_eq!(is([64, 64, 3, 3], &bare, 32), Kernel::ConvWinograd);
             assert_eq!(is([64, 64, 5, 5], &|_| (), 32), Kernel::ConvGemm);
             assert_eq!(is([64, 64, 1, 1], &|_| (), 32), Kernel::ConvGemm);
             assert_eq!(is([3, 64, 1, 1], &|_| (), 32), Kernel::ConvDirect);

@@ -124,12 +124,25 @@ pub enum Compute {
     Pointwise,
     /// A `[1, C, H, W]` parameter, repeated over the batch; has no `x`.
     Constant(ParamId),
+    /// See [`Op::MaxPool2d`](crate::graph::Op::MaxPool2d).
+    MaxPool2d {
+        /// Side of the window.
+        kernel: usize,
+        /// Step between windows.
+        stride: usize,
+        /// Rows and columns around the input.
+        padding: usize,
+    },
+    /// To the output's size; see [`Op::AdaptiveAvgPool2d`](crate::graph::Op::AdaptiveAvgPool2d).
+    AdaptiveAvgPool2d,
+    /// See [`Op::ReflectPad`](crate::graph::Op::ReflectPad).
+    ReflectPad(Padding),
 }
 
 /// What happens to each value `v` at channel `o` before it is stored, in this order:
 ///
 /// ```text
-/// v = v · demodulation[n,o]
+/// v = v · demodulation[n,o]                                 or the factors of ScaleChannels
 /// v = v · gain
 /// v = v + strength · noise[h,w]
 /// v = v + bias[o]
@@ -221,6 +234,12 @@ pub enum Kernel {
     Pointwise,
     /// A parameter as an activation.
     Constant,
+    /// Largest values of windows.
+    MaxPool,
+    /// Means of windows.
+    AdaptiveAvgPool,
+    /// Mirrored borders.
+    ReflectPad,
 }
 
 impl Kernel {
@@ -242,6 +261,9 @@ impl Kernel {
             Kernel::PixelUnshuffle => "pixel_unshuffle",
             Kernel::Pointwise => "pointwise",
             Kernel::Constant => "constant",
+            Kernel::MaxPool => "max_pool",
+            Kernel::AdaptiveAvgPool => "adaptive_avg_pool",
+            Kernel::ReflectPad => "reflect_pad",
         }
     }
 }

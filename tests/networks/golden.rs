@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use pentimento::checkpoint::Checkpoint;
 use pentimento::models::{Options, Truncation};
-use pentimento::{Error, Model};
+use pentimento::nn::stylegan2::Resample;
+use pentimento::{Error, Model, Task};
 
 use crate::support::{
     self, Executor, folders, json, largest_error, name, npy, relative_error, shape,
@@ -16,16 +17,43 @@ pub const F32: f64 = 1e-4;
 /// The same in f16.
 pub const F16: f64 = 2e-2;
 
-/// Compares all executors with `expected`.
-pub fn compare(model: &Model, case: &str, dims: &[usize], input: &[f32], expected: &[f32]) {
+/// Compares all executors with `expected`, the first outputs of the graph.
+pub fn compare(model: &Model, case: &str, dims: &[usize], input: &[f32], expected: &[&[f32]]) {
     let graph = Arc::new(model.graph(shape(dims)).unwrap_or_else(|e| panic!("{case}: {e}")));
     for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
         let Some(actual) = support::run(&graph, executor, &[input]) else { continue };
-        let error = relative_error(&actual[0], expected);
-        let largest = largest_error(&actual[0], expected);
-        eprintln!("{case} {executor:?}: {error:.1e}, largest {largest:.1e}");
-        let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
-        assert!(error <= tolerance, "{case} {executor:?}: {error:.2e} exceeds {tolerance:.0e}");
+        assert!(actual.len() >= expected.len(), "{case} has {} outputs", actual.len());
+        for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+            let error = relative_error(actual, expected);
+            let largest = largest_error(actual, expected);
+            eprintln!("{case} {executor:?} {i}: {error:.1e}, largest {largest:.1e}");
+            let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
+            assert!(error <= tolerance, "{case} {executor:?}: {error:.2e} exceeds {tolerance:.0e}");
+        }
+    }
+}
+
+/// The files of a case that its graph's outputs are compared with, in their order.
+fn output_files(architecture: &str) -> &'static [&'static str] {
+    match architecture {
+        "ParseNet" => &["output.npy", "output_img.npy"],
+        "BiSeNet" => &["output.npy", "output16.npy", "output32.npy"],
+        _ => &["output.npy"],
+    }
+}
+
+/// What the file of a case does not say, as the constructor's arguments tell it.
+pub fn options(meta: &serde_json::Value) -> Options {
+    let slope = |activation: &str| match activation {
+        "relu" => Some(0.0),
+        "leakyrelu" => Some(0.1),
+        _ => None,
+    };
+    Options {
+        resample: (meta["arch"] == "GFPGANBilinear").then_some(Resample::Bilinear),
+        slope: meta["ctor"]["act_type"].as_str().and_then(slope),
+        auxiliary: true,
+        ..Options::default()
     }
 }
 
@@ -41,6 +69,7 @@ fn check(folder: &Path) -> bool {
             let factor = factor.and_then(|f| f.parse().ok()).expect("a truncation factor");
             Truncation { factor, mean: npy(&truncation).1 }
         }),
+        ..options(&meta)
     };
     let checkpoint =
         Checkpoint::open(&folder.join("checkpoint.pth")).unwrap_or_else(|e| panic!("{case}: {e}"));
@@ -49,8 +78,14 @@ fn check(folder: &Path) -> bool {
         Err(Error::UnknownArchitecture(_)) => return false,
         Err(error) => panic!("{case}: {error}"),
     };
+    if matches!(model.task(), Task::Detect { .. }) {
+        // Its outputs are compared in detect.rs.
+        return true;
+    }
+    let files = output_files(model.architecture());
+    let expected: Vec<Vec<f32>> = files.iter().map(|file| npy(&folder.join(file)).1).collect();
+    let expected: Vec<&[f32]> = expected.iter().map(Vec::as_slice).collect();
     let (dims, input) = npy(&folder.join("input.npy"));
-    let (_, expected) = npy(&folder.join("output.npy"));
     compare(&model, &case, &dims, &input, &expected);
     true
 }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod detect;
 mod fullsize;
 mod golden;
 mod mmrbnet;

@@ -26,7 +26,7 @@ fn every_option_agrees_with_pytorch() {
             .unwrap_or_else(|e| panic!("{}: {e}", name(&folder)));
         let (dims, input) = npy(&folder.join("input.npy"));
         let (_, expected) = npy(&folder.join("output.npy"));
-        compare(&model, &name(&folder), &dims, &input, &expected);
+        compare(&model, &name(&folder), &dims, &input, &[&expected]);
     }
 }
 

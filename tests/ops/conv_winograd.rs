@@ -1,6 +1,6 @@
 //! `conv_winograd`: F(4×4, 3×3), at sizes that are no multiple of its tiles.
 
-use pentimento::graph::{Conv2d, Interpolation, Op};
+use pentimento::graph::{Conv2d, Interpolation, Op, Padding};
 use pentimento::plan::Kernel;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
@@ -12,14 +12,17 @@ proptest! {
     #[test]
     fn agrees_with_its_twin(
         seed: u64,
-        (n, h, w) in (1usize..3, 8usize..23, 8usize..30),
+        (n, h, w) in (1usize..3, 10usize..23, 10usize..30),
         (i, o) in (32usize..70, 32usize..70),
+        pads in prop::array::uniform4(0i32..3),
         parts in parts(),
     ) {
         let mut case = Case::new(seed);
         let x = case.input(Shape::new(n, i, h, w));
         let weight = case.weight(&[o, i, 3, 3]);
-        let y = case.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]);
+        let [top, bottom, left, right] = pads;
+        let padding = Padding { top, bottom, left, right };
+        let y = case.add(Op::Conv2d(Conv2d { padding, ..Conv2d::same(weight, 3) }), &[x]);
         let y = case.epilogue(y, &parts);
         case.check(y, Kernel::ConvWinograd)?;
     }

@@ -14,4 +14,5 @@ mod images;
 mod linear;
 mod multi_path_conv;
 mod pointwise;
+mod pool;
 mod resample;

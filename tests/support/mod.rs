@@ -59,6 +59,14 @@ pub fn npy_u8(path: &Path) -> (Vec<usize>, Vec<u8>) {
     (dims, file.into_vec::<u8>().expect("the golden holds u8"))
 }
 
+/// A `.npy` file of 32-bit integers.
+pub fn npy_i32(path: &Path) -> (Vec<usize>, Vec<i32>) {
+    let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
+    let dims = file.shape().iter().map(|&d| d as usize).collect();
+    (dims, file.into_vec::<i32>().expect("the golden holds i32"))
+}
+
 /// `[N, C]` and `[N, C, H, W]` as a [`Shape`].
 pub fn shape(dims: &[usize]) -> Shape {
     match *dims {

@@ -46,6 +46,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         launch.view("V", transformed);
         launch.uint(sizes.inputs_stride);
         tiles(&mut launch);
+        launch.int(conv.padding.top);
+        launch.int(conv.padding.left);
         dispatches.push(launch.finish(blocks * x.shape.c));
 
         let mut launch = Builder::new(plan, "conv_winograd_product");

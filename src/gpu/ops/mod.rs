@@ -1,5 +1,6 @@
 //! The host side of every kernel: a step becomes dispatches. Pure functions.
 
+mod adaptive_avg_pool;
 mod constant;
 mod conv_depthwise;
 mod conv_direct;
@@ -11,11 +12,13 @@ mod conv_winograd;
 mod demodulate;
 pub mod image_to_tensor;
 mod linear;
+mod max_pool;
 mod multi_path_conv;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
 mod pointwise;
+mod reflect_pad;
 mod resize;
 pub mod tensor_to_image;
 mod upfirdn2d;
@@ -53,6 +56,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         Kernel::PixelUnshuffle => pixel_unshuffle::record(step, plan)?,
         Kernel::Pointwise => pointwise::record(step, plan)?,
         Kernel::Constant => constant::record(step, plan)?,
+        Kernel::MaxPool => max_pool::record(step, plan)?,
+        Kernel::AdaptiveAvgPool => adaptive_avg_pool::record(step, plan)?,
+        Kernel::ReflectPad => reflect_pad::record(step, plan)?,
     };
     for dispatch in &dispatches {
         if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {

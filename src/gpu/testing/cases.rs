@@ -140,6 +140,21 @@ fn resamplings() -> Vec<Graph> {
     ]
 }
 
+/// Windows, borders, and factors per channel.
+fn windows() -> Vec<Graph> {
+    let on = |shape, op: Op| graph(shape, move |graph, x| add(graph, op.clone(), &[x]));
+    let shape = Shape::new(2, 3, 7, 5);
+    vec![
+        on(shape, Op::MaxPool2d { kernel: 3, stride: 2, padding: 1 }),
+        on(shape, Op::AdaptiveAvgPool2d { height: 3, width: 2 }),
+        on(shape, Op::ReflectPad(Padding { top: 1, bottom: 2, left: 0, right: 4 })),
+        graph(shape, |graph, x| {
+            let mean = add(graph, Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x]);
+            add(graph, Op::ScaleChannels, &[x, mean])
+        }),
+    ]
+}
+
 fn constant() -> Graph {
     graph(Shape::new(2, 3, 4, 5), |graph, x| {
         let value = param(graph, &[1, 3, 4, 5]);
@@ -152,7 +167,7 @@ fn constant() -> Graph {
 
 fn all() -> Vec<Graph> {
     let mut all = vec![styled(), constant()];
-    all.extend([activations(), convolutions(), resamplings()].into_iter().flatten());
+    all.extend([activations(), convolutions(), resamplings(), windows()].into_iter().flatten());
     all
 }
 
@@ -212,6 +227,11 @@ fn modulation_and_epilogue() {
 #[test]
 fn resampling_and_shuffles() {
     (0..resamplings().len()).for_each(|i| check(|| resamplings().swap_remove(i)));
+}
+
+#[test]
+fn windows_borders_and_factors() {
+    (0..windows().len()).for_each(|i| check(|| windows().swap_remove(i)));
 }
 
 #[test]

@@ -1,0 +1,23 @@
+//! `adaptive_avg_pool`: the mean of each of `H' × W'` windows that cover the input.
+
+use super::epilogue::Epilogue;
+use super::tensor::{Tensor, TensorMut};
+
+/// `y[h,w] = mean(x[⌊h·H/H'⌋..⌈(h+1)·H/H'⌉, ⌊w·W/W'⌋..⌈(w+1)·W/W'⌉])`; sums in f64.
+pub fn run(x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {
+    let to = output.shape;
+    let window = |at: usize, from: usize, to: usize| at * from / to..((at + 1) * from).div_ceil(to);
+    output.fill_planes(|n, c, plane| {
+        let source = x.plane(n, c);
+        for (p, y) in plane.iter_mut().enumerate() {
+            let rows = window(p / to.w, x.shape.h, to.h);
+            let columns = window(p % to.w, x.shape.w, to.w);
+            let pixels = rows.len() * columns.len();
+            let row = |h: usize| -> f64 {
+                source[h * x.shape.w..][columns.clone()].iter().map(|&v| f64::from(v)).sum()
+            };
+            *y = (rows.map(row).sum::<f64>() / pixels as f64) as f32;
+        }
+        epilogue.apply(n, c, 0, plane);
+    });
+}

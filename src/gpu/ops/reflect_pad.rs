@@ -1,0 +1,26 @@
+//! Host side of `kernels/reflect_pad.wgsl`.
+
+use super::{Builder, input, misfit};
+use crate::Result;
+use crate::gpu::{Dispatch, epilogue};
+use crate::plan::{Compute, Plan, Step};
+
+/// Invocations per workgroup.
+const WORKGROUP: usize = 64;
+
+/// Mirrored borders.
+pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
+    let Compute::ReflectPad(padding) = step.compute else {
+        return Err(misfit(step, "it is no reflect_pad"));
+    };
+    let x = input(step)?;
+    let mut launch = Builder::new(plan, "reflect_pad");
+    launch.define("WORKGROUP", WORKGROUP);
+    launch.view("X", x);
+    launch.uint(x.shape.h);
+    launch.uint(x.shape.w);
+    launch.int(padding.top);
+    launch.int(padding.left);
+    epilogue::bind(&mut launch, step);
+    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])
+}

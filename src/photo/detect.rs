@@ -1,0 +1,145 @@
+//! Faces in a picture: a detector's candidates, thinned out.
+
+use super::Picture;
+use crate::models::Detection;
+use crate::{Engine, Error, Model, Result, Session, Task};
+
+/// What counts as a face.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Selection {
+    /// Candidates with a score up to this are dropped.
+    pub threshold: f32,
+    /// Of two candidates whose intersection is more than this part of their union, the one with the
+    /// lower score is dropped.
+    pub overlap: f32,
+    /// Pictures whose longer side is larger are shrunk to it first, pixels. Faces that are then
+    /// smaller than about 16 pixels are missed, and landmarks of faces larger than about 400 are
+    /// far off.
+    pub long_side: usize,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { threshold: 0.8, overlap: 0.4, long_side: 640 }
+    }
+}
+
+/// Finds faces with a detector. Keeps its session for the next picture of the same size.
+pub struct Detector<'a> {
+    engine: &'a Engine,
+    model: &'a Model,
+    multiple: usize,
+    selection: Selection,
+    session: Option<([usize; 2], Session)>,
+}
+
+impl<'a> Detector<'a> {
+    /// Detects with `model` on `engine`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the model is no detector.
+    pub fn new(engine: &'a Engine, model: &'a Model, selection: Selection) -> Result<Self> {
+        let Task::Detect { multiple } = model.task() else {
+            let what = format!("{} finds no faces; use a detector", model.architecture());
+            return Err(Error::Input(what));
+        };
+        Ok(Self { engine, model, multiple, selection, session: None })
+    }
+
+    /// The faces in `picture`, the highest score first, in its pixels.
+    ///
+    /// # Errors
+    /// As [`Session::new`] and [`Session::run`].
+    pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
+        let long = picture.height.max(picture.width);
+        let shrunk;
+        let seen = if long > self.selection.long_side {
+            let side = |n: usize| (n * self.selection.long_side).div_ceil(long);
+            shrunk = picture.resized(side(picture.height), side(picture.width))?;
+            &shrunk
+        } else {
+            picture
+        };
+        let size = [seen.height, seen.width].map(|n| n.next_multiple_of(self.multiple));
+        let mut session = match self.session.take() {
+            Some((known, session)) if known == size => session,
+            // The old one is dropped first, so that there is room for the new one.
+            _ => Session::new(self.engine, self.model, size[0], size[1])?,
+        };
+        let outputs = session.run_to_tensors(&padded(seen, size))?;
+        let mut candidates =
+            self.model.detections(session.input_shape(), &outputs, self.selection.threshold)?;
+        self.session = Some((size, session));
+        candidates = thinned(candidates, self.selection.overlap);
+        let scale = [[picture.width, seen.width], [picture.height, seen.height]]
+            .map(|[all, seen]| all as f32 / seen as f32);
+        Ok(candidates.into_iter().map(|face| face.scaled(scale)).collect())
+    }
+}
+
+/// The picture's RGB bytes with black columns and rows behind, up to `[height, width]`.
+fn padded(picture: &Picture, [height, width]: [usize; 2]) -> Vec<u8> {
+    let mut bytes = vec![0; height * width * 3];
+    let rows = bytes.chunks_exact_mut(width * 3);
+    for (to, from) in rows.zip(picture.rgb.chunks_exact(picture.width * 3)) {
+        to[..from.len()].copy_from_slice(from);
+    }
+    bytes
+}
+
+/// Non-maximum suppression: sorted by falling score, equal ones in their order, each candidate
+/// that overlaps no better one that was kept.
+pub fn thinned(mut candidates: Vec<Detection>, overlap: f32) -> Vec<Detection> {
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Detection> = Vec::new();
+    for candidate in candidates {
+        if kept.iter().all(|better| shared(&better.bounds, &candidate.bounds) <= overlap) {
+            kept.push(candidate);
+        }
+    }
+    kept
+}
+
+/// Intersection over union of two boxes.
+fn shared(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let area = |[left, top, right, bottom]: &[f32; 4]| (right - left) * (bottom - top);
+    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let intersection = width * height;
+    intersection / (area(a) + area(b) - intersection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(score: f32, bounds: [f32; 4]) -> Detection {
+        Detection { score, bounds, landmarks: [[0.0; 2]; 5] }
+    }
+
+    #[test]
+    fn the_better_of_two_overlapping_faces_stays() {
+        let faces = vec![
+            face(0.8, [0.0, 0.0, 10.0, 10.0]),
+            face(0.9, [1.0, 0.0, 11.0, 10.0]),
+            face(0.7, [20.0, 0.0, 30.0, 10.0]),
+        ];
+        let kept = thinned(faces, 0.4);
+        assert_eq!(kept.iter().map(|f| f.score).collect::<Vec<_>>(), [0.9, 0.7]);
+    }
+
+    #[test]
+    fn what_overlaps_only_a_dropped_face_stays() {
+        // Neighbours share 6/14 of their union, the outer two 2/18.
+        let at = |left: f32, score| face(score, [left, 0.0, left + 10.0, 1.0]);
+        let kept = thinned(vec![at(8.0, 0.7), at(4.0, 0.8), at(0.0, 0.9)], 0.4);
+        assert_eq!(kept.iter().map(|f| f.bounds[0]).collect::<Vec<_>>(), [0.0, 8.0]);
+    }
+
+    #[test]
+    fn equal_scores_keep_their_order() {
+        let same = |left: f32| face(0.5, [left, 0.0, left + 10.0, 10.0]);
+        let kept = thinned(vec![same(1.0), same(0.0), same(100.0)], 0.4);
+        assert_eq!(kept.iter().map(|f| f.bounds[0]).collect::<Vec<_>>(), [1.0, 100.0]);
+    }
+}
