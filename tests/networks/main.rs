@@ -8,4 +8,5 @@ mod detect;
 mod fullsize;
 mod golden;
 mod mmrbnet;
+mod recognise;
 mod sessions;
