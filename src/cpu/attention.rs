@@ -1,8 +1,10 @@
 //! `attention`: softmax attention of pixels, head by head.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
+use super::exp::exp;
 use super::matmul::{self, Block, PANEL, Panels};
 use super::tensor::{Tensor, TensorMut};
 use super::workspace::Workspace;
@@ -83,7 +85,10 @@ pub fn run_fast(
                 row[len..].fill(0.0);
             }
             matmul::multiply(&keys_by_width, 0..keys.div_ceil(PANEL), q, block, scores);
-            let totals = softmax(scores, block, keys);
+            let totals = Arch::new().dispatch(
+                #[inline(always)]
+                || softmax(scores, block, keys),
+            );
             matmul::multiply(&width_by_keys, 0..width.div_ceil(PANEL), scores, block, sums);
             for (j, sums) in sums.chunks_exact(block.stride).take(width).enumerate() {
                 let y = &mut y[j * pixels + t..][..len];
@@ -97,6 +102,7 @@ pub fn run_fast(
 }
 
 /// Each column's `e^(score - highest)`, in place, and the columns' sums.
+#[inline(always)]
 fn softmax(scores: &mut [f32], block: Block, keys: usize) -> Vec<f32> {
     let mut highest = vec![f32::NEG_INFINITY; block.columns];
     for row in scores.chunks_exact(block.stride).take(keys) {
@@ -107,7 +113,7 @@ fn softmax(scores: &mut [f32], block: Block, keys: usize) -> Vec<f32> {
     let mut totals = vec![0.0; block.columns];
     for row in scores.chunks_exact_mut(block.stride).take(keys) {
         for ((score, highest), total) in row.iter_mut().zip(&highest).zip(&mut totals) {
-            *score = (*score - highest).exp();
+            *score = exp(*score - highest);
             *total += *score;
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pulp::Arch;
 
+use super::exp::exp;
 use super::tensor::Tensor;
 use crate::graph::{Activation, Graph};
 use crate::plan;
@@ -141,6 +142,7 @@ fn leaky_relu(values: &mut [f32], slope: f32) {
     values.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v });
 }
 
+#[inline(always)]
 fn sigmoid(v: f32) -> f32 {
-    1.0 / (1.0 + (-v).exp())
+    1.0 / (1.0 + exp(-v))
 }

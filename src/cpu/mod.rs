@@ -22,6 +22,7 @@ mod demodulate;
 mod embedding;
 mod epilogue;
 mod executor;
+mod exp;
 mod gather;
 mod group_norm;
 pub(crate) mod image_to_tensor;
