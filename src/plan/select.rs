@@ -26,7 +26,7 @@ fn thresholds(backend: Backend) -> Thresholds {
         Backend::Cpu => Thresholds {
             winograd_channels: 16,
             winograd_size: 8,
-            gemm_rows: 4,
+            gemm_rows: 1,
             gemm_depth: 16,
             gemm_inputs: 1,
         },
@@ -166,7 +166,9 @@ mod tests {
             assert_eq!(is([64, 64, 3, 3], &bare, 128), Kernel::ConvWinograd);
             assert_eq!(is([64, 64, 5, 5], &|_| (), 32), Kernel::ConvGemm);
             assert_eq!(is([64, 64, 1, 1], &|_| (), 32), Kernel::ConvGemm);
-            assert_eq!(is([3, 64, 1, 1], &|_| (), 32), Kernel::ConvDirect);
+            let few =
+                if target.backend == Backend::Cpu { Kernel::ConvGemm } else { Kernel::ConvDirect };
+            assert_eq!(is([3, 64, 1, 1], &|_| (), 32), few);
             assert_eq!(is([64, 1, 3, 3], &|c| c.groups = 64, 32), Kernel::ConvDepthwise);
             assert_eq!(is([64, 2, 1, 1], &|c| c.groups = 32, 32), Kernel::ConvDirect);
         }
