@@ -437,3 +437,42 @@ impl Plan {
         self.steps.iter().filter(|s| s.kernel == kernel).count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Conv2d, Param};
+
+    #[test]
+    fn exact_nodes_stay_in_f32() {
+        let mut graph = Graph::new();
+        graph.set_exact(true);
+        let x = graph.add_input("x", Shape::new(1, 4, 5, 5));
+        let convolved = |graph: &mut Graph, x| {
+            let weight = Param::from_values("w", vec![4, 4, 1, 1], &[0.5; 16]);
+            let weight = graph.add_param(weight);
+            graph.add(Op::Conv2d(Conv2d::same(weight, 1)), &[x]).unwrap()
+        };
+        let exact = convolved(&mut graph, x);
+        graph.set_exact(false);
+        let rounded = convolved(&mut graph, exact);
+        let both = graph.add(Op::Concat, &[exact, rounded]).unwrap();
+        graph.set_output(both);
+        graph.set_output(exact);
+        let target = Target { dtype: Dtype::F16, ..Target::webgpu_defaults() };
+        let plan = Plan::new(Arc::new(graph), target).unwrap();
+        let dtype = |view: View| plan.storages[view.storage.index()].dtype;
+        assert_eq!(dtype(plan.inputs[0]), Dtype::F32);
+        assert_eq!(
+            plan.outputs.iter().map(|&y| dtype(y)).collect::<Vec<_>>(),
+            [Dtype::F16, Dtype::F32]
+        );
+        assert_eq!(plan.graph.params().iter().map(|p| p.exact).collect::<Vec<_>>(), [true, false]);
+        // The second convolution reads f32 as it is; the first part of the whole is a rounded copy.
+        let kernels: Vec<_> = plan.steps.iter().map(|step| step.compute.clone()).collect();
+        assert!(matches!(
+            kernels[..],
+            [Compute::Conv { .. }, Compute::Conv { .. }, Compute::Pointwise]
+        ));
+    }
+}

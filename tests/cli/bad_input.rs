@@ -50,6 +50,18 @@ fn a_broken_picture_among_good_ones() {
 }
 
 #[test]
+fn fidelities_that_are_none() {
+    let workspace = Workspace::new();
+    workspace.picture("a.png", 8, 8);
+    let run = workspace.run("restore a.png -o b.png --model face.safetensors --fidelity 0.5");
+    run.fails_with(&["face.safetensors", "MMRB-Net has no fidelity"]);
+    let run = workspace.run("restore a.png -o b.png --model face.safetensors --fidelity 1.5");
+    assert_ne!(run.code, 0);
+    assert!(run.err.contains("expected a number from 0 to 1"), "{}", run.err);
+    assert!(!workspace.path("b.png").exists());
+}
+
+#[test]
 fn models_that_are_none() {
     let workspace = Workspace::new();
     workspace.picture("a.png", 8, 8);
