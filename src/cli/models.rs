@@ -94,30 +94,35 @@ fn entries() -> Result<Vec<Entry>> {
 }
 
 fn table(entries: &[Entry], folder: &Path) -> String {
-    let mut rows =
-        vec![["name", "architecture", "what it does", "file", "licence"].map(str::to_owned)];
+    let head = ["name", "architecture", "what it does", "file", "memory", "commercial", "licence"];
+    let mut rows = vec![head.map(str::to_owned)];
     for Entry { published, here } in entries {
         let size = published.bytes.and_then(|n| usize::try_from(n).ok()).map(bytes);
-        let forbids = if published.commercial { "" } else { " (not commercial)" };
+        let memory = published.memory.map(|[exact, _]| format!("{exact} MB"));
         rows.push([
             format!("{}{}", published.name, if here.is_some() { " *" } else { "" }),
             published.architecture.to_owned(),
             published.task.to_owned(),
             size.unwrap_or_else(|| "-".to_owned()),
-            format!("{}{forbids}", published.licence),
+            memory.unwrap_or_else(|| "-".to_owned()),
+            if published.commercial { "yes" } else { "no" }.to_owned(),
+            published.licence.to_owned(),
         ]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let [a, b, c, d, e, f, _]: [usize; 7] = std::array::from_fn(width);
     let mut text = String::new();
-    for [name, architecture, task, size, licence] in &rows {
-        let [a, b, c, d, _] = widths;
-        let _ = writeln!(text, "{name:a$}  {architecture:b$}  {task:c$}  {size:>d$}  {licence}");
+    for [name, architecture, task, size, memory, commercial, licence] in &rows {
+        let _ = writeln!(
+            text,
+            "{name:a$}  {architecture:b$}  {task:c$}  {size:>d$}  {memory:>e$}  {commercial:f$}  \
+             {licence}"
+        );
     }
     let _ = writeln!(
         text,
         "\n* is in {}; `pentimento models pull NAME` fetches a model.\n\
-         Licences are those the publishers state. Most face networks were trained on FFHQ, whose\n\
+         Memory is what a picture takes on a GPU in f32. Licences are those the publishers state. Most face networks were trained on FFHQ, whose\n\
          pictures are CC BY-NC-SA 4.0; `--json` tells more of each.",
         folder.display()
     );

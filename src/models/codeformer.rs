@@ -58,6 +58,12 @@ pub(super) fn recognise(
 
 fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
     let misfit = |name: &str, what: String| Error::Tensor { name: name.to_owned(), what };
+    let (table, choice) = ("quantize.embedding.weight", "idx_pred_layer.1.weight");
+    let (codes, choices) = (checkpoint.rows(table)?, checkpoint.rows(choice)?);
+    if codes != choices {
+        let what = format!("has {codes} rows, {choice} chooses between {choices}");
+        return Err(misfit(table, what));
+    }
     let (tokens, width) = match checkpoint.dims("position_emb") {
         Some(&[tokens, width]) => (tokens, width),
         Some(dims) => return Err(misfit("position_emb", format!("has shape {dims:?}"))),
@@ -92,7 +98,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         encoder: blocks(checkpoint, "encoder")?,
         generator: blocks(checkpoint, "generator")?,
         side,
-        codes: checkpoint.rows("quantize.embedding.weight")?,
+        codes,
         width,
         layers,
         heads: options.heads.unwrap_or(HEADS),

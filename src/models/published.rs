@@ -217,7 +217,7 @@ pub const PUBLISHED: &[Published] = &[
         bytes: None,
         sha256: None,
         memory: None,
-        licence: "NVIDIA Source Code License-NC",
+        licence: "Nvidia Source Code-NC",
         commercial: false,
         note: FFHQ,
     },

@@ -34,7 +34,7 @@ fn thresholds(backend: Backend) -> Thresholds {
             winograd_channels: 32,
             // Transformed weights take four times their memory; what they save grows with the
             // pixels that share them. Below this size GFPGAN would need 1.2 GB instead of 0.4.
-            winograd_size: 128,
+            winograd_size: 256,
             gemm_rows: 16,
             gemm_depth: 16,
             gemm_inputs: 8,
@@ -159,11 +159,11 @@ mod tests {
         let gpu = Target::webgpu_defaults();
         for target in [Target::cpu(), gpu] {
             let is = |w, f: &dyn Fn(&mut Conv2d), size| chosen(w, f, size, &target);
-            assert_eq!(is([64, 64, 3, 3], &|_| (), 128), Kernel::ConvWinograd);
+            assert_eq!(is([64, 64, 3, 3], &|_| (), 256), Kernel::ConvWinograd);
             assert_eq!(is([64, 64, 3, 3], &|_| (), 4), Kernel::ConvGemm);
             assert_eq!(is([64, 64, 3, 3], &|c| c.stride = 2, 32), Kernel::ConvGemm);
             let bare = |c: &mut Conv2d| c.padding = Padding::all(0);
-            assert_eq!(is([64, 64, 3, 3], &bare, 128), Kernel::ConvWinograd);
+            assert_eq!(is([64, 64, 3, 3], &bare, 256), Kernel::ConvWinograd);
             assert_eq!(is([64, 64, 5, 5], &|_| (), 32), Kernel::ConvGemm);
             assert_eq!(is([64, 64, 1, 1], &|_| (), 32), Kernel::ConvGemm);
             let few =

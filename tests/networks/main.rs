@@ -10,5 +10,6 @@ mod fullsize;
 mod golden;
 mod memory;
 mod mmrbnet;
+mod precision;
 mod recognise;
 mod sessions;

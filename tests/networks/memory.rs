@@ -54,7 +54,9 @@ fn networks_take_little_more_than_weights_and_intermediates() {
         let checkpoint = formula::checkpoint(&folder);
         let model = Model::from_checkpoint(checkpoint, &Options::default()).expect("a network");
         let shape = json(&folder.join("meta.json"))["ctor"]["size"].as_u64().unwrap_or(512);
-        let graph = Arc::new(model.graph(model.input_shape(shape as usize, shape as usize)).expect("a graph"));
+        let graph = Arc::new(
+            model.graph(model.input_shape(shape as usize, shape as usize)).expect("a graph"),
+        );
         let totals = [Dtype::F32, Dtype::F16].map(|dtype| {
             let plan = Plan::new(graph.clone(), target(dtype)).expect("a plan");
             let total = gpu::predict(&plan).expect("a prediction").total();

@@ -191,6 +191,11 @@ fn a_tensor_that_is_missing_or_misshapen_is_named() {
             for (what, file) in [("missing", missing), ("misshapen", misshapen)] {
                 tried += 1;
                 match build(file, options, *input) {
+                    // Its codebook may have any length.
+                    Ok(model)
+                        if model.architecture() == "RestoreFormer"
+                            && (what, &*param.name)
+                                == ("misshapen", "quantize.embedding.weight") => {}
                     Ok(_) => failures.push(format!("{case}: {} is {what}, unnoticed", param.name)),
                     Err(error) if error.to_string().contains(&param.name) => {}
                     Err(error) => {

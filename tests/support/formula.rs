@@ -19,6 +19,14 @@ fn fnv1a64(text: &str) -> u64 {
     })
 }
 
+/// StyleGAN2's kernel `[1, 3, 3, 1] ⊗ [1, 3, 3, 1]`, of sum 4 where zeros were inserted before it.
+fn blur(name: &str) -> Vec<f32> {
+    let doubles = name.ends_with("upsample.kernel") || name.ends_with("conv.blur.kernel");
+    let sum = if doubles { 16.0 } else { 64.0 };
+    let weights = [1.0_f32, 3.0, 3.0, 1.0];
+    weights.iter().flat_map(|a| weights.map(|b| a * b / sum)).collect()
+}
+
 /// The checkpoint that `folder/tensors.json` and the seed in `folder/meta.json` describe:
 /// `a + b · (2u - 1)` for every value.
 pub fn checkpoint(folder: &Path) -> Checkpoint {
@@ -27,6 +35,9 @@ pub fn checkpoint(folder: &Path) -> Checkpoint {
     let params = tensors.as_object().expect("names").iter().map(|(name, entry)| {
         let dims = entry[0].as_array().expect("dimensions");
         let dims: Vec<usize> = dims.iter().map(|d| d.as_u64().expect("a size") as usize).collect();
+        if entry[1] == "blur" {
+            return Param::from_values(name, dims, &blur(name));
+        }
         let decimal =
             |i: usize| -> f32 { entry[i].as_str().expect("a decimal").parse().expect("a decimal") };
         let (a, b) = (decimal(1), decimal(2));
