@@ -1,7 +1,10 @@
 //! `pentimento convert`: from a checkpoint of PyTorch to a model that runs.
 
 use std::fs;
+use std::path::PathBuf;
 
+use pentimento::{Model, ModelInfo};
+use pentimento_convert::{Convert, Options, Source, convert};
 use safetensors::SafeTensors;
 
 use super::build::{self, Pickle, SIX, Tensor, six_floats};
@@ -213,6 +216,40 @@ fn outputs_that_cannot_be_written() {
     for arguments in ["convert", "convert model.pth --dtype f64"] {
         assert_eq!(workspace.run_with(arguments, &[]).code, 2, "{arguments}");
     }
+}
+
+/// The engine finds the same in the names and shapes of a checkpoint, in the checkpoint, and in what
+/// it was converted to. `PENTIMENTO_SHARED` names the folder with `goldens/`.
+#[test]
+fn goldens_are_recognised_without_their_data() {
+    let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
+        println!("skipped: PENTIMENTO_SHARED is not set");
+        return;
+    };
+    let workspace = Workspace::new();
+    let mut recognised = 0;
+    for case in fs::read_dir(shared.join("goldens")).unwrap() {
+        let path = case.unwrap().path().join("checkpoint.pth");
+        if !path.exists() {
+            continue;
+        }
+        let output = workspace.path("converted.safetensors");
+        let overwrite = Convert { overwrite: true, ..Convert::default() };
+        convert(&path, &output, &overwrite, &mut |_, _| {}).unwrap();
+        let source = Source::open(&path, &Options::default()).unwrap();
+        let outline = ModelInfo::of(&path, source.contents());
+        let Ok(whole) = Model::open(&path) else {
+            assert!(outline.is_err(), "{}", path.display());
+            continue;
+        };
+        recognised += 1;
+        let converted = Model::open(&output).unwrap();
+        let text = |info: ModelInfo| serde_json::to_string(&info).unwrap();
+        let whole = text(whole.info());
+        assert_eq!(text(outline.unwrap()), whole, "{}", path.display());
+        assert_eq!(text(converted.info()), whole, "{}", path.display());
+    }
+    assert!(recognised >= 9, "{recognised}");
 }
 
 /// All hostile files at once: a line for each, and nothing written.
