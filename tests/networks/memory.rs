@@ -36,8 +36,9 @@ fn target(dtype: Dtype) -> Target {
 
 /// Bytes of all weights, and of the intermediates that are alive at once.
 fn least(plan: &Plan) -> usize {
-    let size = plan.target.dtype.size();
-    let weights: usize = plan.graph.params().iter().map(|param| param.len() * size).sum();
+    let size = |exact: bool| if exact { Dtype::F32.size() } else { plan.target.dtype.size() };
+    let weights: usize =
+        plan.graph.params().iter().map(|param| param.len() * size(param.exact)).sum();
     let alive = |step: usize| -> usize {
         let alive = |s: &&Storage| s.lifetime[0] <= step && step <= s.lifetime[1];
         plan.storages.iter().filter(alive).map(Storage::bytes).sum()
@@ -67,10 +68,10 @@ fn networks_take_little_more_than_weights_and_intermediates() {
             }
             total
         });
-        if BOUND.contains(&case) {
-            let half = totals[1] as f64 / totals[0] as f64;
-            assert!(half <= 0.65, "{case}: f16 takes {half:.2} of f32");
-        }
+        // What decides between CodeFormer's codes stays f32: 0.71.
+        let most = if case == "codeformer_512" { 0.75 } else { 0.6 };
+        let half = totals[1] as f64 / totals[0] as f64;
+        assert!(!BOUND.contains(&case) || half <= most, "{case}: f16 takes {half:.2} of f32");
         let figures = totals.map(|total| (total as f64 / 1e6).round() as u32);
         for name in names {
             if published(name).expect("a known model").memory != Some(figures) {
