@@ -71,7 +71,7 @@ fn which(text: &str) -> std::result::Result<Which, String> {
 /// What restores pictures.
 pub enum Worker {
     /// Sees a picture as a whole; the note says why, where that was not asked for.
-    Picture { restorer: Restorer, note: Option<&'static str> },
+    Picture { restorer: Box<Restorer>, note: Option<&'static str> },
     /// Looks for faces, or is told where they are.
     Photo { restorer: Box<PhotoRestorer>, given: Option<Given> },
 }
@@ -97,7 +97,7 @@ impl FaceArgs {
         // Says at once when the model is of another kind.
         whole.output_size(1, 1)?;
         if self.aligned || !matches!(model.task(), Task::RestoreFace { .. }) {
-            return Ok(Worker::Picture { restorer: whole, note: None });
+            return Ok(Worker::Picture { restorer: Box::new(whole), note: None });
         }
         let given = self.faces.as_deref().map(Given::read).transpose()?;
         let detector = match model::detector(self.detector.as_deref())? {
@@ -111,7 +111,7 @@ impl FaceArgs {
             None => None,
         };
         if detector.is_none() && given.is_none() {
-            return Ok(Worker::Picture { restorer: whole, note: Some(NO_DETECTOR) });
+            return Ok(Worker::Picture { restorer: Box::new(whole), note: Some(NO_DETECTOR) });
         }
         let background = match &self.background {
             Some(path) => Some(Restorer::new(engine, &Model::open(model::named(path)?)?)),
