@@ -73,3 +73,40 @@ fn codeformer_chooses_the_codes_of_pytorch() {
     let options = Options { codeformer, ..options };
     check(&folder, &options, &[("output", "output_w0_noadain"), common[0]]);
 }
+
+/// RestoreFormer++ is RestoreFormer under another prefix, with attention at one more level of the
+/// decoder: where that adds zero, the result is RestoreFormer's.
+#[test]
+fn restoreformer_plus_plus_attends_at_one_more_level() {
+    let Some(shared) = support::shared() else { return };
+    let folder = shared.join("goldens/restoreformer_64");
+    let checkpoint = Checkpoint::open(&folder.join("checkpoint.pth")).expect("a checkpoint");
+    let (dims, input) = npy(&folder.join("input.npy"));
+    let (_, expected) = npy(&folder.join("output.npy"));
+    let output = |strength: f32| {
+        let mut tensors: Vec<(String, Vec<usize>, Vec<f32>)> = (checkpoint.tensors())
+            .map(|p| (format!("vqvae.{}", p.name), p.dims.clone(), p.to_f32()))
+            .collect();
+        for block in 0..3 {
+            for (seed, layer) in (1..).zip(["norm1", "norm2", "q", "k", "v", "proj_out"]) {
+                let name = format!("vqvae.decoder.up.1.attn.{block}.{layer}");
+                let scale = if layer == "proj_out" { strength } else { 0.2 };
+                let noise = |len| support::noise(seed, len).into_iter().map(|v| v * scale);
+                let shape = if layer.starts_with("norm") { vec![32] } else { vec![32, 32, 1, 1] };
+                let weight = noise(shape.iter().product()).collect();
+                tensors.push((format!("{name}.weight"), shape, weight));
+                tensors.push((format!("{name}.bias"), vec![32], noise(32).collect()));
+            }
+        }
+        let model = Model::from_checkpoint(support::checkpoint(tensors), &Options::default());
+        let model = model.expect("a known network");
+        assert_eq!(model.architecture(), "RestoreFormer++");
+        // Its heads are the golden's.
+        assert!(model.info().parameters.iter().any(|(n, v)| *n == "heads" && v.starts_with('4')));
+        let graph = Arc::new(model.graph(shape(&dims)).expect("a graph"));
+        support::run(&graph, Executor::Cpu, &[&input]).expect("the CPU is there").swap_remove(0)
+    };
+    let error = relative_error(&output(0.0), &expected);
+    assert!(error <= F32, "{error:.2e}");
+    assert!(relative_error(&output(0.2), &expected) > 0.01);
+}
