@@ -99,3 +99,11 @@ fn inspect_writes_graphviz() {
     let dot = std::fs::read_to_string(workspace.path("x2.dot")).unwrap();
     assert!(dot.starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
 }
+
+/// The README's first command is `cargo run`, and the package has two programs.
+#[test]
+fn cargo_run_runs_this_program() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    assert!(manifest.contains("\ndefault-run = \"pentimento\"\n"));
+}
