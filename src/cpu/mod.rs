@@ -3,8 +3,8 @@
 //! Each `x.rs` here is kernel `x` as plain loops, straight from the formulas in
 //! [`Op`](crate::graph::Op) and [`Epilogue`](crate::plan::Epilogue): the version to read, and the
 //! one that every fast version is compared with. Convolutions, which cost nearly all the time,
-//! have a fast version too: [`conv_gemm`], [`conv_winograd`] and the `Packed` types of the others;
-//! so has [`attention`].
+//! have a fast version too: `conv_gemm`, `conv_winograd` and the `Packed` types of the others;
+//! so has `attention`.
 
 mod ada_in;
 mod adaptive_avg_pool;

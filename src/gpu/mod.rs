@@ -1,6 +1,6 @@
 //! Executes a plan on a GPU through wgpu; the only folder that names it.
 //!
-//! [`ops`] turn each step into [`Dispatch`]es (plain data), [`schema`] lays out every buffer
+//! [`ops`] turn each step into [`Dispatch`]es (plain data), `schema` lays out every buffer
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;

@@ -11,7 +11,7 @@ use crate::graph::{Conv2d, NodeId, Op, Padding, ParamId};
 pub enum Resample {
     /// Bilinear ×2 before the convolution.
     Bilinear,
-    /// Transposed convolution, then the [1,3,3,1] filter.
+    /// Transposed convolution, then the filter `[1, 3, 3, 1]`.
     Fir,
 }
 
@@ -43,7 +43,7 @@ pub struct Modulated<'n> {
     pub weight: &'n str,
     /// Prefix of the affine layer's `.weight` `[I, D]` and `.bias` `[I]`.
     pub modulation: &'n str,
-    /// Name of a stored `[4, 4]` filter, for the FIR family; without it [1,3,3,1] is used.
+    /// Name of a stored `[4, 4]` filter, for the FIR family; without it `[1, 3, 3, 1]` is used.
     pub filter: Option<&'n str>,
     /// Output channels.
     pub out: usize,

@@ -8,6 +8,9 @@ use crate::Result;
 const SHARED: f64 = 0.25;
 /// Photos are searched in at most this many tiles along an axis; larger ones are shrunk to that.
 const TILES: usize = 4;
+/// Faces larger than this part of a tile are left to the search of the whole photo, where they are
+/// still 40 pixels or more: detectors place the landmarks of very large faces badly.
+const LARGEST: f32 = 1.0 / 3.0;
 /// A face that ends this near to a cut, in pixels, may go on behind it.
 const CUT: f32 = 4.0;
 
@@ -49,7 +52,9 @@ impl Detector {
         for top in starts(seen.height, tile, step) {
             for left in starts(seen.width, tile, step) {
                 let part = part(seen, top, left, tile);
-                let whole = |face: &Detection| !is_cut(face, &part, top, left, seen);
+                let large = |face: &Detection| side(face) > LARGEST * tile as f32;
+                let whole =
+                    |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
                 let faces = self.detect(&part)?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
@@ -89,6 +94,12 @@ fn part(photo: &Picture, top: usize, left: usize, tile: usize) -> Picture {
         rgb.extend_from_slice(&photo.rgb[start..start + width * 3]);
     }
     Picture { height, width, rgb, alpha: None, icc: None }
+}
+
+/// The longer side of a face, in pixels.
+fn side(face: &Detection) -> f32 {
+    let [left, top, right, bottom] = face.bounds;
+    (right - left).max(bottom - top)
 }
 
 /// Whether the face ends at an edge of its tile that is no edge of the photo.

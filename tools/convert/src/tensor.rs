@@ -120,7 +120,7 @@ impl Layout {
 /// One tensor of a checkpoint. Its data stay in the file until they are asked for.
 #[derive(Clone)]
 pub struct Tensor {
-    /// Name in the state dict, prefixes removed (see [`crate::Contents::prefix`]).
+    /// Name in the state dict, prefixes removed (see [`crate::Contents::stripped`]).
     pub name: String,
     /// Type of the elements.
     pub dtype: Dtype,
