@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pentimento::{Error, ModelInfo, Result};
 use pentimento_convert::{
     Contents, Convert as Conversion, Element, Format, Kept, Options, Recognition, Report, Source,
 };
 
 use super::inputs::{Job, create_folders, ends_with_separator};
-use super::output::{bytes, exit_code, print};
+use super::output::{about, bytes, exit_code, print, progress};
 use super::value;
 
 /// Converts checkpoints of PyTorch to safetensors
@@ -90,7 +90,8 @@ impl Convert {
         create_folders(&jobs)?;
         for Job { input, output } in &jobs {
             let start = Instant::now();
-            let bar = self.progress(input);
+            let bar = progress(self.quiet, "{bar:30} {bytes}/{total_bytes} {eta} {wide_msg}");
+            bar.set_message(input.display().to_string());
             let result = self.convert(input, output, &bar);
             bar.finish_and_clear();
             match result {
@@ -132,20 +133,6 @@ impl Convert {
     fn list(&self, input: &Path) -> pentimento_convert::Result<String> {
         let source = Source::open(input, &self.options())?;
         Ok(listing(input, source.contents()))
-    }
-
-    /// Hidden where standard error is no terminal.
-    fn progress(&self, input: &Path) -> ProgressBar {
-        if self.quiet {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::new(0);
-        let template = "{bar:30} {bytes}/{total_bytes} {eta} {wide_msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(input.display().to_string());
-        bar
     }
 }
 
@@ -217,10 +204,7 @@ fn recognise(input: &Path, contents: &Contents) -> Result<Recognition, String> {
 
 /// Says what went wrong; one failure.
 fn fail(input: &Path, error: &pentimento_convert::Error) -> usize {
-    let (text, name) = (error.to_string(), input.display().to_string());
-    // Errors of reading and writing files begin with their name.
-    let error = if text.contains(&name) { text } else { format!("{name}: {text}") };
-    eprintln!("error: {error}");
+    eprintln!("error: {}", about(input, error));
     1
 }
 

@@ -79,14 +79,22 @@ pub fn create_folders(jobs: &[Job]) -> Result<()> {
     for folder in jobs.iter().filter_map(|job| job.output.parent()) {
         // The parent of a plain file name is the empty path: the current folder.
         if !folder.as_os_str().is_empty() && !folder.is_dir() {
-            fs::create_dir_all(folder).map_err(|source| Error::Io {
-                action: "create the folder",
-                path: folder.to_owned(),
-                source,
-            })?;
+            create_folder(folder)?;
         }
     }
     Ok(())
+}
+
+/// Makes a folder and those above it.
+///
+/// # Errors
+/// [`Error::Io`] names it.
+pub fn create_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|source| Error::Io {
+        action: "create the folder",
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 /// A name with an extension that says in which format to write: its own, or `.png`.

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use pentimento::models::{PUBLISHED, Published, published};
 use pentimento::{Error, Result};
 use serde::Serialize;
 
 use super::download::Download;
-use super::output::{bytes, print, print_json};
+use super::inputs::create_folder;
+use super::output::{bytes, print, print_json, progress};
 use super::{cache, convert};
 
 /// Lists published checkpoints, and fetches them
@@ -122,8 +122,9 @@ fn table(entries: &[Entry], folder: &Path) -> String {
     let _ = writeln!(
         text,
         "\n* is in {}; `pentimento models pull NAME` fetches a model.\n\
-         Memory is what a picture takes on a GPU in f32. Licences are those the publishers state. Most face networks were trained on FFHQ, whose\n\
-         pictures are CC BY-NC-SA 4.0; `--json` tells more of each.",
+         Memory is what a picture takes on a GPU in f32. Licences are those the publishers\n\
+         state; most face networks were trained on FFHQ, whose pictures are CC BY-NC-SA 4.0.\n\
+         `--json` tells more of each.",
         folder.display()
     );
     text
@@ -134,22 +135,14 @@ impl Pull {
         let published = find(&self.name)?;
         let target = cache::model(published)?;
         let folder = cache::models()?;
-        fs::create_dir_all(&folder).map_err(|source| Error::Io {
-            action: "create the folder",
-            path: folder.clone(),
-            source,
-        })?;
+        create_folder(&folder)?;
         self.warn(published);
-        let downloaded = match &self.from {
-            Some(file) => {
-                self.download(published, "").check(file)?;
-                None
-            }
-            None => Some(self.fetch(published, &folder)?),
-        };
-        let source = self.from.as_ref().or(downloaded.as_ref()).unwrap_or(&target);
-        convert::to_safetensors(source, &target)?;
-        if let Some(downloaded) = downloaded {
+        if let Some(file) = &self.from {
+            self.download(published, "").check(file)?;
+            convert::to_safetensors(file, &target)?;
+        } else {
+            let downloaded = self.fetch(published, &folder)?;
+            convert::to_safetensors(&downloaded, &target)?;
             // Only the converted file is of further use.
             let _ = fs::remove_file(downloaded);
         }
@@ -191,11 +184,8 @@ impl Pull {
             }
         };
         let path = folder.join(file);
-        let bar = if self.quiet { ProgressBar::hidden() } else { ProgressBar::no_length() };
         let template = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
+        let bar = progress(self.quiet, template);
         bar.set_message(*file);
         let result = self.download(published, &url).fetch(&path, |have, length| {
             if let Some(length) = length {

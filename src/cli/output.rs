@@ -1,8 +1,10 @@
-//! What goes to standard output.
+//! What people and programs read: standard output, errors, progress.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use pentimento::{Error, Result};
 
 /// Prints `text`. A reader that has seen enough (`| head`) ends the program quietly.
@@ -26,6 +28,24 @@ pub fn print_json(report: &impl serde::Serialize) -> Result<()> {
         source: source.into(),
     })?;
     print(&(text + "\n"))
+}
+
+/// The message of `error`, which names `input`: most begin with their file, the others get its name.
+pub fn about(input: &Path, error: &impl std::fmt::Display) -> String {
+    let (text, name) = (error.to_string(), input.display().to_string());
+    if text.contains(&name) { text } else { format!("{name}: {text}") }
+}
+
+/// A progress bar of this template, hidden where it is not wanted or standard error is no terminal.
+pub fn progress(quiet: bool, template: &str) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// The exit code of a command that failed for `failures` of its inputs.

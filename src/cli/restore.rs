@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use pentimento::photo::{self, Format, Work};
 use pentimento::{DeviceInfo, Result};
 use serde::Serialize;
 
 use super::faces::{FaceArgs, Finished, Worker};
 use super::inputs::{self, Job, Jobs};
-use super::output::{exit_code, print, print_json};
+use super::output::{about, exit_code, print, print_json, progress};
 use super::{EngineArgs, model};
 
 /// Restores pictures
@@ -125,7 +125,9 @@ impl Restore {
         let mut worker = self.faces.worker(&engine, &model)?;
         inputs::create_folders(&jobs)?;
 
-        let bar = self.progress(jobs.len());
+        let bar = progress(self.quiet, "{bar:30} {pos}/{len} {eta} {wide_msg}");
+        bar.set_length(jobs.len() as u64);
+        bar.enable_steady_tick(Duration::from_millis(200));
         let mut pictures = Vec::new();
         for (input, error) in failures {
             pictures.push(self.tell(&bar, input, Err(error)));
@@ -161,19 +163,6 @@ impl Restore {
         Ok(exit_code(failed))
     }
 
-    /// Hidden where standard error is no terminal.
-    fn progress(&self, pictures: usize) -> ProgressBar {
-        if self.quiet {
-            return ProgressBar::hidden();
-        }
-        let bar = ProgressBar::new(pictures as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {wide_msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        bar
-    }
-
     /// Says what became of `input`, and keeps it for the report.
     fn tell(&self, bar: &ProgressBar, input: PathBuf, result: Result<Done>) -> Outcome {
         let result = match result {
@@ -184,9 +173,7 @@ impl Restore {
                 Ending::Restored(done)
             }
             Err(error) => {
-                // Most messages begin with their file; the others get the picture's name.
-                let (text, name) = (error.to_string(), input.display().to_string());
-                let error = if text.contains(&name) { text } else { format!("{name}: {text}") };
+                let error = about(&input, &error);
                 bar.suspend(|| eprintln!("error: {error}"));
                 Ending::Failed { error }
             }
