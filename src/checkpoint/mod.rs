@@ -159,6 +159,11 @@ impl Checkpoint {
         self.tensors.contains_key(name)
     }
 
+    /// Whether there is a tensor whose name begins with `prefix`.
+    pub fn has_prefix(&self, prefix: &str) -> bool {
+        self.tensors.keys().any(|name| name.starts_with(prefix))
+    }
+
     /// The dimensions of the tensor `name`.
     pub fn dims(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|p| p.dims.as_slice())

@@ -25,7 +25,7 @@ pub(super) fn recognise(
     checkpoint: &Checkpoint,
     options: &Options,
 ) -> Option<Result<Box<dyn Network>>> {
-    let has = |prefix: &str| checkpoint.tensors().any(|p| p.name.starts_with(prefix));
+    let has = |prefix: &str| checkpoint.has_prefix(prefix);
     if !has("cp.resnet.") || !has("ffm.") {
         return None;
     }

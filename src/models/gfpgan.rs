@@ -33,7 +33,7 @@ pub(super) fn recognise(
     checkpoint: &Checkpoint,
     options: &Options,
 ) -> Option<Result<Box<dyn Network>>> {
-    let has = |prefix: &str| checkpoint.tensors().any(|p| p.name.starts_with(prefix));
+    let has = |prefix: &str| checkpoint.has_prefix(prefix);
     if !has("stylegan_decoder.") || !has("conv_body_down.") {
         return None;
     }

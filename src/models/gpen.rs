@@ -31,7 +31,7 @@ struct Gpen {
 }
 
 pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
-    let has = |prefix: &str| checkpoint.tensors().any(|p| p.name.starts_with(prefix));
+    let has = |prefix: &str| checkpoint.has_prefix(prefix);
     let gpen = has("generator.convs.") && has("ecd0.");
     gpen.then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
 }

@@ -30,7 +30,7 @@ pub(super) fn recognise(
     checkpoint: &Checkpoint,
     options: &Options,
 ) -> Option<Result<Box<dyn Network>>> {
-    let has = |prefix: &str| checkpoint.tensors().any(|p| p.name.starts_with(prefix));
+    let has = |prefix: &str| checkpoint.has_prefix(prefix);
     if !has("out_mask_conv.conv2d.") || !has("encoder.0.conv2d.") {
         return None;
     }
@@ -93,7 +93,7 @@ pub fn res_block(b: &mut Builder, x: NodeId, prefix: &str, scale: Scale) -> Resu
         Scale::Double => [Scale::Double, Scale::Keep],
     };
     let shortcut_name = format!("{prefix}shortcut_func");
-    let changes = b.checkpoint().tensors().any(|p| p.name.starts_with(&shortcut_name));
+    let changes = b.checkpoint().has_prefix(&shortcut_name);
     let shortcut = match changes || scale != Scale::Keep {
         true => layer(b, x, &shortcut_name, scale, false, None)?,
         false => x,

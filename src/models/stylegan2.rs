@@ -175,7 +175,7 @@ impl Synthesis<'_> {
 
     fn has_noise(&self, checkpoint: &Checkpoint) -> bool {
         let prefix = format!("{}{}", self.prefix, self.names.noise);
-        checkpoint.tensors().any(|p| p.name.starts_with(&prefix))
+        checkpoint.has_prefix(&prefix)
     }
 
     fn rgb(

@@ -30,7 +30,7 @@ struct YuNet {
 }
 
 pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
-    let has = |prefix: &str| checkpoint.tensors().any(|p| p.name.starts_with(prefix));
+    let has = |prefix: &str| checkpoint.has_prefix(prefix);
     if !has("bbox_head.multi_level_") || !has("backbone.model0.") {
         return None;
     }

@@ -49,7 +49,7 @@ fn residual(
 ) -> Result<NodeId> {
     let down = format!("{name}.downsample");
     let prefix = format!("{down}.");
-    let shortcut = if stride > 1 || b.checkpoint().tensors().any(|p| p.name.starts_with(&prefix)) {
+    let shortcut = if stride > 1 || b.checkpoint().has_prefix(&prefix) {
         let names = Normalised { conv: &format!("{down}.0"), norm: &format!("{down}.1") };
         b.conv_norm(x, names, ConvSpec { stride, ..ConvSpec::same(1).without_bias() })?
     } else {
