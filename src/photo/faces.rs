@@ -162,6 +162,11 @@ impl PhotoRestorer {
             return Err(Error::Input(what.to_owned()));
         }
         let session = Session::new(engine, model, size, size)?;
+        let input = session.input_shape();
+        if (input.h, input.w) != (size, size) || session.output_size() != (size, size) {
+            let what = format!("{} enlarges faces, it cannot put them back", model.architecture());
+            return Err(Error::Input(what));
+        }
         Ok(Self { detector, background, session, size, options })
     }
 
@@ -250,10 +255,6 @@ impl PhotoRestorer {
         let crop = original.crop_smooth(&fit.to_face, self.size);
         let restored = self.session.run(crop.as_flattened())?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
-        let side = self.session.output_size().0;
-        if side != self.size {
-            return Err(Error::Internal(format!("a face of {side} pixels came back")));
-        }
         let agreement = agreement(&crop, restored, self.size);
         if agreement < LEAST_AGREEMENT {
             return Ok(Some(format!("the restored face agrees with it by only {agreement:.2}")));
