@@ -11,6 +11,8 @@
 // A software driver turns each load into a loop over lanes but a shuffle from a constant lane into
 // one instruction: there, a subgroup computes the tile, each lane loads its share of both panels
 // once, and U is handed around.
+//
+// The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
 
 const ROWS = 64u;
 const COLUMNS = 64u;
