@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, Selection,
-    Which, Work,
+    Detector, Face, FaceParser, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer,
+    Selection, Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 use serde::Deserialize;
@@ -48,6 +48,16 @@ pub struct FaceArgs {
     #[arg(long, value_name = "PART", value_parser = value::fraction, default_value_t = 1.0,
           conflicts_with = "aligned")]
     strength: f32,
+
+    /// How much of the photo's grain goes over restored faces that lack it, 0 to 1
+    #[arg(long, value_name = "PART", value_parser = value::fraction, default_value_t = 0.5,
+          conflicts_with = "aligned")]
+    grain: f32,
+
+    /// Parser that says which pixels are the face, for blending: a file, or the name of a model
+    /// that was pulled. Without this, one that was pulled, or else a soft oval is blended.
+    #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
+    parser: Option<PathBuf>,
 
     /// Enlarge the picture 1, 2, 3 or 4 times
     #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
@@ -122,8 +132,12 @@ impl FaceArgs {
             smallest: self.smallest,
             strength: self.strength.into(),
             scale: self.scale.into(),
+            grain: self.grain.into(),
         };
-        let restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
+        let mut restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
+        if let Some(path) = model::parser(self.parser.as_deref())? {
+            restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
+        }
         Ok(Worker::Photo { restorer: Box::new(restorer), given })
     }
 }

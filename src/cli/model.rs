@@ -59,6 +59,21 @@ pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(own.chain(pulled).find(|path| path.is_file()))
 }
 
+/// Pulled parsers that are used where none is given, the best first.
+const PARSERS: [&str; 2] = ["parsenet", "bisenet"];
+
+/// The parser that was given, else one that was pulled.
+///
+/// # Errors
+/// As [`path`], for a given one.
+pub fn parser(given: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(path) = given {
+        return named(path).map(Some);
+    }
+    let mut pulled = PARSERS.iter().filter_map(|name| cache::model(published(name)?).ok());
+    Ok(pulled.find(|path| path.is_file()))
+}
+
 /// A file, or a published model by its name.
 ///
 /// # Errors

@@ -6,8 +6,10 @@ mod detect;
 mod encode;
 pub mod enlarge;
 mod faces;
+pub mod grain;
 mod jpeg;
 pub mod mask;
+mod parse;
 pub mod paste;
 mod resize;
 mod restore;
@@ -20,6 +22,7 @@ pub use decode::{MAX_PIXELS, decode, read};
 pub use detect::{Detector, Selection, thinned};
 pub use encode::{Format, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
 
 /// An upright 8-bit picture.

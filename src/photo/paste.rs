@@ -1,6 +1,7 @@
 //! Aligned faces out of a photo, and back into it.
 
 use super::align::{Affine, Landmarks, TEMPLATE_SIZE};
+use super::grain;
 use super::mask::{self, Oval};
 use super::warp::{Area, View, reach, warp};
 
@@ -21,18 +22,28 @@ pub struct Canvas {
 /// How a face is blended into a photo.
 #[derive(Clone, Copy, Debug)]
 pub enum Blend<'a> {
-    /// GFPGAN's way: by a parser's classes of the restored face, `[512, 512]`.
-    Parsed(&'a [u8]),
+    /// GFPGAN's way: where a parser saw the face in the restored one, `[512, 512]`.
+    Parsed(&'a [bool]),
     /// facexlib's way without a parser: a square with soft edges.
     Square,
-    /// Ours without a parser: a soft oval around these landmarks of the aligned face, with the
-    /// colours of the original crop of the same size.
-    Oval {
-        /// In pixels of the aligned face.
-        landmarks: &'a Landmarks,
+    /// Ours.
+    Soft {
+        /// Where.
+        shape: Shape<'a>,
         /// From 0, the photo as it was, to 1.
         strength: f64,
+        /// From 0 to 1: the part of the photo's grain that goes over the face where it lacks that.
+        grain: f64,
     },
+}
+
+/// The part of a restored face that goes into the photo in our way of blending.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape<'a> {
+    /// Where a parser saw the face in the restored one, `[512, 512]`.
+    Parsed(&'a [bool]),
+    /// A soft oval around these landmarks, in pixels of the aligned face.
+    Oval(&'a Landmarks),
 }
 
 impl Canvas {
@@ -82,14 +93,10 @@ impl Canvas {
         let source = View { pixels: face, height: size, width: size };
         let warped = warp(source, to_photo, area, [0; 3]);
         match blend {
-            Blend::Parsed(classes) => {
-                let soft: Vec<[f64; 1]> = mask::parsed(classes).into_iter().map(|v| [v]).collect();
-                let side = TEMPLATE_SIZE as usize;
-                let source = View { pixels: &soft, height: side, width: side };
-                let from_parser = to_photo.from_size(TEMPLATE_SIZE, size as f64);
-                let soft = warp(source, &from_parser, area, [0.0]);
+            Blend::Parsed(face) => {
+                let soft = parsed(face, size, to_photo, area);
                 self.mix(area, |i, old| {
-                    let m = soft[i][0];
+                    let m = soft[i];
                     // The reference truncates.
                     std::array::from_fn(|c| {
                         (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])) as u8
@@ -106,22 +113,37 @@ impl Canvas {
                     })
                 });
             }
-            Blend::Oval { landmarks, strength } => {
-                let oval = Oval::of(landmarks);
-                let to_face = to_photo.inverse();
-                let end = size as f64 - 1.0;
+            Blend::Soft { shape, strength, grain } => {
+                let soft = match shape {
+                    Shape::Parsed(face) => parsed(face, size, to_photo, area),
+                    Shape::Oval(landmarks) => oval(landmarks, size, to_photo, area),
+                };
+                let grain = grain * self.missing_grain(area, &warped, &soft);
                 self.mix(area, |i, old| {
+                    let m = strength * soft[i];
                     let (y, x) = (area.top + i / area.width, area.left + i % area.width);
-                    let [x, y] = to_face.apply([x as f64, y as f64]);
-                    // Nothing of the crop's edge shows, wherever the oval lies.
-                    let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
-                    let m = strength * oval.at([x, y]) * edge.clamp(0.0, 1.0);
+                    let grain = if grain > 0.0 { grain * grain::at(x, y) } else { 0.0 };
                     std::array::from_fn(|c| {
-                        (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])).round() as u8
+                        let new = f64::from(warped[i][c]) + grain;
+                        (m * new + (1.0 - m) * f64::from(old[c])).round() as u8
                     })
                 });
             }
         }
+    }
+
+    /// How much grain, in levels, the photo has in `area` and `warped`, which is to go there, has
+    /// not, where most of it shows.
+    fn missing_grain(&self, area: Area, warped: &[[u8; 3]], soft: &[f64]) -> f64 {
+        let (height, width) = (area.height, area.width);
+        let old = (0..height).flat_map(|row| {
+            self.pixels[(area.top + row) * self.width + area.left..][..width].iter()
+        });
+        let old: Vec<u8> = old.map(|&pixel| grain::luminance(pixel)).collect();
+        let new: Vec<u8> = warped.iter().map(|&pixel| grain::luminance(pixel)).collect();
+        let [old, new] =
+            [old, new].map(|values| grain::level(&values, height, width, |i| soft[i] > 0.5));
+        grain::missing(old, new)
     }
 
     fn view(&self) -> View<'_, u8, 3> {
@@ -137,6 +159,30 @@ impl Canvas {
             }
         }
     }
+}
+
+/// GFPGAN's mask of a face of `size × size` pixels in `area` of the photo, 0 to 1.
+fn parsed(face: &[bool], size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
+    let soft: Vec<[f64; 1]> = mask::parsed(face).into_iter().map(|v| [v]).collect();
+    let side = TEMPLATE_SIZE as usize;
+    let source = View { pixels: &soft, height: side, width: side };
+    let from_parser = to_photo.from_size(TEMPLATE_SIZE, size as f64);
+    warp(source, &from_parser, area, [0.0]).into_iter().map(|[v]| v).collect()
+}
+
+/// Our mask without a parser in `area` of the photo, 0 to 1.
+fn oval(landmarks: &Landmarks, size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
+    let oval = Oval::of(landmarks);
+    let to_face = to_photo.inverse();
+    let end = size as f64 - 1.0;
+    let at = |i: usize| {
+        let (y, x) = (area.top + i / area.width, area.left + i % area.width);
+        let [x, y] = to_face.apply([x as f64, y as f64]);
+        // Nothing of the crop's edge shows, wherever the oval lies.
+        let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
+        oval.at([x, y]) * edge.clamp(0.0, 1.0)
+    };
+    (0..area.height * area.width).map(at).collect()
 }
 
 /// The standard deviation, as a part of the side, below which detail is the network's and above
@@ -183,13 +229,15 @@ mod tests {
         let face = photo.crop(&fit.to_face, 128);
         let back = fit.to_face.inverse();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
-        let oval = Blend::Oval { landmarks: &aligned, strength: 1.0 };
-        for blend in [Blend::Square, oval, Blend::Parsed(&[1; 512 * 512])] {
+        let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0 };
+        let all = [true; 512 * 512];
+        let ours = [soft(Shape::Oval(&aligned)), soft(Shape::Parsed(&all))];
+        for blend in [Blend::Square, Blend::Parsed(&all)].into_iter().chain(ours) {
             let mut pasted = photo.clone();
             pasted.paste(&face, 128, &back, 1, blend);
             let far =
                 pasted.pixels.iter().zip(&photo.pixels).map(|(a, b)| a[0].abs_diff(b[0])).max();
-            assert!(far <= Some(2), "{blend:?}: {far:?}");
+            assert!(far <= Some(2), "{far:?}");
         }
     }
 
@@ -199,15 +247,35 @@ mod tests {
         let fit = align(&landmarks(), 128).unwrap();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let mut pasted = photo.clone();
-        let blend = Blend::Oval { landmarks: &aligned, strength: 1.0 };
+        let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: 0.0 };
         pasted.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
         let changed = |y: usize, x: usize| pasted.pixels[y * 320 + x] != photo.pixels[y * 320 + x];
         assert!(changed(157, 158), "the nose");
         assert!((0..300).all(|y| (0..320).all(|x| !changed(y, x) || (x > 28 && y > 18))));
         let mut untouched = photo.clone();
-        let nothing = Blend::Oval { landmarks: &aligned, strength: 0.0 };
+        let nothing = Blend::Soft { shape: Shape::Oval(&aligned), strength: 0.0, grain: 1.0 };
         untouched.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, nothing);
         assert_eq!(untouched.pixels, photo.pixels);
+    }
+
+    #[test]
+    fn a_smooth_face_takes_the_grain_of_the_photo() {
+        let photo = canvas(300, 320, |y, x| (128.0 + 6.0 * grain::at(x + 7, y + 9)).round() as u8);
+        let fit = align(&landmarks(), 128).unwrap();
+        let aligned = landmarks().map(|p| fit.to_face.apply(p));
+        let sigma = |part: f64| {
+            let mut pasted = photo.clone();
+            let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: part };
+            pasted.paste(&[[128; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
+            let values: Vec<f64> = (130..180)
+                .flat_map(|y| pasted.pixels[y * 320 + 130..y * 320 + 190].iter())
+                .map(|p| f64::from(p[0]) - 128.0)
+                .collect();
+            (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let [none, half, all] = [0.0, 0.5, 1.0].map(sigma);
+        assert_eq!(none, 0.0);
+        assert!((half - 3.0).abs() < 0.6 && (all - 6.0).abs() < 1.0, "{half} {all}");
     }
 
     #[test]
