@@ -4,6 +4,7 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod canvas;
 mod device;
 mod dispatch;
 mod epilogue;
@@ -22,6 +23,7 @@ mod testing;
 mod trace;
 
 pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
+pub use canvas::{Canvas, Patch};
 pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use executor::Executor;

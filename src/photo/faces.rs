@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::align::{self, Frame, Landmarks};
 use super::enlarge::enlarged;
-use super::paste::{Blend, Canvas, Shape, with_colours_of};
+use super::paste::{Canvas, Shape, with_colours_of};
+use super::surface::{Place, Surface};
 use super::{Detector, FaceParser, Picture, Restorer};
 use crate::{Engine, Error, Model, Result, Session, Task};
 
@@ -145,6 +146,7 @@ pub struct PhotoRestorer {
     detector: Option<Detector>,
     background: Option<Restorer>,
     parser: Option<FaceParser>,
+    engine: Engine,
     session: Session,
     size: usize,
     options: PhotoOptions,
@@ -180,7 +182,8 @@ impl PhotoRestorer {
             let what = format!("{} enlarges faces, it cannot put them back", model.architecture());
             return Err(Error::Input(what));
         }
-        Ok(Self { detector, background, parser: None, session, size, options })
+        let engine = engine.clone();
+        Ok(Self { detector, background, parser: None, engine, session, size, options })
     }
 
     /// The same, blending restored faces where `parser` sees them, not in an oval.
@@ -212,19 +215,20 @@ impl PhotoRestorer {
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let mut result = self.enlarged(photo, &original)?;
+        let result = self.enlarged(photo, &original)?;
+        let mut surface = Surface::new(&self.engine, original, result)?;
         let mut outcomes = Vec::new();
         for (i, face) in faces.into_iter().enumerate() {
             let left = if chosen.is_some_and(|chosen| chosen != i) {
                 Some("another face was chosen".to_owned())
             } else {
-                self.put_back(&original, &mut result, &face)?
+                self.put_back(&mut surface, &face)?
             };
             let pose = Pose::of(&face.landmarks);
             outcomes.push(Outcome { turned: pose.is_turned(), pose, face, left });
         }
         let [height, width] = self.output_size(photo.height, photo.width);
-        let rgb = result.pixels.into_flattened();
+        let rgb = surface.finish()?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
         Ok(RestoredPhoto { picture, faces: outcomes })
@@ -259,12 +263,7 @@ impl PhotoRestorer {
     }
 
     /// Restores one face; says why not where it is left.
-    fn put_back(
-        &mut self,
-        original: &Canvas,
-        result: &mut Canvas,
-        face: &Face,
-    ) -> Result<Option<String>> {
+    fn put_back(&mut self, surface: &mut Surface, face: &Face) -> Result<Option<String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Some(format!("its eyes are only {distance:.1} pixels apart")));
@@ -277,7 +276,7 @@ impl PhotoRestorer {
         let Some(to_face) = fit else {
             return Ok(Some("its landmarks lie in one point".to_owned()));
         };
-        let crop = original.crop_smooth(&to_face, self.size);
+        let crop = surface.crop(&to_face, self.size)?;
         let restored = self.session.run(crop.as_flattened())?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
         let agreement = agreement(&crop, restored, self.size);
@@ -292,9 +291,9 @@ impl PhotoRestorer {
         };
         let shape = parsed.as_deref().map_or(Shape::Oval(&landmarks), Shape::Parsed);
         let to_photo = to_face.inverse().enlarged(self.options.scale);
-        let PhotoOptions { strength, grain, .. } = self.options;
-        let blend = Blend::Soft { shape, strength, grain };
-        result.paste(&restored, self.size, &to_photo, self.options.scale, blend);
+        let PhotoOptions { strength, grain, scale, .. } = self.options;
+        let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
+        surface.paste(&restored, self.size, place)?;
         Ok(None)
     }
 }

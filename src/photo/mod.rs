@@ -14,6 +14,7 @@ pub mod paste;
 mod resize;
 mod restore;
 mod search;
+mod surface;
 pub mod tiles;
 pub mod warp;
 

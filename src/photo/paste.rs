@@ -4,9 +4,10 @@ use super::align::{Affine, Landmarks, TEMPLATE_SIZE};
 use super::grain;
 use super::mask::{self, Oval};
 use super::warp::{Area, View, reach, warp};
+use crate::cpu::{paste, warp_affine};
 
 /// What the reference pipeline puts where a crop reaches beyond the photo.
-const GRAY: [u8; 3] = [132, 133, 135];
+pub const GRAY: [u8; 3] = [132, 133, 135];
 
 /// A photo that faces are taken from or put into: `height · width` pixels, red first.
 #[derive(Clone, Debug)]
@@ -56,27 +57,10 @@ impl Canvas {
     /// The same where the face is larger in the photo than in the crop: the photo is averaged
     /// first, so that nothing is skipped.
     pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
-        let shrink = (1.0 / to_face.scale()).floor();
-        if !(2.0..=64.0).contains(&shrink) {
-            return self.crop(to_face, size);
-        }
+        let factor = shrink(to_face);
         // A crop of several times the size, then means of squares.
-        let factor = shrink as usize;
         let large = to_face.enlarged_centres(factor);
-        let fine = self.crop(&large, size * factor);
-        let area = (factor * factor) as u32;
-        (0..size * size)
-            .map(|i| {
-                let (top, left) = (i / size * factor, i % size * factor);
-                let mut sum = [area / 2; 3];
-                for y in top..top + factor {
-                    for pixel in &fine[y * size * factor + left..][..factor] {
-                        sum = std::array::from_fn(|c| sum[c] + u32::from(pixel[c]));
-                    }
-                }
-                sum.map(|v| (v / area) as u8)
-            })
-            .collect()
+        warp_affine::means(&self.crop(&large, size * factor), size, factor)
     }
 
     /// Puts a restored face of `size × size` pixels back. `to_photo` is the way from the face into
@@ -114,36 +98,25 @@ impl Canvas {
                 });
             }
             Blend::Soft { shape, strength, grain } => {
-                let soft = match shape {
-                    Shape::Parsed(face) => parsed(face, size, to_photo, area),
-                    Shape::Oval(landmarks) => oval(landmarks, size, to_photo, area),
-                };
-                let grain = grain * self.missing_grain(area, &warped, &soft);
-                self.mix(area, |i, old| {
-                    let m = strength * soft[i];
-                    let (y, x) = (area.top + i / area.width, area.left + i % area.width);
-                    let grain = if grain > 0.0 { grain * grain::at(x, y) } else { 0.0 };
-                    std::array::from_fn(|c| {
-                        let new = f64::from(warped[i][c]) + grain;
-                        (m * new + (1.0 - m) * f64::from(old[c])).round() as u8
-                    })
-                });
+                let (mask, from_mask) = (shape.mask(size), mask_to_photo(to_photo, size));
+                let source = View { pixels: &mask, height: MASK_SIDE, width: MASK_SIDE };
+                let soft = warp(source, &from_mask, area, [0.0]);
+                let soft = soft.as_flattened();
+                let old = self.part(area);
+                let [old, new] = [&old, &warped]
+                    .map(|picture| grain::level(&grain::histogram(picture, area.width, soft)));
+                let amounts = [strength, grain * grain::missing(old, new)].map(|v| v as f32);
+                let first = area.top * self.width + area.left;
+                let layout = [self.width, first, area.width];
+                paste::run(&mut self.pixels, layout, &warped, soft, amounts);
             }
         }
     }
 
-    /// How much grain, in levels, the photo has in `area` and `warped`, which is to go there, has
-    /// not, where most of it shows.
-    fn missing_grain(&self, area: Area, warped: &[[u8; 3]], soft: &[f64]) -> f64 {
-        let (height, width) = (area.height, area.width);
-        let old = (0..height).flat_map(|row| {
-            self.pixels[(area.top + row) * self.width + area.left..][..width].iter()
-        });
-        let old: Vec<u8> = old.map(|&pixel| grain::luminance(pixel)).collect();
-        let new: Vec<u8> = warped.iter().map(|&pixel| grain::luminance(pixel)).collect();
-        let [old, new] =
-            [old, new].map(|values| grain::level(&values, height, width, |i| soft[i] > 0.5));
-        grain::missing(old, new)
+    /// The pixels of an area.
+    fn part(&self, area: Area) -> Vec<[u8; 3]> {
+        let row = |row| &self.pixels[(area.top + row) * self.width + area.left..][..area.width];
+        (0..area.height).flat_map(row).copied().collect()
     }
 
     fn view(&self) -> View<'_, u8, 3> {
@@ -164,25 +137,44 @@ impl Canvas {
 /// GFPGAN's mask of a face of `size × size` pixels in `area` of the photo, 0 to 1.
 fn parsed(face: &[bool], size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
     let soft: Vec<[f64; 1]> = mask::parsed(face).into_iter().map(|v| [v]).collect();
-    let side = TEMPLATE_SIZE as usize;
-    let source = View { pixels: &soft, height: side, width: side };
-    let from_parser = to_photo.from_size(TEMPLATE_SIZE, size as f64);
-    warp(source, &from_parser, area, [0.0]).into_iter().map(|[v]| v).collect()
+    let source = View { pixels: &soft, height: MASK_SIDE, width: MASK_SIDE };
+    let soft = warp(source, &mask_to_photo(to_photo, size), area, [0.0]);
+    soft.into_iter().map(|[v]| v).collect()
 }
 
-/// Our mask without a parser in `area` of the photo, 0 to 1.
-fn oval(landmarks: &Landmarks, size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
-    let oval = Oval::of(landmarks);
-    let to_face = to_photo.inverse();
-    let end = size as f64 - 1.0;
-    let at = |i: usize| {
-        let (y, x) = (area.top + i / area.width, area.left + i % area.width);
-        let [x, y] = to_face.apply([x as f64, y as f64]);
-        // Nothing of the crop's edge shows, wherever the oval lies.
-        let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
-        oval.at([x, y]) * edge.clamp(0.0, 1.0)
-    };
-    (0..area.height * area.width).map(at).collect()
+/// Side of the masks that are made in the frame of the aligned face.
+pub const MASK_SIDE: usize = TEMPLATE_SIZE as usize;
+
+/// The way of a mask into the photo, by that of a face of `size × size` pixels.
+pub fn mask_to_photo(to_photo: &Affine, size: usize) -> Affine {
+    to_photo.from_size(TEMPLATE_SIZE, size as f64)
+}
+
+/// How many samples a smooth crop takes along an axis for each of its pixels.
+pub fn shrink(to_face: &Affine) -> usize {
+    let shrink = (1.0 / to_face.scale()).floor();
+    if (2.0..=64.0).contains(&shrink) { shrink as usize } else { 1 }
+}
+
+impl Shape<'_> {
+    /// The mask for a face of `size × size` pixels, `[MASK_SIDE, MASK_SIDE]`, 0 to 1.
+    pub fn mask(&self, size: usize) -> Vec<[f32; 1]> {
+        match self {
+            Shape::Parsed(face) => mask::parsed(face).into_iter().map(|v| [v as f32]).collect(),
+            Shape::Oval(landmarks) => {
+                let scale = MASK_SIDE as f64 / size as f64;
+                let oval = Oval::of(&landmarks.map(|p| p.map(|v| (v + 0.5) * scale - 0.5)));
+                let end = MASK_SIDE as f64 - 1.0;
+                let at = |i: usize| {
+                    let [x, y] = [i % MASK_SIDE, i / MASK_SIDE].map(|v| v as f64);
+                    // Nothing of the crop's edge shows, wherever the oval lies.
+                    let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
+                    [(oval.at([x, y]) * edge.clamp(0.0, 1.0)) as f32]
+                };
+                (0..MASK_SIDE * MASK_SIDE).map(at).collect()
+            }
+        }
+    }
 }
 
 /// The standard deviation, as a part of the side, below which detail is the network's and above
@@ -260,7 +252,8 @@ mod tests {
 
     #[test]
     fn a_smooth_face_takes_the_grain_of_the_photo() {
-        let photo = canvas(300, 320, |y, x| (128.0 + 6.0 * grain::at(x + 7, y + 9)).round() as u8);
+        let photo =
+            canvas(300, 320, |y, x| (128.0_f32 + 6.0 * paste::noise(x + 7, y + 9)).round() as u8);
         let fit = align(&landmarks(), 128).unwrap();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let sigma = |part: f64| {
