@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pentimento::photo::{
     Detector, Face, FaceParser, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer,
-    Selection, Which, Work,
+    Selection, Tracker, Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::{model, value};
 
 /// What is done with the faces in a picture.
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Faces")]
 pub struct FaceArgs {
     /// Take every picture for one aligned face, cut out square
@@ -64,6 +64,11 @@ pub struct FaceArgs {
           default_value_t = 1, conflicts_with = "aligned")]
     scale: u8,
 
+    /// For frames of a film, in a folder or from --y4m: how much the places of faces are smoothed
+    /// from frame to frame, 0 to 1. Without this 0 for pictures and 0.85 for --y4m.
+    #[arg(long, value_name = "AMOUNT", value_parser = value::fraction, conflicts_with = "aligned")]
+    smooth: Option<f32>,
+
     /// Upscaling model for what is around the faces: a file, or the name of a model that was
     /// pulled. Without this, the picture is enlarged by Lanczos' filter.
     #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
@@ -83,8 +88,11 @@ pub enum Worker {
     /// Sees a picture as a whole; the note says why, where that was not asked for.
     Picture { restorer: Box<Restorer>, note: Option<&'static str> },
     /// Looks for faces, or is told where they are.
-    Photo { restorer: Box<PhotoRestorer>, given: Option<Given> },
+    Photo { restorer: Box<PhotoRestorer>, given: Option<Given>, tracker: Option<Tracker> },
 }
+
+/// How much landmarks are smoothed in films; see [`Tracker`].
+const FILM: f64 = 0.85;
 
 const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned face; `pentimento \
                            models pull yunet` fetches one";
@@ -97,6 +105,17 @@ pub struct Finished {
 }
 
 impl FaceArgs {
+    /// Every file that results depend on.
+    ///
+    /// # Errors
+    /// As [`model::named`].
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let background = self.background.as_deref().map(model::named).transpose()?;
+        let networks =
+            [model::detector(self.detector.as_deref())?, model::parser(self.parser.as_deref())?];
+        Ok(networks.into_iter().flatten().chain(background).chain(self.faces.clone()).collect())
+    }
+
     /// What these arguments ask for. Without any detector, pictures are taken for aligned faces.
     ///
     /// # Errors
@@ -138,7 +157,13 @@ impl FaceArgs {
         if let Some(path) = model::parser(self.parser.as_deref())? {
             restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
         }
-        Ok(Worker::Photo { restorer: Box::new(restorer), given })
+        let tracker = self.smooth.map(|amount| Tracker::new(amount.into()));
+        Ok(Worker::Photo { restorer: Box::new(restorer), given, tracker })
+    }
+
+    /// Whether a result depends on the pictures before it.
+    pub fn is_film(&self) -> bool {
+        self.smooth.is_some_and(|amount| amount > 0.0)
     }
 }
 
@@ -154,6 +179,13 @@ impl Worker {
         }
     }
 
+    /// Smooths the places of faces from picture to picture, as by default in a film.
+    pub fn expect_film(&mut self) {
+        if let Worker::Photo { tracker, .. } = self {
+            tracker.get_or_insert_with(|| Tracker::new(FILM));
+        }
+    }
+
     /// Restores the picture that was read from `input`.
     ///
     /// # Errors
@@ -165,9 +197,16 @@ impl Worker {
                 work.notes.extend(note.map(str::to_owned));
                 Ok(Finished { picture, work, faces: None })
             }
-            Worker::Photo { restorer, given } => {
+            Worker::Photo { restorer, given, tracker } => {
                 let given = given.as_ref().and_then(|given| given.of(input));
-                let restored = restorer.restore(picture, given)?;
+                let mut faces = match given {
+                    Some(faces) => faces.to_vec(),
+                    None => restorer.find(picture)?,
+                };
+                if let Some(tracker) = tracker {
+                    tracker.smooth(&mut faces);
+                }
+                let restored = restorer.restore(picture, Some(&faces))?;
                 let mut notes = Vec::new();
                 if restored.faces.is_empty() {
                     notes.push("no face was found in it; --aligned takes it for one".to_owned());

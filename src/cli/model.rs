@@ -107,7 +107,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 /// What a model's file does not say.
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Assumptions {
     /// What the model's file cannot tell, instead of the default that `pentimento inspect` shows:
     /// "resampling=bilinear" for GFPGANBilinear, whose tensors look like GFPGANv1's, and for a
@@ -121,7 +121,7 @@ pub struct Assumptions {
     fidelity: Option<f32>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Assumption {
     Resampling(Resample),
     Slope(f32),

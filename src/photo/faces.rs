@@ -197,20 +197,26 @@ impl PhotoRestorer {
         [height, width].map(|side| side.saturating_mul(self.options.scale))
     }
 
+    /// The faces of `photo` that the detector finds.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`]; [`Error::Input`] when there is no detector.
+    pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        match &mut self.detector {
+            Some(detector) => detector.find(photo),
+            None => Err(Error::Input("there is no detector, and no faces are given".to_owned())),
+        }
+    }
+
     /// Restores the faces of `photo`: those `given`, or else those that the detector finds.
     ///
     /// # Errors
     /// As [`Detector::detect`] and [`Session::run`]; [`Error::Input`] when there are neither given
     /// faces nor a detector.
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
-        let mut faces = match (given, &mut self.detector) {
-            (Some(faces), _) => faces.to_vec(),
-            (None, Some(detector)) => detector.find(photo)?,
-            (None, None) => {
-                return Err(Error::Input(
-                    "there is no detector, and no faces are given".to_owned(),
-                ));
-            }
+        let mut faces = match given {
+            Some(faces) => faces.to_vec(),
+            None => self.find(photo)?,
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);

@@ -16,7 +16,9 @@ mod restore;
 mod search;
 mod surface;
 pub mod tiles;
+mod track;
 pub mod warp;
+pub mod y4m;
 
 pub use crate::models::Detection;
 pub use decode::{MAX_PIXELS, decode, read};
@@ -25,6 +27,7 @@ pub use encode::{Format, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
+pub use track::Tracker;
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
