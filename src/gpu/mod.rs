@@ -6,6 +6,7 @@
 mod adapter;
 mod device;
 mod dispatch;
+mod embed;
 mod epilogue;
 mod executor;
 mod load;
@@ -21,9 +22,12 @@ mod shader;
 mod testing;
 mod trace;
 
+/// The graphics library, at the version that this crate was built with.
+pub use ::wgpu;
 pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
 pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
+pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
 pub use memory::{Counters, Memory, predict};
 pub use profile::StepTime;

@@ -1,23 +1,32 @@
 //! Pictures: reading and writing files, resizing, tiles, and a network run over one picture.
 
+#[doc(hidden)]
 pub mod align;
 mod decode;
 mod detect;
 mod encode;
+#[doc(hidden)]
 pub mod enlarge;
 mod faces;
 mod jpeg;
+#[doc(hidden)]
 pub mod mask;
+#[doc(hidden)]
 pub mod paste;
 mod resize;
 mod restore;
 mod search;
+#[doc(hidden)]
 pub mod tiles;
+#[doc(hidden)]
 pub mod warp;
 
 pub use crate::models::Detection;
+pub use align::Landmarks;
 pub use decode::{MAX_PIXELS, decode, read};
-pub use detect::{Detector, Selection, thinned};
+#[doc(hidden)]
+pub use detect::thinned;
+pub use detect::{Detector, Selection};
 pub use encode::{Format, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
 pub use restore::{Restored, Restorer, Work};

@@ -39,7 +39,7 @@ use crate::{Error, Result};
 const MAX_WORKGROUPS: usize = 65_535;
 
 /// Storage buffers that one kernel may bind (WebGPU's default limit).
-const MAX_STORAGE_BINDINGS: usize = 8;
+pub(super) const MAX_STORAGE_BINDINGS: usize = 8;
 
 /// The launches that execute `step`, in order.
 ///
