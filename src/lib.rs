@@ -24,6 +24,9 @@ mod control;
 pub mod cpu;
 mod engine;
 mod error;
+#[cfg(feature = "capi")]
+#[doc(hidden)]
+pub mod ffi;
 #[doc(hidden)]
 pub mod gpu;
 #[doc(hidden)]
