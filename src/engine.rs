@@ -66,7 +66,19 @@ pub struct DeviceInfo {
     pub reason: String,
 }
 
-/// A device, opened.
+/// A device, opened. Clones share it, also between threads.
+///
+/// ```
+/// use pentimento::{Engine, EngineOptions};
+///
+/// for device in Engine::devices() {
+///     println!("{} ({}): {}", device.name, device.backend, device.reason);
+/// }
+/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+/// let engine = Engine::new(&options)?;
+/// assert_eq!(engine.device().kind, "cpu");
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
     device: Device,
@@ -96,23 +108,29 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub async fn open(options: &EngineOptions) -> Result<Self> {
-        let wanted = options.device.as_deref().map(str::trim);
-        let (device, info) = match wanted {
-            Some(name) if name.eq_ignore_ascii_case("cpu") => (Device::Cpu, cpu_info()),
+        match options.device.as_deref().map(str::trim) {
+            Some(name) if name.eq_ignore_ascii_case("cpu") => {
+                Self::of(Device::Cpu, cpu_info(), options)
+            }
             Some(name) => {
                 let selector = Some(name.to_owned());
                 let choice = gpu::DeviceOptions { selector, allow_software: true };
-                let device = gpu::Device::open(&choice).await?;
-                let info = gpu_info(None, device.info());
-                (Device::Gpu(device), info)
+                Self::on(gpu::Device::open(&choice).await?, options)
             }
-            None if gpu::best(&gpu::adapters().await).is_none() => (Device::Cpu, cpu_info()),
-            None => {
-                let device = gpu::Device::open(&gpu::DeviceOptions::default()).await?;
-                let info = gpu_info(None, device.info());
-                (Device::Gpu(device), info)
+            None if gpu::best(&gpu::adapters().await).is_none() => {
+                Self::of(Device::Cpu, cpu_info(), options)
             }
-        };
+            None => Self::on(gpu::Device::open(&gpu::DeviceOptions::default()).await?, options),
+        }
+    }
+
+    /// An engine on a GPU that is open.
+    pub(crate) fn on(device: gpu::Device, options: &EngineOptions) -> Result<Self> {
+        let info = gpu_info(None, device.info());
+        Self::of(Device::Gpu(device), info, options)
+    }
+
+    fn of(device: Device, info: DeviceInfo, options: &EngineOptions) -> Result<Self> {
         let engine = Self { device, precision: options.precision, memory: options.memory, info };
         if options.precision == Precision::F16 && !engine.has_f16() {
             return Err(Error::Device(format!(
@@ -120,6 +138,7 @@ impl Engine {
                 engine.info.name
             )));
         }
+        log::info!("computing on {} ({})", engine.info.name, engine.info.driver);
         Ok(engine)
     }
 
@@ -168,6 +187,7 @@ impl Engine {
     }
 
     /// How numbers are stored.
+    #[doc(hidden)]
     pub fn dtype(&self) -> Dtype {
         let software = self.info.kind == "software";
         match self.precision {
@@ -191,12 +211,23 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when an intermediate exceeds the device's limits.
+    #[doc(hidden)]
     pub fn plan(&self, graph: Graph) -> Result<Plan> {
         Plan::new(Arc::new(graph), self.target())
     }
 
     pub(crate) fn handle(&self) -> &Device {
         &self.device
+    }
+
+    /// Bytes that its sessions hold on the GPU; 0 on the CPU, where [`Session::memory`] tells.
+    ///
+    /// [`Session::memory`]: crate::Session::memory
+    pub fn allocated(&self) -> u64 {
+        match &self.device {
+            Device::Cpu => 0,
+            Device::Gpu(device) => device.counters().bytes_alive,
+        }
     }
 
     /// The most bytes that a session may take.

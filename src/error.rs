@@ -83,6 +83,9 @@ pub enum Error {
         /// The first node whose values are not finite.
         node: String,
     },
+    /// A [`Control`](crate::Control) stopped the work.
+    #[error("cancelled")]
+    Cancelled,
     /// A contradiction inside of this crate.
     #[error("internal error, please report it: {0}")]
     Internal(String),

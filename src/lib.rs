@@ -15,12 +15,18 @@
 //! The modules below are the parts that tests, benchmarks and tools reach into; programs that
 //! embed the engine need only the items listed here.
 
+#![deny(missing_docs)]
+
 #[doc(hidden)]
 pub mod checkpoint;
+mod control;
 #[doc(hidden)]
 pub mod cpu;
 mod engine;
 mod error;
+#[cfg(feature = "capi")]
+#[doc(hidden)]
+pub mod ffi;
 #[doc(hidden)]
 pub mod gpu;
 #[doc(hidden)]
@@ -37,11 +43,14 @@ mod session;
 #[doc(hidden)]
 pub mod tensor;
 
+pub use control::Control;
 pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};
 pub use error::{Error, Result};
+pub use gpu::{GpuPicture, PixelOrder, wgpu};
 pub use model::{Model, ModelInfo};
-pub use models::Task;
-pub use session::{Memory, Session};
+pub use models::{CodeFormerOptions, Options, Task, Truncation};
+pub use nn::stylegan2::Resample;
+pub use session::{Memory, Session, Timings};
 pub use tensor::Shape;
 
 /// Its example is a test.

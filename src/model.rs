@@ -13,6 +13,17 @@ use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
 /// A checkpoint and its network. Clones share both.
+///
+/// ```
+/// use pentimento::{Model, Task};
+///
+/// let model = Model::open("weights/mmrbnet-256.safetensors")?;
+/// assert_eq!(model.task(), Task::RestoreFace { size: 256 });
+/// for (name, value) in model.info().parameters {
+///     println!("{name}: {value}");
+/// }
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model {
     checkpoint: Arc<Checkpoint>,
@@ -74,18 +85,35 @@ impl Model {
         Self::from_checkpoint(Checkpoint::open(path.as_ref())?, options)
     }
 
-    /// The same from the bytes of such a file; `label` stands for its name in messages.
+    /// The same from the bytes of such a file: a vector, a memory map, or what `include_bytes!`
+    /// yields. They are kept as long as the model and not copied, save those of a `.pth` file.
+    /// `label` stands for the file's name in messages.
+    ///
+    /// ```
+    /// use pentimento::{Model, Options};
+    ///
+    /// static WEIGHTS: &[u8] =
+    ///     include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/weights/mmrbnet-256.safetensors"));
+    /// let model = Model::from_bytes(WEIGHTS, "built-in weights", &Options::default())?;
+    /// assert_eq!(model.architecture(), "MMRB-Net");
+    /// # Ok::<(), pentimento::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`Model::open`].
-    pub fn from_bytes(bytes: Vec<u8>, label: &str) -> Result<Self> {
-        Self::from_checkpoint(Checkpoint::from_bytes(bytes, label)?, &Options::default())
+    /// As [`Model::open_with`].
+    pub fn from_bytes(
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+        label: &str,
+        options: &Options,
+    ) -> Result<Self> {
+        Self::from_checkpoint(Checkpoint::from_bytes(bytes, label)?, options)
     }
 
     /// The same from a checkpoint at hand, with the choices that it does not hold.
     ///
     /// # Errors
     /// When it belongs to no known architecture.
+    #[doc(hidden)]
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &Options) -> Result<Self> {
         let network = models::recognise(&checkpoint, options)?;
         Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
@@ -102,6 +130,7 @@ impl Model {
     }
 
     /// How 8-bit pictures become its inputs and its outputs become pictures.
+    #[doc(hidden)]
     pub fn pixels(&self) -> PixelFormat {
         self.network.pixels()
     }
@@ -112,6 +141,7 @@ impl Model {
     }
 
     /// The checkpoint.
+    #[doc(hidden)]
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
@@ -125,6 +155,7 @@ impl Model {
     ///
     /// # Errors
     /// When a tensor is missing or misshapen, or the network does not take that shape.
+    #[doc(hidden)]
     pub fn graph(&self, shape: Shape) -> Result<Graph> {
         self.network.build(&self.checkpoint, shape)
     }
@@ -135,6 +166,7 @@ impl Model {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) when it is no detector or the outputs are not of such a
     /// picture.
+    #[doc(hidden)]
     pub fn detections(
         &self,
         input: Shape,

@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::control::{Control, Watch};
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
+use crate::gpu::GpuPicture;
 use crate::model::Model;
 use crate::plan::{PixelFormat, Plan};
 use crate::tensor::Shape;
@@ -23,12 +26,39 @@ pub struct Memory {
     pub total: usize,
 }
 
+/// How long the last run of a [`Session`] took.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Timings {
+    /// From the call to the result, uploads and downloads included.
+    pub total: Duration,
+    /// Each step of the network, where [`Session::time_steps`] asks for it: its name and its time.
+    /// Empty on a GPU that cannot time its work.
+    pub steps: Vec<(String, Duration)>,
+}
+
 /// A model that was planned, uploaded and compiled for one input shape. The second picture costs
 /// no allocation and no compilation.
+///
+/// ```
+/// use pentimento::{Engine, EngineOptions, Model, Session};
+///
+/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+/// let engine = Engine::new(&options)?;
+/// let model = Model::open("weights/mmrbnet-256.safetensors")?;
+/// let mut session = Session::new(&engine, &model, 256, 256)?;
+/// for brightness in [90, 128] {
+///     let restored = session.run(&vec![brightness; 256 * 256 * 3])?;
+///     assert_eq!(restored.len(), 256 * 256 * 3);
+///     println!("{:?}", session.timings().total);
+/// }
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 pub struct Session {
     executor: Executor,
     plan: Arc<Plan>,
     pixels: PixelFormat,
+    watch: Watch,
+    timings: Timings,
 }
 
 enum Executor {
@@ -70,7 +100,46 @@ impl Session {
                 Executor::Gpu(Box::new(gpu::Executor::new(device, plan.clone()).await?))
             }
         };
-        Ok(Self { executor, plan, pixels: model.pixels() })
+        let (steps, shape) = (plan.steps.len(), plan.inputs[0].shape);
+        log::debug!("{} is ready for {shape}: {steps} steps", model.architecture());
+        let (pixels, watch, timings) = (model.pixels(), Watch::default(), Timings::default());
+        Ok(Self { executor, plan, pixels, watch, timings })
+    }
+
+    /// Lets `control` watch the following runs, and cancel them. A cancelled session can be run
+    /// again with another control, or with none.
+    pub fn set_control(&mut self, control: Option<Control>) {
+        self.watch.control = control;
+    }
+
+    /// Whether the following runs time every step. On a GPU they then wait for each other.
+    pub fn time_steps(&mut self, wanted: bool) {
+        self.watch.time_steps = wanted;
+    }
+
+    /// How long the last run took that succeeded.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// Hands over how the next run is watched.
+    fn begin(&mut self, blocking: bool) -> Instant {
+        let watch = Watch { blocking, ..self.watch.clone() };
+        match &mut self.executor {
+            Executor::Cpu(executor) => executor.watch = watch,
+            Executor::Gpu(executor) => executor.watch = watch,
+        }
+        Instant::now()
+    }
+
+    fn end(&mut self, start: Instant) {
+        let times = match &self.executor {
+            Executor::Cpu(executor) => &executor.step_times,
+            Executor::Gpu(executor) => &executor.step_times,
+        };
+        let names = self.plan.steps.iter().map(|step| step.name.clone());
+        let steps = names.zip(times.iter().copied()).collect();
+        self.timings = Timings { total: start.elapsed(), steps };
     }
 
     /// Height and width of the output.
@@ -89,24 +158,75 @@ impl Session {
         self.plan.inputs[0].shape
     }
 
-    /// Runs one picture of RGB bytes, row by row, and yields the result's RGB bytes.
+    /// Runs one picture of RGB bytes, row by row, and yields the result's RGB bytes; for a session
+    /// that was prepared for a batch, its pictures one after the other.
     ///
     /// # Errors
     /// [`Error::Input`] when the length is wrong, [`Error::NonFinite`] when the network fails,
-    /// [`Error::DeviceLost`].
+    /// [`Error::Cancelled`], [`Error::DeviceLost`].
     pub fn run(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        pollster::block_on(self.run_async(rgb))
+        let start = self.begin(true);
+        pollster::block_on(self.run_image(rgb, start))
     }
 
-    /// [`Session::run`] for programs with an async runtime.
+    /// [`Session::run`] for programs with an async runtime: the thread is free while a GPU works.
+    /// On the CPU executor this computes before it returns. The future may be dropped.
     ///
     /// # Errors
     /// As [`Session::run`].
     pub async fn run_async(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        match &mut self.executor {
+        let start = self.begin(false);
+        self.run_image(rgb, start).await
+    }
+
+    async fn run_image(&mut self, rgb: &[u8], start: Instant) -> Result<Vec<u8>> {
+        let result = match &mut self.executor {
             Executor::Cpu(executor) => executor.run_image(rgb, self.pixels, self.pixels),
             Executor::Gpu(executor) => executor.run_image(rgb, self.pixels, self.pixels).await,
-        }
+        }?;
+        self.end(start);
+        Ok(result)
+    }
+
+    /// Runs one picture that is on the GPU and leaves the result there. Work is submitted to the
+    /// queue that the engine was made with: what the program submitted before is done before, what
+    /// it submits afterwards sees the result.
+    ///
+    /// # Errors
+    /// [`Error::Input`] on the CPU, for networks that do not turn one picture into another, and for
+    /// pictures of another size, format or usage; [`Error::Device`] for those of another device;
+    /// otherwise as [`Session::run`].
+    pub fn run_on_gpu(&mut self, input: GpuPicture<'_>, output: GpuPicture<'_>) -> Result<()> {
+        let start = self.begin(true);
+        pollster::block_on(self.run_gpu_picture(&input, &output, start))
+    }
+
+    /// [`Session::run_on_gpu`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`Session::run_on_gpu`].
+    pub async fn run_on_gpu_async(
+        &mut self,
+        input: GpuPicture<'_>,
+        output: GpuPicture<'_>,
+    ) -> Result<()> {
+        let start = self.begin(false);
+        self.run_gpu_picture(&input, &output, start).await
+    }
+
+    async fn run_gpu_picture(
+        &mut self,
+        input: &GpuPicture<'_>,
+        output: &GpuPicture<'_>,
+        start: Instant,
+    ) -> Result<()> {
+        let Executor::Gpu(executor) = &mut self.executor else {
+            let what = "the engine computes on the CPU, it cannot read a picture on a GPU";
+            return Err(Error::Input(what.to_owned()));
+        };
+        executor.run_on_device(input, output, self.pixels).await?;
+        self.end(start);
+        Ok(())
     }
 
     /// Runs one picture of RGB bytes, row by row, and yields the outputs as tensors: for networks
@@ -132,10 +252,26 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub fn run_tensors(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        match &mut self.executor {
+        let start = self.begin(true);
+        pollster::block_on(self.run_values(inputs, start))
+    }
+
+    /// [`Session::run_tensors`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_tensors_async(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        let start = self.begin(false);
+        self.run_values(inputs, start).await
+    }
+
+    async fn run_values(&mut self, inputs: &[&[f32]], start: Instant) -> Result<Vec<Vec<f32>>> {
+        let outputs = match &mut self.executor {
             Executor::Cpu(executor) => executor.run(inputs),
-            Executor::Gpu(executor) => pollster::block_on(executor.run(inputs)),
-        }
+            Executor::Gpu(executor) => executor.run(inputs).await,
+        }?;
+        self.end(start);
+        Ok(outputs)
     }
 
     /// What it holds on its device.
@@ -153,6 +289,7 @@ impl Session {
     }
 
     /// What it executes.
+    #[doc(hidden)]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

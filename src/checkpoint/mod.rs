@@ -69,11 +69,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// [`Error::Checkpoint`] when it is damaged or something else.
-    pub fn from_bytes(bytes: Vec<u8>, label: &str) -> Result<Self> {
-        let head = &bytes[..bytes.len().min(pentimento_convert::DETECT_BYTES)];
-        match pentimento_convert::detect(head) {
+    pub fn from_bytes(
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+        label: &str,
+    ) -> Result<Self> {
+        let all = bytes.as_ref();
+        match pentimento_convert::detect(&all[..all.len().min(pentimento_convert::DETECT_BYTES)]) {
             pentimento_convert::Kind::Zip | pentimento_convert::Kind::Legacy => {
-                torch::from_bytes(bytes, Path::new(label))
+                torch::from_bytes(all.to_vec(), Path::new(label))
             }
             _ => Self::from_storage(Arc::new(bytes), Path::new(label)),
         }

@@ -1,12 +1,14 @@
 //! Runs a plan on the threads of this process.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::arena::Arena;
 use super::kernel::Prepared;
 use super::tensor::Tensor;
 use super::workspace::Workspace;
 use super::{image_to_tensor, tensor_to_image};
+use crate::control::Watch;
 use crate::error::{Error, Result};
 use crate::plan::{PixelFormat, Plan};
 use crate::tensor::Shape;
@@ -17,6 +19,9 @@ pub struct Executor {
     steps: Vec<Prepared>,
     arena: Arena,
     workspace: Workspace,
+    pub(crate) watch: Watch,
+    /// How long each step of the last run took, where that was asked for.
+    pub(crate) step_times: Vec<Duration>,
 }
 
 /// What one step of a traced run yielded.
@@ -58,7 +63,8 @@ impl Executor {
         }
         let prepare = |step| Prepared::new(&plan.graph, step, twins);
         let steps = plan.steps.iter().map(prepare).collect::<Result<_>>()?;
-        Ok(Self { plan, steps, arena, workspace: Workspace::default() })
+        let (workspace, watch, step_times) = Default::default();
+        Ok(Self { plan, steps, arena, workspace, watch, step_times })
     }
 
     /// The plan that it executes.
@@ -87,11 +93,11 @@ impl Executor {
             .collect()
     }
 
-    /// Runs the network on a picture of the input's size and returns the picture of its first
-    /// output.
+    /// Runs the network on interleaved 8-bit pictures of the input's size, one after the other for
+    /// a batch, and returns those of its first output.
     ///
     /// # Errors
-    /// As [`Executor::run`]; also when the network does not take and give one picture of three
+    /// As [`Executor::run`]; also when the network does not take and give pictures of three
     /// channels.
     pub fn run_image(
         &mut self,
@@ -103,29 +109,35 @@ impl Executor {
         let (&[from], Some(&to)) = (&plan.inputs[..], plan.outputs.first()) else {
             return Err(Error::Input("this network does not take one picture".to_owned()));
         };
-        if [from, to].iter().any(|view| (view.shape.n, view.shape.c) != (1, 3)) {
+        if [from, to].iter().any(|view| view.shape.c != 3) || from.shape.n != to.shape.n {
             let what = format!("this network turns {} into {}, no pictures", from.shape, to.shape);
             return Err(Error::Input(what));
         }
         if ![input, output].iter().all(|format| matches!(format.channels, 3 | 4)) {
             return Err(Error::Input("pixels have 3 or 4 bytes".to_owned()));
         }
-        let expected = from.shape.plane() * input.channels;
-        if rgb.len() != expected {
-            let Shape { h, w, .. } = from.shape;
+        let picture = from.shape.plane() * input.channels;
+        if rgb.len() != from.shape.n * picture {
+            let Shape { n, h, w, .. } = from.shape;
             return Err(Error::Input(format!(
-                "the picture has {} bytes, {w} × {h} pixels have {expected}",
-                rgb.len()
+                "the picture has {} bytes, {w} × {h} pixels have {}",
+                rgb.len(),
+                n * picture
             )));
         }
         self.execute(|arena, plan| {
-            let mut x = arena.write(plan, from)?;
-            image_to_tensor::run(rgb, &input, x.samples[0]);
+            let samples = arena.write(plan, from)?.samples;
+            for (x, bytes) in samples.into_iter().zip(rgb.chunks_exact(picture)) {
+                image_to_tensor::run(bytes, &input, x);
+            }
             Ok(())
         })?;
         let result = self.arena.read(&plan, to)?;
-        let mut pixels = vec![0; to.shape.plane() * output.channels];
-        tensor_to_image::run(result.samples[0], &output, &mut pixels);
+        let picture = to.shape.plane() * output.channels;
+        let mut pixels = vec![0; to.shape.n * picture];
+        for (y, bytes) in result.samples.iter().zip(pixels.chunks_exact_mut(picture)) {
+            tensor_to_image::run(y, &output, bytes);
+        }
         Ok(pixels)
     }
 
@@ -147,10 +159,16 @@ impl Executor {
     /// Runs all steps on what `load` puts into the arena, and checks the outputs.
     fn execute(&mut self, load: impl Fn(&mut Arena, &Plan) -> Result<()>) -> Result<()> {
         let (plan, arena) = (&*self.plan, &mut self.arena);
+        self.step_times.clear();
         load(arena, plan)?;
-        for (step, prepared) in plan.steps.iter().zip(&self.steps) {
+        let all = plan.steps.len();
+        for (done, (step, prepared)) in plan.steps.iter().zip(&self.steps).enumerate() {
+            self.watch.report(done, all)?;
+            let start = self.watch.time_steps.then(Instant::now);
             prepared.run(arena.operands(plan, step)?, &self.workspace);
+            self.step_times.extend(start.map(|start| start.elapsed()));
         }
+        self.watch.report(all, all)?;
         let mut finite = true;
         for &view in &plan.outputs {
             finite &= is_finite(&arena.read(plan, view)?);

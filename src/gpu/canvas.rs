@@ -196,7 +196,7 @@ impl Canvas {
         self.device.inner.queue.submit([encoder.finish()]);
         let words =
             |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
-        read_back(&self.device, &copy, bytes, words).await
+        read_back(&self.device, &copy, bytes, true, words).await
     }
 
     async fn read(&self, buffer: &Buffer) -> Result<Vec<[u8; 3]>> {

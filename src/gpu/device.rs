@@ -38,6 +38,16 @@ struct Faults {
     error: Option<String>,
 }
 
+/// What a device of `adapter` is asked for: every feature that is used, and all limits.
+pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
+    wgpu::DeviceDescriptor {
+        label: Some("pentimento"),
+        required_features: adapter.features() & FEATURES,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    }
+}
+
 impl Device {
     /// Opens the device that `options` ask for.
     ///
@@ -51,17 +61,11 @@ impl Device {
         let mut adapters = adapter::enumerate().await;
         let infos: Vec<_> = adapters.iter().map(|(_, info)| info.clone()).collect();
         let (adapter, info) = adapters.swap_remove(adapter::choose(&infos, options)?);
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("pentimento"),
-            required_features: adapter.features() & FEATURES,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        };
         let (device, queue) = adapter
-            .request_device(&descriptor)
+            .request_device(&descriptor(&adapter))
             .await
             .map_err(|error| Error::Device(format!("cannot open {info}: {error}")))?;
-        Ok(Self::from_parts(device, queue))
+        Ok(Self::own(device, queue))
     }
 
     /// [`open`](Self::open) for callers without an async runtime.
@@ -73,20 +77,26 @@ impl Device {
         pollster::block_on(Self::open(options))
     }
 
-    /// A device that the embedding program opened. Its handlers for uncaptured errors and for loss
-    /// are replaced.
-    pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let faults = Arc::new(Mutex::new(Faults::default()));
-        let seen = Arc::clone(&faults);
+    /// A device of our own: its errors and its loss are kept for [`check`](Self::check).
+    fn own(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let device = Self::from_parts(raw, queue);
+        let (raw, faults) = (&device.inner.raw, &device.inner.faults);
+        let seen = Arc::clone(faults);
         raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let mut faults = seen.lock().unwrap_or_else(PoisonError::into_inner);
             faults.error.get_or_insert_with(|| error.to_string());
         }));
-        let seen = Arc::clone(&faults);
+        let seen = Arc::clone(faults);
         raw.set_device_lost_callback(move |_, message| {
             let mut faults = seen.lock().unwrap_or_else(PoisonError::into_inner);
             faults.lost.get_or_insert(message);
         });
+        device
+    }
+
+    /// A device that the embedding program opened. Its handlers for uncaptured errors and for loss
+    /// stay; that it is lost is noticed when a result cannot be read.
+    pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = AdapterInfo::new(&raw.adapter_info(), raw.features(), &raw.limits());
         let inner = Inner {
             raw,
@@ -94,7 +104,7 @@ impl Device {
             info,
             allocator: Arc::default(),
             pipelines: Pipelines::default(),
-            faults,
+            faults: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }

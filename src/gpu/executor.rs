@@ -2,17 +2,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytemuck::cast_slice;
 use half::f16;
 use wgpu::BufferUsages as Usage;
 
-use super::mapping::read_back;
+use super::mapping::{finished, read_back};
 use super::memory::{Buffer, Memory};
 use super::ops::bound_bytes;
 use super::pipelines::Pipeline;
 use super::schema::{Constant, PARAMS_STRIDE, PictureSchema, Schema, copied_bytes, weight_dtype};
 use super::{Binding, Device, Dispatch};
+use crate::control::Watch;
 use crate::graph::ParamId;
 use crate::plan::{Backend, Compute, Plan, Step, View, pack};
 use crate::tensor::Dtype;
@@ -70,6 +72,11 @@ pub struct Executor {
     pub(super) steps: Vec<Vec<Launch>>,
     /// Steps of each submission.
     pub(super) submissions: Vec<Range<usize>>,
+    /// Rows of a texture as textures are copied, where that is not as the kernels read them.
+    pub(super) rows: Option<Buffer>,
+    pub(crate) watch: Watch,
+    /// How long each step of the last run took, where that was asked for and can be told.
+    pub(crate) step_times: Vec<Duration>,
 }
 
 impl Executor {
@@ -144,8 +151,20 @@ impl Executor {
         device.inner.queue.submit([]);
         device.check()?;
         let submissions = submissions(&plan);
-        let device = device.clone();
-        Ok(Self { device, plan, arena, weights, params, readback, picture, steps, submissions })
+        Ok(Self {
+            device: device.clone(),
+            plan,
+            arena,
+            weights,
+            params,
+            readback,
+            picture,
+            steps,
+            submissions,
+            rows: None,
+            watch: Watch::default(),
+            step_times: Vec::new(),
+        })
     }
 
     /// [`new`](Self::new) for callers without an async runtime.
@@ -167,6 +186,7 @@ impl Executor {
     pub fn memory(&self) -> Memory {
         let sum = |buffers: &[Buffer]| buffers.iter().map(Buffer::bytes).sum();
         let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
+        let picture = picture.chain(&self.rows);
         Memory {
             weights: sum(&self.weights),
             arena: sum(&self.arena),
@@ -182,7 +202,7 @@ impl Executor {
     /// NaN or infinity, [`Error::DeviceLost`] or [`Error::Device`] when the device fails.
     pub async fn run(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
         self.upload_inputs(inputs)?;
-        self.submit_steps();
+        self.submit_steps().await?;
         let mut encoder = self.encoder();
         let mut at = 0;
         for view in &self.plan.outputs {
@@ -191,7 +211,8 @@ impl Executor {
             at += bytes.len();
         }
         self.device.inner.queue.submit([encoder.finish()]);
-        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
+        let blocking = self.watch.blocking;
+        let outputs = read_back(&self.device, &self.readback, at, blocking, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -214,6 +235,7 @@ impl Executor {
     /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
+        self.watch.blocking = true;
         pollster::block_on(self.run(inputs))
     }
 
@@ -221,14 +243,34 @@ impl Executor {
         self.device.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// Submits all steps, split so that no command buffer runs for long.
-    pub(super) fn submit_steps(&self) {
-        for range in &self.submissions {
-            self.submit(self.steps[range.clone()].iter().flatten());
+    /// Submits all steps, split so that no command buffer runs for long. Where somebody may cancel,
+    /// only two submissions are under way at a time: what is submitted cannot be stopped.
+    pub(super) async fn submit_steps(&mut self) -> Result<()> {
+        self.step_times.clear();
+        let all = self.steps.len();
+        if self.watch.time_steps && self.device.info().timestamps {
+            self.watch.report(0, all)?;
+            let times = self.profile().await?;
+            self.step_times.extend(times.iter().map(|step| step.time));
+            return self.watch.report(all, all);
         }
+        let mut last = None;
+        for range in &self.submissions {
+            self.watch.report(range.start, all)?;
+            let index = self.submit(self.steps[range.clone()].iter().flatten());
+            if self.watch.control.is_some()
+                && let Some(index) = last.replace(index)
+            {
+                finished(&self.device, index, self.watch.blocking).await?;
+            }
+        }
+        self.watch.report(all, all)
     }
 
-    pub(super) fn submit<'a>(&self, launches: impl IntoIterator<Item = &'a Launch>) {
+    pub(super) fn submit<'a>(
+        &self,
+        launches: impl IntoIterator<Item = &'a Launch>,
+    ) -> wgpu::SubmissionIndex {
         let mut encoder = self.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -236,7 +278,7 @@ impl Executor {
                 launch.record(&mut pass);
             }
         }
-        self.device.inner.queue.submit([encoder.finish()]);
+        self.device.inner.queue.submit([encoder.finish()])
     }
 
     /// Copies the whole words of `view` to byte `at` of `buffer`.

@@ -8,11 +8,84 @@ use super::Device;
 use super::memory::Buffer;
 use crate::{Error, Result};
 
-/// What the callback of a mapping has said, and who waits for it.
-#[derive(Default)]
-struct Answer {
-    result: Option<Result<(), wgpu::BufferAsyncError>>,
-    waker: Option<Waker>,
+/// Something that one thread or callback says once and a future waits for.
+struct Signal<T>(Arc<Mutex<(Option<T>, Option<Waker>)>>);
+
+impl<T> Clone for Signal<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Signal<T> {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new((None, None))))
+    }
+
+    fn set(&self, value: T) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = Some(value);
+        if let Some(waker) = state.1.take() {
+            waker.wake();
+        }
+    }
+
+    async fn wait(&self) -> T {
+        poll_fn(|context| {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match state.0.take() {
+                Some(value) => Poll::Ready(value),
+                None => {
+                    state.1 = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Waits until `index`, or everything that was submitted, is done: on this thread where it may be
+/// blocked, otherwise on one of its own. In a browser nothing needs to be done: its event loop
+/// calls back.
+#[cfg_attr(target_arch = "wasm32", allow(clippy::unused_async))]
+async fn poll(
+    device: &Device,
+    index: Option<wgpu::SubmissionIndex>,
+    blocking: bool,
+) -> Result<(), wgpu::PollError> {
+    let raw = &device.inner.raw;
+    let wait = wgpu::PollType::Wait { submission_index: index, timeout: None };
+    #[cfg(not(target_arch = "wasm32"))]
+    if !blocking {
+        let signal = Signal::new();
+        let (raw, done, wanted) = (raw.clone(), signal.clone(), wait.clone());
+        let thread = std::thread::Builder::new().name("pentimento-wait".to_owned());
+        // Where there is no thread to be had, this one must do.
+        if thread.spawn(move || done.set(raw.poll(wanted))).is_ok() {
+            return signal.wait().await.map(drop);
+        }
+    }
+    raw.poll(wait).map(drop)
+}
+
+/// Waits until the device has done submission `index`.
+///
+/// # Errors
+/// [`Error::DeviceLost`] or [`Error::Device`] when it failed.
+pub async fn finished(device: &Device, index: wgpu::SubmissionIndex, blocking: bool) -> Result<()> {
+    let result = poll(device, Some(index), blocking).await;
+    device.check()?;
+    result.map_err(|error| Error::DeviceLost(error.to_string()))
+}
+
+/// A buffer that is mapped, or will be, until this goes: also when nobody waits for it any longer.
+struct Mapped<'a>(&'a Buffer);
+
+impl Drop for Mapped<'_> {
+    fn drop(&mut self) {
+        self.0.raw.unmap();
+    }
 }
 
 /// Waits until all submitted work is done, then hands the first `bytes` of `buffer` to `read`.
@@ -23,34 +96,19 @@ pub async fn read_back<T>(
     device: &Device,
     buffer: &Buffer,
     bytes: usize,
+    blocking: bool,
     read: impl FnOnce(&[u8]) -> T,
 ) -> Result<T> {
     let slice = buffer.raw.slice(..bytes.next_multiple_of(4) as u64);
-    let answer = Arc::new(Mutex::new(Answer::default()));
-    let seen = Arc::clone(&answer);
-    slice.map_async(wgpu::MapMode::Read, move |result| {
-        let mut answer = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.result = Some(result);
-        if let Some(waker) = answer.waker.take() {
-            waker.wake();
-        }
-    });
-    // In a browser this does nothing and the event loop calls back.
-    if let Err(error) = device.inner.raw.poll(wgpu::PollType::wait_indefinitely()) {
+    let mapped = Signal::new();
+    let done = mapped.clone();
+    slice.map_async(wgpu::MapMode::Read, move |result| done.set(result));
+    let unmapped_at_last = Mapped(buffer);
+    if let Err(error) = poll(device, None, blocking).await {
         device.check()?;
         return Err(Error::DeviceLost(error.to_string()));
     }
-    let result = poll_fn(|context| {
-        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer.result.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                answer.waker = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    })
-    .await;
+    let result = mapped.wait().await;
     device.check()?;
     result.map_err(|error| Error::DeviceLost(format!("its results cannot be read: {error}")))?;
     let view = slice
@@ -58,6 +116,6 @@ pub async fn read_back<T>(
         .map_err(|error| Error::Device(format!("its results cannot be read: {error}")))?;
     let value = read(&view[..bytes]);
     drop(view);
-    buffer.raw.unmap();
+    drop(unmapped_at_last);
     Ok(value)
 }

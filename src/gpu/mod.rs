@@ -7,6 +7,7 @@ mod adapter;
 mod canvas;
 mod device;
 mod dispatch;
+mod embed;
 mod epilogue;
 mod executor;
 mod load;
@@ -22,10 +23,13 @@ mod shader;
 mod testing;
 mod trace;
 
+/// The graphics library, at the version that this crate was built with.
+pub use ::wgpu;
 pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
 pub use canvas::{Canvas, Patch};
 pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
+pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
 pub use memory::{Counters, Memory, predict};
 pub use profile::StepTime;

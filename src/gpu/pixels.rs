@@ -40,15 +40,8 @@ impl Executor {
                 return Err(Error::Input(what));
             }
         }
+        self.set_formats(picture, from, to);
         let queue = &self.device.inner.queue;
-        let params = [
-            image_to_tensor::record(&self.plan, x, from).params,
-            tensor_to_image::record(&self.plan, y, to).params,
-        ];
-        for (index, words) in params.iter().enumerate() {
-            let at = picture.params + index * PARAMS_STRIDE;
-            queue.write_buffer(&self.params.raw, at as u64, cast_slice(words));
-        }
         let whole = bytes.len() / 4 * 4;
         queue.write_buffer(&picture.bytes_in.raw, 0, &bytes[..whole]);
         if whole < bytes.len() {
@@ -57,8 +50,10 @@ impl Executor {
             queue.write_buffer(&picture.bytes_in.raw, whole as u64, &last);
         }
         self.submit([&picture.launches[0]]);
-        self.submit_steps();
+        self.submit_steps().await?;
 
+        let picture = self.picture()?;
+        let queue = &self.device.inner.queue;
         let flag = picture.schema.flag;
         let mut encoder = self.encoder();
         encoder.clear_buffer(&picture.bytes_out.raw, flag as u64, Some(4));
@@ -70,10 +65,12 @@ impl Executor {
         encoder.copy_buffer_to_buffer(out, 0, &self.readback.raw, 0, len);
         queue.submit([encoder.finish()]);
         let size = y.shape.n * y.shape.plane() * to.channels;
-        let (result, finite) = read_back(&self.device, &self.readback, flag + 4, |bytes| {
-            (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
-        })
-        .await?;
+        let blocking = self.watch.blocking;
+        let (result, finite) =
+            read_back(&self.device, &self.readback, flag + 4, blocking, |bytes| {
+                (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
+            })
+            .await?;
         if !finite {
             let picture = self.picture()?;
             self.submit([&picture.launches[0]]);
@@ -93,10 +90,24 @@ impl Executor {
         from: PixelFormat,
         to: PixelFormat,
     ) -> Result<Vec<u8>> {
+        self.watch.blocking = true;
         pollster::block_on(self.run_image(bytes, from, to))
     }
 
-    fn picture(&self) -> Result<&Picture> {
+    /// Tells the two kernels around the network how pixels look.
+    pub(super) fn set_formats(&self, picture: &Picture, from: PixelFormat, to: PixelFormat) {
+        let (x, y) = (self.plan.inputs[0], self.plan.outputs[0]);
+        let params = [
+            image_to_tensor::record(&self.plan, x, from).params,
+            tensor_to_image::record(&self.plan, y, to).params,
+        ];
+        for (index, words) in params.iter().enumerate() {
+            let at = (picture.params + index * PARAMS_STRIDE) as u64;
+            self.device.inner.queue.write_buffer(&self.params.raw, at, cast_slice(words));
+        }
+    }
+
+    pub(super) fn picture(&self) -> Result<&Picture> {
         self.picture.as_ref().ok_or_else(|| {
             Error::Input("the network does not turn one RGB picture into another".to_owned())
         })

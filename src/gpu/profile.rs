@@ -68,7 +68,7 @@ impl Executor {
             encoder.copy_buffer_to_buffer(&resolved.raw, 0, &readback.raw, 0, bytes as u64);
             inner.queue.submit([encoder.finish()]);
             let period = f64::from(inner.queue.get_timestamp_period());
-            read_back(&self.device, &readback, bytes, |bytes| {
+            read_back(&self.device, &readback, bytes, self.watch.blocking, |bytes| {
                 let words = bytes.as_chunks::<8>().0.iter();
                 let ticks: Vec<_> = words.map(|b| u64::from_le_bytes(*b)).collect();
                 for (&step, ticks) in chunk.iter().zip(ticks.as_chunks::<2>().0) {
@@ -87,6 +87,7 @@ impl Executor {
     /// As [`profile`](Self::profile).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile_blocking(&mut self) -> Result<Vec<StepTime>> {
+        self.watch.blocking = true;
         pollster::block_on(self.profile())
     }
 }

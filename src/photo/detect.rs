@@ -2,7 +2,7 @@
 
 use super::Picture;
 use crate::models::Detection;
-use crate::{Engine, Error, Model, Result, Session, Task};
+use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// What counts as a face.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -25,12 +25,25 @@ impl Default for Selection {
 }
 
 /// Finds faces with a detector. Keeps its session for the next picture of the same size.
+///
+/// ```no_run
+/// use pentimento::photo::{self, Detector, Selection};
+/// use pentimento::{Engine, EngineOptions, Model};
+///
+/// let engine = Engine::new(&EngineOptions::default())?;
+/// let mut detector = Detector::new(&engine, &Model::open("yunet.pth")?, Selection::default())?;
+/// for face in detector.find(&photo::read("party.jpg".as_ref())?)? {
+///     println!("{:.2} at {:?}", face.score.unwrap_or(0.0), face.bounds);
+/// }
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 pub struct Detector {
     engine: Engine,
     model: Model,
     multiple: usize,
     selection: Selection,
     session: Option<([usize; 2], Session)>,
+    control: Option<Control>,
 }
 
 impl Detector {
@@ -44,7 +57,13 @@ impl Detector {
             return Err(Error::Input(what));
         };
         let (engine, model) = (engine.clone(), model.clone());
-        Ok(Self { engine, model, multiple, selection, session: None })
+        Ok(Self { engine, model, multiple, selection, session: None, control: None })
+    }
+
+    /// Lets `control` cancel the following searches. It is not told how far they have come: that
+    /// depends on what is found.
+    pub fn set_control(&mut self, control: Option<Control>) {
+        self.control = control.map(|control| control.still());
     }
 
     /// The longer side of what it sees at a time, at most, in pixels.
@@ -77,6 +96,7 @@ impl Detector {
             // The old one is dropped first, so that there is room for the new one.
             _ => Session::new(&self.engine, &self.model, size[0], size[1])?,
         };
+        session.set_control(self.control.clone());
         let outputs = session.run_to_tensors(&padded(seen, size))?;
         let mut candidates =
             self.model.detections(session.input_shape(), &outputs, self.selection.threshold)?;

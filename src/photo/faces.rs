@@ -7,7 +7,7 @@ use super::enlarge::enlarged;
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
 use super::{Detector, FaceParser, Picture, Restorer};
-use crate::{Engine, Error, Model, Result, Session, Task};
+use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// A face in a photo, found or given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -142,6 +142,23 @@ const BLOCKS: usize = 16;
 const FARTHEST_YAW: f64 = 40.0;
 
 /// Restores the faces of photos. Keeps its sessions.
+///
+/// ```
+/// use pentimento::photo::{Face, PhotoOptions, PhotoRestorer, Picture};
+/// use pentimento::{Engine, EngineOptions, Model};
+///
+/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+/// let engine = Engine::new(&options)?;
+/// let model = Model::open("weights/mmrbnet-256.safetensors")?;
+/// let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())?;
+/// let rgb = vec![128; 200 * 300 * 3];
+/// let photo = Picture { height: 200, width: 300, rgb, alpha: None, icc: None };
+/// let landmarks = [[130.0, 80.0], [170.0, 80.0], [150.0, 104.0], [132.0, 122.0], [168.0, 122.0]];
+/// let face = Face { landmarks, score: None, bounds: None };
+/// let restored = restorer.restore(&photo, Some(&[face]))?;
+/// assert_eq!((restored.picture.height, restored.faces.len()), (200, 1));
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 pub struct PhotoRestorer {
     detector: Option<Detector>,
     background: Option<Restorer>,
@@ -150,6 +167,7 @@ pub struct PhotoRestorer {
     session: Session,
     size: usize,
     options: PhotoOptions,
+    control: Option<Control>,
 }
 
 impl PhotoRestorer {
@@ -183,13 +201,38 @@ impl PhotoRestorer {
             return Err(Error::Input(what));
         }
         let engine = engine.clone();
-        Ok(Self { detector, background, parser: None, engine, session, size, options })
+        Ok(Self {
+            detector,
+            background,
+            parser: None,
+            engine,
+            session,
+            size,
+            options,
+            control: None,
+        })
     }
 
     /// The same, blending restored faces where `parser` sees them, not in an oval.
     #[must_use]
     pub fn with_parser(self, parser: FaceParser) -> Self {
         Self { parser: Some(parser), ..self }
+    }
+
+    /// Lets `control` watch the following photos, and cancel them.
+    pub fn set_control(&mut self, control: Option<Control>) {
+        self.control = control;
+    }
+
+    /// Hands the control on: the search for faces counts for nothing, what is around them for as
+    /// much as all of them.
+    fn watch(&mut self) -> Option<Control> {
+        if let Some(detector) = &mut self.detector {
+            detector.set_control(self.control.clone());
+        }
+        let Some(background) = &mut self.background else { return self.control.clone() };
+        background.set_control(self.control.as_ref().map(|c| c.piece(0, 2)));
+        self.control.as_ref().map(|c| c.piece(1, 2))
     }
 
     /// Height and width of the result for a photo of `height × width`.
@@ -214,6 +257,7 @@ impl PhotoRestorer {
     /// As [`Detector::detect`] and [`Session::run`]; [`Error::Input`] when there are neither given
     /// faces nor a detector.
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
+        let control = self.watch();
         let mut faces = match given {
             Some(faces) => faces.to_vec(),
             None => self.find(photo)?,
@@ -224,7 +268,9 @@ impl PhotoRestorer {
         let result = self.enlarged(photo, &original)?;
         let mut surface = Surface::new(&self.engine, original, result)?;
         let mut outcomes = Vec::new();
+        let count = faces.len();
         for (i, face) in faces.into_iter().enumerate() {
+            self.session.set_control(control.as_ref().map(|c| c.piece(i, count)));
             let left = if chosen.is_some_and(|chosen| chosen != i) {
                 Some("another face was chosen".to_owned())
             } else {

@@ -1,28 +1,38 @@
 //! Pictures: reading and writing files, resizing, tiles, and a network run over one picture.
 
+#[doc(hidden)]
 pub mod align;
 mod decode;
 mod detect;
 mod encode;
+#[doc(hidden)]
 pub mod enlarge;
 mod faces;
+#[doc(hidden)]
 pub mod grain;
 mod jpeg;
+#[doc(hidden)]
 pub mod mask;
 mod parse;
+#[doc(hidden)]
 pub mod paste;
 mod resize;
 mod restore;
 mod search;
 mod surface;
+#[doc(hidden)]
 pub mod tiles;
 mod track;
+#[doc(hidden)]
 pub mod warp;
 pub mod y4m;
 
 pub use crate::models::Detection;
+pub use align::Landmarks;
 pub use decode::{MAX_PIXELS, decode, read};
-pub use detect::{Detector, Selection, thinned};
+#[doc(hidden)]
+pub use detect::thinned;
+pub use detect::{Detector, Selection};
 pub use encode::{Format, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
 pub use parse::FaceParser;

@@ -4,14 +4,30 @@ use serde::Serialize;
 
 use super::Picture;
 use super::tiles::{Tiling, Upscaler};
-use crate::{Engine, Error, Model, Result, Session, Task};
+use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// Runs pictures through a model. Keeps its session, so that the next picture (of the same size, or
 /// of any size when it is tiled) costs no setup.
+///
+/// ```
+/// use pentimento::photo::{self, Picture, Restorer};
+/// use pentimento::{Engine, EngineOptions, Model};
+///
+/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+/// let engine = Engine::new(&options)?;
+/// let model = Model::open("weights/mmrbnet-256.safetensors")?;
+/// let mut restorer = Restorer::new(&engine, &model);
+/// let rgb = vec![128; 100 * 100 * 3];
+/// let face = Picture { height: 100, width: 100, rgb, alpha: None, icc: None };
+/// let restored = restorer.restore(&face)?.picture;
+/// assert_eq!((restored.height, restored.width), (256, 256));
+/// # Ok::<(), pentimento::Error>(())
+/// ```
 pub struct Restorer {
     engine: Engine,
     model: Model,
     session: Option<(usize, usize, Session)>,
+    control: Option<Control>,
 }
 
 /// A result and how it came about.
@@ -47,7 +63,12 @@ const TILES_ARE_SMALL: &str =
 impl Restorer {
     /// Restores with `model` on `engine`.
     pub fn new(engine: &Engine, model: &Model) -> Self {
-        Self { engine: engine.clone(), model: model.clone(), session: None }
+        Self { engine: engine.clone(), model: model.clone(), session: None, control: None }
+    }
+
+    /// Lets `control` watch the following pictures, and cancel them.
+    pub fn set_control(&mut self, control: Option<Control>) {
+        self.control = control;
     }
 
     /// A model that restores faces sees the picture as one aligned face, resized to the network's
@@ -69,7 +90,12 @@ impl Restorer {
                     notes.push(TILES_ARE_SMALL.to_owned());
                 }
                 let [tile_height, tile_width] = tiling.tile();
-                let rgb = tiling.run(&picture.rgb, |tile| session.run(tile))?;
+                let (mut done, count) = (0, tiling.count());
+                let rgb = tiling.run(&picture.rgb, |tile| {
+                    session.set_control(self.control.as_ref().map(|c| c.piece(done, count)));
+                    done += 1;
+                    session.run(tile)
+                })?;
                 self.session = Some((tile_height, tile_width, session));
                 (rgb, tiling.tile(), tiling.count())
             }
@@ -87,6 +113,7 @@ impl Restorer {
                 let input = self.model.input_shape(height, width);
                 let face = picture.resized(input.h, input.w)?;
                 let mut session = self.open(height, width)?;
+                session.set_control(self.control.clone());
                 let rgb = session.run(&face.rgb)?;
                 self.session = Some((height, width, session));
                 (rgb, [height, width], 1)

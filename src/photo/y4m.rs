@@ -401,7 +401,9 @@ mod tests {
         assert_eq!(header.read_frame(&mut from).unwrap(), Some(frame.clone()));
         assert_eq!(header.read_frame(&mut from).unwrap(), Some(frame));
         assert_eq!(header.read_frame(&mut from).unwrap(), None);
-        assert!(written.starts_with(b"YUV4MPEG2 W7 H5 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG\n"));
+        assert!(
+            written.starts_with(b"YUV4MPEG2 W7 H5 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG\n")
+        );
         for end in [30, 70, written.len() - 3] {
             assert!(message(&written[..end]).contains("cut off"), "{end}");
         }

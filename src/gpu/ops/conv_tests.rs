@@ -533,7 +533,7 @@ fn time(device: &Device, target: &Target, case: &Case) {
     let (mut wall, mut processor) = (f64::MAX, f64::MAX);
     for _ in 0..4 {
         let (start, used) = (Instant::now(), processor_time().unwrap_or_default());
-        executor.submit_steps();
+        pollster::block_on(executor.submit_steps()).unwrap();
         executor.device.inner.raw.poll(wgpu::PollType::wait_indefinitely()).unwrap();
         wall = wall.min(start.elapsed().as_secs_f64());
         processor = processor.min((processor_time().unwrap_or_default() - used) / cores);

@@ -73,7 +73,7 @@ impl Call {
 const MAX_WORKGROUPS: usize = 65_535;
 
 /// Storage buffers that one kernel may bind (WebGPU's default limit).
-const MAX_STORAGE_BINDINGS: usize = 8;
+pub(super) const MAX_STORAGE_BINDINGS: usize = 8;
 
 /// The launches that execute `step`, in order.
 ///

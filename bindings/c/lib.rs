@@ -1,0 +1,3 @@
+//! `libpentimento`: the functions of `include/pentimento.h`, from the crate's `src/ffi`.
+
+pub use pentimento::ffi::*;

@@ -1,0 +1,463 @@
+//! Restorers of the C ABI.
+
+use std::ffi::c_void;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::{Duration, Instant};
+
+use super::image::{Image, Layout};
+use super::registry::{self, Object};
+use super::status::{Failure, Status, border};
+use super::write;
+use crate::photo::{
+    self, Detector, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer, Selection,
+};
+use crate::{Control, Engine, Error, Model, Task};
+
+/// Which faces of a photo are restored.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub enum Which {
+    /// Every one.
+    All = 0,
+    /// The one with the largest distance of the eyes.
+    Largest = 1,
+    /// The one nearest to the middle of the photo.
+    Central = 2,
+}
+
+/// How pictures are restored. pentimento_restorer_options_default fills it in.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RestorerOptions {
+    /// A model that finds faces; then pictures are photos whose faces are found, restored and put
+    /// back. 0: none, then every picture is taken for one aligned face, and the result has the
+    /// network's size.
+    pub detector: u64,
+    /// A model that enlarges what is around the faces of a photo; 0: none.
+    pub background: u64,
+    /// How much of the restored face is taken, 0 to 1.
+    pub strength: f64,
+    /// Faces of a photo whose eyes are less than this apart are left, in pixels.
+    pub smallest: f64,
+    /// The least confidence that makes a face, 0 to 1.
+    pub threshold: f32,
+    /// Output pixels per pixel of the photo and side, 1 to 4.
+    pub scale: u32,
+    /// One of pentimento_which.
+    pub which: u32,
+}
+
+/// A face in a photo.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Face {
+    /// Both eyes, the tip of the nose, both corners of the mouth, of each pair the one at the left
+    /// of an upright face's picture first: x and y in pixels.
+    pub landmarks: [[f64; 2]; 5],
+    /// Left, top, right, bottom; zeros where they are not known.
+    pub bounds: [f32; 4],
+    /// The detector's confidence, 0 to 1; 0 where the face was given.
+    pub score: f32,
+    /// 1 where it was restored, 0 where it was left as it was.
+    pub restored: u32,
+}
+
+/// Is told how much is done, from 0 to 1, in the thread that restores. Returns 0 to go on, 1 to
+/// cancel; anything else fails the call with PENTIMENTO_STATUS_CALLBACK.
+pub type ProgressCallback =
+    Option<unsafe extern "C-unwind" fn(user: *mut c_void, done: f32) -> i32>;
+
+/// Calls a progress callback.
+pub type ProgressGuard = Option<
+    unsafe extern "C-unwind" fn(callback: ProgressCallback, user: *mut c_void, done: f32) -> i32,
+>;
+
+#[derive(Clone, Copy)]
+struct Receiver {
+    guard: ProgressGuard,
+    callback: ProgressCallback,
+    user: *mut c_void,
+}
+
+// SAFETY: it is called in the thread that called pentimento_restore, which the header says; it is
+// C's business that its `user` may be used there.
+unsafe impl Send for Receiver {}
+// SAFETY: as above; the restorer is locked meanwhile.
+unsafe impl Sync for Receiver {}
+
+/// What a number of a restorer stands for.
+pub struct Restoring {
+    engine: Engine,
+    model: Model,
+    options: PhotoOptions,
+    whole: Restorer,
+    /// Made with the restorer where there is a detector, otherwise for the first given faces.
+    photo: Option<PhotoRestorer>,
+    detects: bool,
+    background: Option<Model>,
+    receiver: Option<Receiver>,
+    faces: Vec<Outcome>,
+    time: Duration,
+}
+
+/// Fills in the defaults: one aligned face per picture, all of it taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restorer_options_default(
+    options: *mut RestorerOptions,
+) -> Status {
+    // SAFETY: writable by the caller's promise.
+    border(|| unsafe { write(options, "options", defaults()) })
+}
+
+fn defaults() -> RestorerOptions {
+    let (photo, selection) = (PhotoOptions::default(), Selection::default());
+    RestorerOptions {
+        detector: 0,
+        background: 0,
+        strength: photo.strength,
+        smallest: photo.smallest,
+        threshold: selection.threshold,
+        scale: photo.scale as u32,
+        which: Which::All as u32,
+    }
+}
+
+/// Restores pictures with `model` on `engine`. `options` may be NULL. The restorer keeps what it
+/// needs of its engine and models, and is freed with pentimento_restorer_free.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restorer_new(
+    engine: u64,
+    model: u64,
+    options: *const RestorerOptions,
+    restorer: *mut u64,
+) -> Status {
+    border(|| {
+        let (engine, model) = (registry::engine(engine)?, registry::model(model)?);
+        let options = if options.is_null() {
+            defaults()
+        } else {
+            // SAFETY: not NULL, and readable by the caller's promise.
+            unsafe { options.read_unaligned() }
+        };
+        if restorer.is_null() {
+            return Err(Failure::null("restorer"));
+        }
+        let restoring = Restoring::new(engine, model, &options)?;
+        let object = Object::Restorer(Arc::new(Mutex::new(restoring)));
+        // SAFETY: writable by the caller's promise.
+        unsafe { write(restorer, "restorer", registry::insert(object)) }
+    })
+}
+
+/// Frees a restorer. A call that is at work with it finishes first.
+#[unsafe(no_mangle)]
+pub extern "C" fn pentimento_restorer_free(restorer: u64) -> Status {
+    border(|| registry::remove(restorer, registry::restorer))
+}
+
+/// Lets `callback` watch the following calls of the restorer; NULL ends it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_set_progress(
+    restorer: u64,
+    callback: ProgressCallback,
+    user: *mut c_void,
+) -> Status {
+    // SAFETY: as the caller promises.
+    unsafe { pentimento_set_progress_guarded(restorer, None, callback, user) }
+}
+
+/// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_set_progress_guarded(
+    restorer: u64,
+    guard: ProgressGuard,
+    callback: ProgressCallback,
+    user: *mut c_void,
+) -> Status {
+    border(|| {
+        with(restorer, |restoring| {
+            restoring.receiver = callback.is_some().then_some(Receiver { guard, callback, user });
+            Ok(())
+        })
+    })
+}
+
+/// Writes the size of the result for a picture of `width` × `height`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restorer_output_size(
+    restorer: u64,
+    width: u32,
+    height: u32,
+    output_width: *mut u32,
+    output_height: *mut u32,
+) -> Status {
+    border(|| {
+        with(restorer, |restoring| {
+            let size = restoring.output_size(height as usize, width as usize)?;
+            let [height, width] = size.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+            // SAFETY: writable by the caller's promise.
+            unsafe { write(output_width, "output_width", width) }?;
+            // SAFETY: as above.
+            unsafe { write(output_height, "output_height", height) }
+        })
+    })
+}
+
+/// Restores a picture. `output` has the size that pentimento_restorer_output_size says; it is
+/// written only when the call succeeds, and may be the memory of `input`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restore(
+    restorer: u64,
+    input: *const Image,
+    output: *const Image,
+) -> Status {
+    border(|| {
+        with(restorer, |restoring| {
+            // SAFETY: as the caller promises.
+            unsafe { restoring.restore(input, output, None) }
+        })
+    })
+}
+
+/// The same for a photo whose faces are known: `count` of them at `faces`, of which only the
+/// landmarks are read. No detector is needed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restore_faces(
+    restorer: u64,
+    input: *const Image,
+    output: *const Image,
+    faces: *const Face,
+    count: usize,
+) -> Status {
+    border(|| {
+        if faces.is_null() && count > 0 {
+            return Err(Failure::null("faces"));
+        }
+        let mut given = Vec::new();
+        for i in 0..count {
+            // SAFETY: `count` faces may be read by the caller's promise.
+            let face = unsafe { faces.add(i).read_unaligned() };
+            if face.landmarks.as_flattened().iter().any(|v| !v.is_finite()) {
+                return Err(Failure::argument(format!("a landmark of face {i} is no number")));
+            }
+            given.push(photo::Face { landmarks: face.landmarks, score: None, bounds: None });
+        }
+        with(restorer, |restoring| {
+            // SAFETY: as the caller promises.
+            unsafe { restoring.restore(input, output, Some(&given)) }
+        })
+    })
+}
+
+/// Writes the faces of the last photo, from left to right, to `faces`, as many as `capacity` allows,
+/// and their number to `count`. `faces` may be NULL when `capacity` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restored_faces(
+    restorer: u64,
+    faces: *mut Face,
+    capacity: usize,
+    count: *mut usize,
+) -> Status {
+    border(|| {
+        if faces.is_null() && capacity > 0 {
+            return Err(Failure::null("faces"));
+        }
+        with(restorer, |restoring| {
+            for (i, outcome) in restoring.faces.iter().take(capacity).enumerate() {
+                let face = Face {
+                    landmarks: outcome.face.landmarks,
+                    bounds: outcome.face.bounds.unwrap_or_default(),
+                    score: outcome.face.score.unwrap_or_default(),
+                    restored: u32::from(outcome.left.is_none()),
+                };
+                // SAFETY: `capacity` faces may be written by the caller's promise.
+                unsafe { faces.add(i).write_unaligned(face) };
+            }
+            // SAFETY: writable by the caller's promise.
+            unsafe { write(count, "count", restoring.faces.len()) }
+        })
+    })
+}
+
+/// Writes how long the last call took that restored something, in seconds.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restorer_seconds(restorer: u64, seconds: *mut f64) -> Status {
+    border(|| {
+        with(restorer, |restoring| {
+            // SAFETY: writable by the caller's promise.
+            unsafe { write(seconds, "seconds", restoring.time.as_secs_f64()) }
+        })
+    })
+}
+
+/// Works with a restorer, alone. A callback that calls back would wait for itself: nobody waits.
+fn with(
+    restorer: u64,
+    work: impl FnOnce(&mut Restoring) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let restorer = registry::restorer(restorer)?;
+    let mut restoring = match restorer.try_lock() {
+        Ok(restoring) => restoring,
+        // Its sessions are made anew when a panic took them away.
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            let what = "the restorer is at work in another call; use one for each thread";
+            return Err(Failure::new(Status::Busy, what));
+        }
+    };
+    work(&mut restoring)
+}
+
+impl Restoring {
+    fn new(engine: Engine, model: Model, options: &RestorerOptions) -> Result<Self, Failure> {
+        let whole = Restorer::new(&engine, &model);
+        // Says at once when the model is of another kind.
+        whole.output_size(1, 1)?;
+        let which = match options.which {
+            0 => photo::Which::All,
+            1 => photo::Which::Largest,
+            2 => photo::Which::Central,
+            other => return Err(Failure::argument(format!("{other} is no pentimento_which"))),
+        };
+        if !(0.0..=1.0).contains(&options.threshold) || !options.smallest.is_finite() {
+            let what = "the threshold lies between 0 and 1, and smallest is a number";
+            return Err(Failure::argument(what.to_owned()));
+        }
+        let selection = Selection { threshold: options.threshold, ..Selection::default() };
+        let detector = match options.detector {
+            0 => None,
+            number => Some(Detector::new(&engine, &registry::model(number)?, selection)?),
+        };
+        let background = match options.background {
+            0 => None,
+            number => Some(registry::model(number)?),
+        };
+        if let Some(model) = &background
+            && !matches!(model.task(), Task::Upscale { .. })
+        {
+            let what = format!("{} enlarges no pictures", model.architecture());
+            return Err(Failure::argument(what));
+        }
+        let photo_options = PhotoOptions {
+            which,
+            smallest: options.smallest,
+            strength: options.strength,
+            scale: options.scale as usize,
+        };
+        let mut restoring = Self {
+            engine,
+            model,
+            options: photo_options,
+            whole,
+            photo: None,
+            detects: detector.is_some(),
+            background,
+            receiver: None,
+            faces: Vec::new(),
+            time: Duration::ZERO,
+        };
+        if detector.is_some() {
+            restoring.photo = Some(restoring.photo_restorer(detector)?);
+        }
+        Ok(restoring)
+    }
+
+    fn photo_restorer(&self, detector: Option<Detector>) -> Result<PhotoRestorer, Error> {
+        let background = self.background.as_ref().map(|model| Restorer::new(&self.engine, model));
+        PhotoRestorer::new(&self.engine, &self.model, detector, background, self.options)
+    }
+
+    fn output_size(&self, height: usize, width: usize) -> Result<[usize; 2], Error> {
+        match &self.photo {
+            Some(photo) if self.detects => Ok(photo.output_size(height, width)),
+            _ => self.whole.output_size(height, width),
+        }
+    }
+
+    /// # Safety
+    /// What both images point to may be used as the header says.
+    unsafe fn restore(
+        &mut self,
+        input: *const Image,
+        output: *const Image,
+        given: Option<&[photo::Face]>,
+    ) -> Result<(), Failure> {
+        let start = Instant::now();
+        // SAFETY: as the caller promises.
+        let input = unsafe { Layout::new(input, "input") }?;
+        // SAFETY: as above.
+        let output = unsafe { Layout::new(output, "output") }?;
+        let size = match given {
+            Some(_) => [input.height, input.width].map(|n| n.saturating_mul(self.options.scale)),
+            None => self.output_size(input.height, input.width)?,
+        };
+        if size != [output.height, output.width] {
+            return Err(Failure::argument(format!(
+                "the output has {} × {} pixels, the result would have {} × {}",
+                output.width, output.height, size[1], size[0]
+            )));
+        }
+        // SAFETY: as above.
+        let picture = unsafe { input.read() }?;
+        let failed = Arc::new(AtomicBool::new(false));
+        let control = self.receiver.map(|receiver| control(receiver, Arc::clone(&failed)));
+        let restored = self.run(&picture, given, control).map_err(|error| {
+            if failed.load(Ordering::Relaxed) {
+                return Failure::new(Status::Callback, "the progress callback failed");
+            }
+            Failure::from(error)
+        })?;
+        // SAFETY: as above; `input` was copied, so that both may be one.
+        unsafe { output.write(&restored) }?;
+        self.time = start.elapsed();
+        Ok(())
+    }
+
+    fn run(
+        &mut self,
+        picture: &Picture,
+        given: Option<&[photo::Face]>,
+        control: Option<Control>,
+    ) -> Result<Picture, Error> {
+        self.faces.clear();
+        if given.is_none() && !self.detects {
+            self.whole.set_control(control);
+            return Ok(self.whole.restore(picture)?.picture);
+        }
+        if self.photo.is_none() {
+            self.photo = Some(self.photo_restorer(None)?);
+        }
+        let missing = || Error::Internal("the photo restorer was not made".to_owned());
+        let restorer = self.photo.as_mut().ok_or_else(missing)?;
+        restorer.set_control(control);
+        let restored = restorer.restore(picture, given)?;
+        self.faces = restored.faces;
+        Ok(restored.picture)
+    }
+}
+
+/// Asks C's callback; what it says beside 0 and 1 is a failure of its own.
+fn control(receiver: Receiver, failed: Arc<AtomicBool>) -> Control {
+    Control::with_progress(move |done| {
+        // The whole, so that its being sent is what was promised.
+        let Receiver { guard, callback, user } = { receiver };
+        // SAFETY: the pointers were given for this.
+        let answer = unsafe {
+            match (guard, callback) {
+                (Some(guard), callback) => guard(callback, user, done),
+                (None, Some(callback)) => callback(user, done),
+                (None, None) => 0,
+            }
+        };
+        match answer {
+            0 => ControlFlow::Continue(()),
+            1 => ControlFlow::Break(()),
+            _ => {
+                failed.store(true, Ordering::Relaxed);
+                ControlFlow::Break(())
+            }
+        }
+    })
+}

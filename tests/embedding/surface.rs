@@ -1,0 +1,152 @@
+//! Everything that is public, used once with its full types: a change that breaks programs breaks
+//! this file. `cargo semver-checks` compares with a published version on top of that.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pentimento::photo::{
+    self, Detection, Detector, Face, Format, Landmarks, MAX_PIXELS, Outcome, PhotoOptions,
+    PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Selection, Which, Work,
+};
+use pentimento::{
+    CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
+    Model, ModelInfo, Options, PixelOrder, Precision, Resample, Result, Session, Shape, Task,
+    Timings, Truncation, wgpu,
+};
+
+/// Compiled, never called.
+#[allow(dead_code, clippy::too_many_lines)]
+fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) -> Result<()> {
+    let options = EngineOptions {
+        device: Some(String::new()),
+        precision: Precision::Auto,
+        memory: Some(0_usize),
+    };
+    let _ = [Precision::F32, Precision::F16];
+    let engine: Engine = Engine::new(&options)?;
+    let _: Engine = pollster::block_on(Engine::open(&options))?;
+    let _: Engine = Engine::from_wgpu(device, queue, &options)?;
+    let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
+    let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
+    let _: Vec<DeviceInfo> = Engine::devices();
+    let info: &DeviceInfo = engine.device();
+    let _: (Option<usize>, &String, &String, &String) =
+        (info.index, &info.name, &info.backend, &info.kind);
+    let _: (&String, &String, u64, u64, u32) =
+        (&info.vendor, &info.driver, info.max_binding, info.max_buffer, info.workgroup_memory);
+    let _: ([u32; 2], &Vec<&'static str>, bool, &String) =
+        (info.subgroup_sizes, &info.features, info.default, &info.reason);
+
+    let choices = Options {
+        truncation: Some(Truncation { factor: 1.0_f32, mean: Vec::<f32>::new() }),
+        resample: Some(Resample::Fir),
+        slope: Some(0.1_f32),
+        auxiliary: false,
+        heads: Some(8_usize),
+        codeformer: CodeFormerOptions { fidelity: 0.5_f32, adain: true },
+    };
+    let model: Model = Model::open("")?;
+    let _: Model = Model::open_with(Path::new(""), &choices)?;
+    let _: Model = Model::from_bytes(Vec::<u8>::new(), "", &choices)?;
+    let info: ModelInfo = model.info();
+    let _: (&'static str, Task, Vec<(&'static str, String)>, usize, usize) =
+        (info.architecture, info.task, info.parameters, info.tensors, info.values);
+    let _: (&'static str, Task, &'static [&'static str], Shape) =
+        (model.architecture(), model.task(), model.outputs(), model.input_shape(1, 1));
+    match model.task() {
+        Task::RestoreFace { size } => _ = size,
+        Task::Upscale { factor, radius, multiple } => _ = [factor, radius, multiple],
+        Task::Generate { latent, size } => _ = [latent, size],
+        Task::Parse { size, classes } => _ = [size, classes],
+        Task::Detect { multiple } => _ = multiple,
+    }
+
+    let control: Control = Control::new();
+    let _: Control = Control::with_progress(|_: f32| std::ops::ControlFlow::Break(()));
+    control.cancel();
+    let _: bool = control.is_cancelled();
+
+    let mut session: Session = Session::new(&engine, &model, 1, 1)?;
+    let _: Session = Session::for_shape(&engine, &model, Shape::new(1, 3, 1, 1))?;
+    let _: Session = pollster::block_on(Session::prepare(&engine, &model, Shape::vector(1, 1)))?;
+    session.set_control(Some(control.clone()));
+    session.time_steps(true);
+    let _: Vec<u8> = session.run(&[])?;
+    let _: Vec<u8> = pollster::block_on(session.run_async(&[]))?;
+    let _: Vec<Vec<f32>> = session.run_tensors(&[&[]])?;
+    let _: Vec<Vec<f32>> = pollster::block_on(session.run_tensors_async(&[&[]]))?;
+    let _: Vec<Vec<f32>> = session.run_to_tensors(&[])?;
+    let texture: Option<&wgpu::Texture> = None;
+    let buffer: Option<&wgpu::Buffer> = None;
+    if let (Some(buffer), Some(texture)) = (buffer, texture) {
+        let order = [PixelOrder::Rgba, PixelOrder::Bgra][0];
+        let input = GpuPicture::Buffer { buffer, offset: 0, bytes_per_row: 0, order };
+        session.run_on_gpu(input, GpuPicture::Texture(texture))?;
+        pollster::block_on(session.run_on_gpu_async(input, input))?;
+    }
+    let Timings { total, steps } = session.timings();
+    let _: (&Duration, &Vec<(String, Duration)>) = (total, steps);
+    let _: (Shape, Shape, (usize, usize)) =
+        (session.input_shape(), session.output_shape(), session.output_size());
+    let Memory { weights, arena, total } = session.memory();
+    let _: [usize; 3] = [weights, arena, total];
+
+    let picture: Picture = photo::read(Path::new(""))?;
+    let _: Picture = photo::decode(&[], Path::new(""))?;
+    photo::write(&picture, Path::new(""))?;
+    Format::of(Path::new(""))?.check_size(Path::new(""), 1, 1)?;
+    let _ = [Format::Jpeg, Format::Png, Format::WebP, Format::Tiff, Format::Bmp, Format::Pnm];
+    let _: (usize, Picture) = (MAX_PIXELS, picture.resized(1, 1)?);
+    let mut restorer: Restorer = Restorer::new(&engine, &model);
+    restorer.set_control(None);
+    let _: [usize; 2] = restorer.output_size(1, 1)?;
+    let Restored { picture, work: Work { tile, tiles, notes } } = restorer.restore(&picture)?;
+    let _: ([usize; 2], usize, Vec<String>) = (tile, tiles, notes);
+
+    let selection = Selection { threshold: 0.8_f32, overlap: 0.4_f32, long_side: 640_usize };
+    let mut detector: Detector = Detector::new(&engine, &model, selection)?;
+    detector.set_control(None);
+    let _: Vec<Face> = detector.find(&picture)?;
+    let found: Vec<Detection> = detector.detect(&picture)?;
+    let _: Vec<(f32, [f32; 4], [[f32; 2]; 5])> =
+        found.iter().map(|face| (face.score, face.bounds, face.landmarks)).collect();
+    let options =
+        PhotoOptions { which: Which::All, smallest: 5.0_f64, strength: 1.0_f64, scale: 1_usize };
+    let _ = [Which::Largest, Which::Central];
+    let mut restorer: PhotoRestorer =
+        PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?;
+    restorer.set_control(None);
+    let _: [usize; 2] = restorer.output_size(1, 1);
+    let landmarks: Landmarks = [[0.0; 2]; 5];
+    let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
+    let _: f64 = face.eye_distance();
+    let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
+    let Some(Outcome { face, pose, left }) = faces.into_iter().next() else { return Ok(()) };
+    let Pose { yaw, pitch, roll } = Pose::of(&face.landmarks);
+    let _: ([f64; 3], Pose, Option<String>) = ([yaw, pitch, roll], pose, left);
+    Ok(())
+}
+
+#[test]
+fn every_error_is_one_sentence() {
+    let path = || "model.pth".into();
+    let text = || "something".to_owned();
+    for error in [
+        Error::Io { action: "read", path: path(), source: std::io::ErrorKind::NotFound.into() },
+        Error::Checkpoint { path: path(), what: text() },
+        Error::Tensor { name: text(), what: text() },
+        Error::Config { name: text(), what: text() },
+        Error::UnknownArchitecture(text()),
+        Error::Input(text()),
+        Error::Image { path: path(), what: text() },
+        Error::Device(text()),
+        Error::DeviceLost(text()),
+        Error::OutOfMemory { needed: 2, available: 1, hint: text() },
+        Error::NonFinite { node: text() },
+        Error::Cancelled,
+        Error::Internal(text()),
+    ] {
+        let sentence = error.to_string();
+        assert!(!sentence.is_empty() && !sentence.contains('\n'), "{sentence}");
+    }
+}
