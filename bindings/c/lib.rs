@@ -1,3 +1,3 @@
-//! `libpentimento`: the functions of `include/pentimento.h`, from the crate's `src/ffi`.
+//! The functions of `include/pentimento.h`, from the crate's `src/ffi`, as libraries.
 
 pub use pentimento::ffi::*;

@@ -18,7 +18,8 @@ pub enum PixelOrder {
 }
 
 /// A picture in the memory of a GPU that the embedding program owns. Bytes are as in a picture
-/// file: sRGB where it is in sRGB.
+/// file: sRGB where it is in sRGB. It must be of the engine's device, or at least of a device of the
+/// same `wgpu::Instance`, which is told apart.
 ///
 /// ```
 /// use pentimento::wgpu::{self, TextureUsages as Usage};

@@ -8,6 +8,7 @@ use crate::{cpu, model, picture};
 
 /// What an app has: a device of its own, not opened for this library.
 struct App {
+    adapter: wgpu::Adapter,
     device: wgpu::Device,
     queue: wgpu::Queue,
     engine: Engine,
@@ -18,13 +19,16 @@ impl App {
         pollster::block_on(async {
             let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
             let instance = wgpu::Instance::new(descriptor);
-            let adapter = instance.request_adapter(&Default::default()).await.ok()?;
-            let (device, queue) =
-                adapter.request_device(&Default::default()).await.expect("an adapter opens");
-            let options = EngineOptions { device: None, precision: Precision::F32, memory: None };
-            let engine = Engine::from_wgpu(&device, &queue, &options).expect("WebGPU's defaults");
-            Some(Self { device, queue, engine })
+            Some(Self::on(instance.request_adapter(&Default::default()).await.ok()?))
         })
+    }
+
+    fn on(adapter: wgpu::Adapter) -> Self {
+        let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))
+            .expect("an adapter opens");
+        let options = EngineOptions { device: None, precision: Precision::F32, memory: None };
+        let engine = Engine::from_wgpu(&device, &queue, &options).expect("WebGPU's defaults");
+        Self { adapter, device, queue, engine }
     }
 
     /// `rgb` with four bytes per pixel, in a buffer with `offset` and `stride`.
@@ -169,7 +173,7 @@ fn buffers_and_textures_of_the_app_are_restored_where_they_are() {
         let floats = app.texture(out_size, wgpu::TextureFormat::Rgba16Float, usage);
         let written_only =
             app.texture([width, height], wgpu::TextureFormat::Rgba8Unorm, TextureUsages::COPY_DST);
-        let foreign = App::open().expect("it opened before");
+        let foreign = App::on(app.adapter.clone());
         let foreign = foreign.buffer(&bytes, BufferUsages::COPY_SRC);
         let screen = GpuPicture::Texture(&screen);
         let buffer = |offset, bytes_per_row| GpuPicture::Buffer {

@@ -1,0 +1,131 @@
+//! C and C++ programs: the examples, bad use, and the same under valgrind.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Library, command_line, compile, has, model, ppm, root, succeeds, text};
+
+#[test]
+fn the_c_example_equals_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("ppm");
+    let source = root().join("examples/c/ppm.c");
+    let (Some(()), Some(pentimento)) =
+        (compile(&source, &program, Library::Shared), command_line())
+    else {
+        return;
+    };
+    let at = |name: &str| folder.path().join(name);
+    let restored = |arguments: &[&Path], own: &[&str]| {
+        let output = at("line.ppm");
+        succeeds(
+            Command::new(&pentimento)
+                .args(["restore", "--device", "cpu", "--quiet", "--output"])
+                .arg(&output)
+                .args(own)
+                .args(arguments),
+        );
+        std::fs::read(output).expect("a picture")
+    };
+    for (width, height) in [(32, 32), (45, 40)] {
+        let (input, output) = (at("in.ppm"), at("out.ppm"));
+        ppm(&input, width, height);
+        succeeds(Command::new(&program).args([&model(), &input, &output]).arg("cpu"));
+        let own = std::fs::read(output).expect("a picture");
+        let model = model();
+        let line = restored(&[&input, Path::new("--model"), &model], &["--aligned"]);
+        assert!(own == line, "{width}×{height} differs");
+    }
+
+    // A whole photo, with a detector and the default model.
+    let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
+        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with detectors and photos");
+        return;
+    };
+    let detector = shared.join("models/yunet_n.pth");
+    let weights = root().join("weights/mmrbnet-256.safetensors");
+    let mut photos: Vec<PathBuf> = std::fs::read_dir(shared.join("data/photos"))
+        .expect("photos")
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "jpg" || e == "png"))
+        .collect();
+    photos.sort();
+    let photo = photos.first().expect("a photo");
+    // The command line reads what it wrote, so that both see the same bytes.
+    let (input, output) = (at("photo.ppm"), at("photo-out.ppm"));
+    let still = ["--strength", "0"];
+    std::fs::write(&input, restored(&[photo, Path::new("--detector"), &detector], &still))
+        .expect("written");
+    succeeds(
+        Command::new(&program)
+            .args([&weights, &input, &output])
+            .arg("cpu")
+            .arg(&detector),
+    );
+    let own = std::fs::read(output).expect("a picture");
+    let line = restored(&[&input, Path::new("--detector"), &detector], &["--model", weights.to_str().expect("UTF-8")]);
+    assert!(own == line, "the photo differs");
+    assert!(own != std::fs::read(&input).expect("the photo"), "no face was restored");
+}
+
+#[test]
+fn the_c_example_says_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("ppm");
+    if compile(&root().join("examples/c/ppm.c"), &program, Library::Shared).is_none() {
+        return;
+    }
+    let output = Command::new(&program)
+        .args(["missing.pth", "in.ppm", "out.ppm", "cpu"])
+        .current_dir(folder.path())
+        .output()
+        .expect("it runs");
+    assert!(!output.status.success());
+    assert!(text(&output).contains("error: cannot read missing.pth"), "{}", text(&output));
+}
+
+#[test]
+fn the_cpp_example_runs_with_the_static_library() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("progress");
+    let source = root().join("examples/c/progress.cpp");
+    if compile(&source, &program, Library::Static).is_none() {
+        return;
+    }
+    let printed = succeeds(Command::new(&program).arg(model()).arg("cpu"));
+    assert!(printed.contains("  0 %") && printed.contains("100 %"), "{printed}");
+    assert!(printed.contains("32 x 32, pentimento "), "{printed}");
+}
+
+/// Bad use must give errors and no crash; what the program leaves behind must be nothing.
+#[test]
+fn bad_use_is_an_error_and_nothing_leaks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["bad_use.c", "throwing.cpp"] {
+        let program = folder.path().join(name).with_extension("");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+        if compile(&source, &program, Library::Shared).is_none() {
+            return;
+        }
+        let arguments = [model(), root().join("tests/goldens/mmrbnet/default_32/input.npy")];
+        let printed = succeeds(Command::new(&program).args(&arguments));
+        assert!(printed.contains("all as expected"), "{printed}");
+        if !has("valgrind") {
+            continue;
+        }
+        // One thread: valgrind runs one at a time anyway.
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+        valgrind.args(["--errors-for-leak-kinds=definite,indirect", "--num-callers=30"]);
+        valgrind.arg(format!(
+            "--suppressions={}",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/valgrind.supp").display()
+        ));
+        let printed = succeeds(
+            valgrind.arg(&program).args(&arguments).env("RAYON_NUM_THREADS", "1"),
+        );
+        assert!(printed.contains("all as expected"), "{printed}");
+    }
+}

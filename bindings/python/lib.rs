@@ -1,0 +1,297 @@
+//! `pentimento._native`: what the Python package does not do itself. Pictures cross as bytes.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use pentimento::photo::{
+    Detector, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer, Selection, Which,
+};
+use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+create_exception!(pentimento, PentimentoError, PyRuntimeError, "Something went wrong.");
+create_exception!(pentimento, Cancelled, PentimentoError, "The work was stopped.");
+
+/// The model that is used where none is named.
+static DEFAULT: &[u8] = include_bytes!("../../weights/mmrbnet-256.safetensors");
+
+fn raised(error: Error) -> PyErr {
+    match error {
+        Error::Cancelled => Cancelled::new_err(error.to_string()),
+        Error::Input(what) => PyValueError::new_err(what),
+        Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            pyo3::exceptions::PyFileNotFoundError::new_err(error.to_string())
+        }
+        other => PentimentoError::new_err(other.to_string()),
+    }
+}
+
+/// A model: nothing for the default, the path of a file, or a file's bytes.
+#[derive(FromPyObject)]
+enum Source {
+    Bytes(Vec<u8>),
+    Path(String),
+}
+
+fn open(source: Option<Source>) -> Result<Model, Error> {
+    match source {
+        None => Model::from_bytes(DEFAULT, "the default model", &Options::default()),
+        Some(Source::Bytes(bytes)) => {
+            Model::from_bytes(bytes, "the model in memory", &Options::default())
+        }
+        Some(Source::Path(path)) => Model::open(path),
+    }
+}
+
+enum Worker {
+    Whole(Restorer),
+    Photo(PhotoRestorer),
+}
+
+impl Worker {
+    fn set_control(&mut self, control: Option<Control>) {
+        match self {
+            Worker::Whole(restorer) => restorer.set_control(control),
+            Worker::Photo(restorer) => restorer.set_control(control),
+        }
+    }
+
+    fn restore(&mut self, picture: &Picture) -> Result<(Picture, Vec<Outcome>), Error> {
+        match self {
+            Worker::Whole(restorer) => Ok((restorer.restore(picture)?.picture, Vec::new())),
+            Worker::Photo(restorer) => {
+                let restored = restorer.restore(picture, None)?;
+                Ok((restored.picture, restored.faces))
+            }
+        }
+    }
+}
+
+struct State {
+    worker: Worker,
+    faces: Vec<Outcome>,
+}
+
+/// A restorer; `None` once it is closed.
+#[pyclass(frozen, name = "Restorer", module = "pentimento._native")]
+struct Native {
+    state: Mutex<Option<State>>,
+    device: String,
+    architecture: &'static str,
+}
+
+#[pymethods]
+impl Native {
+    #[new]
+    #[allow(clippy::too_many_arguments)] // they are named in Python
+    #[pyo3(signature = (model, *, device, precision, memory, detector, background, strength, scale, which))]
+    fn new(
+        py: Python<'_>,
+        model: Option<Source>,
+        device: Option<String>,
+        precision: &str,
+        memory: Option<usize>,
+        detector: Option<Source>,
+        background: Option<Source>,
+        strength: f64,
+        scale: usize,
+        which: &str,
+    ) -> PyResult<Self> {
+        let precision = match precision {
+            "auto" => Precision::Auto,
+            "f32" => Precision::F32,
+            "f16" => Precision::F16,
+            _ => return Err(PyValueError::new_err("precision is 'auto', 'f32' or 'f16'")),
+        };
+        let which = match which {
+            "all" => Which::All,
+            "largest" => Which::Largest,
+            "central" => Which::Central,
+            _ => return Err(PyValueError::new_err("which is 'all', 'largest' or 'central'")),
+        };
+        let options = PhotoOptions { which, strength, scale, ..PhotoOptions::default() };
+        py.detach(|| {
+            let engine = Engine::new(&EngineOptions { device, precision, memory })?;
+            let model = open(model)?;
+            let whole = Restorer::new(&engine, &model);
+            // Says at once when the model is of another kind.
+            whole.output_size(1, 1)?;
+            let worker = match detector {
+                None if background.is_some() || options != PhotoOptions::default() => {
+                    let what = "background, strength, scale and which need a detector";
+                    return Err(Error::Input(what.to_owned()));
+                }
+                None => Worker::Whole(whole),
+                Some(detector) => {
+                    let detector = open(Some(detector))?;
+                    let detector = Detector::new(&engine, &detector, Selection::default())?;
+                    let background = background.map(|source| open(Some(source))).transpose()?;
+                    let background = background.map(|model| Restorer::new(&engine, &model));
+                    let detector = Some(detector);
+                    Worker::Photo(PhotoRestorer::new(&engine, &model, detector, background, options)?)
+                }
+            };
+            let (device, architecture) = (engine.device().name.clone(), model.architecture());
+            let state = Mutex::new(Some(State { worker, faces: Vec::new() }));
+            Ok(Self { state, device, architecture })
+        })
+        .map_err(raised)
+    }
+
+    /// Restores `[height, width, channels]` bytes; returns such bytes, height and width.
+    fn restore<'py>(
+        &self,
+        py: Python<'py>,
+        pixels: &Bound<'py, PyBytes>,
+        height: usize,
+        width: usize,
+        channels: usize,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(Bound<'py, PyBytes>, usize, usize)> {
+        let picture = picture(pixels.as_bytes(), height, width, channels)?;
+        let raised_inside = Arc::new(Mutex::new(None));
+        let control = watch(progress, Arc::clone(&raised_inside));
+        let result = py.detach(|| -> PyResult<_> {
+            let mut state = self.lock()?;
+            let State { worker, faces } = state.as_mut().ok_or_else(closed)?;
+            worker.set_control(Some(control));
+            faces.clear();
+            let (restored, found) = worker.restore(&picture).map_err(raised)?;
+            *faces = found;
+            Ok(interleaved(&restored, channels))
+                .map(|bytes| (bytes, restored.height, restored.width))
+        });
+        if let Some(error) = raised_inside.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let (bytes, height, width) = result?;
+        Ok((PyBytes::new(py, &bytes), height, width))
+    }
+
+    /// The faces of the last photo, from left to right.
+    fn faces<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let state = self.lock()?;
+        let faces = &state.as_ref().ok_or_else(closed)?.faces;
+        let dicts = faces.iter().map(|outcome| {
+            let dict = PyDict::new(py);
+            dict.set_item("landmarks", outcome.face.landmarks.map(|[x, y]| (x, y)))?;
+            dict.set_item("bounds", outcome.face.bounds)?;
+            dict.set_item("score", outcome.face.score)?;
+            dict.set_item("restored", outcome.left.is_none())?;
+            dict.set_item("left", &outcome.left)?;
+            Ok(dict)
+        });
+        dicts.collect()
+    }
+
+    /// Gives memory and device back.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let state = self.lock()?.take();
+        py.detach(|| drop(state));
+        Ok(())
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        // At work is not closed.
+        self.lock().is_ok_and(|state| state.is_none())
+    }
+
+    #[getter]
+    fn device(&self) -> &str {
+        &self.device
+    }
+
+    #[getter]
+    fn architecture(&self) -> &str {
+        self.architecture
+    }
+}
+
+impl Native {
+    /// A callback that calls back would wait for itself: nobody waits.
+    fn lock(&self) -> PyResult<MutexGuard<'_, Option<State>>> {
+        match self.state.try_lock() {
+            Ok(state) => Ok(state),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(PentimentoError::new_err(
+                "the restorer is at work in another thread; use one for each thread",
+            )),
+        }
+    }
+}
+
+fn closed() -> PyErr {
+    PyValueError::new_err("the restorer is closed")
+}
+
+fn picture(bytes: &[u8], height: usize, width: usize, channels: usize) -> PyResult<Picture> {
+    let expected = height.checked_mul(width).and_then(|n| n.checked_mul(channels));
+    if expected != Some(bytes.len()) || bytes.is_empty() || !matches!(channels, 3 | 4) {
+        return Err(PyValueError::new_err("a picture is [height, width, 3 or 4], and not empty"));
+    }
+    let pixels = bytes.chunks_exact(channels);
+    let rgb = pixels.clone().flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    let alpha: Option<Vec<u8>> = (channels == 4).then(|| pixels.map(|pixel| pixel[3]).collect());
+    Ok(Picture { height, width, rgb, alpha, icc: None })
+}
+
+fn interleaved(picture: &Picture, channels: usize) -> Vec<u8> {
+    if channels == 3 {
+        return picture.rgb.clone();
+    }
+    let alpha = |i: usize| picture.alpha.as_ref().map_or(u8::MAX, |alpha| alpha[i]);
+    let pixels = picture.rgb.as_chunks::<3>().0.iter().enumerate();
+    pixels.flat_map(|(i, &[r, g, b])| [r, g, b, alpha(i)]).collect()
+}
+
+/// Tells `progress`, and looks whether Ctrl-C was pressed; what is raised cancels and is kept.
+fn watch(progress: Option<Py<PyAny>>, kept: Arc<Mutex<Option<PyErr>>>) -> Control {
+    Control::with_progress(move |done| {
+        let result = Python::attach(|py| {
+            py.check_signals()?;
+            match &progress {
+                Some(progress) => progress.call1(py, (done,)).map(drop),
+                None => Ok(()),
+            }
+        });
+        match result {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                *kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })
+}
+
+/// Every device of this machine, the CPU last.
+#[pyfunction]
+fn devices(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    let devices = py.detach(Engine::devices);
+    let dicts = devices.into_iter().map(|device| {
+        let dict = PyDict::new(py);
+        dict.set_item("index", device.index)?;
+        dict.set_item("name", device.name)?;
+        dict.set_item("backend", device.backend)?;
+        dict.set_item("kind", device.kind)?;
+        dict.set_item("driver", device.driver)?;
+        dict.set_item("default", device.default)?;
+        Ok(dict)
+    });
+    dicts.collect()
+}
+
+/// The native part of the package `pentimento`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("PentimentoError", py.get_type::<PentimentoError>())?;
+    module.add("Cancelled", py.get_type::<Cancelled>())?;
+    module.add_class::<Native>()?;
+    module.add_function(wrap_pyfunction!(devices, module)?)
+}

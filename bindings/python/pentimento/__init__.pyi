@@ -1,0 +1,95 @@
+import os
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Literal, TypedDict, TypeVar, Union
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+_Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
+_Picture = TypeVar("_Picture", NDArray[np.uint8], Image)
+_Progress = Callable[[float], Any]
+
+__version__: str
+
+class PentimentoError(RuntimeError): ...
+class Cancelled(PentimentoError): ...
+
+class Face(TypedDict):
+    landmarks: list[tuple[float, float]]
+    bounds: list[float] | None
+    score: float | None
+    restored: bool
+    left: str | None
+
+class Device(TypedDict):
+    index: int | None
+    name: str
+    backend: str
+    kind: str
+    driver: str
+    default: bool
+
+class Restorer:
+    def __init__(
+        self,
+        model: _Source | None = None,
+        *,
+        device: str | int | None = None,
+        precision: Literal["auto", "f32", "f16"] = "auto",
+        memory: int | None = None,
+        detector: _Source | None = None,
+        background: _Source | None = None,
+        strength: float = 1.0,
+        scale: int = 1,
+        which: Literal["all", "largest", "central"] = "all",
+    ) -> None: ...
+    def restore(self, image: _Picture, *, progress: _Progress | None = None) -> _Picture: ...
+    def restore_batch(
+        self, images: Iterable[_Picture], *, progress: _Progress | None = None
+    ) -> list[_Picture]: ...
+    @property
+    def faces(self) -> list[Face]: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Restorer: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+def restore(
+    image: _Picture,
+    model: _Source | None = None,
+    *,
+    progress: _Progress | None = None,
+    device: str | int | None = None,
+    precision: Literal["auto", "f32", "f16"] = "auto",
+    memory: int | None = None,
+    detector: _Source | None = None,
+    background: _Source | None = None,
+    strength: float = 1.0,
+    scale: int = 1,
+    which: Literal["all", "largest", "central"] = "all",
+) -> _Picture: ...
+def from_state_dict(
+    state_dict: Mapping[str, Any],
+    *,
+    device: str | int | None = None,
+    precision: Literal["auto", "f32", "f16"] = "auto",
+    memory: int | None = None,
+    detector: _Source | None = None,
+    background: _Source | None = None,
+    strength: float = 1.0,
+    scale: int = 1,
+    which: Literal["all", "largest", "central"] = "all",
+) -> Restorer: ...
+def devices() -> list[Device]: ...
