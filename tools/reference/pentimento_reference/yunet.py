@@ -61,7 +61,7 @@ class Stage(nn.Module):
 
 
 class Backbone(nn.Module):
-    """[N, 3, H, W] → features of strides 2, 4 and 8, 8, 16 and 32."""
+    """[N, 3, H, W] → features of strides 8, 16 and 32."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,14 +71,14 @@ class Backbone(nn.Module):
             setattr(self, f"model{i}", Stage(_WIDTH, _WIDTH))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The outputs of all six stages."""
-        stages = []
+        features = []
         for i in range(6):
             x = getattr(self, f"model{i}")(x)
-            stages.append(x)
+            if i in _OUT:
+                features.append(x)
             if i in _POOLED:
                 x = F.max_pool2d(x, 2)
-        return stages
+        return features
 
 
 class Neck(nn.Module):
@@ -143,13 +143,7 @@ class YuNet(nn.Module):
         self.bbox_head = BoxHead()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.features(x)[1]
-
-    def features(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The outputs of the backbone's stages and of the neck's levels, and those of the cells."""
-        stages = self.backbone(x)
-        levels = self.neck([stages[i] for i in _OUT])
-        return stages + levels, self.bbox_head(levels)
+        return self.bbox_head(self.neck(self.backbone(x)))
 
 
 def priors(height: int, width: int) -> Tensor:

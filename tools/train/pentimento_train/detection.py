@@ -301,27 +301,6 @@ def detection_loss(cells: Tensor, targets: Targets, prior: Tensor) -> tuple[Tens
     return total, {k: float(v.detach()) for k, v in terms.items()}
 
 
-def imitation_loss(
-    own: tuple[list[Tensor], Tensor], teacher: tuple[list[Tensor], Tensor]
-) -> Tensor:
-    """How far features and scores are from a teacher's that saw the clean pictures: per feature the
-    mean squared error over the variance; cross-entropy of the scores.
-
-    Hinton et al., "Distilling the Knowledge in a Neural Network" (2015), and Romero et al.,
-    "FitNets" (2015).
-    """
-    terms = []
-    for mine, theirs in zip(own[0], teacher[0], strict=True):
-        # The whole feature's variance: channels that hardly ever vary must not outweigh the others.
-        variance = theirs.var(dim=(0, 2, 3)).mean() + 1e-6
-        terms.append((mine - theirs).square().mean() / variance)
-    scores = teacher[1][..., :2].sigmoid()
-    weight = 0.02 + scores[..., 1:]
-    entropy = F.binary_cross_entropy_with_logits(own[1][..., :2], scores, reduction="none")
-    terms.append((entropy * weight).sum() / weight.sum())
-    return torch.stack(terms).sum()
-
-
 def iou(centre: Tensor, size: Tensor, to: Tensor, to_size: Tensor) -> tuple[Tensor, Tensor]:
     """Intersection over union of boxes, and the distance terms of EIoU (Zhang et al., 2021)."""
     low = torch.maximum(centre - size / 2, to - to_size / 2)
@@ -336,9 +315,8 @@ def iou(centre: Tensor, size: Tensor, to: Tensor, to_size: Tensor) -> tuple[Tens
     return overlap, distance + shape
 
 
-class Mosaics(IterableDataset[tuple[Tensor, Tensor, Targets]]):
-    """Endless batches of BGR pictures [batch, 3, side, side] in 0..255, spoiled and clean, and their
-    targets.
+class Mosaics(IterableDataset[tuple[Tensor, Targets]]):
+    """Endless batches of BGR pictures [batch, 3, side, side] in 0..255 and their targets.
 
     Picture `i` of a run has its own seed, so a continued run sees what it would have seen.
     """
@@ -349,22 +327,20 @@ class Mosaics(IterableDataset[tuple[Tensor, Tensor, Targets]]):
         self.scenes, self.mosaic, self.batch = scenes, mosaic, batch
         self.seed, self.start = seed, start
 
-    def sample(self, index: int) -> tuple[Tensor, Tensor, Targets]:
+    def sample(self, index: int) -> tuple[Tensor, Targets]:
         rng = np.random.default_rng([self.seed, index])
         scene = compose(self.scenes, self.mosaic, rng)
-        clean = torch.from_numpy(scene.pixels).permute(2, 0, 1)
         picture = spoil(scene.pixels, self.mosaic, rng)
-        return picture.flip(0).float(), clean.flip(0).float(), assign(scene, self.mosaic.side)
+        return picture.flip(0).float(), assign(scene, self.mosaic.side)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Targets]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Targets]]:
         index = self.start
         while True:
             samples = [self.sample(index + i) for i in range(self.batch)]
             index += self.batch
-            targets = [s[2] for s in samples]
+            targets = [s[1] for s in samples]
             yield (
                 torch.stack([s[0] for s in samples]),
-                torch.stack([s[1] for s in samples]),
                 Targets(
                     torch.stack([t.faces for t in targets]),
                     torch.stack([t.positive for t in targets]),

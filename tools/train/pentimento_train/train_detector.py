@@ -3,8 +3,8 @@
     python -m pentimento_train.train_detector tools/train/detector.toml \
         --teacher yunet_n.pth --run RUN_FOLDER
 
-The teacher, a published YuNet, labels boxes and the further faces of the scenes; in the first part
-of the run the features follow its own on the clean pictures. RUN_FOLDER receives `state.pt`, `log.jsonl` and `model.safetensors`, as with the other training.
+The teacher, a published YuNet, labels boxes and the further faces of the scenes. RUN_FOLDER
+receives `state.pt`, `log.jsonl` and `model.safetensors`, as with the other training.
 """
 
 from __future__ import annotations
@@ -24,16 +24,7 @@ from pentimento_reference.yunet import YuNet, load_checkpoint, priors, save_chec
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .detection import (
-    Mosaic,
-    Mosaics,
-    Scene,
-    Targets,
-    data_folder,
-    detection_loss,
-    imitation_loss,
-    load_scenes,
-)
+from .detection import Mosaic, Mosaics, Scene, Targets, data_folder, detection_loss, load_scenes
 from .evaluate_detector import evaluate
 
 SAVE_EVERY_SECONDS = 60.0
@@ -52,22 +43,14 @@ class Schedule:
     ema_steps: float
     clip_norm: float
     weight_decay: float
-    imitation: float
-    """Weight of the teacher's features at the start; falls linearly to nothing at `imitated`."""
-    imitated: float
-    """Part of the run that the teacher's features take part in."""
     seed: int
     log_every_steps: int
     evaluate_every_minutes: float
     threads: int
 
-    def over(self, step: int, seconds: float) -> float:
-        """The part of the run that is over, 0 to 1."""
-        return min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
-
     def rate(self, step: int, seconds: float) -> float:
         """Factor on the learning rate."""
-        over = self.over(step, seconds)
+        over = min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
         return min(1.0, (step + 1) / self.warmup_steps) * 0.5 * (1 + math.cos(math.pi * over))
 
 
@@ -84,11 +67,8 @@ def initialise(model: YuNet) -> None:
 class Trainer:
     """The state of a run and its loop."""
 
-    def __init__(
-        self, mosaic: Mosaic, schedule: Schedule, scenes: list[Scene], teacher: YuNet, run: Path
-    ) -> None:
+    def __init__(self, mosaic: Mosaic, schedule: Schedule, scenes: list[Scene], run: Path) -> None:
         self.mosaic, self.schedule, self.scenes, self.run = mosaic, schedule, scenes, run
-        self.teacher = teacher.to(memory_format=torch.channels_last).eval()
         self.step, self.seconds = 0, 0.0
         torch.manual_seed(schedule.seed)
         self.model = YuNet()
@@ -128,20 +108,12 @@ class Trainer:
             file.write(line + "\n")
         print(line, flush=True)
 
-    def train_step(self, pictures: Tensor, clean: Tensor, targets: Targets) -> dict[str, float]:
+    def train_step(self, pictures: Tensor, targets: Targets) -> dict[str, float]:
         """One update; returns the loss and its terms."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.learning_rate * self.schedule.rate(self.step, self.seconds)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-        features, cells = self.model.features(pictures)
-        loss, terms = detection_loss(cells, targets, self.prior)
-        over = self.schedule.over(self.step, self.seconds) / self.schedule.imitated
-        if over < 1:
-            with torch.no_grad():
-                theirs = self.teacher.features(clean.contiguous(memory_format=torch.channels_last))
-            imitation = imitation_loss((features, cells), theirs)
-            terms["imitation"] = imitation.item()
-            loss = loss + self.schedule.imitation * (1 - over) * imitation
+        loss, terms = detection_loss(self.model(pictures), targets, self.prior)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.clip_norm)
@@ -168,7 +140,7 @@ class Trainer:
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
             if self.step % schedule.log_every_steps == 0:
-                mean = {k: sum(r.get(k, 0.0) for r in recent) / len(recent) for k in recent[0]}
+                mean = {k: sum(r[k] for r in recent) / len(recent) for k in recent[0]}
                 self.log(**{k: round(v, 5) for k, v in mean.items()})
                 recent = []
             if self.seconds - saved > SAVE_EVERY_SECONDS:
@@ -200,9 +172,8 @@ def main() -> None:
     schedule = Schedule(**source["schedule"])
     torch.set_num_threads(schedule.threads)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    teacher = load_checkpoint(arguments.teacher)
-    scenes = load_scenes(data_folder("scenes"), teacher)
-    trainer = Trainer(mosaic, schedule, scenes, teacher, arguments.run)
+    scenes = load_scenes(data_folder("scenes"), load_checkpoint(arguments.teacher))
+    trainer = Trainer(mosaic, schedule, scenes, arguments.run)
     trainer.log(scenes=len(scenes), faces=sum(len(s.faces) for s in scenes))
     trainer.train()
 

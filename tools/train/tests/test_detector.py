@@ -24,8 +24,6 @@ SCHEDULE = Schedule(
     ema_steps=10,
     clip_norm=10.0,
     weight_decay=0.0,
-    imitation=1.0,
-    imitated=0.8,
     seed=3,
     log_every_steps=1,
     evaluate_every_minutes=10,
@@ -77,12 +75,9 @@ def test_every_face_has_a_cell_and_its_targets_decode_to_it() -> None:
 
 
 def test_a_resumed_run_is_an_uninterrupted_one(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    teacher = YuNet()
-
     def run(folder: Path, stops: list[int]) -> YuNet:
         for stop in stops:
-            trainer = Trainer(MOSAIC, SCHEDULE, scenes(), teacher, folder)
+            trainer = Trainer(MOSAIC, SCHEDULE, scenes(), folder)
             stream = iter(
                 Mosaics(scenes(), MOSAIC, SCHEDULE.batch, SCHEDULE.seed, trainer.step * SCHEDULE.batch)
             )
