@@ -39,7 +39,10 @@ pub struct ModelInfo {
 
 /// Opens a .safetensors or .pth file. The model is freed with pentimento_model_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_model_open(path: *const c_char, model: *mut ModelHandle) -> Status {
+pub unsafe extern "C" fn pentimento_model_open(
+    path: *const c_char,
+    model: *mut ModelHandle,
+) -> Status {
     border(|| {
         // SAFETY: a string by the caller's promise.
         let path = unsafe { text(path, "path") }?;
@@ -83,7 +86,10 @@ pub extern "C" fn pentimento_model_free(model: ModelHandle) -> Status {
 
 /// Writes what a model is to `info`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_model_describe(model: ModelHandle, info: *mut ModelInfo) -> Status {
+pub unsafe extern "C" fn pentimento_model_describe(
+    model: ModelHandle,
+    info: *mut ModelInfo,
+) -> Status {
     border(|| {
         let model = registry::model(model)?;
         let (task, size, factor) = match model.task() {

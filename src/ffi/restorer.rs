@@ -283,7 +283,10 @@ pub unsafe extern "C" fn pentimento_restored_faces(
 
 /// Writes how long the last call took that restored something, in seconds.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_restorer_seconds(restorer: RestorerHandle, seconds: *mut f64) -> Status {
+pub unsafe extern "C" fn pentimento_restorer_seconds(
+    restorer: RestorerHandle,
+    seconds: *mut f64,
+) -> Status {
     border(|| {
         with(restorer, |restoring| {
             // SAFETY: writable by the caller's promise.
