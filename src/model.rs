@@ -176,6 +176,11 @@ impl Model {
         self.network.detections(input, outputs, threshold)
     }
 
+    /// Of a parser: which of its classes belong to the face; `None` for other networks.
+    pub fn face_classes(&self) -> Option<&'static [bool]> {
+        self.network.face_classes()
+    }
+
     /// The shape of a single input of `height × width` pixels; sizes that the network fixes win.
     pub fn input_shape(&self, height: usize, width: usize) -> Shape {
         self.network.input_shape(height, width)

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, Selection,
-    Which, Work,
+    Detector, Face, FaceParser, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer,
+    Selection, Tracker, Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::{model, value};
 
 /// What is done with the faces in a picture.
-#[derive(Args)]
+#[derive(Args, Debug)]
 #[command(next_help_heading = "Faces")]
 pub struct FaceArgs {
     /// Take every picture for one aligned face, cut out square
@@ -49,10 +49,25 @@ pub struct FaceArgs {
           conflicts_with = "aligned")]
     strength: f32,
 
+    /// How much of the photo's grain goes over restored faces that lack it, 0 to 1
+    #[arg(long, value_name = "PART", value_parser = value::fraction, default_value_t = 0.5,
+          conflicts_with = "aligned")]
+    grain: f32,
+
+    /// Parser that says which pixels are the face, for blending: a file, or the name of a model
+    /// that was pulled. Without this, one that was pulled, or else a soft oval is blended.
+    #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
+    parser: Option<PathBuf>,
+
     /// Enlarge the picture 1, 2, 3 or 4 times
     #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
           default_value_t = 1, conflicts_with = "aligned")]
     scale: u8,
+
+    /// For frames of a film, in a folder or from --y4m: how much the places of faces are smoothed
+    /// from frame to frame, 0 to 1. Without this 0 for pictures and 0.85 for --y4m.
+    #[arg(long, value_name = "AMOUNT", value_parser = value::fraction, conflicts_with = "aligned")]
+    smooth: Option<f32>,
 
     /// Upscaling model for what is around the faces: a file, or the name of a model that was
     /// pulled. Without this, the picture is enlarged by Lanczos' filter.
@@ -73,8 +88,11 @@ pub enum Worker {
     /// Sees a picture as a whole; the note says why, where that was not asked for.
     Picture { restorer: Box<Restorer>, note: Option<&'static str> },
     /// Looks for faces, or is told where they are.
-    Photo { restorer: Box<PhotoRestorer>, given: Option<Given> },
+    Photo { restorer: Box<PhotoRestorer>, given: Option<Given>, tracker: Option<Tracker> },
 }
+
+/// How much landmarks are smoothed in films; see [`Tracker`].
+const FILM: f64 = 0.85;
 
 const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned face; `pentimento \
                            models pull yunet` fetches one";
@@ -87,6 +105,17 @@ pub struct Finished {
 }
 
 impl FaceArgs {
+    /// Every file that results depend on.
+    ///
+    /// # Errors
+    /// As [`model::named`].
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let background = self.background.as_deref().map(model::named).transpose()?;
+        let networks =
+            [model::detector(self.detector.as_deref())?, model::parser(self.parser.as_deref())?];
+        Ok(networks.into_iter().flatten().chain(background).chain(self.faces.clone()).collect())
+    }
+
     /// What these arguments ask for. Without any detector, pictures are taken for aligned faces.
     ///
     /// # Errors
@@ -122,9 +151,19 @@ impl FaceArgs {
             smallest: self.smallest,
             strength: self.strength.into(),
             scale: self.scale.into(),
+            grain: self.grain.into(),
         };
-        let restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
-        Ok(Worker::Photo { restorer: Box::new(restorer), given })
+        let mut restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
+        if let Some(path) = model::parser(self.parser.as_deref())? {
+            restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
+        }
+        let tracker = self.smooth.map(|amount| Tracker::new(amount.into()));
+        Ok(Worker::Photo { restorer: Box::new(restorer), given, tracker })
+    }
+
+    /// Whether a result depends on the pictures before it.
+    pub fn is_film(&self) -> bool {
+        self.smooth.is_some_and(|amount| amount > 0.0)
     }
 }
 
@@ -140,6 +179,13 @@ impl Worker {
         }
     }
 
+    /// Smooths the places of faces from picture to picture, as by default in a film.
+    pub fn expect_film(&mut self) {
+        if let Worker::Photo { tracker, .. } = self {
+            tracker.get_or_insert_with(|| Tracker::new(FILM));
+        }
+    }
+
     /// Restores the picture that was read from `input`.
     ///
     /// # Errors
@@ -151,9 +197,16 @@ impl Worker {
                 work.notes.extend(note.map(str::to_owned));
                 Ok(Finished { picture, work, faces: None })
             }
-            Worker::Photo { restorer, given } => {
+            Worker::Photo { restorer, given, tracker } => {
                 let given = given.as_ref().and_then(|given| given.of(input));
-                let restored = restorer.restore(picture, given)?;
+                let mut faces = match given {
+                    Some(faces) => faces.to_vec(),
+                    None => restorer.find(picture)?,
+                };
+                if let Some(tracker) = tracker {
+                    tracker.smooth(&mut faces);
+                }
+                let restored = restorer.restore(picture, Some(&faces))?;
                 let mut notes = Vec::new();
                 if restored.faces.is_empty() {
                     notes.push("no face was found in it; --aligned takes it for one".to_owned());

@@ -19,6 +19,8 @@ pub struct Job {
 pub struct Jobs {
     pub jobs: Vec<Job>,
     pub failures: Vec<(PathBuf, Error)>,
+    /// The folder that the results go to, where they do not go to one file.
+    pub folder: Option<PathBuf>,
 }
 
 /// Pairs every picture of `inputs` (files, and folders with all that is below them) with an output.
@@ -68,7 +70,8 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
             return Err(Error::Image { path: output.clone(), what });
         }
     }
-    Ok(Jobs { jobs: found, failures })
+    let folder = (!to_file).then(|| output.to_owned());
+    Ok(Jobs { jobs: found, failures, folder })
 }
 
 /// Makes the folders that the results go to.
@@ -76,13 +79,18 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
 /// # Errors
 /// [`Error::Io`] names the folder that could not be made.
 pub fn create_folders(jobs: &[Job]) -> Result<()> {
-    for folder in jobs.iter().filter_map(|job| job.output.parent()) {
-        // The parent of a plain file name is the empty path: the current folder.
-        if !folder.as_os_str().is_empty() && !folder.is_dir() {
-            create_folder(folder)?;
-        }
-    }
-    Ok(())
+    folders(jobs).iter().try_for_each(|folder| create_folder(folder))
+}
+
+/// The folders that the results go to.
+pub fn folders(jobs: &[Job]) -> Vec<PathBuf> {
+    // The parent of a plain file name is the empty path: the current folder.
+    let parents = jobs.iter().filter_map(|job| job.output.parent());
+    let mut folders: Vec<PathBuf> =
+        parents.filter(|folder| !folder.as_os_str().is_empty()).map(PathBuf::from).collect();
+    folders.sort();
+    folders.dedup();
+    folders
 }
 
 /// Makes a folder and those above it.

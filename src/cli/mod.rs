@@ -1,16 +1,22 @@
 //! The command line: one file per subcommand.
 
+mod album;
 mod cache;
 mod convert;
 mod devices;
 mod download;
 mod faces;
+mod film;
 mod inputs;
 mod inspect;
+mod journal;
 mod model;
 mod models;
 mod output;
+mod page;
+mod report;
 mod restore;
+mod stage;
 mod value;
 
 use std::ffi::OsString;
@@ -63,7 +69,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Where and how to compute.
-#[derive(Args)]
+#[derive(Args, Debug)]
 struct EngineArgs {
     /// Device to compute on: a number or a part of a name from `pentimento devices`, a backend
     /// ("vulkan", "metal", "dx12", "gl"), or "cpu". Without this, the best one.

@@ -59,6 +59,21 @@ pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(own.chain(pulled).find(|path| path.is_file()))
 }
 
+/// Pulled parsers that are used where none is given, the best first.
+const PARSERS: [&str; 2] = ["parsenet", "bisenet"];
+
+/// The parser that was given, else one that was pulled.
+///
+/// # Errors
+/// As [`path`], for a given one.
+pub fn parser(given: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(path) = given {
+        return named(path).map(Some);
+    }
+    let mut pulled = PARSERS.iter().filter_map(|name| cache::model(published(name)?).ok());
+    Ok(pulled.find(|path| path.is_file()))
+}
+
 /// A file, or a published model by its name.
 ///
 /// # Errors
@@ -92,7 +107,7 @@ fn folders() -> Vec<PathBuf> {
 }
 
 /// What a model's file does not say.
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Assumptions {
     /// What the model's file cannot tell, instead of the default that `pentimento inspect` shows:
     /// "resampling=bilinear" for GFPGANBilinear, whose tensors look like GFPGANv1's, and for a
@@ -106,7 +121,7 @@ pub struct Assumptions {
     fidelity: Option<f32>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Assumption {
     Resampling(Resample),
     Slope(f32),

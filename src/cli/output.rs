@@ -30,6 +30,22 @@ pub fn print_json(report: &impl serde::Serialize) -> Result<()> {
     print(&(text + "\n"))
 }
 
+/// Writes `text` to `path`, whole or not at all.
+///
+/// # Errors
+/// [`Error::Io`] names the file.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    let io = |source| Error::Io { action: "write", path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".pentimento-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(|error| io(error.kind().into()))?;
+    file.write_all(text.as_bytes()).map_err(io)?;
+    file.persist(path).map_err(|error| io(error.error))?;
+    Ok(())
+}
+
 /// The message of `error`, which names `input`: most begin with their file, the others get its name.
 pub fn about(input: &Path, error: &impl std::fmt::Display) -> String {
     let (text, name) = (error.to_string(), input.display().to_string());

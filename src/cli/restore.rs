@@ -1,38 +1,47 @@
 //! `pentimento restore`
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use pentimento::photo::{self, Format, Work};
-use pentimento::{DeviceInfo, Result};
-use serde::Serialize;
+use pentimento::{Engine, Error, Result};
+use sha2::{Digest as _, Sha256};
 
-use super::faces::{FaceArgs, Finished, Worker};
+use super::album::{self, Busy};
+use super::faces::{FaceArgs, Worker};
 use super::inputs::{self, Job, Jobs};
-use super::output::{about, exit_code, print, print_json, progress};
-use super::{EngineArgs, model};
+use super::journal::{Journal, Stamp};
+use super::output::{about, exit_code, print, print_json, progress, write_text};
+use super::report::{Done, Ending, Outcome, Report};
+use super::{EngineArgs, film, model, page};
 
 /// Restores pictures
 ///
 /// With a face model (the default) the faces in every picture are found, restored and put back;
 /// with --aligned every picture is taken for one face, cut out square, and the result has the size
 /// of the network. With an upscaling model pictures may show anything, and the result is several
-/// times as large. JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned
+/// times as large. A folder of results remembers what it holds: a run that was broken off goes on
+/// where it ended, and pictures that have not changed are not restored again. JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned
 /// upright, colour profiles and transparency are kept.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Restore {
-    /// Pictures, and folders with pictures
+    /// Pictures, and folders with pictures; with --y4m one video, "-" for standard input
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
 
     /// Where results go: a file for one picture, otherwise a folder, which is created. There every
-    /// picture keeps its name.
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    /// picture keeps its name. With --y4m a video, standard output by default.
+    #[arg(short, long, value_name = "OUT", required_unless_present = "y4m")]
+    output: Option<PathBuf>,
+
+    /// Restore the frames of an uncompressed video (YUV4MPEG2)
+    #[arg(long, conflicts_with_all = ["force", "watch", "json", "report", "html"])]
+    y4m: bool,
 
     /// Model: a .safetensors or .pth file, or the name of a model that was pulled. Without this,
     /// that of the environment variable PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
@@ -48,9 +57,25 @@ pub struct Restore {
     #[command(flatten)]
     engine: EngineArgs,
 
+    /// Restore what an earlier run has restored already, too.
+    #[arg(long)]
+    force: bool,
+
+    /// When all is done, wait for further pictures in the folders, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+
     /// Print one JSON report instead of a line per picture.
     #[arg(long)]
     json: bool,
+
+    /// Write the JSON report to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// Write a page to this file that shows every picture before and after, with sliders
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 
     /// Print nothing but errors.
     #[arg(short, long)]
@@ -63,112 +88,248 @@ Examples:
   pentimento restore album/ more/*.jpg -o restored/
   pentimento restore party.jpg -o large.png --scale 2 --background realesr-general-x4v3
   pentimento restore cut-out.png -o restored.png --aligned --device cpu
-  pentimento restore street.jpg -o large.png --model realesr-general-x4v3.pth --memory 1GB";
+  pentimento restore street.jpg -o large.png --model realesr-general-x4v3.pth --memory 1GB
+  ffmpeg -i old.mp4 -f yuv4mpegpipe - | pentimento restore --y4m - | ffmpeg -i - new.mp4
+  pentimento restore frames/ -o restored/ --smooth 0.85
+  pentimento restore scans/ -o restored/ --watch --html restored/index.html
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    version: &'static str,
-    device: &'a DeviceInfo,
+Exit code: 0 when every picture was restored, 1 when one failed, 130 after Ctrl-C.";
+
+/// How often the folders are looked at by `--watch`. A picture is taken when it has not changed
+/// between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// A run while it goes on.
+struct Run<'a> {
+    command: &'a Restore,
+    output: &'a Path,
     model: &'a Path,
     architecture: &'a str,
-    restored: usize,
-    failed: usize,
-    seconds: f64,
+    engine: &'a Engine,
+    worker: Worker,
+    journal: Option<Journal>,
+    bar: ProgressBar,
+    busy: Busy,
     pictures: Vec<Outcome>,
-}
-
-/// What became of one input.
-#[derive(Serialize)]
-struct Outcome {
-    input: PathBuf,
-    #[serde(flatten)]
-    result: Ending,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Ending {
-    Restored(Done),
-    Failed { error: String },
-}
-
-#[derive(Serialize)]
-struct Done {
-    output: PathBuf,
-    /// Height and width.
-    input_size: [usize; 2],
-    output_size: [usize; 2],
-    #[serde(flatten)]
-    work: Work,
-    /// What became of every face, where they were searched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    faces: Option<Vec<photo::Outcome>>,
-    seconds: Seconds,
-}
-
-#[derive(Serialize)]
-struct Seconds {
-    read: f64,
-    /// With the setup of the network, when it has not run at this size before.
-    restore: f64,
-    write: f64,
+    /// What was tried, as it was then, so that `--watch` does not try it again.
+    tried: HashMap<PathBuf, Option<Stamp>>,
 }
 
 impl Restore {
     pub fn run(&self) -> Result<ExitCode> {
+        // Only --y4m may leave it out.
+        let output = self.output.as_deref().unwrap_or(Path::new("-"));
+        if self.y4m {
+            return self.film(output);
+        }
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
-        let Jobs { jobs, failures } = inputs::pair(&self.inputs, &self.output)?;
+        let Jobs { jobs, failures, folder } = inputs::pair(&self.inputs, output)?;
+        if self.watch && folder.is_none() {
+            let what = "--watch needs folders: one to look at, and one for the results".to_owned();
+            return Err(Error::Input(what));
+        }
         let model = self.assumptions.open(&path)?;
         let engine = self.engine.engine()?;
-        let mut worker = self.faces.worker(&engine, &model)?;
-        inputs::create_folders(&jobs)?;
-
-        let bar = progress(self.quiet, "{bar:30} {pos}/{len} {eta} {wide_msg}");
-        bar.set_length(jobs.len() as u64);
+        let worker = self.faces.worker(&engine, &model)?;
+        album::stop_gently()?;
+        let journal = match &folder {
+            Some(folder) => {
+                inputs::create_folder(folder)?;
+                Some(Journal::open(folder, &inputs::folders(&jobs), self.options(&path)?)?)
+            }
+            None => None,
+        };
+        let bar = progress(self.quiet, "{bar:30} {pos}/{len} {per_sec} {eta} left  {wide_msg}");
         bar.enable_steady_tick(Duration::from_millis(200));
-        let mut pictures = Vec::new();
-        for (input, error) in failures {
-            pictures.push(self.tell(&bar, input, Err(error)));
+        let mut run = Run {
+            command: self,
+            output,
+            model: &path,
+            architecture: model.architecture(),
+            engine: &engine,
+            worker,
+            journal,
+            bar,
+            busy: Busy::default(),
+            pictures: Vec::new(),
+            tried: HashMap::new(),
+        };
+        if !self.watch {
+            for (input, error) in failures {
+                run.tell(input, Err(error));
+            }
         }
-        for Job { input, output } in jobs {
-            bar.set_message(input.display().to_string());
-            let result = restore(&mut worker, &input, output);
-            pictures.push(self.tell(&bar, input, result));
-            bar.inc(1);
+        run.restore(jobs)?;
+        while self.watch && !album::is_stopped() {
+            run.write(start)?;
+            let jobs = run.wait()?;
+            run.restore(jobs)?;
         }
-        bar.finish_and_clear();
-
-        let failed = pictures.iter().filter(|p| matches!(p.result, Ending::Failed { .. })).count();
-        let restored = pictures.len() - failed;
-        let seconds = start.elapsed().as_secs_f64();
-        let device = engine.device();
-        if self.json {
-            print_json(&Report {
-                version: env!("CARGO_PKG_VERSION"),
-                device,
-                model: &path,
-                architecture: model.architecture(),
-                restored,
-                failed,
-                seconds,
-                pictures,
-            })?;
-        } else if !self.quiet && pictures.len() > 1 {
-            let name = &device.name;
-            let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-            print(&format!("{restored} restored{failed} in {seconds:.1} s on {name}\n"))?;
-        }
-        Ok(exit_code(failed))
+        run.finish(start)
     }
 
+    /// Restores a video.
+    fn film(&self, output: &Path) -> Result<ExitCode> {
+        let [input] = &self.inputs[..] else {
+            return Err(Error::Input("--y4m takes one video".to_owned()));
+        };
+        let model = self.assumptions.open(&model::path(self.model.as_deref())?)?;
+        let mut worker = self.faces.worker(&self.engine.engine()?, &model)?;
+        worker.expect_film();
+        album::stop_gently()?;
+        let bar = progress(self.quiet, "{pos} frames {per_sec} {wide_msg}");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        film::run(&mut worker, input, output, &bar)?;
+        bar.finish_and_clear();
+        let stopped = album::is_stopped();
+        Ok(if stopped { ExitCode::from(album::INTERRUPTED) } else { ExitCode::SUCCESS })
+    }
+
+    /// What results depend on besides their input: the version, the files of all networks, and
+    /// every option; as a digest.
+    fn options(&self, model: &Path) -> Result<String> {
+        let mut files = self.faces.files()?;
+        files.push(model.to_owned());
+        let files: Vec<_> = files.iter().map(|path| (path, Stamp::of(path))).collect();
+        let (version, Self { assumptions, faces, engine, .. }) = (env!("CARGO_PKG_VERSION"), self);
+        let all = format!("{version} {files:?} {assumptions:?} {faces:?} {engine:?}");
+        Ok(Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl Run<'_> {
+    /// Restores `jobs`, without those that are done.
+    fn restore(&mut self, jobs: Vec<Job>) -> Result<()> {
+        let mut open = Vec::new();
+        for job in jobs {
+            self.tried.insert(job.input.clone(), Stamp::of(&job.input));
+            let again = self.command.force || self.command.faces.is_film();
+            let known = self.journal.as_ref().filter(|_| !again);
+            match known.and_then(|journal| journal.done(&job)) {
+                Some(done) => {
+                    let result = Ending::Kept { kept: true, done: done.clone() };
+                    self.pictures.push(Outcome { input: job.input, result });
+                }
+                None => open.push(job),
+            }
+        }
+        self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
+        let (command, bar) = (self.command, self.bar.clone());
+        let pictures = &mut self.pictures;
+        let busy = album::run(
+            &mut self.worker,
+            open,
+            self.journal.as_mut(),
+            &self.bar,
+            |input, result| pictures.push(command.tell(&bar, input, result)),
+        )?;
+        self.busy.working += busy.working;
+        self.busy.whole += busy.whole;
+        Ok(())
+    }
+
+    fn tell(&mut self, input: PathBuf, result: Result<Done>) {
+        self.pictures.push(self.command.tell(&self.bar, input, result));
+    }
+
+    /// Waits for pictures that are new or have changed, and then have not changed for a moment.
+    fn wait(&mut self) -> Result<Vec<Job>> {
+        self.bar.set_message("waiting for pictures");
+        let mut last: HashMap<PathBuf, Option<Stamp>> = HashMap::new();
+        while !album::is_stopped() {
+            // Folders without pictures are what is waited for.
+            let Jobs { mut jobs, .. } = inputs::pair(&self.command.inputs, self.output)?;
+            let now: HashMap<PathBuf, Option<Stamp>> =
+                jobs.iter().map(|job| (job.input.clone(), Stamp::of(&job.input))).collect();
+            jobs.retain(|Job { input, .. }| {
+                let stamp = &now[input];
+                stamp.is_some()
+                    && self.tried.get(input) != Some(stamp)
+                    && last.get(input) == Some(stamp)
+            });
+            if !jobs.is_empty() {
+                return Ok(jobs);
+            }
+            last = now;
+            thread::sleep(LOOK);
+        }
+        Ok(Vec::new())
+    }
+
+    fn count(&self, is: impl Fn(&Ending) -> bool) -> usize {
+        self.pictures.iter().filter(|picture| is(&picture.result)).count()
+    }
+
+    fn report(&mut self, start: Instant) -> Report<'_> {
+        let whole = self.busy.whole.as_secs_f64();
+        Report {
+            version: env!("CARGO_PKG_VERSION"),
+            device: self.engine.device(),
+            model: self.model,
+            architecture: self.architecture,
+            restored: self.count(|ending| matches!(ending, Ending::Restored(_))),
+            kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
+            failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
+            interrupted: album::is_stopped(),
+            seconds: start.elapsed().as_secs_f64(),
+            busy: (whole > 0.0).then(|| self.busy.working.as_secs_f64() / whole),
+            pictures: std::mem::take(&mut self.pictures),
+        }
+    }
+
+    /// Writes the report and the page that were asked for.
+    fn write(&mut self, start: Instant) -> Result<()> {
+        let command = self.command;
+        let report = self.report(start);
+        if let Some(path) = &command.report {
+            let text = serde_json::to_string_pretty(&report)
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            write_text(path, &(text + "\n"))?;
+        }
+        if let Some(path) = &command.html {
+            write_text(path, &page::of(&report, path)?)?;
+        }
+        self.pictures = report.pictures;
+        Ok(())
+    }
+
+    fn finish(mut self, start: Instant) -> Result<ExitCode> {
+        self.bar.finish_and_clear();
+        self.write(start)?;
+        let command = self.command;
+        let report = self.report(start);
+        if command.json {
+            print_json(&report)?;
+        } else if !command.quiet && report.pictures.len() > 1 {
+            let Report { restored, kept, failed, seconds, .. } = report;
+            let name = &report.device.name;
+            let some = |n: usize, what: &str| {
+                if n == 0 { String::new() } else { format!(", {n} {what}") }
+            };
+            let (kept, failed) = (some(kept, "already there"), some(failed, "failed"));
+            print(&format!("{restored} restored{kept}{failed} in {seconds:.1} s on {name}\n"))?;
+        }
+        if report.interrupted && !command.watch {
+            return Ok(ExitCode::from(album::INTERRUPTED));
+        }
+        Ok(exit_code(report.failed))
+    }
+}
+
+impl Restore {
     /// Says what became of `input`, and keeps it for the report.
     fn tell(&self, bar: &ProgressBar, input: PathBuf, result: Result<Done>) -> Outcome {
         let result = match result {
             Ok(done) => {
                 if !self.quiet && !self.json {
-                    bar.suspend(|| done.print(&input));
+                    bar.suspend(|| {
+                        // A closed pipe is noticed by the summary at the end.
+                        let _ = print(&done.line(&input));
+                        for note in &done.work.notes {
+                            eprintln!("note: {}: {note}", input.display());
+                        }
+                    });
                 }
                 Ending::Restored(done)
             }
@@ -180,44 +341,4 @@ impl Restore {
         };
         Outcome { input, result }
     }
-}
-
-impl Done {
-    fn print(&self, input: &Path) {
-        let [height, width] = self.output_size;
-        let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
-        let (input, output) = (input.display(), self.output.display());
-        // A closed pipe is noticed by the summary at the end.
-        let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
-            let restored = faces.iter().filter(|face| face.left.is_none()).count();
-            match (restored, faces.len()) {
-                (_, 0) => ", no face".to_owned(),
-                (1, 1) => ", 1 face".to_owned(),
-                (restored, all) if restored == all => format!(", {all} faces"),
-                (restored, all) => format!(", {restored} of {all} faces"),
-            }
-        });
-        let _ = print(&format!("{input} -> {output}  {width}x{height}{faces}, {seconds:.2} s\n"));
-        for note in &self.work.notes {
-            eprintln!("note: {input}: {note}");
-        }
-    }
-}
-
-fn restore(worker: &mut Worker, input: &Path, output: PathBuf) -> Result<Done> {
-    let start = Instant::now();
-    let picture = photo::read(input)?;
-    let [height, width] = worker.output_size(picture.height, picture.width)?;
-    Format::of(&output)?.check_size(&output, height, width)?;
-    let read = start.elapsed();
-    let Finished { picture: restored, work, faces } = worker.restore(input, &picture)?;
-    let computed = start.elapsed();
-    photo::write(&restored, &output)?;
-    let seconds = Seconds {
-        read: read.as_secs_f64(),
-        restore: (computed - read).as_secs_f64(),
-        write: (start.elapsed() - computed).as_secs_f64(),
-    };
-    let input_size = [picture.height, picture.width];
-    Ok(Done { output, input_size, output_size: [height, width], work, faces, seconds })
 }

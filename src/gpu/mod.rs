@@ -4,6 +4,7 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod canvas;
 mod device;
 mod dispatch;
 mod embed;
@@ -25,6 +26,7 @@ mod trace;
 /// The graphics library, at the version that this crate was built with.
 pub use ::wgpu;
 pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
+pub use canvas::{Canvas, Patch};
 pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use embed::{GpuPicture, PixelOrder};

@@ -37,6 +37,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_winograd_product",
     "demodulate",
     "embedding",
+    "grain_histogram",
     "group_norm",
     "group_norm_moments",
     "image_to_tensor",
@@ -44,6 +45,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "linear",
     "max_pool",
     "multi_path_conv",
+    "paste",
     "pixel_norm",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -52,6 +54,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "resize",
     "tensor_to_image",
     "upfirdn2d",
+    "warp_affine",
 ];
 
 /// Snippets that kernels include.
@@ -67,6 +70,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/output",
     "shared/pixel_columns",
     "shared/reduce",
+    "shared/soft_mask",
     "shared/tile",
     "shared/tile_accumulate",
     "shared/tile_declare",

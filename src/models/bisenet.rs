@@ -13,6 +13,12 @@ use crate::tensor::Shape;
 
 /// Side of the faces that public checkpoints were trained on.
 const SIZE: usize = 512;
+/// Of CelebAMask-HQ's 19 classes as facexlib's checkpoint orders them: background, skin, brows, eyes,
+/// glasses, ears, earring, nose, mouth, lips, neck, necklace, clothes, hair, hat.
+const FACE_CLASSES: [bool; 19] = [
+    false, true, true, true, true, true, true, true, true, true, true, true, true, true, false,
+    false, false, true, false,
+];
 
 #[derive(Debug)]
 struct BiSeNet {
@@ -125,6 +131,10 @@ impl Network for BiSeNet {
 
     fn task(&self) -> Task {
         Task::Parse { size: SIZE, classes: self.classes }
+    }
+
+    fn face_classes(&self) -> Option<&'static [bool]> {
+        (self.classes == FACE_CLASSES.len()).then_some(&FACE_CLASSES)
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

@@ -108,6 +108,12 @@ pub trait Network: Send + Sync + std::fmt::Debug {
         Err(Error::Input(format!("{} finds no faces", self.name())))
     }
 
+    /// Of a parser: which of its classes belong to the face, hair and earrings included; not the
+    /// background, hat, necklace, neck and clothes. `None` where the classes are not known.
+    fn face_classes(&self) -> Option<&'static [bool]> {
+        None
+    }
+
     /// Names of the graph's outputs, in order. The first is what the network is for.
     fn outputs(&self) -> &'static [&'static str] {
         &["output"]

@@ -14,6 +14,12 @@ use crate::tensor::Shape;
 const SIZE: usize = 512;
 /// Slope of every leaky ReLU.
 const SLOPE: f32 = 0.2;
+/// Of facexlib's 19 classes: background, skin, nose, glasses, eyes, brows, ears, mouth, lips, hair,
+/// hat, earring, necklace, neck, clothes.
+pub const FACE_CLASSES: [bool; 19] = [
+    false, true, true, true, true, true, true, true, true, true, true, true, true, true, false,
+    true, false, false, false,
+];
 
 #[derive(Debug)]
 struct ParseNet {
@@ -112,6 +118,10 @@ impl Network for ParseNet {
 
     fn task(&self) -> Task {
         Task::Parse { size: SIZE, classes: self.classes }
+    }
+
+    fn face_classes(&self) -> Option<&'static [bool]> {
+        (self.classes == FACE_CLASSES.len()).then_some(&FACE_CLASSES)
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

@@ -92,6 +92,73 @@ pub fn align(landmarks: &Landmarks, size: usize) -> Option<Fit> {
     fit(landmarks, &template)
 }
 
+/// How much more than the template's frame a turned head gets on every side.
+const POSED_MARGIN: f64 = 1.15;
+
+/// The similarity for a head that is turned past the reach of the template: its eyes lie so close
+/// together that a fit would take the head for a larger one. Size and roll are those of the line from
+/// between the eyes to the mouth, which a turn to the side leaves as it is; the crop is centred on
+/// the side of the head that is seen, and is wider than the template's.
+///
+/// `None` where eyes and mouth lie in one point or are no numbers.
+pub fn align_posed(landmarks: &Landmarks, size: usize) -> Option<Affine> {
+    let frame = Frame::of(landmarks);
+    let template = Frame::of(&TEMPLATE);
+    let factor = size as f64 / TEMPLATE_SIZE;
+    let scale = template.length * factor / POSED_MARGIN / frame.length;
+    let [dx, dy] = frame.down;
+    // Turns `down` to (0, 1).
+    let (a, b) = (dy * scale, dx * scale);
+    let half = size as f64 / 2.0;
+    let to = template.head().map(|v| half + (v * factor - half) / POSED_MARGIN);
+    let [x, y] = frame.head();
+    let affine = Affine::similarity(a, b, to[0] - (a * x - b * y), to[1] - (b * x + a * y));
+    let usable = frame.length > 0.0 && affine.0.as_flattened().iter().all(|v| v.is_finite());
+    usable.then_some(affine)
+}
+
+/// The line from between the eyes to the mouth, and where the nose stands off it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Frame {
+    /// Between the eyes.
+    pub eyes: [f64; 2],
+    /// Unit vector to the middle of the mouth.
+    pub down: [f64; 2],
+    /// Length of the line; 0 where both ends are one point.
+    pub length: f64,
+    /// How far the tip of the nose is to the right of the line's middle, looking down it from
+    /// above a face that looks at us: 0 in such a face.
+    pub turn: f64,
+}
+
+impl Frame {
+    /// The line of these landmarks.
+    pub fn of(landmarks: &Landmarks) -> Self {
+        let [left_eye, right_eye, nose, left_mouth, right_mouth] = *landmarks;
+        let between = |p: [f64; 2], q: [f64; 2]| [(p[0] + q[0]) / 2.0, (p[1] + q[1]) / 2.0];
+        let (eyes, mouth) = (between(left_eye, right_eye), between(left_mouth, right_mouth));
+        let length = (mouth[0] - eyes[0]).hypot(mouth[1] - eyes[1]);
+        let safe = length.max(f64::MIN_POSITIVE);
+        let down = [(mouth[0] - eyes[0]) / safe, (mouth[1] - eyes[1]) / safe];
+        let middle = between(eyes, mouth);
+        let turn = (nose[0] - middle[0]) * down[1] - (nose[1] - middle[1]) * down[0];
+        Self { eyes, down, length, turn }
+    }
+
+    /// Unit vector to the right of the line in an upright face's picture.
+    pub fn across(&self) -> [f64; 2] {
+        [self.down[1], -self.down[0]]
+    }
+
+    /// The middle of what is seen of the head: that of the line in a face that looks at us, away
+    /// from the nose in one that is turned.
+    pub fn head(&self) -> [f64; 2] {
+        let across = self.across();
+        [0, 1]
+            .map(|i| self.eyes[i] + 0.5 * self.length * self.down[i] - 0.5 * self.turn * across[i])
+    }
+}
+
 /// Samples of two landmarks that are tried; enough to meet one without outliers with a probability
 /// of 0.99 when 45 % are outliers.
 const SAMPLES: usize = 13;
@@ -216,6 +283,25 @@ mod tests {
         let fit = align(&landmarks, 512).unwrap();
         assert_eq!(fit.inliers, [true, true, false, true, true]);
         assert!((fit.to_face.scale() - 1.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_turned_head_keeps_its_size_and_is_upright_in_the_middle() {
+        // Both eyes and both corners of the mouth close together, the nose far at the right.
+        let profile =
+            [[300.0, 240.0], [330.0, 240.0], [370.0, 300.0], [300.0, 371.0], [330.0, 371.0]];
+        let tilted = Affine::similarity(0.4, 0.3, 90.0, 20.0);
+        let to_face = align_posed(&moved(&tilted, profile), 512).unwrap();
+        let Affine(fitted) = align(&moved(&tilted, profile), 512).unwrap().to_face;
+        // The template's distance of the eyes would make it more than twice as large.
+        assert!((to_face.scale() * 0.5 - 1.0 / POSED_MARGIN).abs() < 0.01, "{}", to_face.scale());
+        assert!(Affine(fitted).scale() * 0.5 > 1.0);
+        let face = moved(&to_face, moved(&tilted, profile));
+        assert!((face[0][1] - face[1][1]).abs() < 1e-6, "upright");
+        assert!(face[2][0] > face[1][0], "not mirrored");
+        let head = Frame::of(&face).head();
+        assert!((head[0] - 256.0).abs() < 3.0, "{head:?}");
+        assert_eq!(align_posed(&[[5.0, 5.0]; 5], 512), None);
     }
 
     #[test]

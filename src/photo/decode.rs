@@ -27,12 +27,12 @@ pub fn read(path: &Path) -> Result<Picture> {
 }
 
 /// Decodes a JPEG, PNG, WebP, TIFF, BMP or PNM file, recognised by its content, and turns it
-/// upright by its EXIF orientation. Gray becomes RGB, 16 bits and floats become 8, CMYK becomes RGB.
+/// upright by its EXIF orientation. Gray becomes RGB, 16 bits and floats become 8.
 /// Of an animation the first frame counts. `name` is for messages.
 ///
 /// # Errors
 /// [`Error::Image`] when this is no such picture, is truncated or otherwise damaged, has no pixels
-/// or more than [`MAX_PIXELS`].
+/// or more than [`MAX_PIXELS`], or is made for printing in four colours.
 pub fn decode(bytes: &[u8], name: &Path) -> Result<Picture> {
     let fail = |what: String| Error::Image { path: name.to_owned(), what };
     let damaged = |error: &ImageError| fail(describe(error));
@@ -63,6 +63,13 @@ pub fn decode(bytes: &[u8], name: &Path) -> Result<Picture> {
              scale it down first",
             MAX_PIXELS / 1_000_000
         )));
+    }
+    if decoder.original_color_type() == image::ExtendedColorType::Cmyk8 {
+        return Err(fail(
+            "the picture has the four colours of print (CMYK), which mean nothing \
+                         without its printer's profile; convert it to RGB first"
+                .into(),
+        ));
     }
     let orientation = decoder.orientation().map_err(|e| damaged(&e))?;
     let icc = match format {

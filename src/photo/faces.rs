@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::align::{self, Landmarks};
+use super::align::{self, Frame, Landmarks};
 use super::enlarge::enlarged;
-use super::paste::{Blend, Canvas, with_colours_of};
-use super::{Detector, Picture, Restorer};
+use super::paste::{Canvas, Shape, with_colours_of};
+use super::surface::{Place, Surface};
+use super::{Detector, FaceParser, Picture, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// A face in a photo, found or given.
@@ -52,13 +53,10 @@ const NOSE_DEPTH: f64 = 0.45;
 impl Pose {
     /// The pose that moves the nose of the template to where it is.
     pub fn of(landmarks: &Landmarks) -> Self {
-        let [left_eye, right_eye, nose, left_mouth, right_mouth] = *landmarks;
-        let middle = |p: [f64; 2], q: [f64; 2]| [(p[0] + q[0]) / 2.0, (p[1] + q[1]) / 2.0];
-        let (eyes, mouth) = (middle(left_eye, right_eye), middle(left_mouth, right_mouth));
-        let down = [mouth[0] - eyes[0], mouth[1] - eyes[1]];
-        let length = down[0].hypot(down[1]).max(f64::MIN_POSITIVE);
-        let [dx, dy] = down.map(|v| v / length);
-        let (x, y) = (nose[0] - eyes[0], nose[1] - eyes[1]);
+        let [left_eye, right_eye, nose, ..] = *landmarks;
+        let frame = Frame::of(landmarks);
+        let ([dx, dy], length) = (frame.down, frame.length.max(f64::MIN_POSITIVE));
+        let (x, y) = (nose[0] - frame.eyes[0], nose[1] - frame.eyes[1]);
         let (along, across) = ((x * dx + y * dy) / length, (x * dy - y * dx) / length);
         // On the template, eyes and mouth are 131 apart, both eyes 126, and the nose lies at 0.565.
         let depth = NOSE_DEPTH * 126.0 / 131.0;
@@ -68,6 +66,11 @@ impl Pose {
             pitch: angle(along - 0.565),
             roll: (right_eye[1] - left_eye[1]).atan2(right_eye[0] - left_eye[0]).to_degrees(),
         }
+    }
+
+    /// Whether the head is turned past the reach of the template for aligned faces.
+    fn is_turned(&self) -> bool {
+        self.yaw.abs() > FARTHEST_YAW
     }
 }
 
@@ -94,11 +97,13 @@ pub struct PhotoOptions {
     pub strength: f64,
     /// Output pixels per pixel of the photo and side.
     pub scale: usize,
+    /// How much of the photo's grain goes over restored faces that lack it, 0 to 1.
+    pub grain: f64,
 }
 
 impl Default for PhotoOptions {
     fn default() -> Self {
-        Self { which: Which::All, smallest: 5.0, strength: 1.0, scale: 1 }
+        Self { which: Which::All, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5 }
     }
 }
 
@@ -110,6 +115,8 @@ pub struct Outcome {
     pub face: Face,
     /// How the head is turned.
     pub pose: Pose,
+    /// Whether it was cut out as a head that is turned far to the side, not by the template.
+    pub turned: bool,
     /// Why it was left as it was; `None` where it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<String>,
@@ -129,6 +136,10 @@ pub struct RestoredPhoto {
 const LEAST_AGREEMENT: f64 = 0.75;
 /// Blocks per side in which the agreement is measured.
 const BLOCKS: usize = 16;
+
+/// Heads that are turned further to the side than this, in degrees, are past the reach of the
+/// template: their eyes lie too close together for it.
+const FARTHEST_YAW: f64 = 40.0;
 
 /// Restores the faces of photos. Keeps its sessions.
 ///
@@ -151,6 +162,8 @@ const BLOCKS: usize = 16;
 pub struct PhotoRestorer {
     detector: Option<Detector>,
     background: Option<Restorer>,
+    parser: Option<FaceParser>,
+    engine: Engine,
     session: Session,
     size: usize,
     options: PhotoOptions,
@@ -175,8 +188,10 @@ impl PhotoRestorer {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
         };
-        if !(0.0..=1.0).contains(&options.strength) || !(1..=4).contains(&options.scale) {
-            let what = "the strength lies between 0 and 1, the scale between 1 and 4";
+        let parts = [options.strength, options.grain];
+        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || !(1..=4).contains(&options.scale)
+        {
+            let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
             return Err(Error::Input(what.to_owned()));
         }
         let session = Session::new(engine, model, size, size)?;
@@ -185,7 +200,23 @@ impl PhotoRestorer {
             let what = format!("{} enlarges faces, it cannot put them back", model.architecture());
             return Err(Error::Input(what));
         }
-        Ok(Self { detector, background, session, size, options, control: None })
+        let engine = engine.clone();
+        Ok(Self {
+            detector,
+            background,
+            parser: None,
+            engine,
+            session,
+            size,
+            options,
+            control: None,
+        })
+    }
+
+    /// The same, blending restored faces where `parser` sees them, not in an oval.
+    #[must_use]
+    pub fn with_parser(self, parser: FaceParser) -> Self {
+        Self { parser: Some(parser), ..self }
     }
 
     /// Lets `control` watch the following photos, and cancel them.
@@ -209,6 +240,17 @@ impl PhotoRestorer {
         [height, width].map(|side| side.saturating_mul(self.options.scale))
     }
 
+    /// The faces of `photo` that the detector finds.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`]; [`Error::Input`] when there is no detector.
+    pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        match &mut self.detector {
+            Some(detector) => detector.find(photo),
+            None => Err(Error::Input("there is no detector, and no faces are given".to_owned())),
+        }
+    }
+
     /// Restores the faces of `photo`: those `given`, or else those that the detector finds.
     ///
     /// # Errors
@@ -216,19 +258,15 @@ impl PhotoRestorer {
     /// faces nor a detector.
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
         let control = self.watch();
-        let mut faces = match (given, &mut self.detector) {
-            (Some(faces), _) => faces.to_vec(),
-            (None, Some(detector)) => detector.find(photo)?,
-            (None, None) => {
-                return Err(Error::Input(
-                    "there is no detector, and no faces are given".to_owned(),
-                ));
-            }
+        let mut faces = match given {
+            Some(faces) => faces.to_vec(),
+            None => self.find(photo)?,
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let mut result = self.enlarged(photo, &original)?;
+        let result = self.enlarged(photo, &original)?;
+        let mut surface = Surface::new(&self.engine, original, result)?;
         let mut outcomes = Vec::new();
         let count = faces.len();
         for (i, face) in faces.into_iter().enumerate() {
@@ -236,12 +274,13 @@ impl PhotoRestorer {
             let left = if chosen.is_some_and(|chosen| chosen != i) {
                 Some("another face was chosen".to_owned())
             } else {
-                self.put_back(&original, &mut result, &face)?
+                self.put_back(&mut surface, &face)?
             };
-            outcomes.push(Outcome { pose: Pose::of(&face.landmarks), face, left });
+            let pose = Pose::of(&face.landmarks);
+            outcomes.push(Outcome { turned: pose.is_turned(), pose, face, left });
         }
         let [height, width] = self.output_size(photo.height, photo.width);
-        let rgb = result.pixels.into_flattened();
+        let rgb = surface.finish()?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
         Ok(RestoredPhoto { picture, faces: outcomes })
@@ -276,20 +315,20 @@ impl PhotoRestorer {
     }
 
     /// Restores one face; says why not where it is left.
-    fn put_back(
-        &mut self,
-        original: &Canvas,
-        result: &mut Canvas,
-        face: &Face,
-    ) -> Result<Option<String>> {
+    fn put_back(&mut self, surface: &mut Surface, face: &Face) -> Result<Option<String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Some(format!("its eyes are only {distance:.1} pixels apart")));
         }
-        let Some(fit) = align::align(&face.landmarks, self.size) else {
+        let fit = if Pose::of(&face.landmarks).is_turned() {
+            align::align_posed(&face.landmarks, self.size)
+        } else {
+            align::align(&face.landmarks, self.size).map(|fit| fit.to_face)
+        };
+        let Some(to_face) = fit else {
             return Ok(Some("its landmarks lie in one point".to_owned()));
         };
-        let crop = original.crop_smooth(&fit.to_face, self.size);
+        let crop = surface.crop(&to_face, self.size)?;
         let restored = self.session.run(crop.as_flattened())?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
         let agreement = agreement(&crop, restored, self.size);
@@ -297,10 +336,16 @@ impl PhotoRestorer {
             return Ok(Some(format!("the restored face agrees with it by only {agreement:.2}")));
         }
         let restored = with_colours_of(&crop, restored, self.size);
-        let landmarks = face.landmarks.map(|point| fit.to_face.apply(point));
-        let to_photo = fit.to_face.inverse().enlarged(self.options.scale);
-        let blend = Blend::Oval { landmarks: &landmarks, strength: self.options.strength };
-        result.paste(&restored, self.size, &to_photo, self.options.scale, blend);
+        let landmarks = face.landmarks.map(|point| to_face.apply(point));
+        let parsed = match &mut self.parser {
+            Some(parser) => Some(parser.parse(&restored, self.size)?),
+            None => None,
+        };
+        let shape = parsed.as_deref().map_or(Shape::Oval(&landmarks), Shape::Parsed);
+        let to_photo = to_face.inverse().enlarged(self.options.scale);
+        let PhotoOptions { strength, grain, scale, .. } = self.options;
+        let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
+        surface.paste(&restored, self.size, place)?;
         Ok(None)
     }
 }

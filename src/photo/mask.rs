@@ -2,24 +2,16 @@
 
 use rayon::prelude::*;
 
-use super::align::{Affine, Landmarks};
+use super::align::{Affine, Frame, Landmarks};
 use super::warp::{Area, View, warp};
-
-/// Which of a parser's 19 classes (CelebAMask-HQ's) belong to the face: skin to hair, and earrings;
-/// not the background, hat, necklace, neck and clothes.
-const FACE_CLASSES: [bool; 19] = [
-    false, true, true, true, true, true, true, true, true, true, true, true, true, true, false,
-    true, false, false, false,
-];
 
 /// The side of the parser's pictures, in which the widths below are meant.
 const PARSER_SIZE: usize = 512;
 
-/// GFPGAN's mask from a parser's classes, `[512, 512]`, in the frame of the aligned face, 0 to 1:
-/// the face's classes, blurred twice, without a frame of 10 pixels.
-pub fn parsed(classes: &[u8]) -> Vec<f64> {
-    let face = |&class: &u8| FACE_CLASSES.get(usize::from(class)).is_some_and(|&face| face);
-    let mut mask: Vec<f64> = classes.iter().map(|c| if face(c) { 255.0 } else { 0.0 }).collect();
+/// GFPGAN's mask from a parser's result, `[512, 512]`, in the frame of the aligned face, 0 to 1:
+/// where it saw the face, blurred twice, without a frame of 10 pixels.
+pub fn parsed(face: &[bool]) -> Vec<f64> {
+    let mut mask: Vec<f64> = face.iter().map(|&face| if face { 255.0 } else { 0.0 }).collect();
     let kernel = gaussian(101, 11.0);
     for _ in 0..2 {
         mask = blurred(&mask, PARSER_SIZE, PARSER_SIZE, &kernel);
@@ -78,21 +70,13 @@ const OVAL_CORE: f64 = 0.72;
 impl Oval {
     /// The ellipse of a face with these landmarks.
     pub fn of(landmarks: &Landmarks) -> Self {
-        let [left_eye, right_eye, nose, left_mouth, right_mouth] = *landmarks;
-        let between = |p: [f64; 2], q: [f64; 2]| [(p[0] + q[0]) / 2.0, (p[1] + q[1]) / 2.0];
-        let (eyes, mouth) = (between(left_eye, right_eye), between(left_mouth, right_mouth));
-        let length = (mouth[0] - eyes[0]).hypot(mouth[1] - eyes[1]).max(1.0);
-        let down = [(mouth[0] - eyes[0]) / length, (mouth[1] - eyes[1]) / length];
-        let across = [down[1], -down[0]];
-        let eye_distance = (right_eye[0] - left_eye[0]).hypot(right_eye[1] - left_eye[1]);
-        // How far the nose is off the line: 0 in a face that looks at us.
-        let middle = between(eyes, mouth);
-        let turn = (nose[0] - middle[0]) * across[0] + (nose[1] - middle[1]) * across[1];
-        let centre = [0, 1].map(|i| eyes[i] + 0.5 * length * down[i] - 0.5 * turn * across[i]);
+        let [[lx, ly], [rx, ry], ..] = *landmarks;
+        let (frame, eye_distance) = (Frame::of(landmarks), (rx - lx).hypot(ry - ly));
+        let length = frame.length.max(1.0);
         // On the template: 131 from eyes to mouth, 126 between the eyes; the face fills about
         // 400×330 of the 512 pixels.
         let half = [1.55 * length, (1.3 * eye_distance).max(1.2 * length)];
-        Self { centre, down, half }
+        Self { centre: frame.head(), down: frame.down, half }
     }
 
     /// The mask at a point.

@@ -8,18 +8,24 @@ mod encode;
 #[doc(hidden)]
 pub mod enlarge;
 mod faces;
+#[doc(hidden)]
+pub mod grain;
 mod jpeg;
 #[doc(hidden)]
 pub mod mask;
+mod parse;
 #[doc(hidden)]
 pub mod paste;
 mod resize;
 mod restore;
 mod search;
+mod surface;
 #[doc(hidden)]
 pub mod tiles;
+mod track;
 #[doc(hidden)]
 pub mod warp;
+pub mod y4m;
 
 pub use crate::models::Detection;
 pub use align::Landmarks;
@@ -29,7 +35,9 @@ pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
+pub use track::Tracker;
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

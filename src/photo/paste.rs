@@ -1,11 +1,13 @@
 //! Aligned faces out of a photo, and back into it.
 
 use super::align::{Affine, Landmarks, TEMPLATE_SIZE};
+use super::grain;
 use super::mask::{self, Oval};
 use super::warp::{Area, View, reach, warp};
+use crate::cpu::{paste, warp_affine};
 
 /// What the reference pipeline puts where a crop reaches beyond the photo.
-const GRAY: [u8; 3] = [132, 133, 135];
+pub const GRAY: [u8; 3] = [132, 133, 135];
 
 /// A photo that faces are taken from or put into: `height · width` pixels, red first.
 #[derive(Clone, Debug)]
@@ -21,18 +23,28 @@ pub struct Canvas {
 /// How a face is blended into a photo.
 #[derive(Clone, Copy, Debug)]
 pub enum Blend<'a> {
-    /// GFPGAN's way: by a parser's classes of the restored face, `[512, 512]`.
-    Parsed(&'a [u8]),
+    /// GFPGAN's way: where a parser saw the face in the restored one, `[512, 512]`.
+    Parsed(&'a [bool]),
     /// facexlib's way without a parser: a square with soft edges.
     Square,
-    /// Ours without a parser: a soft oval around these landmarks of the aligned face, with the
-    /// colours of the original crop of the same size.
-    Oval {
-        /// In pixels of the aligned face.
-        landmarks: &'a Landmarks,
+    /// Ours.
+    Soft {
+        /// Where.
+        shape: Shape<'a>,
         /// From 0, the photo as it was, to 1.
         strength: f64,
+        /// From 0 to 1: the part of the photo's grain that goes over the face where it lacks that.
+        grain: f64,
     },
+}
+
+/// The part of a restored face that goes into the photo in our way of blending.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape<'a> {
+    /// Where a parser saw the face in the restored one, `[512, 512]`.
+    Parsed(&'a [bool]),
+    /// A soft oval around these landmarks, in pixels of the aligned face.
+    Oval(&'a Landmarks),
 }
 
 impl Canvas {
@@ -45,27 +57,10 @@ impl Canvas {
     /// The same where the face is larger in the photo than in the crop: the photo is averaged
     /// first, so that nothing is skipped.
     pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
-        let shrink = (1.0 / to_face.scale()).floor();
-        if !(2.0..=64.0).contains(&shrink) {
-            return self.crop(to_face, size);
-        }
+        let factor = shrink(to_face);
         // A crop of several times the size, then means of squares.
-        let factor = shrink as usize;
         let large = to_face.enlarged_centres(factor);
-        let fine = self.crop(&large, size * factor);
-        let area = (factor * factor) as u32;
-        (0..size * size)
-            .map(|i| {
-                let (top, left) = (i / size * factor, i % size * factor);
-                let mut sum = [area / 2; 3];
-                for y in top..top + factor {
-                    for pixel in &fine[y * size * factor + left..][..factor] {
-                        sum = std::array::from_fn(|c| sum[c] + u32::from(pixel[c]));
-                    }
-                }
-                sum.map(|v| (v / area) as u8)
-            })
-            .collect()
+        warp_affine::means(&self.crop(&large, size * factor), size, factor)
     }
 
     /// Puts a restored face of `size × size` pixels back. `to_photo` is the way from the face into
@@ -82,14 +77,10 @@ impl Canvas {
         let source = View { pixels: face, height: size, width: size };
         let warped = warp(source, to_photo, area, [0; 3]);
         match blend {
-            Blend::Parsed(classes) => {
-                let soft: Vec<[f64; 1]> = mask::parsed(classes).into_iter().map(|v| [v]).collect();
-                let side = TEMPLATE_SIZE as usize;
-                let source = View { pixels: &soft, height: side, width: side };
-                let from_parser = to_photo.from_size(TEMPLATE_SIZE, size as f64);
-                let soft = warp(source, &from_parser, area, [0.0]);
+            Blend::Parsed(face) => {
+                let soft = parsed(face, size, to_photo, area);
                 self.mix(area, |i, old| {
-                    let m = soft[i][0];
+                    let m = soft[i];
                     // The reference truncates.
                     std::array::from_fn(|c| {
                         (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])) as u8
@@ -106,22 +97,26 @@ impl Canvas {
                     })
                 });
             }
-            Blend::Oval { landmarks, strength } => {
-                let oval = Oval::of(landmarks);
-                let to_face = to_photo.inverse();
-                let end = size as f64 - 1.0;
-                self.mix(area, |i, old| {
-                    let (y, x) = (area.top + i / area.width, area.left + i % area.width);
-                    let [x, y] = to_face.apply([x as f64, y as f64]);
-                    // Nothing of the crop's edge shows, wherever the oval lies.
-                    let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
-                    let m = strength * oval.at([x, y]) * edge.clamp(0.0, 1.0);
-                    std::array::from_fn(|c| {
-                        (m * f64::from(warped[i][c]) + (1.0 - m) * f64::from(old[c])).round() as u8
-                    })
-                });
+            Blend::Soft { shape, strength, grain } => {
+                let (mask, from_mask) = (shape.mask(size), mask_to_photo(to_photo, size));
+                let source = View { pixels: &mask, height: MASK_SIDE, width: MASK_SIDE };
+                let soft = warp(source, &from_mask, area, [0.0]);
+                let soft = soft.as_flattened();
+                let old = self.part(area);
+                let [old, new] = [&old, &warped]
+                    .map(|picture| grain::level(&grain::histogram(picture, area.width, soft)));
+                let amounts = [strength, grain * grain::missing(old, new)].map(|v| v as f32);
+                let first = area.top * self.width + area.left;
+                let layout = [self.width, first, area.width];
+                paste::run(&mut self.pixels, layout, &warped, soft, amounts);
             }
         }
+    }
+
+    /// The pixels of an area.
+    fn part(&self, area: Area) -> Vec<[u8; 3]> {
+        let row = |row| &self.pixels[(area.top + row) * self.width + area.left..][..area.width];
+        (0..area.height).flat_map(row).copied().collect()
     }
 
     fn view(&self) -> View<'_, u8, 3> {
@@ -134,6 +129,49 @@ impl Canvas {
             let start = (area.top + row) * self.width + area.left;
             for (column, pixel) in self.pixels[start..][..area.width].iter_mut().enumerate() {
                 *pixel = new(row * area.width + column, *pixel);
+            }
+        }
+    }
+}
+
+/// GFPGAN's mask of a face of `size × size` pixels in `area` of the photo, 0 to 1.
+fn parsed(face: &[bool], size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
+    let soft: Vec<[f64; 1]> = mask::parsed(face).into_iter().map(|v| [v]).collect();
+    let source = View { pixels: &soft, height: MASK_SIDE, width: MASK_SIDE };
+    let soft = warp(source, &mask_to_photo(to_photo, size), area, [0.0]);
+    soft.into_iter().map(|[v]| v).collect()
+}
+
+/// Side of the masks that are made in the frame of the aligned face.
+pub const MASK_SIDE: usize = TEMPLATE_SIZE as usize;
+
+/// The way of a mask into the photo, by that of a face of `size × size` pixels.
+pub fn mask_to_photo(to_photo: &Affine, size: usize) -> Affine {
+    to_photo.from_size(TEMPLATE_SIZE, size as f64)
+}
+
+/// How many samples a smooth crop takes along an axis for each of its pixels.
+pub fn shrink(to_face: &Affine) -> usize {
+    let shrink = (1.0 / to_face.scale()).floor();
+    if (2.0..=64.0).contains(&shrink) { shrink as usize } else { 1 }
+}
+
+impl Shape<'_> {
+    /// The mask for a face of `size × size` pixels, `[MASK_SIDE, MASK_SIDE]`, 0 to 1.
+    pub fn mask(&self, size: usize) -> Vec<[f32; 1]> {
+        match self {
+            Shape::Parsed(face) => mask::parsed(face).into_iter().map(|v| [v as f32]).collect(),
+            Shape::Oval(landmarks) => {
+                let scale = MASK_SIDE as f64 / size as f64;
+                let oval = Oval::of(&landmarks.map(|p| p.map(|v| (v + 0.5) * scale - 0.5)));
+                let end = MASK_SIDE as f64 - 1.0;
+                let at = |i: usize| {
+                    let [x, y] = [i % MASK_SIDE, i / MASK_SIDE].map(|v| v as f64);
+                    // Nothing of the crop's edge shows, wherever the oval lies.
+                    let edge = x.min(y).min(end - x).min(end - y) / (0.06 * end);
+                    [(oval.at([x, y]) * edge.clamp(0.0, 1.0)) as f32]
+                };
+                (0..MASK_SIDE * MASK_SIDE).map(at).collect()
             }
         }
     }
@@ -183,13 +221,15 @@ mod tests {
         let face = photo.crop(&fit.to_face, 128);
         let back = fit.to_face.inverse();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
-        let oval = Blend::Oval { landmarks: &aligned, strength: 1.0 };
-        for blend in [Blend::Square, oval, Blend::Parsed(&[1; 512 * 512])] {
+        let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0 };
+        let all = [true; 512 * 512];
+        let ours = [soft(Shape::Oval(&aligned)), soft(Shape::Parsed(&all))];
+        for blend in [Blend::Square, Blend::Parsed(&all)].into_iter().chain(ours) {
             let mut pasted = photo.clone();
             pasted.paste(&face, 128, &back, 1, blend);
             let far =
                 pasted.pixels.iter().zip(&photo.pixels).map(|(a, b)| a[0].abs_diff(b[0])).max();
-            assert!(far <= Some(2), "{blend:?}: {far:?}");
+            assert!(far <= Some(2), "{far:?}");
         }
     }
 
@@ -199,15 +239,36 @@ mod tests {
         let fit = align(&landmarks(), 128).unwrap();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let mut pasted = photo.clone();
-        let blend = Blend::Oval { landmarks: &aligned, strength: 1.0 };
+        let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: 0.0 };
         pasted.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
         let changed = |y: usize, x: usize| pasted.pixels[y * 320 + x] != photo.pixels[y * 320 + x];
         assert!(changed(157, 158), "the nose");
         assert!((0..300).all(|y| (0..320).all(|x| !changed(y, x) || (x > 28 && y > 18))));
         let mut untouched = photo.clone();
-        let nothing = Blend::Oval { landmarks: &aligned, strength: 0.0 };
+        let nothing = Blend::Soft { shape: Shape::Oval(&aligned), strength: 0.0, grain: 1.0 };
         untouched.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, nothing);
         assert_eq!(untouched.pixels, photo.pixels);
+    }
+
+    #[test]
+    fn a_smooth_face_takes_the_grain_of_the_photo() {
+        let photo =
+            canvas(300, 320, |y, x| (128.0_f32 + 6.0 * paste::noise(x + 7, y + 9)).round() as u8);
+        let fit = align(&landmarks(), 128).unwrap();
+        let aligned = landmarks().map(|p| fit.to_face.apply(p));
+        let sigma = |part: f64| {
+            let mut pasted = photo.clone();
+            let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: part };
+            pasted.paste(&[[128; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
+            let values: Vec<f64> = (130..180)
+                .flat_map(|y| pasted.pixels[y * 320 + 130..y * 320 + 190].iter())
+                .map(|p| f64::from(p[0]) - 128.0)
+                .collect();
+            (values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64).sqrt()
+        };
+        let [none, half, all] = [0.0, 0.5, 1.0].map(sigma);
+        assert_eq!(none, 0.0);
+        assert!((half - 3.0).abs() < 0.6 && (all - 6.0).abs() < 1.0, "{half} {all}");
     }
 
     #[test]

@@ -3,55 +3,9 @@
 //! Positions are rounded to 1/32 pixel as OpenCV 4's `warpAffine` does, so that crops and pasted
 //! faces are those of the reference pipelines, bit for bit.
 
-use rayon::prelude::*;
-
 use super::align::Affine;
-
-/// Fractions of a pixel that positions are rounded to.
-const STEPS: i64 = 32;
-/// Positions are summed in units of 1/1024 pixel.
-const FINE: f64 = 1024.0;
-
-/// A value that can be interpolated.
-pub trait Sample: Copy + Send + Sync {
-    /// The weighted mean of four values; the weights are `(32 - fy)·(32 - fx)` and so on, of 1024.
-    fn mix(corners: [Self; 4], fx: i64, fy: i64) -> Self;
-}
-
-impl Sample for u8 {
-    fn mix([a, b, c, d]: [u8; 4], fx: i64, fy: i64) -> u8 {
-        let row = |p: u8, q: u8| i64::from(p) * (STEPS - fx) + i64::from(q) * fx;
-        let sum = row(a, b) * (STEPS - fy) + row(c, d) * fy;
-        ((sum + STEPS * STEPS / 2) / (STEPS * STEPS)) as u8
-    }
-}
-
-impl Sample for f32 {
-    fn mix([a, b, c, d]: [f32; 4], fx: i64, fy: i64) -> f32 {
-        let [fx, fy] = [fx, fy].map(|f| f as f32 / STEPS as f32);
-        let (gx, gy) = (1.0 - fx, 1.0 - fy);
-        a * (gy * gx) + b * (gy * fx) + c * (fy * gx) + d * (fy * fx)
-    }
-}
-
-impl Sample for f64 {
-    fn mix([a, b, c, d]: [f64; 4], fx: i64, fy: i64) -> f64 {
-        let [fx, fy] = [fx, fy].map(|f| f as f64 / STEPS as f64);
-        let (gx, gy) = (1.0 - fx, 1.0 - fy);
-        a * (gy * gx) + b * (gy * fx) + c * (fy * gx) + d * (fy * fx)
-    }
-}
-
-/// Pixels of `C` values, row by row.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a, T, const C: usize> {
-    /// `height · width` pixels.
-    pub pixels: &'a [[T; C]],
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
+use crate::cpu::warp_affine;
+pub use crate::cpu::warp_affine::{Positions, Sample, View};
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +20,11 @@ pub struct Area {
     pub width: usize,
 }
 
+/// Where the pixels of `area` of the picture that `affine` makes of a source come from.
+pub fn positions(affine: &Affine, area: Area) -> Positions {
+    Positions::new(affine.inverse().0, [area.top, area.left], [area.height, area.width])
+}
+
 /// The part `area` of the picture that `affine` makes of `source`; `border` is what lies around it.
 pub fn warp<T: Sample, const C: usize>(
     source: View<'_, T, C>,
@@ -73,30 +32,7 @@ pub fn warp<T: Sample, const C: usize>(
     area: Area,
     border: [T; C],
 ) -> Vec<[T; C]> {
-    let [[a, b, c], [d, e, f]] = affine.inverse().0;
-    let fine = |v: f64| v.round_ties_even() as i64;
-    let pixel = |x: i64, y: i64| -> [T; C] {
-        let inside = |v: i64, end: usize| usize::try_from(v).ok().filter(|&v| v < end);
-        match (inside(x, source.width), inside(y, source.height)) {
-            (Some(x), Some(y)) => source.pixels[y * source.width + x],
-            _ => border,
-        }
-    };
-    let mut out = vec![border; area.height * area.width];
-    out.par_chunks_exact_mut(area.width.max(1)).enumerate().for_each(|(row, line)| {
-        let y = (area.top + row) as f64;
-        // Half of a step is added before the low bits are dropped.
-        let start = [b * y + c, e * y + f].map(|v| fine(v * FINE) + 16);
-        for (column, out) in line.iter_mut().enumerate() {
-            let x = (area.left + column) as f64;
-            let [x, y] =
-                [start[0] + fine(a * x * FINE), start[1] + fine(d * x * FINE)].map(|v| v >> 5);
-            let ([fx, fy], [x, y]) = ([x & (STEPS - 1), y & (STEPS - 1)], [x >> 5, y >> 5]);
-            let corners = [pixel(x, y), pixel(x + 1, y), pixel(x, y + 1), pixel(x + 1, y + 1)];
-            *out = std::array::from_fn(|i| T::mix(corners.map(|corner| corner[i]), fx, fy));
-        }
-    });
-    out
+    warp_affine::run(source, &positions(affine, area), border)
 }
 
 /// The smallest area of a `height × width` picture that holds everything that `affine` makes of a

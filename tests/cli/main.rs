@@ -1,5 +1,6 @@
 //! The command line as a person meets it: what it prints, writes and returns.
 
+mod album;
 mod bad_input;
 #[path = "../../tools/convert/tests/hostile/build.rs"]
 #[allow(dead_code)]
@@ -8,6 +9,7 @@ mod commands;
 mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
+mod film;
 mod models;
 mod pictures;
 mod support;

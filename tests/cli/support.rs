@@ -104,13 +104,16 @@ impl Workspace {
         image::RgbImage::from_fn(width, height, pixel).save(path).unwrap();
     }
 
-    /// Names of all files below the folder `name`, sorted.
+    /// Names of all files below the folder `name` but its journal, sorted.
     pub fn files(&self, name: &str) -> Vec<String> {
         let mut names = Vec::new();
         let mut open = vec![self.path(name)];
         while let Some(folder) = open.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
+                if path.file_name().is_some_and(|name| name == ".pentimento.jsonl") {
+                    continue;
+                }
                 if path.is_dir() {
                     open.push(path);
                 } else {

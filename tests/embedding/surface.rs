@@ -110,8 +110,13 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let found: Vec<Detection> = detector.detect(&picture)?;
     let _: Vec<(f32, [f32; 4], [[f32; 2]; 5])> =
         found.iter().map(|face| (face.score, face.bounds, face.landmarks)).collect();
-    let options =
-        PhotoOptions { which: Which::All, smallest: 5.0_f64, strength: 1.0_f64, scale: 1_usize };
+    let options = PhotoOptions {
+        which: Which::All,
+        smallest: 5.0_f64,
+        strength: 1.0_f64,
+        scale: 1_usize,
+        grain: 0.5_f64,
+    };
     let _ = [Which::Largest, Which::Central];
     let mut restorer: PhotoRestorer =
         PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?;
@@ -121,7 +126,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
     let _: f64 = face.eye_distance();
     let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
-    let Some(Outcome { face, pose, left }) = faces.into_iter().next() else { return Ok(()) };
+    let Some(Outcome { face, pose, turned: false, left }) = faces.into_iter().next() else {
+        return Ok(());
+    };
     let Pose { yaw, pitch, roll } = Pose::of(&face.landmarks);
     let _: ([f64; 3], Pose, Option<String>) = ([yaw, pitch, roll], pose, left);
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use pentimento::models::parsenet::FACE_CLASSES;
 use pentimento::photo::align::{self, Affine, Landmarks};
 use pentimento::photo::enlarge::enlarged;
 use pentimento::photo::paste::{Blend, Canvas};
@@ -108,6 +109,8 @@ fn check(folder: &Path, size: usize, factor: usize) {
         assert_eq!(largest_difference(&crop, &crops[i]), 0, "{name}: crop {i}");
         let classes = folder.join("parse_labels_u8.npy");
         let classes = classes.exists().then(|| support::npy_u8(&classes).1);
+        let seen = |&class: &u8| FACE_CLASSES[usize::from(class)];
+        let classes: Option<Vec<bool>> = classes.map(|all| all.iter().map(seen).collect());
         let blend = match &classes {
             Some(classes) => Blend::Parsed(&classes[i * 512 * 512..][..512 * 512]),
             None => Blend::Square,

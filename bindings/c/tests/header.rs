@@ -23,5 +23,8 @@ fn the_header_is_up_to_date() {
         std::fs::write(&path, &made).expect("the header can be written");
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert!(there == made, "include/pentimento.h is out of date; write it with PENTIMENTO_WRITE_HEADER=1");
+    assert!(
+        there == made,
+        "include/pentimento.h is out of date; write it with PENTIMENTO_WRITE_HEADER=1"
+    );
 }

@@ -14,12 +14,14 @@ mod conv_transpose;
 mod conv_winograd;
 mod demodulate;
 mod embedding;
+pub mod grain_histogram;
 mod group_norm;
 pub mod image_to_tensor;
 mod layer_norm;
 mod linear;
 mod max_pool;
 mod multi_path_conv;
+pub mod paste;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
@@ -28,12 +30,44 @@ mod reflect_pad;
 mod resize;
 pub mod tensor_to_image;
 mod upfirdn2d;
+pub mod warp_affine;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
 use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
 use crate::tensor::{Dtype, Shape};
 use crate::{Error, Result};
+
+/// A launch outside of any plan: of a kernel that works on a photo.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// Which pipeline.
+    pub shader: Shader,
+    /// The uniform block, word by word.
+    pub params: Vec<u32>,
+    /// Grid.
+    pub workgroups: [u32; 3],
+}
+
+impl Call {
+    /// Invocations per workgroup.
+    const WORKGROUP: usize = 64;
+
+    /// One of `invocations` at least, with `WORKGROUP` and further numbers defined.
+    fn new(
+        kernel: &'static str,
+        defines: &[(&'static str, usize)],
+        params: Vec<u32>,
+        invocations: usize,
+    ) -> Self {
+        let workgroup = ("WORKGROUP", Self::WORKGROUP);
+        let mut defines: Vec<_> = defines.iter().copied().chain([workgroup]).collect();
+        defines.sort_unstable();
+        let defines = defines.into_iter().map(|(name, value)| (name, value.to_string())).collect();
+        let workgroups = grid(invocations.div_ceil(Self::WORKGROUP));
+        Self { shader: Shader { kernel, defines }, params, workgroups }
+    }
+}
 
 /// The largest number of workgroups in one dimension of a grid (WebGPU's default limit).
 const MAX_WORKGROUPS: usize = 65_535;

@@ -1,0 +1,84 @@
+//! A video, frame by frame: read ahead, restored, written behind.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use indicatif::ProgressBar;
+use pentimento::photo::Picture;
+use pentimento::photo::y4m::{Frame, Header};
+use pentimento::{Error, Result};
+
+use super::album;
+use super::faces::Worker;
+
+/// Frames that wait for the executor, and as many that wait to be written.
+const AHEAD: usize = 2;
+
+/// Restores the video at `input` to `output`, "-" for standard input and output. Frames without any
+/// face pass through.
+///
+/// # Errors
+/// As [`Header::read`], [`Header::read_frame`] and [`Worker::restore`]; [`Error::Io`].
+pub fn run(worker: &mut Worker, input: &Path, output: &Path, bar: &ProgressBar) -> Result<()> {
+    let failed = |action, path: &Path, source| Error::Io { action, path: path.to_owned(), source };
+    let is_pipe = |path: &Path| path.as_os_str() == "-";
+    let mut from: Box<dyn BufRead + Send> = if is_pipe(input) {
+        Box::new(BufReader::new(io::stdin()))
+    } else {
+        Box::new(BufReader::new(File::open(input).map_err(|e| failed("read", input, e))?))
+    };
+    let header = Header::read(&mut from)?;
+    let [height, width] = worker.output_size(header.height, header.width)?;
+    let mut to: Box<dyn Write + Send> = if is_pipe(output) {
+        Box::new(BufWriter::new(io::stdout()))
+    } else {
+        Box::new(BufWriter::new(File::create(output).map_err(|e| failed("write", output, e))?))
+    };
+    let result_header = header.resized(height, width);
+    result_header.write(&mut to)?;
+    let (header, result_header) = (&header, &result_header);
+    thread::scope(|scope| {
+        let (frames, waiting) = sync_channel::<Result<(Frame, Picture)>>(AHEAD);
+        let (results, writing) = sync_channel::<(Frame, Picture, Picture)>(AHEAD);
+        scope.spawn(move || {
+            while let Some(frame) = header.read_frame(&mut from).transpose() {
+                let frame = frame.map(|frame| {
+                    let picture = header.picture(&frame);
+                    (frame, picture)
+                });
+                // A damaged frame ends the video; so does an executor that has ended.
+                let last = frame.is_err();
+                if frames.send(frame).is_err() || last {
+                    return;
+                }
+            }
+        });
+        let writer = scope.spawn(move || -> Result<()> {
+            for (frame, seen, restored) in writing {
+                let frame = result_header.frame(&restored, Some((&frame, &seen)));
+                result_header.write_frame(&frame, &mut to)?;
+            }
+            to.flush().map_err(|e| failed("write", output, e))
+        });
+        let mut compute = || -> Result<()> {
+            for frame in &waiting {
+                let (frame, seen) = frame?;
+                let restored = worker.restore(input, &seen)?.picture;
+                if results.send((frame, seen, restored)).is_err() || album::is_stopped() {
+                    break;
+                }
+                bar.inc(1);
+            }
+            Ok(())
+        };
+        let computed = compute();
+        drop((results, waiting));
+        let written = writer.join().unwrap_or_else(|_| {
+            Err(Error::Internal("the thread that writes frames broke down".to_owned()))
+        });
+        computed.and(written)
+    })
+}

@@ -1,0 +1,2 @@
+document.addEventListener("input", ({ target }) =>
+  target.parentElement.style.setProperty("--cut", `${target.value}%`));

@@ -1,0 +1,100 @@
+//! What became of every picture, for programs, and for a later run's `--faces`.
+
+use std::path::{Path, PathBuf};
+
+use pentimento::photo::{self, Work};
+use pentimento::{DeviceInfo, Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+/// A whole run.
+#[derive(Serialize)]
+pub struct Report<'a> {
+    pub version: &'static str,
+    pub device: &'a DeviceInfo,
+    pub model: &'a Path,
+    pub architecture: &'a str,
+    pub restored: usize,
+    /// Results that an earlier run with the same options had written.
+    pub kept: usize,
+    pub failed: usize,
+    /// Whether the user stopped the run before its end.
+    pub interrupted: bool,
+    pub seconds: f64,
+    /// The part of the time between its first and its last picture that the executor worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy: Option<f64>,
+    pub pictures: Vec<Outcome>,
+}
+
+/// What became of one input.
+#[derive(Serialize)]
+pub struct Outcome {
+    pub input: PathBuf,
+    #[serde(flatten)]
+    pub result: Ending,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Ending {
+    Restored(Done),
+    /// As an earlier run reported it.
+    Kept {
+        kept: bool,
+        #[serde(flatten)]
+        done: Value,
+    },
+    Failed {
+        error: String,
+    },
+}
+
+#[derive(Serialize)]
+pub struct Done {
+    pub output: PathBuf,
+    /// Height and width.
+    pub input_size: [usize; 2],
+    pub output_size: [usize; 2],
+    #[serde(flatten)]
+    pub work: Work,
+    /// What became of every face, where they were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces: Option<Vec<photo::Outcome>>,
+    pub seconds: Seconds,
+}
+
+#[derive(Clone, Copy, Serialize)]
+pub struct Seconds {
+    pub read: f64,
+    /// With the setup of the network, when it has not run at this size before.
+    pub restore: f64,
+    pub write: f64,
+}
+
+impl Done {
+    /// The same as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for what JSON cannot hold.
+    pub fn to_json(&self) -> Result<Value> {
+        serde_json::to_value(self).map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// One line for a person.
+    pub fn line(&self, input: &Path) -> String {
+        let [height, width] = self.output_size;
+        let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
+        let (input, output) = (input.display(), self.output.display());
+        let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
+            let restored = faces.iter().filter(|face| face.left.is_none()).count();
+            match (restored, faces.len()) {
+                (_, 0) => ", no face".to_owned(),
+                (1, 1) => ", 1 face".to_owned(),
+                (restored, all) if restored == all => format!(", {all} faces"),
+                (restored, all) => format!(", {restored} of {all} faces"),
+            }
+        });
+        format!("{input} -> {output}  {width}x{height}{faces}, {seconds:.2} s\n")
+    }
+}

@@ -1,0 +1,423 @@
+//! Uncompressed video as `ffmpeg -f yuv4mpegpipe` writes and reads it: YUV4MPEG2 of mjpegtools.
+
+use std::io::{BufRead, ErrorKind, Read as _, Write};
+use std::path::PathBuf;
+
+use super::{MAX_PIXELS, Picture};
+use crate::{Error, Result};
+
+const MAGIC: &str = "YUV4MPEG2";
+/// A header line is shorter; mjpegtools reads 256 bytes.
+const LONGEST_LINE: u64 = 4096;
+
+/// How many chroma samples there are, and where they lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Chroma {
+    /// Half as many per axis; by whether they lie between luma samples horizontally and vertically,
+    /// or on every other one.
+    Quarter { between: [bool; 2] },
+    /// Half as many per row, on every other luma sample.
+    Half,
+    /// As many as luma samples.
+    Full,
+    /// None.
+    Mono,
+}
+
+impl Chroma {
+    /// Luma samples per chroma sample, horizontally and vertically.
+    fn steps(self) -> [usize; 2] {
+        match self {
+            Chroma::Quarter { .. } => [2, 2],
+            Chroma::Half => [2, 1],
+            Chroma::Full | Chroma::Mono => [1, 1],
+        }
+    }
+
+    /// Whether samples lie between luma samples, horizontally and vertically.
+    fn between(self) -> [bool; 2] {
+        match self {
+            Chroma::Quarter { between } => between,
+            _ => [false, false],
+        }
+    }
+}
+
+/// What a stream's header says.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Header {
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    chroma: Chroma,
+    /// Whether 0 and 255 are black and white, instead of 16 and 235.
+    full_range: bool,
+    /// All other parameters as they came: rate, aspect, …
+    others: Vec<String>,
+}
+
+/// One frame: its parameters and its planes one after the other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Frame {
+    parameters: String,
+    planes: Vec<u8>,
+}
+
+fn wrong(what: impl Into<String>) -> Error {
+    Error::Image { path: PathBuf::from("video"), what: what.into() }
+}
+
+fn io(action: &'static str, source: std::io::Error) -> Error {
+    Error::Io { action, path: PathBuf::from("video"), source }
+}
+
+/// A line without its end; `None` at the end of the stream.
+fn line(from: &mut impl BufRead) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    from.take(LONGEST_LINE).read_until(b'\n', &mut bytes).map_err(|e| io("read", e))?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.pop() != Some(b'\n') {
+        return Err(wrong("a header of the video is cut off or is too long"));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| wrong("a header of the video is no text"))
+}
+
+impl Header {
+    /// Reads a stream's header.
+    ///
+    /// # Errors
+    /// [`Error::Image`] when this is no such stream, or one that is not read: interlaced, with
+    /// transparency, of more than 8 bits; [`Error::Io`].
+    pub fn read(from: &mut impl BufRead) -> Result<Self> {
+        let text = line(from)?.ok_or_else(|| wrong("the video is empty"))?;
+        let mut words = text.split(' ').filter(|word| !word.is_empty());
+        if words.next() != Some(MAGIC) {
+            return Err(wrong(
+                "this is no YUV4MPEG2 video; pipe it through `ffmpeg -f yuv4mpegpipe`",
+            ));
+        }
+        let (mut width, mut height, mut others) = (0_usize, 0_usize, Vec::new());
+        let (mut chroma, mut full_range) = (Chroma::Quarter { between: [true, true] }, false);
+        for word in words {
+            let mut letters = word.chars();
+            let (kind, value) = (letters.next(), letters.as_str());
+            match kind {
+                Some('W') => width = value.parse().unwrap_or(0),
+                Some('H') => height = value.parse().unwrap_or(0),
+                Some('C') => {
+                    chroma = match value {
+                        "420jpeg" | "420" => Chroma::Quarter { between: [true, true] },
+                        "420mpeg2" => Chroma::Quarter { between: [false, true] },
+                        "420paldv" => Chroma::Quarter { between: [false, false] },
+                        "422" => Chroma::Half,
+                        "444" => Chroma::Full,
+                        "mono" => Chroma::Mono,
+                        other => {
+                            return Err(wrong(format!(
+                                "a video of the kind {other:?} is not read; use `ffmpeg -pix_fmt \
+                                 yuv420p`, yuv422p, yuv444p or gray"
+                            )));
+                        }
+                    };
+                    others.push(word.to_owned());
+                }
+                Some('I') if !matches!(value, "p" | "?") => {
+                    return Err(wrong("interlaced video is not read; use `ffmpeg -vf yadif`"));
+                }
+                Some('X') if value == "COLORRANGE=FULL" => {
+                    full_range = true;
+                    others.push(word.to_owned());
+                }
+                _ => others.push(word.to_owned()),
+            }
+        }
+        if width == 0 || height == 0 || width.saturating_mul(height) > MAX_PIXELS {
+            return Err(wrong(format!("a video of {width}×{height} pixels is not read")));
+        }
+        Ok(Self { width, height, chroma, full_range, others })
+    }
+
+    /// The same for frames of another size.
+    pub fn resized(&self, height: usize, width: usize) -> Self {
+        Self { height, width, ..self.clone() }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, to: &mut impl Write) -> Result<()> {
+        let others: String = self.others.iter().map(|word| format!(" {word}")).collect();
+        writeln!(to, "{MAGIC} W{} H{}{others}", self.width, self.height).map_err(|e| io("write", e))
+    }
+
+    fn chroma_size(&self) -> [usize; 2] {
+        let [across, down] = self.chroma.steps();
+        [self.height.div_ceil(down), self.width.div_ceil(across)]
+    }
+
+    fn frame_bytes(&self) -> usize {
+        let [height, width] = self.chroma_size();
+        let chroma = if self.chroma == Chroma::Mono { 0 } else { 2 * height * width };
+        self.height * self.width + chroma
+    }
+
+    /// Reads the next frame; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Image`] when it is cut off; [`Error::Io`].
+    pub fn read_frame(&self, from: &mut impl BufRead) -> Result<Option<Frame>> {
+        let Some(text) = line(from)? else { return Ok(None) };
+        let Some(parameters) = text.strip_prefix("FRAME") else {
+            return Err(wrong("the video is damaged: a frame does not begin where it should"));
+        };
+        let parameters = parameters.to_owned();
+        let mut planes = vec![0; self.frame_bytes()];
+        from.read_exact(&mut planes).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => wrong("the video is cut off in a frame"),
+            _ => io("read", error),
+        })?;
+        Ok(Some(Frame { parameters, planes }))
+    }
+
+    /// Writes a frame.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_frame(&self, frame: &Frame, to: &mut impl Write) -> Result<()> {
+        let head = writeln!(to, "FRAME{}", frame.parameters);
+        head.and_then(|()| to.write_all(&frame.planes)).map_err(|e| io("write", e))
+    }
+
+    /// Weights of red and blue in the luminance: BT.709 from 720 lines on, BT.601 below.
+    fn weights(&self) -> [f32; 2] {
+        if self.height >= 720 { [0.2126, 0.0722] } else { [0.299, 0.114] }
+    }
+
+    /// Levels of black and of the way to white, and half of the range of chroma.
+    fn range(&self) -> [f32; 3] {
+        if self.full_range { [0.0, 255.0, 127.5] } else { [16.0, 219.0, 112.0] }
+    }
+
+    /// The frame's RGB.
+    pub fn picture(&self, frame: &Frame) -> Picture {
+        let (height, width) = (self.height, self.width);
+        let (luma, chroma) = frame.planes.split_at(height * width);
+        let [c_height, c_width] = self.chroma_size();
+        let [kr, kb] = self.weights();
+        let kg = 1.0 - kr - kb;
+        let [black, scale, c_scale] = self.range();
+        let steps = self.chroma.steps();
+        let between = self.chroma.between();
+        // Where a luma sample lies among chroma samples: the one before and the way to the next.
+        let place = |i: usize, axis: usize, end: usize| {
+            let shift = if between[axis] { 0.5 } else { 0.0 };
+            let at = ((i as f32 - shift) / steps[axis] as f32).clamp(0.0, (end - 1) as f32);
+            (at as usize, (at as usize + 1).min(end - 1), at.fract())
+        };
+        let columns: Vec<_> = (0..width).map(|x| place(x, 0, c_width)).collect();
+        let mut rgb = Vec::with_capacity(height * width * 3);
+        for y in 0..height {
+            let (above, below, down) = place(y, 1, c_height);
+            for (x, &(left, right, across)) in columns.iter().enumerate() {
+                let l = (f32::from(luma[y * width + x]) - black) / scale;
+                let sample = |plane: usize| {
+                    if self.chroma == Chroma::Mono {
+                        return 0.0;
+                    }
+                    let at = |y: usize, x: usize| {
+                        f32::from(chroma[(plane * c_height + y) * c_width + x]) - 128.0
+                    };
+                    let row = |y| at(y, left) + across * (at(y, right) - at(y, left));
+                    let (a, b) = (row(above), row(below));
+                    (a + down * (b - a)) / c_scale
+                };
+                let (cb, cr) = (sample(0), sample(1));
+                let (red, blue) = (l + cr * (1.0 - kr), l + cb * (1.0 - kb));
+                let green = (l - kr * red - kb * blue) / kg;
+                rgb.extend([red, green, blue].map(|v| (v * 255.0 + 0.5) as u8));
+            }
+        }
+        Picture { height, width, rgb, alpha: None, icc: None }
+    }
+
+    /// The frame of a picture of this header's size. Where `picture` is what `original` shows, it
+    /// keeps its samples: conversion there and back would change them by rounding.
+    pub fn frame(&self, picture: &Picture, original: Option<(&Frame, &Picture)>) -> Frame {
+        let (height, width) = (self.height, self.width);
+        let [c_height, c_width] = self.chroma_size();
+        let [kr, kb] = self.weights();
+        let [black, scale, c_scale] = self.range();
+        let pixels: &[[u8; 3]] = picture.rgb.as_chunks().0;
+        let original = original.filter(|(_, seen)| (seen.height, seen.width) == (height, width));
+        let same = |i: usize| {
+            original.is_some_and(|(_, seen)| seen.rgb.as_chunks::<3>().0[i] == pixels[i])
+        };
+        let convert = |i: usize| {
+            let [red, green, blue] = pixels[i].map(|v| f32::from(v) / 255.0);
+            let l = kr * red + (1.0 - kr - kb) * green + kb * blue;
+            [l, (blue - l) / (1.0 - kb), (red - l) / (1.0 - kr)]
+        };
+        let mut planes = Vec::with_capacity(self.frame_bytes());
+        planes.extend((0..height * width).map(|i| match original {
+            Some((frame, _)) if same(i) => frame.planes[i],
+            _ => (black + scale * convert(i)[0] + 0.5) as u8,
+        }));
+        if self.chroma != Chroma::Mono {
+            // A sample between two is their mean; one on a sample takes half of it and a quarter of
+            // either neighbour.
+            let taps = |axis: usize, at: usize, end: usize| -> Vec<(usize, f32)> {
+                let near = |i: usize| i.min(end - 1);
+                match (self.chroma.steps()[axis], self.chroma.between()[axis]) {
+                    (1, _) => vec![(at, 1.0)],
+                    (_, true) => vec![(near(2 * at), 0.5), (near(2 * at + 1), 0.5)],
+                    _ => {
+                        let middle = near(2 * at);
+                        vec![
+                            (middle.saturating_sub(1), 0.25),
+                            (middle, 0.5),
+                            (near(2 * at + 1), 0.25),
+                        ]
+                    }
+                }
+            };
+            for plane in 0..2 {
+                for y in 0..c_height {
+                    let rows = taps(1, y, height);
+                    for x in 0..c_width {
+                        let columns = taps(0, x, width);
+                        let all = || {
+                            rows.iter().flat_map(|&(row, a)| {
+                                columns
+                                    .iter()
+                                    .map(move |&(column, b)| (row * width + column, a * b))
+                            })
+                        };
+                        let at = height * width + (plane * c_height + y) * c_width + x;
+                        planes.push(match original {
+                            Some((frame, _)) if all().all(|(i, _)| same(i)) => frame.planes[at],
+                            _ => {
+                                let sum: f32 =
+                                    all().map(|(i, weight)| weight * convert(i)[1 + plane]).sum();
+                                (128.0 + c_scale * sum + 0.5) as u8
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        let parameters = original.map_or_else(String::new, |(frame, _)| frame.parameters.clone());
+        Frame { parameters, planes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(kind: &str) -> Header {
+        Header::read(&mut format!("YUV4MPEG2 W7 H5 F25:1 Ip A1:1 {kind}\n").as_bytes()).unwrap()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        let mut from = bytes;
+        let read = Header::read(&mut from).and_then(|header| {
+            while header.read_frame(&mut from)?.is_some() {}
+            Ok(())
+        });
+        read.unwrap_err().to_string()
+    }
+
+    fn smooth(height: usize, width: usize) -> Picture {
+        let value = |i: usize| [60 + i % width * 9, 200 - i / width * 12, 90 + i % width * 5];
+        let rgb = (0..height * width).flat_map(|i| value(i).map(|v| v as u8)).collect();
+        Picture { height, width, rgb, alpha: None, icc: None }
+    }
+
+    #[test]
+    fn colours_are_those_of_the_standards() {
+        // White, black and red of BT.601 at limited range (ITU-R BT.601-7, 2.5).
+        for (sample, expected) in [
+            ([235, 128, 128], [255, 255, 255]),
+            ([16, 128, 128], [0, 0, 0]),
+            ([81, 90, 240], [255, 0, 0]),
+        ] {
+            let header = header("C444");
+            let planes = sample.iter().flat_map(|&v| [v; 35]).collect();
+            let frame = Frame { parameters: String::new(), planes };
+            let picture = header.picture(&frame);
+            let near = picture.rgb[..3].iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 1);
+            assert!(near, "{:?} for {expected:?}", &picture.rgb[..3]);
+        }
+        let full = header("C444 XCOLORRANGE=FULL");
+        let planes = [[255; 35], [128; 35], [128; 35]].concat();
+        assert_eq!(full.picture(&Frame { parameters: String::new(), planes }).rgb[..3], [255; 3]);
+    }
+
+    #[test]
+    fn smooth_pictures_survive_every_kind() {
+        for kind in ["C420jpeg", "C420mpeg2", "C420paldv", "C422", "C444", "C444 XCOLORRANGE=FULL"]
+        {
+            let (header, picture) = (header(kind), smooth(5, 7));
+            let back = header.picture(&header.frame(&picture, None));
+            let far = picture.rgb.iter().zip(&back.rgb).map(|(a, b)| a.abs_diff(*b)).max();
+            // The chroma of a slope is exact inside and off by a step at the edges.
+            assert!(far <= Some(if kind.contains("444") { 2 } else { 14 }), "{kind}: {far:?}");
+        }
+        let header = header("Cmono");
+        let gray = Picture { rgb: [90; 105].to_vec(), ..smooth(5, 7) };
+        let back = header.picture(&header.frame(&gray, None));
+        assert!(back.rgb.iter().all(|v| v.abs_diff(90) <= 1));
+    }
+
+    #[test]
+    fn what_does_not_change_keeps_its_samples() {
+        let header = header("C420jpeg");
+        let planes: Vec<u8> = (0..header.frame_bytes()).map(|i| (i * 37 % 256) as u8).collect();
+        let frame = Frame { parameters: " Ixyz".to_owned(), planes };
+        let seen = header.picture(&frame);
+        assert_eq!(header.frame(&seen, Some((&frame, &seen))), frame);
+        let mut changed = seen.clone();
+        changed.rgb[..3].copy_from_slice(&[1, 2, 3]);
+        let other = header.frame(&changed, Some((&frame, &seen)));
+        let differing = other.planes.iter().zip(&frame.planes).filter(|(a, b)| a != b).count();
+        assert!((1..=3).contains(&differing), "{differing}");
+    }
+
+    #[test]
+    fn a_stream_is_read_and_written() {
+        let text = "YUV4MPEG2 W7 H5 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG\n";
+        let header = Header::read(&mut text.as_bytes()).unwrap();
+        let mut written = Vec::new();
+        header.write(&mut written).unwrap();
+        let frame = header.frame(&smooth(5, 7), None);
+        header.write_frame(&frame, &mut written).unwrap();
+        header.write_frame(&frame, &mut written).unwrap();
+        let mut from = &written[..];
+        assert_eq!(Header::read(&mut from).unwrap(), header);
+        assert_eq!(header.read_frame(&mut from).unwrap(), Some(frame.clone()));
+        assert_eq!(header.read_frame(&mut from).unwrap(), Some(frame));
+        assert_eq!(header.read_frame(&mut from).unwrap(), None);
+        assert!(
+            written.starts_with(b"YUV4MPEG2 W7 H5 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG\n")
+        );
+        for end in [30, 70, written.len() - 3] {
+            assert!(message(&written[..end]).contains("cut off"), "{end}");
+        }
+    }
+
+    #[test]
+    fn other_streams_are_refused_by_name() {
+        assert!(message(b"").contains("empty"));
+        assert!(message(b"RIFF....AVI \n").contains("ffmpeg"));
+        assert!(message(b"YUV4MPEG2 W9 H9 C420p10\n").contains("420p10"));
+        assert!(message(b"YUV4MPEG2 W9 H9 It\n").contains("interlaced"));
+        assert!(message(b"YUV4MPEG2 W9\n").contains("9×0"));
+        assert!(message(b"YUV4MPEG2 W99999999 H99999999\n").contains("99999999"));
+        assert!(message(&[b'Y'; 9000]).contains("too long"));
+        assert!(message(b"YUV4MPEG2 W2 H2\nFRAME\n123456nonsense\n").contains("damaged"));
+    }
+}
