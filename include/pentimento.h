@@ -11,15 +11,14 @@
  * not NULL must point to what their types say, for as long as the call lasts; texts end with NUL.
  * Where a call fails, what its pointers lead to is not written.
  */
-
-
 #ifndef PENTIMENTO_H
 #define PENTIMENTO_H
+
 
 #include <stddef.h>
 #include <stdint.h>
 
-// What became of a call. [`pentimento_last_error`] says more.
+// What became of a call; pentimento_last_error says more.
 typedef enum pentimento_status {
   // It worked.
   PENTIMENTO_STATUS_OK = 0,
@@ -122,8 +121,24 @@ typedef struct pentimento_engine_options {
   uint64_t memory;
 } pentimento_engine_options;
 
+// An engine. 0 is none.
+typedef uint64_t pentimento_engine;
+
+// Gets one line of the log: `user`, a pentimento_log_level and a text in UTF-8, which is valid
+// during the call. May be called from any thread. It must not call the library.
+typedef void (*pentimento_log_callback)(void *user, uint32_t level, const char *text);
+
+// Calls a log callback.
+typedef void (*pentimento_log_guard)(pentimento_log_callback callback,
+                                     void *user,
+                                     uint32_t level,
+                                     const char *text);
+
+// A model. 0 is none.
+typedef uint64_t pentimento_model;
+
 // What a model is.
-typedef struct pentimento_model_info_t {
+typedef struct pentimento_model_info {
   // Name of the architecture, with its NUL.
   char architecture[32];
   // What it is for.
@@ -132,16 +147,16 @@ typedef struct pentimento_model_info_t {
   uint32_t size;
   // Output pixels per input pixel and side.
   uint32_t factor;
-} pentimento_model_info_t;
+} pentimento_model_info;
 
 // How pictures are restored. pentimento_restorer_options_default fills it in.
 typedef struct pentimento_restorer_options {
   // A model that finds faces; then pictures are photos whose faces are found, restored and put
   // back. 0: none, then every picture is taken for one aligned face, and the result has the
   // network's size.
-  uint64_t detector;
+  pentimento_model detector;
   // A model that enlarges what is around the faces of a photo; 0: none.
-  uint64_t background;
+  pentimento_model background;
   // How much of the restored face is taken, 0 to 1.
   double strength;
   // Faces of a photo whose eyes are less than this apart are left, in pixels.
@@ -153,6 +168,9 @@ typedef struct pentimento_restorer_options {
   // One of pentimento_which.
   uint32_t which;
 } pentimento_restorer_options;
+
+// A restorer. 0 is none.
+typedef uint64_t pentimento_restorer;
 
 // Is told how much is done, from 0 to 1, in the thread that restores. Returns 0 to go on, 1 to
 // cancel; anything else fails the call with PENTIMENTO_STATUS_CALLBACK.
@@ -194,136 +212,24 @@ typedef struct pentimento_face {
   uint32_t restored;
 } pentimento_face;
 
-// Gets one line of the log: `user`, a pentimento_log_level and a text in UTF-8, which is valid
-// during the call. May be called from any thread. It must not call the library.
-typedef void (*pentimento_log_callback)(void *user, uint32_t level, const char *text);
-
-// Calls a log callback.
-typedef void (*pentimento_log_guard)(pentimento_log_callback callback,
-                                     void *user,
-                                     uint32_t level,
-                                     const char *text);
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
-
-// What went wrong in the last call of this thread, as one sentence in UTF-8; empty when it worked.
-// Never NULL; valid until the next call of this thread.
-const char *pentimento_last_error(void);
-
-// Opens a device. `options` may be NULL. The engine is freed with pentimento_engine_free.
-enum pentimento_status pentimento_engine_new(const struct pentimento_engine_options *options,
-                                             uint64_t *engine);
-
-// Frees an engine. What was made with it stays valid.
-enum pentimento_status pentimento_engine_free(uint64_t engine);
-
-// Writes the name of the engine's device to `name`, of `capacity` bytes, NUL included.
-enum pentimento_status pentimento_engine_device(uint64_t engine, char *name, size_t capacity);
-
-// Writes the number of devices of this machine to `count`, the CPU included. Asks every driver,
-// which takes time.
-enum pentimento_status pentimento_device_count(size_t *count);
-
-// Writes the name of device number `index` to `name`, of `capacity` bytes, NUL included. The CPU
-// is the last one; the number of another one chooses it in pentimento_engine_options.
-enum pentimento_status pentimento_device_name(size_t index, char *name, size_t capacity);
-
-// Opens a .safetensors or .pth file. The model is freed with pentimento_model_free.
-enum pentimento_status pentimento_model_open(const char *path, uint64_t *model);
-
-// Opens such a file in memory. The bytes are copied.
-enum pentimento_status pentimento_model_from_bytes(const uint8_t *bytes,
-                                                   size_t length,
-                                                   uint64_t *model);
-
-// Frees a model. What was made with it stays valid.
-enum pentimento_status pentimento_model_free(uint64_t model);
-
-// Writes what a model is to `info`.
-enum pentimento_status pentimento_model_info(uint64_t model, struct pentimento_model_info_t *info);
-
-// Fills in the defaults: one aligned face per picture, all of it taken.
-enum pentimento_status pentimento_restorer_options_default(struct pentimento_restorer_options *options);
-
-// Restores pictures with `model` on `engine`. `options` may be NULL. The restorer keeps what it
-// needs of its engine and models, and is freed with pentimento_restorer_free.
-enum pentimento_status pentimento_restorer_new(uint64_t engine,
-                                               uint64_t model,
-                                               const struct pentimento_restorer_options *options,
-                                               uint64_t *restorer);
-
-// Frees a restorer. A call that is at work with it finishes first.
-enum pentimento_status pentimento_restorer_free(uint64_t restorer);
-
-// Lets `callback` watch the following calls of the restorer; NULL ends it.
-enum pentimento_status pentimento_set_progress(uint64_t restorer,
-                                               pentimento_progress_callback callback,
-                                               void *user);
-
-// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
-enum pentimento_status pentimento_set_progress_guarded(uint64_t restorer,
-                                                       pentimento_progress_guard guard,
-                                                       pentimento_progress_callback callback,
-                                                       void *user);
-
-// Writes the size of the result for a picture of `width` × `height`.
-enum pentimento_status pentimento_restorer_output_size(uint64_t restorer,
-                                                       uint32_t width,
-                                                       uint32_t height,
-                                                       uint32_t *output_width,
-                                                       uint32_t *output_height);
-
-// Restores a picture. `output` has the size that pentimento_restorer_output_size says; it is
-// written only when the call succeeds, and may be the memory of `input`.
-enum pentimento_status pentimento_restore(uint64_t restorer,
-                                          const struct pentimento_image *input,
-                                          const struct pentimento_image *output);
-
-// The same for a photo whose faces are known: `count` of them at `faces`, of which only the
-// landmarks are read. No detector is needed.
-enum pentimento_status pentimento_restore_faces(uint64_t restorer,
-                                                const struct pentimento_image *input,
-                                                const struct pentimento_image *output,
-                                                const struct pentimento_face *faces,
-                                                size_t count);
-
-// Writes the faces of the last photo, from left to right, to `faces`, as many as `capacity` allows,
-// and their number to `count`. `faces` may be NULL when `capacity` is 0.
-enum pentimento_status pentimento_restored_faces(uint64_t restorer,
-                                                 struct pentimento_face *faces,
-                                                 size_t capacity,
-                                                 size_t *count);
-
-// Writes how long the last call took that restored something, in seconds.
-enum pentimento_status pentimento_restorer_seconds(uint64_t restorer, double *seconds);
-
-// Lets `callback` get the log of the whole process up to `level`, a pentimento_log_level; NULL
-// ends it. Only one callback gets it at a time. When this returns, a former callback may still be
-// running in another thread.
-enum pentimento_status pentimento_set_log(pentimento_log_callback callback,
-                                          void *user,
-                                          uint32_t level);
-
-// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
-enum pentimento_status pentimento_set_log_guarded(pentimento_log_guard guard,
-                                                  pentimento_log_callback callback,
-                                                  void *user,
-                                                  uint32_t level);
 
 // The version of the library, as "1.2.3". Never NULL, never to be freed.
 const char *pentimento_version(void);
 
 // Opens a device. `options` may be NULL. The engine is freed with pentimento_engine_free.
 enum pentimento_status pentimento_engine_new(const struct pentimento_engine_options *options,
-                                             uint64_t *engine);
+                                             pentimento_engine *engine);
 
 // Frees an engine. What was made with it stays valid.
-enum pentimento_status pentimento_engine_free(uint64_t engine);
+enum pentimento_status pentimento_engine_free(pentimento_engine engine);
 
 // Writes the name of the engine's device to `name`, of `capacity` bytes, NUL included.
-enum pentimento_status pentimento_engine_device(uint64_t engine, char *name, size_t capacity);
+enum pentimento_status pentimento_engine_device(pentimento_engine engine,
+                                                char *name,
+                                                size_t capacity);
 
 // Writes the number of devices of this machine to `count`, the CPU included. Asks every driver,
 // which takes time.
@@ -347,45 +253,46 @@ enum pentimento_status pentimento_set_log_guarded(pentimento_log_guard guard,
                                                   uint32_t level);
 
 // Opens a .safetensors or .pth file. The model is freed with pentimento_model_free.
-enum pentimento_status pentimento_model_open(const char *path, uint64_t *model);
+enum pentimento_status pentimento_model_open(const char *path, pentimento_model *model);
 
 // Opens such a file in memory. The bytes are copied.
 enum pentimento_status pentimento_model_from_bytes(const uint8_t *bytes,
                                                    size_t length,
-                                                   uint64_t *model);
+                                                   pentimento_model *model);
 
 // Frees a model. What was made with it stays valid.
-enum pentimento_status pentimento_model_free(uint64_t model);
+enum pentimento_status pentimento_model_free(pentimento_model model);
 
 // Writes what a model is to `info`.
-enum pentimento_status pentimento_model_info(uint64_t model, struct pentimento_model_info_t *info);
+enum pentimento_status pentimento_model_describe(pentimento_model model,
+                                                 struct pentimento_model_info *info);
 
 // Fills in the defaults: one aligned face per picture, all of it taken.
 enum pentimento_status pentimento_restorer_options_default(struct pentimento_restorer_options *options);
 
 // Restores pictures with `model` on `engine`. `options` may be NULL. The restorer keeps what it
 // needs of its engine and models, and is freed with pentimento_restorer_free.
-enum pentimento_status pentimento_restorer_new(uint64_t engine,
-                                               uint64_t model,
+enum pentimento_status pentimento_restorer_new(pentimento_engine engine,
+                                               pentimento_model model,
                                                const struct pentimento_restorer_options *options,
-                                               uint64_t *restorer);
+                                               pentimento_restorer *restorer);
 
 // Frees a restorer. A call that is at work with it finishes first.
-enum pentimento_status pentimento_restorer_free(uint64_t restorer);
+enum pentimento_status pentimento_restorer_free(pentimento_restorer restorer);
 
 // Lets `callback` watch the following calls of the restorer; NULL ends it.
-enum pentimento_status pentimento_set_progress(uint64_t restorer,
+enum pentimento_status pentimento_set_progress(pentimento_restorer restorer,
                                                pentimento_progress_callback callback,
                                                void *user);
 
 // The same with a `guard` that calls the callback: how the header contains C++ exceptions.
-enum pentimento_status pentimento_set_progress_guarded(uint64_t restorer,
+enum pentimento_status pentimento_set_progress_guarded(pentimento_restorer restorer,
                                                        pentimento_progress_guard guard,
                                                        pentimento_progress_callback callback,
                                                        void *user);
 
 // Writes the size of the result for a picture of `width` × `height`.
-enum pentimento_status pentimento_restorer_output_size(uint64_t restorer,
+enum pentimento_status pentimento_restorer_output_size(pentimento_restorer restorer,
                                                        uint32_t width,
                                                        uint32_t height,
                                                        uint32_t *output_width,
@@ -393,13 +300,13 @@ enum pentimento_status pentimento_restorer_output_size(uint64_t restorer,
 
 // Restores a picture. `output` has the size that pentimento_restorer_output_size says; it is
 // written only when the call succeeds, and may be the memory of `input`.
-enum pentimento_status pentimento_restore(uint64_t restorer,
+enum pentimento_status pentimento_restore(pentimento_restorer restorer,
                                           const struct pentimento_image *input,
                                           const struct pentimento_image *output);
 
 // The same for a photo whose faces are known: `count` of them at `faces`, of which only the
 // landmarks are read. No detector is needed.
-enum pentimento_status pentimento_restore_faces(uint64_t restorer,
+enum pentimento_status pentimento_restore_faces(pentimento_restorer restorer,
                                                 const struct pentimento_image *input,
                                                 const struct pentimento_image *output,
                                                 const struct pentimento_face *faces,
@@ -407,13 +314,13 @@ enum pentimento_status pentimento_restore_faces(uint64_t restorer,
 
 // Writes the faces of the last photo, from left to right, to `faces`, as many as `capacity` allows,
 // and their number to `count`. `faces` may be NULL when `capacity` is 0.
-enum pentimento_status pentimento_restored_faces(uint64_t restorer,
+enum pentimento_status pentimento_restored_faces(pentimento_restorer restorer,
                                                  struct pentimento_face *faces,
                                                  size_t capacity,
                                                  size_t *count);
 
 // Writes how long the last call took that restored something, in seconds.
-enum pentimento_status pentimento_restorer_seconds(uint64_t restorer, double *seconds);
+enum pentimento_status pentimento_restorer_seconds(pentimento_restorer restorer, double *seconds);
 
 // What went wrong in the last call of this thread, as one sentence in UTF-8; empty when it worked.
 // Never NULL; valid until the next call of this thread.
@@ -422,8 +329,6 @@ const char *pentimento_last_error(void);
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
-
-#endif  /* PENTIMENTO_H */
 
 #if defined(__cplusplus) && (defined(__cpp_exceptions) || defined(_CPPUNWIND))
 /*
@@ -455,3 +360,5 @@ static inline void pentimento_contain_log(pentimento_log_callback callback, void
 #define pentimento_set_log(callback, user, level) \
   pentimento_set_log_guarded(pentimento_contain_log, callback, user, level)
 #endif
+
+#endif /* PENTIMENTO_H */

@@ -49,7 +49,7 @@ int main(int argc, char **argv) {
   if (there == input.size) check(pentimento_restore(restorer, &input, &output));
 
   file = there == input.size ? fopen(argv[3], "wb") : NULL;
-  int written = file && fprintf(file, "P6\n%u %u\n255\n", width, height) > 0 &&
+  int written = file && fprintf(file, "P6\n%u %u 255\n", width, height) > 0 &&
                 fwrite(output.data, 1, output.size, file) == output.size;
   if (file && fclose(file) != 0) written = 0;
   free(input.data), free(output.data);
