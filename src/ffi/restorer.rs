@@ -348,6 +348,7 @@ impl Restoring {
             smallest: options.smallest,
             strength: options.strength,
             scale: options.scale as usize,
+            ..PhotoOptions::default()
         };
         let mut restoring = Self {
             engine,
