@@ -87,19 +87,15 @@ impl Tracker {
 impl Track {
     fn follow(&mut self, face: &mut Face, least_part: f64) {
         let eyes = face.eye_distance().max(1e-6);
-        for (i, found) in face.landmarks.iter_mut().enumerate() {
-            for axis in 0..2 {
-                let moved = (found[axis] - self.found[i][axis]) / eyes / self.missed as f64;
-                self.speed[i][axis] += SPEED_FOLLOWS * (moved - self.speed[i][axis]);
-            }
-            let speed = self.speed[i][0].hypot(self.speed[i][1]);
-            let part = (least_part + FREE_WHEN_FAST * speed).min(1.0);
-            self.found[i] = *found;
-            for axis in 0..2 {
-                let shown = &mut self.landmarks[i][axis];
-                *shown += part * (found[axis] - *shown);
-                found[axis] = *shown;
-            }
+        let missed = self.missed as f64;
+        let tracked = self.landmarks.iter_mut().zip(&mut self.found).zip(&mut self.speed);
+        for (found, ((shown, last), speed)) in face.landmarks.iter_mut().zip(tracked) {
+            let moved: [f64; 2] = std::array::from_fn(|i| (found[i] - last[i]) / eyes / missed);
+            *speed = std::array::from_fn(|i| speed[i] + SPEED_FOLLOWS * (moved[i] - speed[i]));
+            let part = (least_part + FREE_WHEN_FAST * speed[0].hypot(speed[1])).min(1.0);
+            *last = *found;
+            *shown = std::array::from_fn(|i| shown[i] + part * (found[i] - shown[i]));
+            *found = *shown;
         }
         self.missed = 0;
     }
