@@ -47,8 +47,8 @@ fn open(source: Option<Source>) -> Result<Model, Error> {
 }
 
 enum Worker {
-    Whole(Restorer),
-    Photo(PhotoRestorer),
+    Whole(Box<Restorer>),
+    Photo(Box<PhotoRestorer>),
 }
 
 impl Worker {
@@ -124,16 +124,16 @@ impl Native {
                     let what = "background, strength, scale and which need a detector";
                     return Err(Error::Input(what.to_owned()));
                 }
-                None => Worker::Whole(whole),
+                None => Worker::Whole(Box::new(whole)),
                 Some(detector) => {
                     let detector = open(Some(detector))?;
                     let detector = Detector::new(&engine, &detector, Selection::default())?;
                     let background = background.map(|source| open(Some(source))).transpose()?;
                     let background = background.map(|model| Restorer::new(&engine, &model));
                     let detector = Some(detector);
-                    Worker::Photo(PhotoRestorer::new(
+                    Worker::Photo(Box::new(PhotoRestorer::new(
                         &engine, &model, detector, background, options,
-                    )?)
+                    )?))
                 }
             };
             let (device, architecture) = (engine.device().name.clone(), model.architecture());
