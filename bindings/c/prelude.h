@@ -11,3 +11,5 @@
  * not NULL must point to what their types say, for as long as the call lasts; texts end with NUL.
  * Where a call fails, what its pointers lead to is not written.
  */
+#ifndef PENTIMENTO_H
+#define PENTIMENTO_H

@@ -28,3 +28,5 @@ static inline void pentimento_contain_log(pentimento_log_callback callback, void
 #define pentimento_set_log(callback, user, level) \
   pentimento_set_log_guarded(pentimento_contain_log, callback, user, level)
 #endif
+
+#endif /* PENTIMENTO_H */

@@ -131,7 +131,9 @@ impl Native {
                     let background = background.map(|source| open(Some(source))).transpose()?;
                     let background = background.map(|model| Restorer::new(&engine, &model));
                     let detector = Some(detector);
-                    Worker::Photo(PhotoRestorer::new(&engine, &model, detector, background, options)?)
+                    Worker::Photo(PhotoRestorer::new(
+                        &engine, &model, detector, background, options,
+                    )?)
                 }
             };
             let (device, architecture) = (engine.device().name.clone(), model.architecture());

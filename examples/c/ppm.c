@@ -1,12 +1,9 @@
 /* Restores the face in a PPM file: ppm MODEL IN.ppm OUT.ppm [DEVICE [DETECTOR]]
- *
- *   cc ppm.c -o ppm $(pkg-config --cflags --libs pentimento)
- */
+ *   cc ppm.c -o ppm $(pkg-config --cflags --libs pentimento) */
 #include <pentimento.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Ends the program with the library's message unless a call worked. */
 static void check(pentimento_status status) {
   if (status != PENTIMENTO_STATUS_OK) {
     fprintf(stderr, "error: %s\n", pentimento_last_error());
@@ -28,7 +25,9 @@ int main(int argc, char **argv) {
   }
   pentimento_engine_options device = {.device = argc > 4 ? argv[4] : NULL};
   pentimento_restorer_options options;
-  uint64_t engine, model, restorer;
+  pentimento_engine engine;
+  pentimento_model model;
+  pentimento_restorer restorer;
   check(pentimento_restorer_options_default(&options));
   check(pentimento_engine_new(&device, &engine));
   check(pentimento_model_open(argv[1], &model));
@@ -50,7 +49,7 @@ int main(int argc, char **argv) {
   if (there == input.size) check(pentimento_restore(restorer, &input, &output));
 
   file = there == input.size ? fopen(argv[3], "wb") : NULL;
-  int written = file && fprintf(file, "P6\n%u %u\n255\n", width, height) > 0 &&
+  int written = file && fprintf(file, "P6\n%u %u 255\n", width, height) > 0 &&
                 fwrite(output.data, 1, output.size, file) == output.size;
   if (file && fclose(file) != 0) written = 0;
   free(input.data), free(output.data);

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::registry::{self, Object};
+use super::registry::{self, EngineHandle, Object};
 use super::status::{Failure, Status, border};
 use super::{text, write, write_text};
 use crate::Engine;
@@ -35,7 +35,7 @@ pub struct EngineOptions {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_engine_new(
     options: *const EngineOptions,
-    engine: *mut u64,
+    engine: *mut EngineHandle,
 ) -> Status {
     border(|| {
         let mut wanted = crate::EngineOptions::default();
@@ -69,14 +69,14 @@ pub unsafe extern "C" fn pentimento_engine_new(
 
 /// Frees an engine. What was made with it stays valid.
 #[unsafe(no_mangle)]
-pub extern "C" fn pentimento_engine_free(engine: u64) -> Status {
+pub extern "C" fn pentimento_engine_free(engine: EngineHandle) -> Status {
     border(|| registry::remove(engine, registry::engine))
 }
 
 /// Writes the name of the engine's device to `name`, of `capacity` bytes, NUL included.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_engine_device(
-    engine: u64,
+    engine: EngineHandle,
     name: *mut c_char,
     capacity: usize,
 ) -> Status {

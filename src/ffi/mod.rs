@@ -19,8 +19,9 @@ pub use engine::{EngineOptions, Precision, pentimento_engine_free, pentimento_en
 pub use engine::{pentimento_device_count, pentimento_device_name, pentimento_engine_device};
 pub use image::{Image, PixelFormat};
 pub use log::{LogCallback, LogGuard, LogLevel, pentimento_set_log, pentimento_set_log_guarded};
-pub use model::{ModelInfo, ModelTask, pentimento_model_from_bytes, pentimento_model_info};
+pub use model::{ModelInfo, ModelTask, pentimento_model_describe, pentimento_model_from_bytes};
 pub use model::{pentimento_model_free, pentimento_model_open};
+pub use registry::{EngineHandle, ModelHandle, RestorerHandle};
 pub use restorer::pentimento_set_progress_guarded;
 pub use restorer::{Face, ProgressCallback, ProgressGuard, RestorerOptions, Which};
 pub use restorer::{pentimento_restore, pentimento_restore_faces, pentimento_restored_faces};

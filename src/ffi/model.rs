@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::registry::{self, Object};
+use super::registry::{self, ModelHandle, Object};
 use super::status::{Failure, Status, border};
 use super::{text, write};
 use crate::{Model, Options, Task};
@@ -39,7 +39,10 @@ pub struct ModelInfo {
 
 /// Opens a .safetensors or .pth file. The model is freed with pentimento_model_free.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_model_open(path: *const c_char, model: *mut u64) -> Status {
+pub unsafe extern "C" fn pentimento_model_open(
+    path: *const c_char,
+    model: *mut ModelHandle,
+) -> Status {
     border(|| {
         // SAFETY: a string by the caller's promise.
         let path = unsafe { text(path, "path") }?;
@@ -57,7 +60,7 @@ pub unsafe extern "C" fn pentimento_model_open(path: *const c_char, model: *mut 
 pub unsafe extern "C" fn pentimento_model_from_bytes(
     bytes: *const u8,
     length: usize,
-    model: *mut u64,
+    model: *mut ModelHandle,
 ) -> Status {
     border(|| {
         if bytes.is_null() || model.is_null() {
@@ -77,13 +80,16 @@ pub unsafe extern "C" fn pentimento_model_from_bytes(
 
 /// Frees a model. What was made with it stays valid.
 #[unsafe(no_mangle)]
-pub extern "C" fn pentimento_model_free(model: u64) -> Status {
+pub extern "C" fn pentimento_model_free(model: ModelHandle) -> Status {
     border(|| registry::remove(model, registry::model))
 }
 
 /// Writes what a model is to `info`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_model_info(model: u64, info: *mut ModelInfo) -> Status {
+pub unsafe extern "C" fn pentimento_model_describe(
+    model: ModelHandle,
+    info: *mut ModelInfo,
+) -> Status {
     border(|| {
         let model = registry::model(model)?;
         let (task, size, factor) = match model.task() {

@@ -8,6 +8,13 @@ use super::restorer::Restoring;
 use super::status::{Failure, Status};
 use crate::{Engine, Model};
 
+/// An engine. 0 is none.
+pub type EngineHandle = u64;
+/// A model. 0 is none.
+pub type ModelHandle = u64;
+/// A restorer. 0 is none.
+pub type RestorerHandle = u64;
+
 /// What a number stands for.
 #[derive(Clone)]
 pub enum Object {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::image::{Image, Layout};
-use super::registry::{self, Object};
+use super::registry::{self, EngineHandle, ModelHandle, Object, RestorerHandle};
 use super::status::{Failure, Status, border};
 use super::write;
 use crate::photo::{
@@ -34,9 +34,9 @@ pub struct RestorerOptions {
     /// A model that finds faces; then pictures are photos whose faces are found, restored and put
     /// back. 0: none, then every picture is taken for one aligned face, and the result has the
     /// network's size.
-    pub detector: u64,
+    pub detector: ModelHandle,
     /// A model that enlarges what is around the faces of a photo; 0: none.
-    pub background: u64,
+    pub background: ModelHandle,
     /// How much of the restored face is taken, 0 to 1.
     pub strength: f64,
     /// Faces of a photo whose eyes are less than this apart are left, in pixels.
@@ -128,10 +128,10 @@ fn defaults() -> RestorerOptions {
 /// needs of its engine and models, and is freed with pentimento_restorer_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restorer_new(
-    engine: u64,
-    model: u64,
+    engine: EngineHandle,
+    model: ModelHandle,
     options: *const RestorerOptions,
-    restorer: *mut u64,
+    restorer: *mut RestorerHandle,
 ) -> Status {
     border(|| {
         let (engine, model) = (registry::engine(engine)?, registry::model(model)?);
@@ -153,14 +153,14 @@ pub unsafe extern "C" fn pentimento_restorer_new(
 
 /// Frees a restorer. A call that is at work with it finishes first.
 #[unsafe(no_mangle)]
-pub extern "C" fn pentimento_restorer_free(restorer: u64) -> Status {
+pub extern "C" fn pentimento_restorer_free(restorer: RestorerHandle) -> Status {
     border(|| registry::remove(restorer, registry::restorer))
 }
 
 /// Lets `callback` watch the following calls of the restorer; NULL ends it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_set_progress(
-    restorer: u64,
+    restorer: RestorerHandle,
     callback: ProgressCallback,
     user: *mut c_void,
 ) -> Status {
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn pentimento_set_progress(
 /// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_set_progress_guarded(
-    restorer: u64,
+    restorer: RestorerHandle,
     guard: ProgressGuard,
     callback: ProgressCallback,
     user: *mut c_void,
@@ -187,7 +187,7 @@ pub unsafe extern "C" fn pentimento_set_progress_guarded(
 /// Writes the size of the result for a picture of `width` × `height`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restorer_output_size(
-    restorer: u64,
+    restorer: RestorerHandle,
     width: u32,
     height: u32,
     output_width: *mut u32,
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn pentimento_restorer_output_size(
 /// written only when the call succeeds, and may be the memory of `input`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restore(
-    restorer: u64,
+    restorer: RestorerHandle,
     input: *const Image,
     output: *const Image,
 ) -> Status {
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn pentimento_restore(
 /// landmarks are read. No detector is needed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restore_faces(
-    restorer: u64,
+    restorer: RestorerHandle,
     input: *const Image,
     output: *const Image,
     faces: *const Face,
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn pentimento_restore_faces(
 /// and their number to `count`. `faces` may be NULL when `capacity` is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restored_faces(
-    restorer: u64,
+    restorer: RestorerHandle,
     faces: *mut Face,
     capacity: usize,
     count: *mut usize,
@@ -283,7 +283,10 @@ pub unsafe extern "C" fn pentimento_restored_faces(
 
 /// Writes how long the last call took that restored something, in seconds.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pentimento_restorer_seconds(restorer: u64, seconds: *mut f64) -> Status {
+pub unsafe extern "C" fn pentimento_restorer_seconds(
+    restorer: RestorerHandle,
+    seconds: *mut f64,
+) -> Status {
     border(|| {
         with(restorer, |restoring| {
             // SAFETY: writable by the caller's promise.
@@ -294,7 +297,7 @@ pub unsafe extern "C" fn pentimento_restorer_seconds(restorer: u64, seconds: *mu
 
 /// Works with a restorer, alone. A callback that calls back would wait for itself: nobody waits.
 fn with(
-    restorer: u64,
+    restorer: RestorerHandle,
     work: impl FnOnce(&mut Restoring) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let restorer = registry::restorer(restorer)?;
@@ -345,6 +348,7 @@ impl Restoring {
             smallest: options.smallest,
             strength: options.strength,
             scale: options.scale as usize,
+            ..PhotoOptions::default()
         };
         let mut restoring = Self {
             engine,

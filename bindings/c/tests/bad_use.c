@@ -73,7 +73,7 @@ static void nulls(void) {
   EXPECT(ARGUMENT, pentimento_restore_faces(none, NULL, NULL, NULL, 3));
   EXPECT(ARGUMENT, pentimento_restored_faces(none, NULL, 3, NULL));
   EXPECT(HANDLE, pentimento_engine_device(none, NULL, 0));
-  EXPECT(HANDLE, pentimento_model_info(none, NULL));
+  EXPECT(HANDLE, pentimento_model_describe(none, NULL));
   EXPECT(HANDLE, pentimento_restorer_new(none, none, NULL, NULL));
   EXPECT(HANDLE, pentimento_restore(none, NULL, NULL));
   EXPECT(HANDLE, pentimento_restorer_output_size(none, 1, 1, NULL, NULL));
@@ -228,10 +228,10 @@ int main(int argc, char **argv) {
   EXPECT(OK, pentimento_engine_device(engine, name, sizeof name));
   if (strcmp(name, "CPU") != 0) fprintf(stderr, "the device is %s\n", name), failures++;
   EXPECT(OK, pentimento_model_open(argv[1], &model));
-  pentimento_model_info_t info;
-  EXPECT(OK, pentimento_model_info(model, &info));
+  pentimento_model_info info;
+  EXPECT(OK, pentimento_model_describe(model, &info));
   if (strcmp(info.architecture, "MMRB-Net") != 0 || info.size != 32) failures++;
-  EXPECT(HANDLE, pentimento_model_info(engine, &info));
+  EXPECT(HANDLE, pentimento_model_describe(engine, &info));
   EXPECT(HANDLE, pentimento_engine_free(model));
 
   pentimento_restorer_options how;

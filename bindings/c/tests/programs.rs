@@ -58,14 +58,12 @@ fn the_c_example_equals_the_command_line() {
     let still = ["--strength", "0"];
     std::fs::write(&input, restored(&[photo, Path::new("--detector"), &detector], &still))
         .expect("written");
-    succeeds(
-        Command::new(&program)
-            .args([&weights, &input, &output])
-            .arg("cpu")
-            .arg(&detector),
-    );
+    succeeds(Command::new(&program).args([&weights, &input, &output]).arg("cpu").arg(&detector));
     let own = std::fs::read(output).expect("a picture");
-    let line = restored(&[&input, Path::new("--detector"), &detector], &["--model", weights.to_str().expect("UTF-8")]);
+    let line = restored(
+        &[&input, Path::new("--detector"), &detector],
+        &["--model", weights.to_str().expect("UTF-8")],
+    );
     assert!(own == line, "the photo differs");
     assert!(own != std::fs::read(&input).expect("the photo"), "no face was restored");
 }
@@ -123,9 +121,8 @@ fn bad_use_is_an_error_and_nothing_leaks() {
             "--suppressions={}",
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/valgrind.supp").display()
         ));
-        let printed = succeeds(
-            valgrind.arg(&program).args(&arguments).env("RAYON_NUM_THREADS", "1"),
-        );
+        let printed =
+            succeeds(valgrind.arg(&program).args(&arguments).env("RAYON_NUM_THREADS", "1"));
         assert!(printed.contains("all as expected"), "{printed}");
     }
 }

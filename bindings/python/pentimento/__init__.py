@@ -117,10 +117,12 @@ def restore(image, model=None, *, progress=None, **options):
         return restorer.restore(image, progress=progress)
 
 
-def from_state_dict(state_dict, **options):
+def from_state_dict(state_dict, *, metadata=None, **options):
     """A :class:`Restorer` of a network's tensors: what torch's ``module.state_dict()`` returns, or
-    any mapping from names to numpy arrays. The architecture is recognised from them."""
-    return Restorer(_state_dict.safetensors(state_dict), **options)
+    any mapping from names to numpy arrays. The architecture is recognised from them. ``metadata``
+    is what a .safetensors file would say about them, texts by name: MMRB-Net's hold its
+    configuration."""
+    return Restorer(_state_dict.safetensors(state_dict, metadata), **options)
 
 
 def _source(source):

@@ -83,6 +83,7 @@ def restore(
 def from_state_dict(
     state_dict: Mapping[str, Any],
     *,
+    metadata: Mapping[str, str] | None = None,
     device: str | int | None = None,
     precision: Literal["auto", "f32", "f16"] = "auto",
     memory: int | None = None,

@@ -19,10 +19,12 @@ _NAMES = {
 
 
 
-def safetensors(state_dict):
+def safetensors(state_dict, metadata=None):
     """The bytes of a .safetensors file of these tensors: an 8-byte length, a JSON header with every
     tensor's type, shape and place, and their values."""
     header, parts, at = {}, [], 0
+    if metadata:
+        header["__metadata__"] = {str(key): str(value) for key, value in metadata.items()}
     for name, tensor in state_dict.items():
         dtype, shape, data = _encoded(name, tensor)
         header[str(name)] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}

@@ -42,7 +42,8 @@ fn the_python_package_passes_its_tests() {
         command.env("PENTIMENTO_PROGRAM", program);
     }
     let output = command.output().expect("Python runs");
-    let [out, err] = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+    let [out, err] =
+        [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
     eprintln!("{out}{err}");
     assert!(output.status.success(), "{out}{err}");
 }
