@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use pentimento::photo::{self, Format, Picture};
+use pentimento::photo::{self, Format, Metadata, Picture};
 use pentimento::{Error, Result};
 
 use super::faces::{Finished, Worker};
@@ -18,6 +18,9 @@ use super::stage::Stage;
 
 /// Threads that read, and as many that write, at most.
 const THREADS: usize = 4;
+/// Bytes of pictures that wait for the executor, and as many that wait to be written, about:
+/// pictures of an album resemble each other, so that the last one tells how many these are.
+const WAITING: usize = 512 << 20;
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -62,7 +65,7 @@ pub struct Busy {
 struct Read {
     job: Job,
     stamp: Option<Stamp>,
-    picture: Result<Picture>,
+    picture: Result<(Picture, Metadata)>,
     seconds: f64,
 }
 
@@ -70,7 +73,7 @@ struct Computed {
     job: Job,
     stamp: Option<Stamp>,
     input_size: [usize; 2],
-    finished: Result<Finished>,
+    finished: Result<(Finished, Metadata)>,
     seconds: Seconds,
 }
 
@@ -89,7 +92,8 @@ pub fn run(
     mut tell: impl FnMut(PathBuf, Result<Done>),
 ) -> Result<Busy> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
-    let ahead = 2 * threads;
+    let most = 2 * threads;
+    let mut ahead = most;
     thread::scope(|scope| {
         let mut reading = Stage::new(scope, threads, read);
         let mut writing = Stage::new(scope, threads, write);
@@ -117,10 +121,11 @@ pub fn run(
             let begin = start.elapsed();
             first.get_or_insert(begin);
             let computed = compute(worker, read);
+            ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
             busy.working += start.elapsed() - begin;
             busy.whole = start.elapsed() - first.unwrap_or(begin);
             writing.push(computed);
-            if writing.len() > ahead
+            while writing.len() > ahead
                 && let Some(written) = writing.pop()
             {
                 take(written)?;
@@ -133,10 +138,21 @@ pub fn run(
     })
 }
 
+impl Computed {
+    /// What the pixels of the input or the result take, whichever is more; nothing without any.
+    fn bytes(&self) -> usize {
+        let [height, width] = self.input_size;
+        self.finished.as_ref().map_or(0, |(Finished { picture, .. }, metadata)| {
+            let deep = if metadata.deep.is_some() { 3 } else { 1 };
+            picture.rgb.len().max(3 * height * width) * deep
+        })
+    }
+}
+
 fn read(job: Job) -> Read {
     let start = Instant::now();
     let stamp = Stamp::of(&job.input);
-    let picture = photo::read(&job.input);
+    let picture = photo::read_with_metadata(&job.input);
     Read { job, stamp, picture, seconds: start.elapsed().as_secs_f64() }
 }
 
@@ -144,11 +160,11 @@ fn compute(worker: &mut Worker, read: Read) -> Computed {
     let start = Instant::now();
     let Read { job, stamp, picture, seconds } = read;
     let mut input_size = [0, 0];
-    let finished = picture.and_then(|picture| {
+    let finished = picture.and_then(|(picture, metadata)| {
         input_size = [picture.height, picture.width];
         let [height, width] = worker.output_size(picture.height, picture.width)?;
         Format::of(&job.output)?.check_size(&job.output, height, width)?;
-        worker.restore(&job.input, &picture)
+        Ok((worker.restore(&job.input, &picture)?, metadata))
     });
     let seconds = Seconds { read: seconds, restore: start.elapsed().as_secs_f64(), write: 0.0 };
     Computed { job, stamp, input_size, finished, seconds }
@@ -157,11 +173,11 @@ fn compute(worker: &mut Worker, read: Read) -> Computed {
 fn write(computed: Computed) -> (Job, Option<Stamp>, Result<Done>) {
     let start = Instant::now();
     let Computed { job, stamp, input_size, finished, mut seconds } = computed;
-    let done = finished.and_then(|Finished { picture, work, faces }| {
+    let done = finished.and_then(|(Finished { picture, work, faces }, metadata)| {
         if let Some(folder) = job.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             inputs::create_folder(folder)?;
         }
-        photo::write(&picture, &job.output)?;
+        photo::write_whole(&photo::encode(&picture, &metadata, &job.output)?, &job.output)?;
         seconds.write = start.elapsed().as_secs_f64();
         let (output, output_size) = (job.output.clone(), [picture.height, picture.width]);
         Ok(Done { output, input_size, output_size, work, faces, seconds })

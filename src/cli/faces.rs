@@ -1,16 +1,14 @@
 //! Which faces of a picture are restored, and how.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, Face, FaceParser, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer,
-    Selection, Tracker, Which, Work,
+    Detector, FaceParser, GivenFaces, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored,
+    Restorer, Selection, Tracker, Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
-use serde::Deserialize;
 
 use super::{model, value};
 
@@ -88,7 +86,7 @@ pub enum Worker {
     /// Sees a picture as a whole; the note says why, where that was not asked for.
     Picture { restorer: Box<Restorer>, note: Option<&'static str> },
     /// Looks for faces, or is told where they are.
-    Photo { restorer: Box<PhotoRestorer>, given: Option<Given>, tracker: Option<Tracker> },
+    Photo { restorer: Box<PhotoRestorer>, given: Option<GivenFaces>, tracker: Option<Tracker> },
 }
 
 /// How much landmarks are smoothed in films; see [`Tracker`].
@@ -128,7 +126,7 @@ impl FaceArgs {
         if self.aligned || !matches!(model.task(), Task::RestoreFace { .. }) {
             return Ok(Worker::Picture { restorer: Box::new(whole), note: None });
         }
-        let given = self.faces.as_deref().map(Given::read).transpose()?;
+        let given = self.faces.as_deref().map(given).transpose()?;
         let detector = match model::detector(self.detector.as_deref())? {
             Some(path) => {
                 let mut selection = Selection::default();
@@ -225,60 +223,14 @@ impl Worker {
     }
 }
 
-/// Faces that were given, by picture.
-pub struct Given {
-    pictures: HashMap<PathBuf, Vec<Face>>,
-    /// Faces of the only picture.
-    only: Option<Vec<Face>>,
-}
-
-/// The parts of a report that are read.
-#[derive(Deserialize)]
-struct Report {
-    #[serde(default)]
-    pictures: Vec<Entry>,
-    faces: Option<Vec<Face>>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    input: PathBuf,
-    faces: Option<Vec<Face>>,
-}
-
 /// A report of a hundred thousand faces is shorter.
 const LONGEST: u64 = 64 << 20;
 
-impl Given {
-    fn read(path: &Path) -> Result<Self> {
-        let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-        let wrong = |what: String| Error::Input(format!("{}: {what}", path.display()));
-        if fs::metadata(path).map_err(io)?.len() > LONGEST {
-            return Err(wrong("is too long for a list of faces".to_owned()));
-        }
-        let text = fs::read(path).map_err(io)?;
-        let report: Report = serde_json::from_slice(&text)
-            .map_err(|error| wrong(format!("is no list of faces: {error}")))?;
-        let entries = report.pictures.into_iter();
-        let pictures: HashMap<_, _> =
-            entries.filter_map(|entry| Some((entry.input, entry.faces?))).collect();
-        let all = pictures.values().chain(&report.faces).flatten();
-        if all.flat_map(|face| face.landmarks.as_flattened()).any(|v| !v.is_finite()) {
-            return Err(wrong("holds a landmark that is no number".to_owned()));
-        }
-        if pictures.is_empty() && report.faces.is_none() {
-            return Err(wrong("holds no faces".to_owned()));
-        }
-        Ok(Self { pictures, only: report.faces })
+fn given(path: &Path) -> Result<GivenFaces> {
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
+    let wrong = |what: &str| Error::Input(format!("{}: {what}", path.display()));
+    if fs::metadata(path).map_err(io)?.len() > LONGEST {
+        return Err(wrong("is too long for a list of faces"));
     }
-
-    /// The faces of the picture at `input`: by its path, else by its name.
-    fn of(&self, input: &Path) -> Option<&[Face]> {
-        let named = || {
-            let same = |path: &Path| path.file_name() == input.file_name();
-            self.pictures.iter().find(|(path, _)| same(path)).map(|(_, faces)| faces)
-        };
-        let faces = self.pictures.get(input).or_else(named).or(self.only.as_ref());
-        faces.map(Vec::as_slice)
-    }
+    GivenFaces::parse(&fs::read(path).map_err(io)?).map_err(|what| wrong(&what))
 }

@@ -7,8 +7,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use indicatif::ProgressBar;
-use pentimento::photo::Picture;
 use pentimento::photo::y4m::{Frame, Header};
+use pentimento::photo::{Picture, Unfinished};
 use pentimento::{Error, Result};
 
 use super::album;
@@ -18,7 +18,8 @@ use super::faces::Worker;
 const AHEAD: usize = 2;
 
 /// Restores the video at `input` to `output`, "-" for standard input and output. Frames without any
-/// face pass through.
+/// face pass through. A file appears whole or not at all; of a video that the user has stopped, it
+/// holds the frames so far.
 ///
 /// # Errors
 /// As [`Header::read`], [`Header::read_frame`] and [`Worker::restore`]; [`Error::Io`].
@@ -32,10 +33,12 @@ pub fn run(worker: &mut Worker, input: &Path, output: &Path, bar: &ProgressBar) 
     };
     let header = Header::read(&mut from)?;
     let [height, width] = worker.output_size(header.height, header.width)?;
-    let mut to: Box<dyn Write + Send> = if is_pipe(output) {
-        Box::new(BufWriter::new(io::stdout()))
-    } else {
-        Box::new(BufWriter::new(File::create(output).map_err(|e| failed("write", output, e))?))
+    let mut file = if is_pipe(output) { None } else { Some(Unfinished::new(output)?) };
+    let mut to: Box<dyn Write + Send> = match &mut file {
+        None => Box::new(BufWriter::new(io::stdout())),
+        Some(file) => Box::new(BufWriter::new(
+            file.file().try_clone().map_err(|e| failed("write", output, e))?,
+        )),
     };
     let result_header = header.resized(height, width);
     result_header.write(&mut to)?;
@@ -80,5 +83,6 @@ pub fn run(worker: &mut Worker, input: &Path, output: &Path, bar: &ProgressBar) 
             Err(Error::Internal("the thread that writes frames broke down".to_owned()))
         });
         computed.and(written)
-    })
+    })?;
+    file.map_or(Ok(()), Unfinished::finish)
 }

@@ -1,6 +1,6 @@
 //! Which pictures a command reads and where the results go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ pub struct Jobs {
 /// # Errors
 /// When no output can be right: several inputs for one file, two inputs for one name, an input that
 /// would be overwritten, an extension that says no format, a file where a folder must be. Folders
-/// without pictures are among the failures.
+/// without pictures, or that cannot be read, are among the failures.
 pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
     let to_file = match inputs {
         [input] => !input.is_dir() && !output.is_dir() && !ends_with_separator(output),
@@ -47,15 +47,11 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
             found.push(Job { input: input.clone(), output: target });
             continue;
         }
-        match pictures_below(input, output) {
-            Ok(pictures) => {
-                found.extend(pictures.into_iter().map(|name| Job {
-                    input: input.join(&name),
-                    output: output.join(writable(name)),
-                }))
-            }
-            Err(error) => failures.push((input.clone(), error)),
-        }
+        found.extend(
+            pictures_below(input, output, &mut failures)
+                .into_iter()
+                .map(|name| Job { input: input.join(&name), output: output.join(writable(name)) }),
+        );
     }
     if to_file {
         Format::of(output)?;
@@ -64,6 +60,7 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
         check_folder(output)?;
     }
     check_distinct(&found)?;
+    set_apart(&mut found, || ignores_case(output));
     for Job { input, output } in &found {
         if same_file(input, output) {
             let what = "is the input itself and would be overwritten; choose another output".into();
@@ -143,13 +140,7 @@ fn check_parent(output: &Path) -> Result<()> {
 fn check_distinct(jobs: &[Job]) -> Result<()> {
     let mut taken: HashMap<PathBuf, &Path> = HashMap::new();
     for Job { input, output } in jobs {
-        // Their usual file systems take names that differ in case for the same.
-        let key = if cfg!(any(windows, target_vendor = "apple")) {
-            output.to_string_lossy().to_lowercase().into()
-        } else {
-            output.clone()
-        };
-        if let Some(other) = taken.insert(key, input) {
+        if let Some(other) = taken.insert(output.clone(), input) {
             return Err(Error::Image {
                 path: output.clone(),
                 what: format!(
@@ -164,6 +155,43 @@ fn check_distinct(jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
+/// Gives outputs whose names differ only in case names of their own, "a (2).png", where the file
+/// system would take them for one.
+fn set_apart(jobs: &mut [Job], ignores_case: impl FnOnce() -> bool) {
+    let folded = |path: &Path| path.to_string_lossy().to_lowercase();
+    let mut taken: HashSet<String> = jobs.iter().map(|job| folded(&job.output)).collect();
+    if taken.len() == jobs.len() || !ignores_case() {
+        return;
+    }
+    let mut seen = HashSet::new();
+    for job in jobs {
+        if seen.insert(folded(&job.output)) {
+            continue;
+        }
+        let stem = job.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let extension = job.output.extension().unwrap_or_default().to_string_lossy().into_owned();
+        let numbered = |n: usize| job.output.with_file_name(format!("{stem} ({n}).{extension}"));
+        let free = (2..).map(numbered).find(|path| taken.insert(folded(path)));
+        job.output = free.unwrap_or_else(|| job.output.clone());
+    }
+}
+
+/// Whether the file system of `folder`, or of the nearest one above it that exists, takes names
+/// that differ only in case for the same.
+fn ignores_case(folder: &Path) -> bool {
+    let there = folder.ancestors().find(|path| path.is_dir());
+    let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = |file: &tempfile::NamedTempFile| {
+        let name = file.path().file_name()?.to_str()?.to_lowercase();
+        Some(there.join(name))
+    };
+    match tempfile::Builder::new().prefix(".pentimento-Case-").tempfile_in(there) {
+        Ok(file) => name(&file).is_some_and(|lower| lower.exists()),
+        // Where nothing can be written, it hardly matters.
+        Err(_) => cfg!(any(windows, target_vendor = "apple")),
+    }
+}
+
 fn same_file(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
@@ -172,11 +200,14 @@ fn same_file(a: &Path, b: &Path) -> bool {
 }
 
 /// Names, relative to `folder`, of all files below it with a picture's extension, sorted. Hidden
-/// files, linked folders and what is in `output` are left out.
-///
-/// # Errors
-/// When a folder cannot be read, or there is no picture.
-fn pictures_below(folder: &Path, output: &Path) -> Result<Vec<PathBuf>> {
+/// files, linked folders and what is in `output` are left out. Folders that cannot be read, links
+/// to nothing, and a folder without any picture go to `failures`.
+fn pictures_below(
+    folder: &Path,
+    output: &Path,
+    failures: &mut Vec<(PathBuf, Error)>,
+) -> Vec<PathBuf> {
+    let before = failures.len();
     let output = output.canonicalize().ok();
     let mut pictures = Vec::new();
     let mut open = vec![PathBuf::new()];
@@ -186,28 +217,46 @@ fn pictures_below(folder: &Path, output: &Path) -> Result<Vec<PathBuf>> {
         if is_output && !relative.as_os_str().is_empty() {
             continue;
         }
-        let io = |source| Error::Io { action: "read", path: path.clone(), source };
-        for entry in fs::read_dir(&path).map_err(io)? {
-            let entry = entry.map_err(io)?;
-            let name = relative.join(entry.file_name());
-            if entry.file_name().to_string_lossy().starts_with('.') {
+        let mut fail = |path: PathBuf, source| {
+            failures.push((path.clone(), Error::Io { action: "read", path, source }));
+        };
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) => {
+                fail(path, error);
                 continue;
             }
-            if entry.file_type().map_err(io)?.is_dir() {
+        };
+        for entry in entries {
+            let (name, kind) = match entry.and_then(|e| Ok((e.file_name(), e.file_type()?))) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    fail(path.clone(), error);
+                    continue;
+                }
+            };
+            let (hidden, name) = (name.to_string_lossy().starts_with('.'), relative.join(&name));
+            if hidden {
+                continue;
+            }
+            if kind.is_dir() {
                 open.push(name);
-            } else if Format::of(&name).is_ok() && entry.path().is_file() {
-                pictures.push(name);
+            } else if Format::of(&name).is_ok() {
+                // Of a link, what it leads to counts.
+                match fs::metadata(folder.join(&name)) {
+                    Ok(metadata) if metadata.is_file() => pictures.push(name),
+                    Ok(_) => {}
+                    Err(error) => fail(folder.join(&name), error),
+                }
             }
         }
     }
-    if pictures.is_empty() {
-        return Err(Error::Image {
-            path: folder.to_owned(),
-            what: "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".into(),
-        });
+    if pictures.is_empty() && failures.len() == before {
+        let what = "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".into();
+        failures.push((folder.to_owned(), Error::Image { path: folder.to_owned(), what }));
     }
     pictures.sort();
-    Ok(pictures)
+    pictures
 }
 
 #[cfg(test)]
@@ -251,6 +300,48 @@ mod tests {
         let root = folder(&names);
         let expected = ["out/a.PNG", "out/b.jpg", "out/x/a.png"];
         assert_eq!(outputs(root.path(), &["album"], "out").unwrap(), expected);
+    }
+
+    #[test]
+    fn names_that_differ_only_in_case_are_set_apart_where_they_must() {
+        let jobs = || -> Vec<Job> {
+            let names = ["x/A.png", "x/a.png", "x/a (2).png", "x/a.PNG", "x/b.png"];
+            names.map(|n| Job { input: n.into(), output: Path::new("o").join(n) }).into()
+        };
+        let mut same = jobs();
+        set_apart(&mut same, || false);
+        assert_eq!(same, jobs());
+        let mut apart = jobs();
+        set_apart(&mut apart, || true);
+        let names: Vec<_> = apart.iter().map(|job| job.output.to_str().unwrap()).collect();
+        let expected =
+            ["o/x/A.png", "o/x/a (3).png", "o/x/a (2).png", "o/x/a (4).PNG", "o/x/b.png"];
+        assert_eq!(names, expected);
+        set_apart(&mut [], || panic!("asked for nothing"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_file_system_knows_case_and_nothing_is_left_by_asking() {
+        let root = folder(&["a.png"]);
+        assert!(!ignores_case(&root.path().join("new/folder")));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_nothing_fails_alone() {
+        use std::os::unix::fs::symlink;
+        let root = folder(&["album/a.png"]);
+        let album = root.path().join("album");
+        symlink(album.join("missing.png"), album.join("b.png")).unwrap();
+        symlink(album.join("c.png"), album.join("c.png")).unwrap();
+        symlink(&album, album.join("loop")).unwrap();
+        symlink(album.join("a.png"), album.join("d.png")).unwrap();
+        let jobs = pair(&[album], &root.path().join("out")).unwrap();
+        let names: Vec<_> = jobs.jobs.iter().map(|job| job.input.file_name().unwrap()).collect();
+        assert_eq!(names, ["a.png", "d.png"]);
+        assert_eq!(jobs.failures.len(), 2, "{:?}", jobs.failures);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use pentimento::photo::is_unfinished;
 use pentimento::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,23 +18,21 @@ use serde_json::Value;
 use super::inputs::Job;
 
 const NAME: &str = ".pentimento.jsonl";
-/// Names of results while they are written, see [`pentimento::photo::write`].
-const UNFINISHED: &str = ".pentimento-";
 
 /// The journal of a folder, locked.
 pub struct Journal {
     path: PathBuf,
     file: File,
     options: String,
-    lines: HashMap<PathBuf, Line>,
+    lines: HashMap<String, Line>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Line {
-    input: PathBuf,
+    input: String,
     stamp: Stamp,
     options: String,
-    output: PathBuf,
+    output: String,
     output_bytes: u64,
     done: Value,
 }
@@ -92,8 +91,8 @@ impl Journal {
 
     /// What was reported of a job, where its result is there.
     pub fn done(&self, job: &Job) -> Option<&Value> {
-        let line = self.lines.get(&job.output)?;
-        let same = line.input == job.input
+        let line = self.lines.get(&text(&job.output))?;
+        let same = line.input == text(&job.input)
             && line.options == self.options
             && Some(line.stamp) == Stamp::of(&job.input)
             && fs::metadata(&job.output).is_ok_and(|output| output.len() == line.output_bytes);
@@ -107,21 +106,27 @@ impl Journal {
     pub fn note(&mut self, job: &Job, stamp: Stamp, done: Value) -> Result<()> {
         let io = |source| Error::Io { action: "write", path: self.path.clone(), source };
         let output_bytes = fs::metadata(&job.output).map_err(io)?.len();
-        let (input, output) = (job.input.clone(), job.output.clone());
+        let (input, output) = (text(&job.input), text(&job.output));
         let options = self.options.clone();
         let line = Line { input, stamp, options, output, output_bytes, done };
-        let mut text = serde_json::to_vec(&line).map_err(|error| io(error.into()))?;
-        text.push(b'\n');
-        self.file.write_all(&text).map_err(io)?;
+        let mut json = serde_json::to_vec(&line).map_err(|error| io(error.into()))?;
+        json.push(b'\n');
+        self.file.write_all(&json).map_err(io)?;
         self.lines.insert(line.output.clone(), line);
         Ok(())
     }
 }
 
+/// A path as JSON can hold it. Names that are no Unicode may become one: their results are then
+/// taken for missing, since the times of their inputs differ.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
 /// Removes results that a broken run had not finished. What cannot be removed stays.
 fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        if entry.file_name().to_str().is_some_and(is_unfinished) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -172,10 +177,10 @@ mod tests {
         let mut text = fs::read(&path).unwrap();
         text.extend_from_slice(b"{\"input\": \"/torn");
         fs::write(&path, text).unwrap();
-        fs::write(folder.path().join(".pentimento-abc"), "half a picture").unwrap();
+        fs::write(folder.path().join(".pentimento-abc123"), "half a picture").unwrap();
         let mut journal = open(folder.path(), "x");
         assert!(journal.done(&job).is_some());
-        assert!(!folder.path().join(".pentimento-abc").exists());
+        assert!(!folder.path().join(".pentimento-abc123").exists());
         let other = Job { output: folder.path().join("a.png"), ..job.clone() };
         journal.note(&other, Stamp::of(&other.input).unwrap(), Value::Null).unwrap();
         drop(journal);

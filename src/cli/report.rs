@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pentimento::photo::{self, Work};
 use pentimento::{DeviceInfo, Error, Result};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// A whole run.
@@ -12,6 +12,7 @@ use serde_json::Value;
 pub struct Report<'a> {
     pub version: &'static str,
     pub device: &'a DeviceInfo,
+    #[serde(serialize_with = "lossy")]
     pub model: &'a Path,
     pub architecture: &'a str,
     pub restored: usize,
@@ -30,6 +31,7 @@ pub struct Report<'a> {
 /// What became of one input.
 #[derive(Serialize)]
 pub struct Outcome {
+    #[serde(serialize_with = "lossy")]
     pub input: PathBuf,
     #[serde(flatten)]
     pub result: Ending,
@@ -52,6 +54,7 @@ pub enum Ending {
 
 #[derive(Serialize)]
 pub struct Done {
+    #[serde(serialize_with = "lossy")]
     pub output: PathBuf,
     /// Height and width.
     pub input_size: [usize; 2],
@@ -62,6 +65,11 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
     pub seconds: Seconds,
+}
+
+/// JSON is Unicode, names of files need not be: what is none is replaced.
+fn lossy<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&path.as_ref().display())
 }
 
 #[derive(Clone, Copy, Serialize)]

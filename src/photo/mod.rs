@@ -7,12 +7,17 @@ mod detect;
 mod encode;
 #[doc(hidden)]
 pub mod enlarge;
+mod exif;
 mod faces;
+mod file;
+mod foreign;
+mod given;
 #[doc(hidden)]
 pub mod grain;
 mod jpeg;
 #[doc(hidden)]
 pub mod mask;
+mod metadata;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
@@ -29,12 +34,15 @@ pub mod y4m;
 
 pub use crate::models::Detection;
 pub use align::Landmarks;
-pub use decode::{MAX_PIXELS, decode, read};
+pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metadata};
 #[doc(hidden)]
 pub use detect::thinned;
 pub use detect::{Detector, Selection};
-pub use encode::{Format, write};
+pub use encode::{Format, encode, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use file::{Unfinished, is_unfinished, write_whole};
+pub use given::GivenFaces;
+pub use metadata::{Deep, Metadata};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
 pub use track::Tracker;

@@ -7,14 +7,46 @@ use std::{
     time::{Duration, Instant},
 };
 
+use change::{Random, change};
+
 #[path = "hostile/build.rs"]
 #[allow(dead_code)]
 mod build;
+#[path = "hostile/change.rs"]
+mod change;
 #[path = "hostile/corpus.rs"]
 #[allow(dead_code)]
 mod corpus;
 #[path = "../fuzz/targets.rs"]
 mod targets;
+
+/// Operations of pickles, and words that all three formats are made of.
+const WORDS: [&[u8]; 24] = [
+    b"(",
+    b")",
+    b"}",
+    b"]",
+    b"s",
+    b"u",
+    b"t",
+    b"R",
+    b"b",
+    b"Q",
+    b"K\x01",
+    b"h\0",
+    b"q\0",
+    b"\x81",
+    b"\x93",
+    b"\x94",
+    b"N",
+    b".",
+    b"PK\x01\x02",
+    b"PK\x05\x06",
+    b"\"dtype\"",
+    b"[0,24]",
+    b"\"F16\"",
+    b"ctorch\nFloatStorage\n",
+];
 
 /// All four together take a minute where they run one after the other.
 const TIME: Duration = Duration::from_secs(14);
@@ -51,7 +83,7 @@ fn run(name: &str) {
         if runs >= seeds.len() {
             let other = &seeds[random.below(seeds.len())];
             for _ in 0..1 + random.below(6) {
-                change(&mut file, other, &mut random);
+                change(&mut file, other, &WORDS, &mut random);
             }
         }
         let before = Instant::now();
@@ -64,70 +96,4 @@ fn run(name: &str) {
         runs += 1;
     }
     println!("{name}: {runs} files from {} seeds", seeds.len());
-}
-
-/// One small change, of the kinds that fuzzers make.
-fn change(file: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    const NUMBERS: [u64; 8] = [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
-    // Operations of pickles, and words that all three formats are made of.
-    const WORDS: [&[u8]; 24] = [
-        b"(",
-        b")",
-        b"}",
-        b"]",
-        b"s",
-        b"u",
-        b"t",
-        b"R",
-        b"b",
-        b"Q",
-        b"K\x01",
-        b"h\0",
-        b"q\0",
-        b"\x81",
-        b"\x93",
-        b"\x94",
-        b"N",
-        b".",
-        b"PK\x01\x02",
-        b"PK\x05\x06",
-        b"\"dtype\"",
-        b"[0,24]",
-        b"\"F16\"",
-        b"ctorch\nFloatStorage\n",
-    ];
-    let at = random.below(file.len() + 1);
-    let end = (at + 1 + random.below(16)).min(file.len());
-    match random.below(7) {
-        0 if at < file.len() => file[at] ^= 1 << random.below(8),
-        1 if at < file.len() => file[at] = random.below(256) as u8,
-        2 => {
-            let number = NUMBERS[random.below(NUMBERS.len())].to_le_bytes();
-            let width = (1 << random.below(4)).min(file.len() - at);
-            file[at..at + width].copy_from_slice(&number[..width]);
-        }
-        3 => drop(file.splice(at..at, WORDS[random.below(WORDS.len())].iter().copied())),
-        4 => drop(file.drain(at..end)),
-        5 => {
-            let copied = file[at..end].to_vec();
-            file.splice(at..at, copied);
-        }
-        _ => {
-            let from = random.below(other.len() + 1);
-            let to = (from + random.below(64)).min(other.len());
-            file.splice(at..end, other[from..to].iter().copied());
-        }
-    }
-}
-
-/// Marsaglia's xorshift: the same files on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
 }

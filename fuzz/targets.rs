@@ -1,0 +1,185 @@
+//! What is fuzzed: any bytes may be refused, and whatever is read must be sound.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader};
+use pentimento::photo::{GivenFaces, decode_with_metadata, encode, y4m::Header};
+
+/// A fuzz target.
+pub struct Target {
+    pub name: &'static str,
+    /// Panics when a reader does something wrong.
+    pub run: fn(&[u8]),
+    /// The seed corpus.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 3] = [
+    Target { name: "picture", run: picture, seeds: pictures },
+    Target { name: "faces", run: faces, seeds: lists_of_faces },
+    Target { name: "video", run: video, seeds: videos },
+];
+
+/// Pictures that claim more pixels are left out: the readers take up to 268 millions, which is
+/// slow, not wrong.
+const PIXELS: usize = 1 << 18;
+
+/// From bytes to a decoded picture, and on to the files that it is written to.
+pub fn picture(data: &[u8]) {
+    let reader = ImageReader::new(Cursor::new(data)).with_guessed_format();
+    let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
+    if size.is_some_and(|(width, height)| width as usize * height as usize > PIXELS) {
+        return;
+    }
+    match decode_with_metadata(data, Path::new("in")) {
+        Ok((picture, metadata)) => {
+            let pixels = picture.height * picture.width;
+            assert!(pixels > 0);
+            assert_eq!(picture.rgb.len(), 3 * pixels);
+            assert!(picture.alpha.as_ref().is_none_or(|alpha| alpha.len() == pixels));
+            if let Some(deep) = &metadata.deep {
+                assert_eq!((deep.height, deep.width), (picture.height, picture.width));
+                assert_eq!(deep.rgb.len(), 3 * pixels);
+                assert_eq!(deep.alpha.is_some(), picture.alpha.is_some());
+            }
+            if pixels > 1 << 12 {
+                return;
+            }
+            for name in ["a.png", "a.jpg", "a.webp", "a.tif"] {
+                let name = Path::new(name);
+                let file = encode(&picture, &metadata, name).expect("what was read is written");
+                let (back, _) = decode_with_metadata(&file, name).expect("and read again");
+                assert_eq!((back.height, back.width), (picture.height, picture.width));
+                if name == Path::new("a.png") && !metadata.gray {
+                    assert_eq!((&back.rgb, &back.alpha), (&picture.rgb, &picture.alpha));
+                }
+            }
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
+    }
+}
+
+/// The file of `--faces`.
+pub fn faces(data: &[u8]) {
+    let Ok(given) = GivenFaces::parse(data) else { return };
+    for name in ["a.png", "x/a.png", "b.jpg", "", "..", "/"] {
+        for face in given.of(Path::new(name)).into_iter().flatten() {
+            assert!(face.landmarks.as_flattened().iter().all(|v| v.is_finite()));
+            assert!(face.eye_distance().is_finite());
+        }
+    }
+}
+
+/// YUV4MPEG2: its frames as pictures, and back.
+pub fn video(data: &[u8]) {
+    let mut stream = data;
+    let Ok(header) = Header::read(&mut stream) else { return };
+    if header.width * header.height > PIXELS {
+        return;
+    }
+    let mut written = Vec::new();
+    header.write(&mut written).expect("memory takes it");
+    assert_eq!(Header::read(&mut written.as_slice()).expect("a header"), header);
+    while let Ok(Some(frame)) = header.read_frame(&mut stream) {
+        let picture = header.picture(&frame);
+        assert_eq!(picture.rgb.len(), 3 * header.width * header.height);
+        assert_eq!(header.frame(&picture, Some((&frame, &picture))), frame);
+        header.frame(&picture, None);
+    }
+}
+
+fn pictures() -> Vec<Vec<u8>> {
+    let (width, height) = (19, 13);
+    let value = |i: usize| (i * 7919 % 251) as u8;
+    let bytes = |count: usize| (0..count).map(value).collect::<Vec<u8>>();
+    let pixels = (width * height) as usize;
+    let rgb = image::RgbImage::from_raw(width, height, bytes(3 * pixels)).expect("its size");
+    let rgb = DynamicImage::from(rgb);
+    let mut seeds = Vec::new();
+    let formats = [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+        ImageFormat::Bmp,
+        ImageFormat::Pnm,
+    ];
+    for format in formats {
+        let mut file = Cursor::new(Vec::new());
+        rgb.write_to(&mut file, format).expect("a format that is written");
+        seeds.push(file.into_inner());
+        let mut file = Cursor::new(Vec::new());
+        rgb.to_luma8().write_to(&mut file, format).expect("a format that is written");
+        seeds.push(file.into_inner());
+    }
+    for format in [ImageFormat::Png, ImageFormat::Tiff] {
+        for image in [
+            DynamicImage::from(rgb.to_rgba8()),
+            DynamicImage::from(rgb.to_rgb16()),
+            DynamicImage::from(rgb.to_rgba16()),
+            DynamicImage::from(rgb.to_luma16()),
+        ] {
+            let mut file = Cursor::new(Vec::new());
+            image.write_to(&mut file, format).expect("a format that is written");
+            seeds.push(file.into_inner());
+        }
+    }
+    // With EXIF (orientation 6) and a colour profile.
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    let profile = [&[0; 16][..], b"RGB ", &[0; 108]].concat();
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut file);
+    encoder.set_exif_metadata(exif.clone()).expect("room for it");
+    encoder.set_icc_profile(profile.clone()).expect("room for it");
+    let png = encoder.write_image(rgb.as_bytes(), width, height, ExtendedColorType::Rgb8);
+    png.expect("a picture");
+    seeds.push(file);
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut file, 80);
+    encoder.set_exif_metadata(exif).expect("room for it");
+    encoder.set_icc_profile(profile).expect("room for it");
+    let jpeg = encoder.write_image(rgb.as_bytes(), width, height, ExtendedColorType::Rgb8);
+    jpeg.expect("a picture");
+    seeds.push(file);
+    let texts: [&[u8]; 6] = [
+        b"P2 2 2 255 1 2 3 4 ",
+        b"P1 2 2 1 0 1 0 ",
+        b"P3 1 1 255 1 2 3 ",
+        b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\nabcd",
+        b"\0\0\0\x20ftypheic",
+        b"GIF89a",
+    ];
+    seeds.extend(texts.map(<[u8]>::to_vec));
+    seeds
+}
+
+fn lists_of_faces() -> Vec<Vec<u8>> {
+    let face = r#"{"landmarks":[[1,2],[3,4],[5,6],[7,8],[9,1e1]],"score":0.9,"bounds":[0,0,9,9]}"#;
+    let report = format!(
+        r#"{{"version":"0.1.0","pictures":[{{"input":"a.png","faces":[{face}],"notes":[]}},{{"input":"x/a.png","error":"b"}},{{"input":"..","faces":[]}}]}}"#
+    );
+    let both = format!(r#"{{"faces":[{face},{face}],"pictures":[]}}"#);
+    let nested = format!(r#"{{"faces":[{face}],"more":{}{}}}"#, "[".repeat(90), "]".repeat(90));
+    [&report, &both, &nested, r#"{"faces":[]}"#, "{}", "[1,\"\\u00e9\",null,true]"]
+        .map(|text| text.as_bytes().to_vec())
+        .into()
+}
+
+fn videos() -> Vec<Vec<u8>> {
+    let kinds = [
+        ("420jpeg", 3 * 2),
+        ("420mpeg2", 3 * 2),
+        ("420paldv", 3 * 2),
+        ("422", 3 * 3),
+        ("444", 5 * 3),
+        ("mono", 0),
+    ];
+    let video = |(kind, chroma): (&str, usize)| {
+        let head = format!("YUV4MPEG2 W5 H3 F25:1 Ip A1:1 C{kind} XCOLORRANGE=FULL\n");
+        let planes: Vec<u8> = (0..15 + 2 * chroma).map(|i| (i * 37) as u8).collect();
+        [head.as_bytes(), b"FRAME\n", &planes, b"FRAME Ixyz\n", &planes].concat()
+    };
+    kinds.map(video).into()
+}

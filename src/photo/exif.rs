@@ -1,0 +1,165 @@
+//! EXIF of a result: that of the input, without what no longer holds.
+//!
+//! Values are changed in their places and nothing moves, since makers' notes hold offsets that only
+//! their makers know. Layout: TIFF 6.0, section 2; tags: CIPA DC-008.
+
+/// Bytes of an entry: tag, type, count, value or its offset.
+const ENTRY: usize = 12;
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+
+const WIDTH: u16 = 0x0100;
+const HEIGHT: u16 = 0x0101;
+const ORIENTATION: u16 = 0x0112;
+const EXIF_DIRECTORY: u16 = 0x8769;
+const EXIF_WIDTH: u16 = 0xA002;
+const EXIF_HEIGHT: u16 = 0xA003;
+
+/// The value of [`ORIENTATION`] that turns nothing.
+const UPRIGHT: u32 = 1;
+
+/// `exif` for an upright picture of this size, without a thumbnail; `None` when it is damaged.
+pub(super) fn of_result(exif: &[u8], height: usize, width: usize) -> Option<Vec<u8>> {
+    let mut tiff = Tiff { big: exif.starts_with(b"MM"), bytes: exif.to_vec() };
+    if !tiff.big && !exif.starts_with(b"II") || tiff.short(2)? != 42 {
+        return None;
+    }
+    let first = tiff.long(4)? as usize;
+    let (height, width) = (u32::try_from(height).ok()?, u32::try_from(width).ok()?);
+    let mut inner = None;
+    let entries = tiff.entries(first)?;
+    let end = first + 2 + entries.len() * ENTRY;
+    for entry in entries {
+        match tiff.short(entry)? {
+            WIDTH => tiff.set(entry, width)?,
+            HEIGHT => tiff.set(entry, height)?,
+            ORIENTATION => tiff.set(entry, UPRIGHT)?,
+            EXIF_DIRECTORY => inner = Some(tiff.long(entry + 8)? as usize),
+            _ => {}
+        }
+    }
+    // The second directory is that of the thumbnail, which shows the picture as it was.
+    tiff.put(end, 0_u32.to_be_bytes())?;
+    for entry in inner.map_or(Some(Vec::new()), |at| tiff.entries(at))? {
+        match tiff.short(entry)? {
+            EXIF_WIDTH => tiff.set(entry, width)?,
+            EXIF_HEIGHT => tiff.set(entry, height)?,
+            _ => {}
+        }
+    }
+    Some(tiff.bytes)
+}
+
+/// A TIFF structure of either byte order. Every access outside of it is `None`.
+struct Tiff {
+    bytes: Vec<u8>,
+    big: bool,
+}
+
+impl Tiff {
+    fn get<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let mut bytes: [u8; N] = self.bytes.get(at..at.checked_add(N)?)?.try_into().ok()?;
+        if !self.big {
+            bytes.reverse();
+        }
+        Some(bytes)
+    }
+
+    fn put<const N: usize>(&mut self, at: usize, mut bytes: [u8; N]) -> Option<()> {
+        if !self.big {
+            bytes.reverse();
+        }
+        self.bytes.get_mut(at..at.checked_add(N)?)?.copy_from_slice(&bytes);
+        Some(())
+    }
+
+    fn short(&self, at: usize) -> Option<u16> {
+        self.get(at).map(u16::from_be_bytes)
+    }
+
+    fn long(&self, at: usize) -> Option<u32> {
+        self.get(at).map(u32::from_be_bytes)
+    }
+
+    /// Where the entries of the directory at `at` begin.
+    fn entries(&self, at: usize) -> Option<Vec<usize>> {
+        let count = usize::from(self.short(at)?);
+        let first = at.checked_add(2)?;
+        let end = first.checked_add(count * ENTRY)?;
+        (end <= self.bytes.len()).then(|| (first..end).step_by(ENTRY).collect())
+    }
+
+    /// Sets the only value of an entry, where it is of a kind that holds it.
+    fn set(&mut self, entry: usize, value: u32) -> Option<()> {
+        match (self.short(entry + 2)?, self.long(entry + 4)?) {
+            // A short value stands at the beginning of its field. One that does not fit: 0 stands
+            // for "unknown" in readers of EXIF.
+            (SHORT, 1) => {
+                self.put(entry + 8, u16::try_from(value).unwrap_or_default().to_be_bytes())
+            }
+            (LONG, 1) => self.put(entry + 8, value.to_be_bytes()),
+            _ => Some(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Orientation 6, a directory with the size 4000×3000, a text, and a thumbnail's directory.
+    fn exif(big: bool) -> Vec<u8> {
+        let mut bytes = if big { b"MM\0*".to_vec() } else { b"II*\0".to_vec() };
+        let short = |v: u16| if big { v.to_be_bytes() } else { v.to_le_bytes() };
+        let long = |v: u32| if big { v.to_be_bytes() } else { v.to_le_bytes() };
+        let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+            [&short(tag)[..], &short(kind), &long(count), &value].concat()
+        };
+        let in_field = |v: u16| [short(v)[0], short(v)[1], 0, 0];
+        let (maker, turned, inner) = (
+            entry(0x010F, 2, 3, *b"me\0\0"),
+            entry(ORIENTATION, SHORT, 1, in_field(6)),
+            entry(EXIF_DIRECTORY, LONG, 1, long(50)),
+        );
+        let (width, height) =
+            (entry(EXIF_WIDTH, SHORT, 1, in_field(4000)), entry(EXIF_HEIGHT, LONG, 1, long(3000)));
+        bytes.extend(long(8));
+        bytes.extend([&short(3)[..], &maker, &turned, &inner, &long(80)].concat());
+        bytes.extend([&short(2)[..], &width, &height, &long(0)].concat());
+        bytes.extend([&short(0)[..], &long(0)].concat());
+        bytes
+    }
+
+    #[test]
+    fn turned_upright_told_its_size_and_without_thumbnail() {
+        for big in [false, true] {
+            let before = exif(big);
+            let after = of_result(&before, 200, 70_000).unwrap();
+            assert_eq!(after.len(), before.len());
+            let tiff = Tiff { bytes: after, big };
+            assert_eq!(tiff.short(10 + 12 + 8), Some(1), "orientation");
+            assert_eq!(tiff.long(10 + 36), Some(0), "no thumbnail");
+            assert_eq!(tiff.short(52 + 8), Some(0), "70000 does not fit a SHORT");
+            assert_eq!(tiff.long(52 + 12 + 8), Some(200));
+            assert_eq!(tiff.bytes[10 + 8..10 + 10], *b"me");
+        }
+    }
+
+    #[test]
+    fn damaged_ones_are_left_out_and_none_panics() {
+        let whole = exif(false);
+        for end in 0..46 {
+            assert_eq!(of_result(&whole[..end], 1, 1), None, "{end}");
+        }
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7F, 0xFF] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                if let Some(after) = of_result(&bytes, 1, 1) {
+                    assert_eq!(after.len(), whole.len());
+                }
+            }
+        }
+        assert_eq!(of_result(b"", 1, 1), None);
+    }
+}

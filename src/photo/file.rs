@@ -1,0 +1,107 @@
+//! Files that appear whole or not at all.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Result};
+
+const PREFIX: &str = ".pentimento-";
+/// Characters that follow the prefix of a temporary name, at random.
+const RANDOM: usize = 6;
+
+/// Writes `bytes` to `path`: under another name in the same folder, which is then renamed.
+///
+/// # Errors
+/// [`Error::Io`] when the folder is missing or not writable, `path` is a folder, or the disk is
+/// full.
+pub fn write_whole(bytes: &[u8], path: &Path) -> Result<()> {
+    let mut file = Unfinished::new(path)?;
+    file.file().write_all(bytes).map_err(|e| fail(path, e))?;
+    file.finish()
+}
+
+/// A file that gets its name when it is finished, and is removed when it is dropped before.
+pub struct Unfinished {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// A file that will have the name `path`.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn new(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Err(fail(path, ErrorKind::IsADirectory.into()));
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut options = tempfile::Builder::new();
+        options.prefix(PREFIX).rand_bytes(RANDOM);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // What the system gives to new files, less the umask, instead of "owner only".
+            options.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        // tempfile's message would name the temporary file; its kind says enough.
+        let file = options.tempfile_in(folder).map_err(|e| fail(path, e.kind().into()))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// What is written goes here.
+    pub fn file(&mut self) -> &mut File {
+        self.file.as_file_mut()
+    }
+
+    /// Gives the file its name, in place of one that had it.
+    ///
+    /// # Errors
+    /// As [`write_whole`].
+    pub fn finish(self) -> Result<()> {
+        let Self { file, path } = self;
+        file.persist(&path).map_err(|e| fail(&path, e.error))?;
+        Ok(())
+    }
+}
+
+/// Whether a file of this name is what was left of a file that was never finished, because the
+/// program was killed.
+pub fn is_unfinished(name: &str) -> bool {
+    let random = name.strip_prefix(PREFIX);
+    random.is_some_and(|r| r.len() == RANDOM && r.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+fn fail(path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action: "write", path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_file_has_a_name_of_its_own_and_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let names = || -> Vec<String> {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let mut file = Unfinished::new(&path).unwrap();
+        file.file().write_all(b"half").unwrap();
+        let [name] = names().try_into().unwrap();
+        assert!(is_unfinished(&name), "{name}");
+        drop(file);
+        assert_eq!(names(), [""; 0]);
+        write_whole(b"whole", &path).unwrap();
+        assert_eq!(names(), ["a.png"]);
+        for other in ["a.png", ".pentimento.jsonl", ".pentimento-", ".pentimento-a.b.c."] {
+            assert!(!is_unfinished(other), "{other}");
+        }
+    }
+}

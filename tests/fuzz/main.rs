@@ -1,0 +1,82 @@
+//! The fuzz targets on files changed at random, for some seconds each, or for as many as
+//! PENTIMENTO_FUZZ_SECONDS says. `fuzz/` has the same ones for cargo-fuzz, which also sees which
+//! changes reach new code.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{env, fs, panic};
+
+#[path = "../../tools/convert/tests/hostile/change.rs"]
+mod change;
+#[path = "../../fuzz/targets.rs"]
+mod targets;
+
+use change::{Random, change};
+
+const SECONDS: u64 = 8;
+/// No small file needs more memory than this, in bytes.
+const MEMORY: usize = 2 << 30;
+
+#[test]
+fn picture() {
+    const WORDS: [&[u8]; 16] = [
+        b"IHDR", b"IDAT", b"IEND", b"eXIf", b"iCCP", b"tRNS", b"PLTE", b"acTL", b"Exif\0\0",
+        b"RIFF", b"VP8L", b"VP8X", b"\xFF\xDA", b"\xFF\xC4", b"\xFF\xC2", b"\xFF\xD9",
+    ];
+    run("picture", &WORDS);
+}
+
+#[test]
+fn faces() {
+    const WORDS: [&[u8]; 12] = [
+        b"\"pictures\":", b"\"faces\":", b"\"landmarks\":", b"\"input\":", b"[", b"]", b"{", b"}",
+        b",", b"1e999", b"-0.0", b"null",
+    ];
+    run("faces", &WORDS);
+}
+
+#[test]
+fn video() {
+    const WORDS: [&[u8]; 12] = [
+        b"FRAME\n", b"\n", b" ", b" W1", b" H1", b" W4096", b" H0", b" C422", b" Cmono", b" C420p10",
+        b" It", b" XCOLORRANGE=LIMITED",
+    ];
+    run("video", &WORDS);
+}
+
+fn run(name: &str, words: &[&[u8]]) {
+    let target = targets::TARGETS.into_iter().find(|target| target.name == name).unwrap();
+    let seconds = env::var("PENTIMENTO_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let (seeds, seconds) = ((target.seeds)(), seconds.unwrap_or(SECONDS));
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (start, mut runs) = (Instant::now(), 0);
+    while start.elapsed() < Duration::from_secs(seconds) {
+        let mut file = seeds[random.below(seeds.len())].clone();
+        if runs >= seeds.len() {
+            let other = &seeds[random.below(seeds.len())];
+            for _ in 0..1 + random.below(6) {
+                change(&mut file, other, words, &mut random);
+            }
+        }
+        let before = Instant::now();
+        let result = panic::catch_unwind(|| (target.run)(&file));
+        if result.is_err() || before.elapsed() > Duration::from_secs(10) {
+            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}"));
+            fs::write(&path, &file).unwrap();
+            panic!("{} fails, or takes long", path.display());
+        }
+        runs += 1;
+    }
+    assert!(runs > seeds.len(), "{runs}");
+    let memory = most_memory();
+    eprintln!("{name}: {runs} files from {} seeds, at most {} MB", seeds.len(), memory / 1_000_000);
+    assert!(memory < MEMORY, "{memory}");
+}
+
+/// The most memory that this process has used, in bytes; 0 where the system does not say.
+fn most_memory() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<usize>().ok());
+    kilobytes.map_or(0, |n| n * 1024)
+}
