@@ -20,8 +20,22 @@ const MEMORY: usize = 2 << 30;
 #[test]
 fn picture() {
     const WORDS: [&[u8]; 16] = [
-        b"IHDR", b"IDAT", b"IEND", b"eXIf", b"iCCP", b"tRNS", b"PLTE", b"acTL", b"Exif\0\0",
-        b"RIFF", b"VP8L", b"VP8X", b"\xFF\xDA", b"\xFF\xC4", b"\xFF\xC2", b"\xFF\xD9",
+        b"IHDR",
+        b"IDAT",
+        b"IEND",
+        b"eXIf",
+        b"iCCP",
+        b"tRNS",
+        b"PLTE",
+        b"acTL",
+        b"Exif\0\0",
+        b"RIFF",
+        b"VP8L",
+        b"VP8X",
+        b"\xFF\xDA",
+        b"\xFF\xC4",
+        b"\xFF\xC2",
+        b"\xFF\xD9",
     ];
     run("picture", &WORDS);
 }
@@ -29,8 +43,18 @@ fn picture() {
 #[test]
 fn faces() {
     const WORDS: [&[u8]; 12] = [
-        b"\"pictures\":", b"\"faces\":", b"\"landmarks\":", b"\"input\":", b"[", b"]", b"{", b"}",
-        b",", b"1e999", b"-0.0", b"null",
+        b"\"pictures\":",
+        b"\"faces\":",
+        b"\"landmarks\":",
+        b"\"input\":",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b",",
+        b"1e999",
+        b"-0.0",
+        b"null",
     ];
     run("faces", &WORDS);
 }
@@ -38,8 +62,18 @@ fn faces() {
 #[test]
 fn video() {
     const WORDS: [&[u8]; 12] = [
-        b"FRAME\n", b"\n", b" ", b" W1", b" H1", b" W4096", b" H0", b" C422", b" Cmono", b" C420p10",
-        b" It", b" XCOLORRANGE=LIMITED",
+        b"FRAME\n",
+        b"\n",
+        b" ",
+        b" W1",
+        b" H1",
+        b" W4096",
+        b" H0",
+        b" C422",
+        b" Cmono",
+        b" C420p10",
+        b" It",
+        b" XCOLORRANGE=LIMITED",
     ];
     run("video", &WORDS);
 }
