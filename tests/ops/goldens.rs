@@ -4,6 +4,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use pentimento::gpu;
+use pentimento::plan::{Plan, Target};
+
 use crate::golden_cases::{self, Case};
 use crate::harness::{F16, F32};
 use crate::support::{self, Executor, folders, json, largest_error, name, npy, relative_error};
@@ -11,12 +14,17 @@ use crate::support::{self, Executor, folders, json, largest_error, name, npy, re
 /// Cases of steps behind the network, and of several outputs: tests/networks/detect.rs.
 const ELSEWHERE: [&str; 3] = ["fpn_odd", "nms", "priors_decode_"];
 
+/// The case in a folder; `None` when it is not known how it is built.
+fn read(folder: &Path) -> Option<Case> {
+    let meta = json(&folder.join("meta.json"));
+    let tensor = |name: &str| npy(&folder.join(format!("{name}.npy")));
+    golden_cases::case(&name(folder), &meta, tensor)
+}
+
 /// Runs one case; `None` when it is not known how.
 fn check(folder: &Path) -> Option<Vec<String>> {
     let case = name(folder);
-    let meta = json(&folder.join("meta.json"));
-    let read = |name: &str| npy(&folder.join(format!("{name}.npy")));
-    let Case { graph, inputs, expected } = golden_cases::case(&case, &meta, read)?;
+    let Case { graph, inputs, expected } = read(folder)?;
     let graph = Arc::new(graph);
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
     let mut failures = Vec::new();
@@ -55,4 +63,25 @@ fn all_executors_agree_with_pytorch() {
     eprintln!("{ran} cases ran; of operations that are not built: {}", others.join(" "));
     assert!(ran >= 100, "only {ran} cases were found");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The kernels of real GPUs, whatever the device is: browsers hold them to these limits.
+#[test]
+fn no_operation_needs_more_than_webgpus_default_limits() {
+    let Some(shared) = support::shared() else { return };
+    let Some(device) = support::webgpu_device() else { return };
+    let mut ran = 0;
+    for folder in folders(&shared.join("goldens/ops")) {
+        let Some(Case { graph, inputs, expected }) = read(&folder) else { continue };
+        let plan = Plan::new(Arc::new(graph), Target::webgpu_defaults()).expect("a plan");
+        let mut executor = gpu::Executor::new_blocking(&device, Arc::new(plan)).expect("room");
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let outputs = executor.run_blocking(&inputs).expect("a result");
+        for (actual, expected) in outputs.iter().zip(&expected) {
+            let error = relative_error(actual, expected);
+            assert!(error <= F32, "{}: {error:.2e}", name(&folder));
+        }
+        ran += 1;
+    }
+    assert!(ran >= 100, "only {ran} cases were found");
 }

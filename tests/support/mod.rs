@@ -1,6 +1,6 @@
 //! What the integration tests and benchmarks share: golden files, the device, comparisons.
 
-#![allow(dead_code)] // every test binary uses its own part
+#![allow(dead_code, unused_imports)] // every test binary uses its own part
 
 pub mod formula;
 mod tensors;
@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use pentimento::graph::Graph;
 use pentimento::plan::{Plan, Target};
 use pentimento::tensor::Dtype;
-use pentimento::{cpu, gpu};
+use pentimento::{cpu, gpu, wgpu};
 
 pub use tensors::{checkpoint, relative_error, shape, tensor};
 
@@ -43,6 +43,27 @@ pub fn device() -> Option<&'static gpu::Device> {
             }
         })
         .as_ref()
+}
+
+/// A device with no more than WebGPU's default limits and no optional feature, as a browser grants it
+/// everywhere; what exceeds them panics. `None` where there is no adapter.
+pub fn webgpu_device() -> Option<gpu::Device> {
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    pollster::block_on(async {
+        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+        for adapter in adapters {
+            let limits = wgpu::DeviceDescriptor {
+                required_limits: wgpu::Limits::default(),
+                ..Default::default()
+            };
+            if let Ok((device, queue)) = adapter.request_device(&limits).await {
+                return Some(gpu::Device::from_parts(device, queue));
+            }
+        }
+        eprintln!("the GPU part is skipped: no adapter has WebGPU's default limits");
+        None
+    })
 }
 
 /// A tensor of a `.npy` file of f32, or of i32 that f32 holds exactly.
