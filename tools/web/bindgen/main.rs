@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let mut bindgen = Bindgen::new();
+    // The module finds the WebAssembly file beside it.
+    bindgen.omit_default_module_path(false);
     let ready = bindgen.input_path(input).out_name(name).typescript(true).web(true);
     match ready.and_then(|bindgen| bindgen.generate(Path::new(folder))) {
         Ok(()) => ExitCode::SUCCESS,
