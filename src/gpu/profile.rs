@@ -48,19 +48,12 @@ impl Executor {
             let readback = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
             for (query, &step) in (0..).step_by(2).zip(chunk) {
                 let mut encoder = self.encoder();
-                {
-                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                        label: None,
-                        timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                            query_set: &queries,
-                            beginning_of_pass_write_index: Some(query),
-                            end_of_pass_write_index: Some(query + 1),
-                        }),
-                    });
-                    for launch in &self.steps[step] {
-                        launch.record(&mut pass);
-                    }
-                }
+                let timestamps = wgpu::ComputePassTimestampWrites {
+                    query_set: &queries,
+                    beginning_of_pass_write_index: Some(query),
+                    end_of_pass_write_index: Some(query + 1),
+                };
+                self.record(&mut encoder, &self.steps[step], Some(timestamps));
                 inner.queue.submit([encoder.finish()]);
             }
             let mut encoder = self.encoder();

@@ -247,7 +247,8 @@ function wire(): void {
 
 wire();
 say("Getting ready …", 0);
-load("gpu");
+// `?device=cpu`: without WebGPU also where it is there.
+load(new URLSearchParams(location.search).get("device") === "cpu" ? "cpu" : "gpu");
 if ("serviceWorker" in navigator) {
   navigator.serviceWorker.register(new URL("sw.js", document.baseURI)).catch(() => undefined);
 }
