@@ -48,6 +48,7 @@ mod testing;
 mod tests;
 mod upfirdn2d;
 mod upsample;
+mod vectorize;
 pub mod warp_affine;
 mod workspace;
 

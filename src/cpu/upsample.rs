@@ -98,7 +98,7 @@ impl Channel<'_> {
 
 /// Columns `first..` of a row resized ×2.
 #[inline(always)]
-fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
+pub fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
     let at = |w: usize| {
         let [near, far] = near_and_far(w, row.len());
         0.75 * row[near] + 0.25 * row[far]
