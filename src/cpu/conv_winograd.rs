@@ -128,7 +128,8 @@ impl Packed {
         let most = PANELS.min(part.panels.len());
         let [inputs, sums] = [block.len(depth), block.len(most * PANEL)];
         let line = strip.line();
-        let lines = 2 * SEEN * line + 2 * SEEN * strip.joined();
+        // The last line is read from its fifth pixel on.
+        let lines = 2 * SEEN * line + 2 * SEEN * strip.joined() + TILE;
         let mut buffer = workspace.take(POSITIONS * (inputs + sums) + lines + x.shape.w);
         let (transformed, rest) = buffer.split_at_mut(POSITIONS * inputs);
         let (products, rest) = rest.split_at_mut(POSITIONS * sums);
@@ -136,15 +137,17 @@ impl Packed {
         let first_row = (part.first_pixel / width) as isize;
         let first_column = (strip.first * TILE) as isize;
         let from = [first_row - self.padding[0], first_column - self.padding[1]];
+        let channel_of = |channel: usize| Channel {
+            plane: x.plane(part.n, channel),
+            size: [x.shape.h, x.shape.w],
+            upsample: self.upsample,
+            gain: style.map_or(1.0, |style| style.samples[part.n][channel]),
+        };
         for channel in 0..depth {
             Arch::new().dispatch(TransformInput {
                 strip,
-                channel: Channel {
-                    plane: x.plane(part.n, channel),
-                    size: [x.shape.h, x.shape.w],
-                    upsample: self.upsample,
-                    gain: style.map_or(1.0, |style| style.samples[part.n][channel]),
-                },
+                channel: channel_of(channel),
+                next: channel_of((channel + 1).min(depth - 1)),
                 from,
                 lines: &mut *lines,
                 blended: &mut *blended,
@@ -195,9 +198,9 @@ struct Strip {
 }
 
 impl Strip {
-    /// Elements of a line of pixels that a row of tiles sees, in whole vectors.
+    /// Elements of a line of pixels that a row of tiles sees and one tile more, in whole vectors.
     fn line(self) -> usize {
-        (self.row_tiles * TILE + SEEN - TILE).next_multiple_of(matmul::lanes())
+        (self.row_tiles * TILE + TILE).next_multiple_of(matmul::lanes())
     }
 
     /// Elements of a line of all rows' pixels, in whole vectors of tiles.
@@ -210,6 +213,8 @@ impl Strip {
 struct TransformInput<'a> {
     strip: Strip,
     channel: Channel<'a>,
+    /// The channel after it.
+    next: Channel<'a>,
     /// Position of the strip's first input.
     from: [isize; 2],
     /// Twice six lines of pixels, and twice six joined ones.
@@ -225,39 +230,63 @@ impl WithSimd for TransformInput<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { strip, channel, from, lines, blended, to, position_stride } = self;
+        let Self { strip, channel, next, from, lines, blended, to, position_stride } = self;
         let (length, joined) = (strip.line(), strip.joined());
         let (pixels, rest) = lines.split_at_mut(SEEN * length);
         let (columns, rest) = rest.split_at_mut(SEEN * length);
         // What a tile sees beyond its own pixels are the first two of the next tile.
-        let (own, next) = rest.split_at_mut(SEEN * joined);
+        let (own, beyond) = rest.split_at_mut(SEEN * joined);
         for row in 0..strip.rows {
             // The last two lines of a tile row are the first two of the next.
             let known = if row == 0 { 0 } else { SEEN - TILE };
             pixels.copy_within((SEEN - known) * length.., 0);
             for (i, line) in pixels.chunks_exact_mut(length).enumerate().skip(known) {
-                channel.row(from[0] + (row * TILE + i) as isize, from[1], blended, line);
+                let h = from[0] + (row * TILE + i) as isize;
+                channel.row(h, from[1], blended, line);
+                next.prefetch(h, from[1], length);
             }
             transform_columns(simd, pixels, columns, length);
-            let at = row * strip.row_tiles * TILE;
+            let at = row * strip.row_tiles;
             let len = strip.row_tiles * TILE;
-            let lines = own.chunks_exact_mut(joined).zip(next.chunks_exact_mut(joined));
-            for ((own, next), line) in lines.zip(columns.chunks_exact(length)) {
-                own[at..at + len].copy_from_slice(&line[..len]);
-                let seen = len - TILE + SEEN - TILE;
-                next[at..at + seen].copy_from_slice(&line[TILE..TILE + seen]);
+            if strip.row_tiles.is_multiple_of(S::F32_LANES) {
+                let to = &mut to[at..];
+                transform_rows(simd, columns, &columns[TILE..], length, len, to, position_stride);
+                continue;
+            }
+            let lines = own.chunks_exact_mut(joined).zip(beyond.chunks_exact_mut(joined));
+            for ((own, beyond), line) in lines.zip(columns.chunks_exact(length)) {
+                own[at * TILE..][..len].copy_from_slice(&line[..len]);
+                let seen = len + SEEN - 2 * TILE;
+                beyond[at * TILE..][..seen].copy_from_slice(&line[TILE..][..seen]);
             }
         }
-        let lines = own.chunks_exact(joined).zip(next.chunks_exact(joined));
-        for (i, (own, next)) in lines.enumerate() {
-            for tile in (0..joined / TILE).step_by(S::F32_LANES) {
-                let [d0, d1, d2, d3] = transposed(simd, &own[tile * TILE..]);
-                let [d4, d5, ..] = transposed(simd, &next[tile * TILE..]);
-                let values = input_transform(simd, [d0, d1, d2, d3, d4, d5]);
-                for (j, value) in values.into_iter().enumerate() {
-                    let at = (i * SEEN + j) * position_stride + tile;
-                    S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
-                }
+        if !strip.row_tiles.is_multiple_of(S::F32_LANES) {
+            transform_rows(simd, own, beyond, joined, joined, to, position_stride);
+        }
+    }
+}
+
+/// `B` applied along six lines of `len` pixels that are `length` apart; `beyond` are the same lines
+/// from their fifth pixel on.
+#[inline(always)]
+fn transform_rows<S: Simd>(
+    simd: S,
+    own: &[f32],
+    beyond: &[f32],
+    length: usize,
+    len: usize,
+    to: &mut [f32],
+    position_stride: usize,
+) {
+    for i in 0..SEEN {
+        let (own, beyond) = (&own[i * length..], &beyond[i * length..]);
+        for tile in (0..len / TILE).step_by(S::F32_LANES) {
+            let [d0, d1, d2, d3] = transposed(simd, &own[tile * TILE..]);
+            let [d4, d5, ..] = transposed(simd, &beyond[tile * TILE..]);
+            let values = input_transform(simd, [d0, d1, d2, d3, d4, d5]);
+            for (j, value) in values.into_iter().enumerate() {
+                let at = (i * SEEN + j) * position_stride + tile;
+                S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
             }
         }
     }

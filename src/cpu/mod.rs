@@ -33,6 +33,7 @@ mod linear;
 mod matmul;
 mod max_pool;
 mod multi_path_conv;
+mod pages;
 pub(crate) mod paste;
 mod pixel_norm;
 mod pixel_shuffle;
