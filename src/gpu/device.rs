@@ -133,6 +133,10 @@ impl Device {
         }
     }
 
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
     /// What it has been asked for so far.
     pub fn counters(&self) -> Counters {
         let (buffers_created, bytes_alive) = self.inner.allocator.counts();

@@ -4,6 +4,7 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod call;
 mod canvas;
 mod device;
 mod dispatch;
@@ -16,6 +17,8 @@ mod memory;
 pub mod ops;
 mod pipelines;
 mod pixels;
+#[cfg(feature = "cli")]
+pub mod probe;
 mod profile;
 mod schema;
 mod shader;
