@@ -210,5 +210,5 @@ fn others() -> Vec<(&'static str, Graph)> {
             }),
         ),
     ];
-    graphs.into_iter().filter_map(|(network, graph)| Some((network, graph?))).collect()
+    plain.into_iter().chain(graphs).filter_map(|(network, graph)| Some((network, graph?))).collect()
 }

@@ -10,6 +10,7 @@ mod report;
 mod roofline;
 mod runner;
 mod stats;
+mod trace;
 mod weights;
 
 pub use cases::{KernelCase, kernels};
@@ -21,3 +22,5 @@ pub use report::{FORMAT, Kind, Machine, Report, Row, StepRow};
 pub use roofline::{Limit, Peaks, Roof};
 pub use runner::Clock;
 pub use stats::Timing;
+pub use trace::trace;
+pub use weights::noise;

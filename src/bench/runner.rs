@@ -61,19 +61,25 @@ impl Runner {
         }
     }
 
-    /// Runs it once more and times each step; a GPU works on the inputs that it has from the last
-    /// [`Runner::run`].
+    /// Runs it once more: when each step began after the first one, and how long it took. A GPU
+    /// works on the inputs that it has from the last [`Runner::run`].
     ///
     /// # Errors
     /// When the device fails.
-    pub fn step_times(&mut self, inputs: &[&[f32]]) -> Result<Vec<Duration>> {
+    pub fn spans(&mut self, inputs: &[&[f32]]) -> Result<Vec<[Duration; 2]>> {
         match self {
             Self::Cpu(executor) => {
                 executor.run(inputs)?;
-                Ok(executor.step_times.clone())
+                let mut start = Duration::ZERO;
+                let spans = executor.step_times.iter().map(|&time| {
+                    start += time;
+                    [start - time, time]
+                });
+                Ok(spans.collect())
             }
             Self::Gpu(executor) => {
-                Ok(executor.profile_blocking()?.iter().map(|step| step.time).collect())
+                let steps = executor.profile_blocking()?;
+                Ok(steps.iter().map(|step| [step.start, step.time]).collect())
             }
         }
     }

@@ -1,18 +1,22 @@
 //! `pentimento bench`
 
+mod demand;
+mod page;
+mod plot;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use pentimento::bench::{
-    Bench as Measure, Comparison, FORMAT, KernelCase, NETWORKS, Network, Peaks, Report, kernels,
+    Bench as Measure, Comparison, FORMAT, KernelCase, NETWORKS, Network, Peaks, Report, Row,
+    kernels, trace,
 };
-use pentimento::{Engine, Error, Model, Result};
+use pentimento::{Engine, Error, Model, Result, Shape};
 use serde::Serialize;
 
-use super::output::{print, print_json, progress};
+use super::output::{print, print_json, progress, write_text};
 use super::{EngineArgs, model, value};
 
 /// Measures kernels and networks on this machine
@@ -27,6 +31,10 @@ pub struct Bench {
     #[arg(short, long, value_name = "TEXT")]
     filter: Vec<String>,
 
+    /// The text of --filter is the whole name of a case
+    #[arg(long, requires = "filter")]
+    exact: bool,
+
     /// Only networks, only kernels, or only the probes
     #[arg(long, value_name = "KIND")]
     only: Option<Only>,
@@ -35,8 +43,7 @@ pub struct Bench {
     #[arg(long)]
     list: bool,
 
-    /// Also measure this model; may be given several times. A model that is named so is always
-    /// measured, with --filter as well
+    /// Also measure this model, whatever --filter says; may be given several times
     #[arg(short, long, value_name = "FILE")]
     model: Vec<PathBuf>,
 
@@ -57,6 +64,20 @@ pub struct Bench {
     /// slower by more than its noise
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+
+    /// Write the results to FILE as one self-contained page: roofline, steps of the networks, table
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write one run of the first network to FILE, step by step, for Perfetto or Chrome's
+    /// about:tracing
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+
+    /// For programs that measure several engines in turn: prepare the only case that is left, print
+    /// some of its results, then run it once for each line on standard input and print the seconds
+    #[arg(long, conflicts_with_all = ["json", "html", "trace", "compare", "list"])]
+    on_demand: bool,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -83,7 +104,8 @@ Examples:
   pentimento bench --filter gfpgan --device cpu       one network and its kernels
   pentimento bench --filter 'conv3x3 512-512' --json > old.json
   pentimento bench --filter 'conv3x3 512-512' --compare old.json
-  pentimento bench --model GFPGANv1.4.pth --only networks --filter none
+  pentimento bench --filter mmrbnet-256 --html bench.html --trace trace.json
+  pentimento bench --model GFPGANv1.4.pth --only peaks
 
 A convolution's GFLOP/s count two operations per product of the direct formula, also where a
 transform (Winograd) needs fewer: the share of the peak may then exceed 100%. GB/s count what must
@@ -116,10 +138,19 @@ impl Bench {
                 "no case matches {filters}; `pentimento bench --list` shows all"
             )));
         }
+        if self.on_demand {
+            return self.serve(&engine, &networks, &cases);
+        }
         if self.list {
             return self.print_list(&networks, &cases);
         }
         let report = self.measure(&engine, &networks, &cases)?;
+        if let Some(path) = &self.html {
+            write_text(path, &page::of(&report))?;
+        }
+        if let Some(path) = &self.trace {
+            self.write_trace(&engine, &networks, path)?;
+        }
         let comparison = old.as_ref().map(|old| Comparison::new(old, &report));
         if self.json {
             print_json(&report)?;
@@ -160,10 +191,9 @@ impl Bench {
             bar.inc(1);
         }
         for given in &self.model {
-            let path = model::path(Some(given))?;
-            bar.set_message(path.display().to_string());
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            rows.push(self.network(&bench, &name, &Model::open(&path)?, self.size)?);
+            bar.set_message(given.display().to_string());
+            let (name, model) = open(given)?;
+            rows.push(self.network(&bench, &name, &model, self.size)?);
             bar.inc(1);
         }
         for case in cases {
@@ -180,11 +210,55 @@ impl Bench {
         bench: &Measure<'_>,
         name: &str,
         model: &Model,
-        [height, width]: [usize; 2],
-    ) -> Result<pentimento::bench::Row> {
+        size: [usize; 2],
+    ) -> Result<Row> {
+        bench.network(name, model, self.shape(model, size))
+    }
+
+    fn shape(&self, model: &Model, [height, width]: [usize; 2]) -> Shape {
         let shape = model.input_shape(height, width);
-        let n = usize::from(self.batch);
-        bench.network(name, model, pentimento::Shape { n: n * shape.n, ..shape })
+        Shape { n: usize::from(self.batch) * shape.n, ..shape }
+    }
+
+    /// The first network, whether of the table or of a file.
+    fn first(&self, networks: &[&Network]) -> Result<(String, Model, Shape)> {
+        let (name, model, size) = match (networks.first(), self.model.first()) {
+            (Some(network), _) => (network.name.to_owned(), network.model()?, network.size),
+            (None, Some(path)) => {
+                let (name, model) = open(path)?;
+                (name, model, self.size)
+            }
+            (None, None) => {
+                let what = "no network is left; leave out --only kernels, or change --filter";
+                return Err(Error::Input(what.to_owned()));
+            }
+        };
+        let shape = self.shape(&model, size);
+        Ok((name, model, shape))
+    }
+
+    fn write_trace(&self, engine: &Engine, networks: &[&Network], path: &Path) -> Result<()> {
+        let (name, model, shape) = self.first(networks)?;
+        write_text(path, &trace(engine, &name, &model, shape)?.to_string())
+    }
+
+    fn serve(
+        &self,
+        engine: &Engine,
+        networks: &[&Network],
+        cases: &[KernelCase],
+    ) -> Result<ExitCode> {
+        match cases {
+            [case] if networks.is_empty() && self.model.is_empty() => demand::kernel(engine, case),
+            [] if networks.len() + self.model.len() == 1 => {
+                let (name, model, shape) = self.first(networks)?;
+                demand::network(engine, &name, &model, shape)
+            }
+            _ => {
+                let many = cases.len() + networks.len() + self.model.len();
+                Err(Error::Input(format!("{many} cases are left, --on-demand takes one")))
+            }
+        }
     }
 
     fn networks(&self) -> Vec<&'static Network> {
@@ -206,7 +280,11 @@ impl Bench {
     }
 
     fn wants(&self, names: &[&str]) -> bool {
-        let has = |text: &String| names.iter().any(|name| name.contains(text.as_str()));
+        let fits = |name: &str, text: &str| match self.exact {
+            true => name == text,
+            false => name.contains(text),
+        };
+        let has = |text: &String| names.iter().any(|name| fits(name, text));
         self.filter.is_empty() || self.filter.iter().any(has)
     }
 
@@ -241,11 +319,18 @@ impl Bench {
     }
 }
 
+/// A model file, and how it is called in the results.
+fn open(given: &Path) -> Result<(String, Model)> {
+    let path = model::path(Some(given))?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok((name, Model::open(&path)?))
+}
+
 /// A report that an earlier run printed.
 ///
 /// # Errors
 /// [`Error::Input`] when it is none, or one of another version.
-fn read(path: &std::path::Path) -> Result<Report> {
+fn read(path: &Path) -> Result<Report> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(io)?;
     let report: Report = serde_json::from_str(&text).map_err(|error| {

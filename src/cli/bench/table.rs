@@ -14,12 +14,7 @@ pub fn report(report: &Report) -> String {
     if !machine.processor.is_empty() {
         let _ = writeln!(text, "{}, {} threads", machine.processor, machine.threads);
     }
-    let clock = match machine.clock {
-        Clock::Device => "timestamps of the device",
-        Clock::Host => "the host's clock",
-        Clock::Wait => "the host's clock, with the way to the device: it has no timestamps",
-    };
-    let _ = writeln!(text, "{}; kernels timed by {clock}", machine.precision);
+    let _ = writeln!(text, "{}; kernels timed by {}", machine.precision, clock(machine.clock));
     text += &peaks(&report.peaks, machine.backend == "cpu");
     for (kind, title) in [(Kind::Network, "network, bytes to bytes"), (Kind::Kernel, "kernel")] {
         let rows: Vec<&Row> = report.rows.iter().filter(|row| row.kind == kind).collect();
@@ -36,8 +31,17 @@ pub fn report(report: &Report) -> String {
     text
 }
 
+/// Whose clock.
+pub fn clock(clock: Clock) -> &'static str {
+    match clock {
+        Clock::Device => "timestamps of the device",
+        Clock::Host => "the host's clock",
+        Clock::Wait => "the host's clock, with the way to the device: it has no timestamps",
+    }
+}
+
 /// What the device reaches at most.
-fn peaks(peaks: &Peaks, cpu: bool) -> String {
+pub fn peaks(peaks: &Peaks, cpu: bool) -> String {
     let near = if cpu { "L1" } else { "workgroup" };
     let parts = [
         ("f32", peaks.f32, 1e9, "GFLOP/s"),
@@ -108,7 +112,7 @@ pub fn comparison(comparison: &Comparison<'_>) -> String {
 }
 
 /// "1.23 ms"
-fn time(seconds: f64) -> String {
+pub fn time(seconds: f64) -> String {
     match seconds {
         s if s >= 1.0 => format!("{s:.3} s"),
         s if s >= 1e-3 => format!("{:.3} ms", s * 1e3),
