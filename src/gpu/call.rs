@@ -12,7 +12,11 @@ use crate::{Error, Result};
 
 /// A device, for such kernels.
 #[derive(Clone, Debug)]
-pub(super) struct Calls(pub Device);
+pub(super) struct Calls {
+    pub device: Device,
+    /// Whether the calling thread may be blocked while the device works.
+    pub blocking: bool,
+}
 
 /// A call with everything bound, and the buffer that holds its parameters.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub(super) struct Bound {
 
 impl Calls {
     pub async fn allocate(&self, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {
-        let inner = &self.0.inner;
+        let inner = &self.device.inner;
         inner.allocator.allocate(&inner.raw, label, bytes, usage).await
     }
 
@@ -31,14 +35,14 @@ impl Calls {
         let bytes: &[u8] = cast_slice(values);
         let usage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
         let buffer = self.allocate(label, bytes.len(), usage).await?;
-        self.0.inner.queue.write_buffer(&buffer.raw, 0, bytes);
+        self.device.inner.queue.write_buffer(&buffer.raw, 0, bytes);
         Ok(buffer)
     }
 
     /// Compiles the kernel of `call` where that was not done yet, and binds its parameters and
     /// `buffers`.
     pub async fn bind(&self, call: &Call, buffers: &[&Buffer]) -> Result<Bound> {
-        let inner = &self.0.inner;
+        let inner = &self.device.inner;
         inner.pipelines.prepare(&inner.raw, &[&call.shader]).await?;
         let missing = || Error::Device(format!("{} was not prepared", call.shader.kernel));
         let pipeline = inner.pipelines.get(&call.shader).ok_or_else(missing)?;
@@ -68,22 +72,22 @@ impl Calls {
     /// Submits `call` on `buffers`.
     pub async fn launch(&self, call: &Call, buffers: &[&Buffer]) -> Result<()> {
         let bound = self.bind(call, buffers).await?;
-        let mut encoder = self.0.encoder();
+        let mut encoder = self.device.encoder();
         bound
             .launch
             .record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()));
-        self.0.inner.queue.submit([encoder.finish()]);
-        self.0.check()
+        self.device.inner.queue.submit([encoder.finish()]);
+        self.device.check()
     }
 
     /// What `buffer` holds after all that was submitted.
     pub async fn read<T: bytemuck::Pod>(&self, buffer: &Buffer) -> Result<Vec<T>> {
         let bytes = buffer.bytes();
         let copy = self.allocate("results", bytes, Usage::MAP_READ | Usage::COPY_DST).await?;
-        let mut encoder = self.0.encoder();
+        let mut encoder = self.device.encoder();
         encoder.copy_buffer_to_buffer(&buffer.raw, 0, &copy.raw, 0, bytes as u64);
-        self.0.inner.queue.submit([encoder.finish()]);
+        self.device.inner.queue.submit([encoder.finish()]);
         let values = |bytes: &[u8]| bytemuck::pod_collect_to_vec(bytes);
-        read_back(&self.0, &copy, bytes, true, values).await
+        read_back(&self.device, &copy, bytes, self.blocking, values).await
     }
 }

@@ -80,7 +80,7 @@ impl Device {
     /// As [`Device::probe_fma`].
     pub fn probe_storage(&self) -> Result<f64> {
         pollster::block_on(async {
-            let calls = Calls(self.clone());
+            let calls = Calls { device: self.clone(), blocking: true };
             let limit = self.info().max_binding.min(self.info().max_buffer);
             let chunk = WORKGROUP * STEPS * 16;
             let bytes = usize::try_from(limit).unwrap_or(COPIED).min(COPIED) / chunk * chunk;
@@ -104,7 +104,7 @@ impl Device {
     /// As [`Device::probe_fma`].
     pub fn probe_launch(&self) -> Result<f64> {
         pollster::block_on(async {
-            let calls = Calls(self.clone());
+            let calls = Calls { device: self.clone(), blocking: true };
             let y = calls.allocate("probe", 4, Usage::STORAGE | Usage::COPY_SRC).await?;
             let launch = Shader { kernel: "probes/launch", defines: Vec::new() };
             let call = Call { shader: launch, params: vec![0], workgroups: [1, 1, 1] };
@@ -130,7 +130,7 @@ impl Device {
         params: &[u32],
     ) -> Result<(f64, usize, Vec<f32>)> {
         pollster::block_on(async {
-            let calls = Calls(self.clone());
+            let calls = Calls { device: self.clone(), blocking: true };
             let mut groups = 64;
             loop {
                 let usage = Usage::STORAGE | Usage::COPY_SRC;
