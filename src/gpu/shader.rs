@@ -10,7 +10,8 @@
 //! | `${NAME}` | the value of `NAME`, which must be defined |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`.
+//! `enable f16;` is written first when any definition is `f16`, and
+//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined.
 
 use super::Shader;
 use crate::{Error, Result};
@@ -32,6 +33,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_depthwise",
     "conv_direct",
     "conv_gemm",
+    "conv_gemm_cooperative",
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
@@ -60,6 +62,8 @@ const KERNELS: &[(&str, &str)] = sources![
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
     "shared/activation",
+    "shared/cooperative_read",
+    "shared/cooperative_stage",
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",
@@ -69,6 +73,8 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/load_params",
     "shared/output",
     "shared/pixel_columns",
+    "shared/product_params",
+    "shared/product_pixels",
     "shared/reduce",
     "shared/soft_mask",
     "shared/tile",
@@ -140,6 +146,9 @@ fn expand_text(
     let mut code = String::new();
     if defines.iter().any(|(_, value)| value == "f16") {
         code.push_str("enable f16;\n");
+    }
+    if defines.iter().any(|(name, _)| *name == "FRAGMENT") {
+        code.push_str("enable wgpu_cooperative_matrix;\n");
     }
     let mut slots = Vec::new();
     block(&lines, &mut scope, &mut code, &mut slots)?;

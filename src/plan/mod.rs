@@ -20,7 +20,7 @@ pub use scratch::{
 };
 pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
-pub use target::{Backend, Target};
+pub use target::{Backend, Cooperative, Target};
 
 use std::sync::Arc;
 

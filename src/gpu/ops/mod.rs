@@ -12,6 +12,7 @@ mod conv_gemm;
 mod conv_tests;
 mod conv_transpose;
 mod conv_winograd;
+mod cooperative;
 mod demodulate;
 mod embedding;
 pub mod grain_histogram;
