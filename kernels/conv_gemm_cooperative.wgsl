@@ -65,10 +65,10 @@ fn main(
     let row_block = index % row_blocks;
     let group = index / row_blocks % p.groups;
     let column_block = index / (row_blocks * p.groups) % column_blocks;
-    let n = index / (row_blocks * p.groups * column_blocks);
-    if (n >= p.batch) {
-        return;
-    }
+    // A workgroup past the end repeats the last sample and stores nothing: operations of whole
+    // subgroups may not follow a return.
+    let sample = index / (row_blocks * p.groups * column_blocks);
+    let n = min(sample, p.batch - 1u);
     let first_row = row_block * ROWS;
     let first_pixel = column_block * COLUMNS;
     let first_input = p.first_input + group * p.group_inputs;
@@ -151,7 +151,8 @@ fn main(
             let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
             let row = first_row + owner / PARTS_ACROSS * PART_ROWS
                 + ${R}u * FRAGMENT + at / FRAGMENT % FRAGMENT;
-            if (at / (FRAGMENT * FRAGMENT) < subgroups && owner < PARTS && row < p.group_outputs) {
+            let there = at / (FRAGMENT * FRAGMENT) < subgroups && owner < PARTS;
+            if (there && sample < p.batch && row < p.group_outputs) {
                 let pixel = first_pixel + owner % PARTS_ACROSS * PART_COLUMNS
                     + ${S}u * FRAGMENT + at % FRAGMENT;
                 let o = first_output + row;

@@ -151,6 +151,12 @@ impl Device {
         }
     }
 
+    /// Keeps compiled kernels in `folder`, for later starts on this device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn keep_pipelines(&self, folder: &std::path::Path) {
+        self.inner.pipelines.keep(&self.inner.raw, folder);
+    }
+
     /// What it has been asked for so far.
     pub fn counters(&self) -> Counters {
         let (buffers_created, bytes_alive) = self.inner.allocator.counts();

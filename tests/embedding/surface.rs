@@ -26,6 +26,8 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let engine: Engine = Engine::new(&options)?;
     let _: Engine = pollster::block_on(Engine::open(&options))?;
     let _: Engine = Engine::from_wgpu(device, queue, &options)?;
+    let tuned: Engine = engine.clone().with_cache(Path::new("")).with_tuning(Path::new(""));
+    let _: Engine = tuned.without_cooperative_matrices();
     let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
     let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
     let _: Vec<DeviceInfo> = Engine::devices();

@@ -48,17 +48,19 @@ impl Tile {
     }
 
     /// Every tile that the device has room for, the largest first.
-    fn family(matrices: Cooperative, target: &Target) -> Vec<Self> {
-        // A software driver compiles each fragment's products on their own, for seconds.
+    pub fn family(matrices: Cooperative, target: &Target) -> Vec<Self> {
         let shapes: &[[usize; 4]] = match target.backend {
-            Backend::SoftwareGpu => &[[32, 32, 16, 16]],
+            // Such a driver writes out the products of each pair of fragments and compiles for
+            // minutes where there are many.
+            Backend::SoftwareGpu => &[[64, 64, 16, 16], [32, 32, 16, 16]],
             Backend::Cpu | Backend::Gpu => {
                 &[[128, 128, 64, 32], [64, 128, 32, 32], [64, 64, 32, 32], [32, 32, 16, 16]]
             }
         };
+        let depths = if target.backend == Backend::SoftwareGpu { [16, 8] } else { [32, 16] };
         let mut family = Vec::new();
         for &[rows, columns, part_rows, part_columns] in shapes {
-            for depth in [32, 16] {
+            for depth in depths {
                 let part = [part_rows, part_columns];
                 let Cooperative { side, lanes } = matrices;
                 let tile = Self { rows, columns, depth, part, side, lanes };
