@@ -33,6 +33,7 @@ mod linear;
 mod matmul;
 mod max_pool;
 mod multi_path_conv;
+mod pages;
 pub(crate) mod paste;
 mod pixel_norm;
 mod pixel_shuffle;
@@ -48,6 +49,7 @@ mod testing;
 mod tests;
 mod upfirdn2d;
 mod upsample;
+mod vectorize;
 pub mod warp_affine;
 mod workspace;
 

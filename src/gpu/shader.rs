@@ -10,8 +10,9 @@
 //! | `${NAME}` | the value of `NAME`, which must be defined |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`, and
-//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined.
+//! `enable f16;` is written first when any definition is `f16`,
+//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined, and in browsers
+//! `enable subgroups;` when `LANES` is.
 
 use super::Shader;
 use crate::{Error, Result};
@@ -149,6 +150,10 @@ fn expand_text(
     }
     if defines.iter().any(|(name, _)| *name == "FRAGMENT") {
         code.push_str("enable wgpu_cooperative_matrix;\n");
+    }
+    // Browsers want to be told; naga knows subgroups, but not yet this line.
+    if cfg!(target_arch = "wasm32") && defines.iter().any(|(name, _)| *name == "LANES") {
+        code.push_str("enable subgroups;\n");
     }
     let mut slots = Vec::new();
     block(&lines, &mut scope, &mut code, &mut slots)?;

@@ -20,20 +20,35 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Detector::detect`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        let mut found = self.search(photo)?;
+        pollster::block_on(self.find_all(photo, true))
+    }
+
+    /// [`Detector::find`] for programs with an async runtime, as
+    /// [`Session::run_async`](crate::Session::run_async).
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        self.find_all(photo, false).await
+    }
+
+    pub(super) async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
+        let mut found = self.search(photo, blocking).await?;
         for quarters in 1..4 {
             if !found.is_empty() {
                 break;
             }
             let upright = |face| turned_back(face, quarters, photo);
-            found = self.search(&turned(photo, quarters))?.into_iter().map(upright).collect();
+            let seen = self.search(&turned(photo, quarters), blocking).await?;
+            found = seen.into_iter().map(upright).collect();
         }
         Ok(found.into_iter().map(Face::from).collect())
     }
 
-    fn search(&mut self, photo: &Picture) -> Result<Vec<Detection>> {
-        let mut found = self.detect(photo)?;
+    async fn search(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
+        let mut found = self.look(photo, blocking).await?;
         let tile = self.long_side();
         let step = ((1.0 - SHARED) * tile as f64) as usize;
         let (long, most) = (photo.height.max(photo.width), tile + (TILES - 1) * step);
@@ -55,7 +70,7 @@ impl Detector {
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
-                let faces = self.detect(&part)?;
+                let faces = self.look(&part, blocking).await?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
                         |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;
