@@ -45,6 +45,8 @@ pub enum Shape<'a> {
     Parsed(&'a [bool]),
     /// A soft oval around these landmarks, in pixels of the aligned face.
     Oval(&'a Landmarks),
+    /// All but a soft border.
+    Square,
 }
 
 impl Canvas {
@@ -161,6 +163,7 @@ impl Shape<'_> {
     pub fn mask(&self, size: usize) -> Vec<[f32; 1]> {
         match self {
             Shape::Parsed(face) => mask::parsed(face).into_iter().map(|v| [v as f32]).collect(),
+            Shape::Square => mask::tilted_square().into_iter().map(|v| [v as f32]).collect(),
             Shape::Oval(landmarks) => {
                 let scale = MASK_SIDE as f64 / size as f64;
                 let oval = Oval::of(&landmarks.map(|p| p.map(|v| (v + 0.5) * scale - 0.5)));
@@ -223,7 +226,7 @@ mod tests {
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0 };
         let all = [true; 512 * 512];
-        let ours = [soft(Shape::Oval(&aligned)), soft(Shape::Parsed(&all))];
+        let ours = [Shape::Oval(&aligned), Shape::Parsed(&all), Shape::Square].map(soft);
         for blend in [Blend::Square, Blend::Parsed(&all)].into_iter().chain(ours) {
             let mut pasted = photo.clone();
             pasted.paste(&face, 128, &back, 1, blend);

@@ -1,6 +1,6 @@
 //! Faces wherever they are: small ones in large photos, and photos that lie on their side.
 
-use super::detect::thinned;
+use super::detect::{shared, thinned};
 use super::{Detection, Detector, Face, Picture};
 use crate::Result;
 
@@ -11,6 +11,12 @@ const TILES: usize = 4;
 /// Faces larger than this part of a tile are left to the search of the whole photo, where they are
 /// still 40 pixels or more: detectors place the landmarks of very large faces badly.
 const LARGEST: f32 = 1.0 / 3.0;
+/// How much around a box is seen, in parts of its longer side, and how long that is made: the face
+/// then has some 130 pixels, where detectors are at their best.
+const AROUND: f32 = 0.5;
+const LOOK_AT: f64 = 256.0;
+/// A face found in a box shares at least this part of the union with it.
+const LEAST_SHARED: f32 = 0.2;
 /// A face that ends this near to a cut, in pixels, may go on behind it.
 const CUT: f32 = 4.0;
 
@@ -32,6 +38,45 @@ impl Detector {
         Ok(found.into_iter().map(Face::from).collect())
     }
 
+    /// The face in the box `bounds` (left, top, right, bottom), found at a size that suits detectors
+    /// however large or small the box is, turned by quarters where it is not seen upright.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub fn find_in(&mut self, photo: &Picture, bounds: [f32; 4]) -> Result<Option<Face>> {
+        let [left, top, right, bottom] = bounds;
+        let around = AROUND * (right - left).max(bottom - top);
+        // Casts saturate.
+        let span = |low: f32, high: f32, end: usize| {
+            let start = ((low - around).floor().max(0.0) as usize).min(end);
+            (start, ((high + around).ceil().max(0.0) as usize).clamp(start, end) - start)
+        };
+        let (x, width) = span(left, right, photo.width);
+        let (y, height) = span(top, bottom, photo.height);
+        if width == 0 || height == 0 {
+            return Ok(None);
+        }
+        let scale = LOOK_AT / width.max(height) as f64;
+        let sides = [height, width].map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let seen = part(photo, [y, x], [height, width]).resized(sides[0], sides[1])?;
+        let scale = [sides[1] as f64 / width as f64, sides[0] as f64 / height as f64];
+        let back = |point: [f64; 2]| {
+            let start = [x, y].map(|v| v as f64);
+            [0, 1].map(|axis| (point[axis] + 0.5) / scale[axis] - 0.5 + start[axis])
+        };
+        let found = self.find(&seen)?.into_iter().map(|face| {
+            let corners = face.bounds.map(|[left, top, right, bottom]| {
+                let corner = |x: f32, y: f32| back([x.into(), y.into()]).map(|v| v as f32);
+                let ([left, top], [right, bottom]) = (corner(left, top), corner(right, bottom));
+                [left, top, right, bottom]
+            });
+            Face { landmarks: face.landmarks.map(back), score: face.score, bounds: corners }
+        });
+        let overlap = |face: &Face| face.bounds.map_or(0.0, |found| shared(&found, &bounds));
+        let best = found.max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        Ok(best.filter(|face| overlap(face) >= LEAST_SHARED))
+    }
+
     fn search(&mut self, photo: &Picture) -> Result<Vec<Detection>> {
         let mut found = self.detect(photo)?;
         let tile = self.long_side();
@@ -51,7 +96,8 @@ impl Detector {
         };
         for top in starts(seen.height, tile, step) {
             for left in starts(seen.width, tile, step) {
-                let part = part(seen, top, left, tile);
+                let [height, width] = [seen.height - top, seen.width - left];
+                let part = part(seen, [top, left], [height.min(tile), width.min(tile)]);
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
@@ -86,8 +132,8 @@ fn starts(length: usize, tile: usize, step: usize) -> Vec<usize> {
     starts
 }
 
-fn part(photo: &Picture, top: usize, left: usize, tile: usize) -> Picture {
-    let [height, width] = [photo.height - top, photo.width - left].map(|rest| rest.min(tile));
+/// The rectangle of `height × width` pixels at `[top, left]`.
+fn part(photo: &Picture, [top, left]: [usize; 2], [height, width]: [usize; 2]) -> Picture {
     let mut rgb = Vec::with_capacity(height * width * 3);
     for row in top..top + height {
         let start = (row * photo.width + left) * 3;
@@ -195,7 +241,7 @@ mod tests {
     #[test]
     fn a_face_at_a_cut_is_seen_as_cut() {
         let whole = photo(50, 200);
-        let part = part(&whole, 0, 50, 100);
+        let part = part(&whole, [0, 50], [50, 100]);
         assert_eq!(part.rgb[..3], [50; 3]);
         let face = |left: f32, right: f32| Detection {
             score: 1.0,
