@@ -59,10 +59,7 @@ impl Canvas {
     /// The same where the face is larger in the photo than in the crop: the photo is averaged
     /// first, so that nothing is skipped.
     pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
-        let factor = shrink(to_face);
-        // A crop of several times the size, then means of squares.
-        let large = to_face.enlarged_centres(factor);
-        warp_affine::means(&self.crop(&large, size * factor), size, factor)
+        crop_smooth(self.view(), to_face, size)
     }
 
     /// Puts a restored face of `size × size` pixels back. `to_photo` is the way from the face into
@@ -134,6 +131,16 @@ impl Canvas {
             }
         }
     }
+}
+
+/// What [`Canvas::crop_smooth`] cuts out, of any photo.
+pub fn crop_smooth(photo: View<'_, u8, 3>, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
+    let factor = shrink(to_face);
+    // A crop of several times the size, then means of squares.
+    let side = size * factor;
+    let area = Area { top: 0, left: 0, height: side, width: side };
+    let large = warp(photo, &to_face.enlarged_centres(factor), area, GRAY);
+    warp_affine::means(&large, size, factor)
 }
 
 /// GFPGAN's mask of a face of `size × size` pixels in `area` of the photo, 0 to 1.
