@@ -7,6 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
+/// In a browser the standard library has no clock.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use std::time::Instant;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use web_time::Instant;
+
 type Report = dyn Fn(f32) -> ControlFlow<()> + Send + Sync;
 
 /// Watches work and stops it. Given to a [`Session`](crate::Session) or to one of the restorers in

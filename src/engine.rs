@@ -99,6 +99,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Device`] when there is no such device, it cannot be opened, or it lacks f16 that
     /// was asked for.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &EngineOptions) -> Result<Self> {
         pollster::block_on(Self::open(options))
     }
@@ -148,8 +149,14 @@ impl Engine {
     }
 
     /// Every device of this machine, the CPU last.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn devices() -> Vec<DeviceInfo> {
-        let adapters = pollster::block_on(gpu::adapters());
+        pollster::block_on(Self::all_devices())
+    }
+
+    /// [`Engine::devices`] for programs with an async runtime.
+    pub async fn all_devices() -> Vec<DeviceInfo> {
+        let adapters = gpu::adapters().await;
         let default = gpu::best(&adapters);
         let mut devices: Vec<DeviceInfo> = (adapters.iter().enumerate())
             .map(|(index, adapter)| {

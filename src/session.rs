@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::control::{Control, Watch};
+use crate::control::{Control, Instant, Watch};
 use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
 use crate::gpu::GpuPicture;
@@ -71,6 +71,7 @@ impl Session {
     ///
     /// # Errors
     /// When the network does not take that size, a tensor does not fit, or memory does not suffice.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(engine: &Engine, model: &Model, height: usize, width: usize) -> Result<Self> {
         Self::for_shape(engine, model, model.input_shape(height, width))
     }
@@ -79,6 +80,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::new`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn for_shape(engine: &Engine, model: &Model, shape: Shape) -> Result<Self> {
         pollster::block_on(Self::prepare(engine, model, shape))
     }
@@ -164,9 +166,9 @@ impl Session {
     /// # Errors
     /// [`Error::Input`] when the length is wrong, [`Error::NonFinite`] when the network fails,
     /// [`Error::Cancelled`], [`Error::DeviceLost`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        let start = self.begin(true);
-        pollster::block_on(self.run_image(rgb, start))
+        pollster::block_on(self.run_image(rgb, true))
     }
 
     /// [`Session::run`] for programs with an async runtime: the thread is free while a GPU works.
@@ -175,11 +177,12 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn run_async(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        let start = self.begin(false);
-        self.run_image(rgb, start).await
+        self.run_image(rgb, false).await
     }
 
-    async fn run_image(&mut self, rgb: &[u8], start: Instant) -> Result<Vec<u8>> {
+    /// Either of them: `blocking` as in [`Watch`].
+    pub(crate) async fn run_image(&mut self, rgb: &[u8], blocking: bool) -> Result<Vec<u8>> {
+        let start = self.begin(blocking);
         let result = match &mut self.executor {
             Executor::Cpu(executor) => executor.run_image(rgb, self.pixels, self.pixels),
             Executor::Gpu(executor) => executor.run_image(rgb, self.pixels, self.pixels).await,
@@ -196,6 +199,7 @@ impl Session {
     /// [`Error::Input`] on the CPU, for networks that do not turn one picture into another, and for
     /// pictures of another size, format or usage; [`Error::Device`] for those of another device;
     /// otherwise as [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_on_gpu(&mut self, input: GpuPicture<'_>, output: GpuPicture<'_>) -> Result<()> {
         let start = self.begin(true);
         pollster::block_on(self.run_gpu_picture(&input, &output, start))
@@ -234,7 +238,21 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_to_tensors(&mut self, rgb: &[u8]) -> Result<Vec<Vec<f32>>> {
+        pollster::block_on(self.run_pixels(rgb, true))
+    }
+
+    /// [`Session::run_to_tensors`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn run_to_tensors_async(&mut self, rgb: &[u8]) -> Result<Vec<Vec<f32>>> {
+        self.run_pixels(rgb, false).await
+    }
+
+    /// Either of them: `blocking` as in [`Watch`].
+    pub(crate) async fn run_pixels(&mut self, rgb: &[u8], blocking: bool) -> Result<Vec<Vec<f32>>> {
         let shape = self.input_shape();
         let expected = shape.plane() * self.pixels.channels;
         if (shape.n, shape.c) != (1, 3) || rgb.len() != expected {
@@ -244,13 +262,15 @@ impl Session {
         }
         let mut tensor = vec![0.0; shape.len()];
         cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
-        self.run_tensors(&[&tensor])
+        let start = self.begin(blocking);
+        self.run_values(&[&tensor], start).await
     }
 
     /// Runs tensors, NCHW in f32, and yields the outputs.
     ///
     /// # Errors
     /// As [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_tensors(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
         let start = self.begin(true);
         pollster::block_on(self.run_values(inputs, start))

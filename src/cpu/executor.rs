@@ -1,14 +1,14 @@
 //! Runs a plan on the threads of this process.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::arena::Arena;
 use super::kernel::Prepared;
 use super::tensor::Tensor;
 use super::workspace::Workspace;
 use super::{image_to_tensor, tensor_to_image};
-use crate::control::Watch;
+use crate::control::{Instant, Watch};
 use crate::error::{Error, Result};
 use crate::plan::{PixelFormat, Plan};
 use crate::tensor::Shape;

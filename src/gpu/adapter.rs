@@ -51,7 +51,8 @@ impl AdapterInfo {
         limits: &wgpu::Limits,
     ) -> Self {
         Self {
-            name: info.name.clone(),
+            // Browsers keep it to themselves.
+            name: if info.name.is_empty() { "GPU".to_owned() } else { info.name.clone() },
             vendor: vendor(info.vendor),
             backend: backend(info.backend),
             kind: match info.device_type {

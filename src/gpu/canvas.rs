@@ -19,6 +19,8 @@ pub struct Canvas {
     photo_size: [usize; 2],
     result: Buffer,
     size: [usize; 2],
+    /// Whether the calling thread may be blocked while the device works.
+    blocking: bool,
 }
 
 /// A restored face on its way into the result.
@@ -44,7 +46,7 @@ pub struct Patch<'a> {
 
 impl Canvas {
     /// Uploads a photo, `[height, width]`, and what its result begins with. `None` where one of them
-    /// is larger than the device's bindings.
+    /// is larger than the device's bindings. `blocking`: whether the calling thread may be blocked.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Input`] when the pixels are not as
@@ -53,6 +55,7 @@ impl Canvas {
         device: &Device,
         photo: (&[[u8; 3]], [usize; 2]),
         result: (&[[u8; 3]], [usize; 2]),
+        blocking: bool,
     ) -> Result<Option<Self>> {
         let limit = device.info().max_binding.min(device.info().max_buffer) as usize;
         for (pixels, [height, width]) in [photo, result] {
@@ -65,7 +68,7 @@ impl Canvas {
         }
         let (photo, photo_size) = (upload(device, "photo", &words(photo.0)).await?, photo.1);
         let (result, size) = (upload(device, "photo", &words(result.0)).await?, result.1);
-        Ok(Some(Self { device: device.clone(), photo, photo_size, result, size }))
+        Ok(Some(Self { device: device.clone(), photo, photo_size, result, size, blocking }))
     }
 
     /// The pixels of the photo at `positions`, each the mean of `factor²` of them; `border` lies
@@ -196,7 +199,7 @@ impl Canvas {
         self.device.inner.queue.submit([encoder.finish()]);
         let words =
             |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
-        read_back(&self.device, &copy, bytes, true, words).await
+        read_back(&self.device, &copy, bytes, self.blocking, words).await
     }
 
     async fn read(&self, buffer: &Buffer) -> Result<Vec<[u8; 3]>> {

@@ -46,9 +46,8 @@ impl<T> Signal<T> {
 }
 
 /// Waits until `index`, or everything that was submitted, is done: on this thread where it may be
-/// blocked, otherwise on one of its own. In a browser nothing needs to be done: its event loop
-/// calls back.
-#[cfg_attr(target_arch = "wasm32", allow(clippy::unused_async))]
+/// blocked, otherwise on one of its own.
+#[cfg(not(target_arch = "wasm32"))]
 async fn poll(
     device: &Device,
     index: Option<wgpu::SubmissionIndex>,
@@ -56,7 +55,6 @@ async fn poll(
 ) -> Result<(), wgpu::PollError> {
     let raw = &device.inner.raw;
     let wait = wgpu::PollType::Wait { submission_index: index, timeout: None };
-    #[cfg(not(target_arch = "wasm32"))]
     if !blocking {
         let signal = Signal::new();
         let (raw, done, wanted) = (raw.clone(), signal.clone(), wait.clone());
@@ -67,6 +65,20 @@ async fn poll(
         }
     }
     raw.poll(wait).map(drop)
+}
+
+/// The same in a browser, whose event loop calls back when all is done.
+#[cfg(target_arch = "wasm32")]
+async fn poll(
+    device: &Device,
+    _index: Option<wgpu::SubmissionIndex>,
+    _blocking: bool,
+) -> Result<(), wgpu::PollError> {
+    let signal = Signal::new();
+    let done = signal.clone();
+    device.inner.queue.on_submitted_work_done(move || done.set(()));
+    signal.wait().await;
+    Ok(())
 }
 
 /// Waits until the device has done submission `index`.

@@ -10,7 +10,8 @@
 //! | `${NAME}` | the value of `NAME`, which must be defined |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`.
+//! `enable f16;` is written first when any definition is `f16`, in browsers `enable subgroups;` when
+//! `LANES` is defined.
 
 use super::Shader;
 use crate::{Error, Result};
@@ -140,6 +141,10 @@ fn expand_text(
     let mut code = String::new();
     if defines.iter().any(|(_, value)| value == "f16") {
         code.push_str("enable f16;\n");
+    }
+    // Browsers want to be told; naga knows subgroups, but not yet this line.
+    if cfg!(target_arch = "wasm32") && defines.iter().any(|(name, _)| *name == "LANES") {
+        code.push_str("enable subgroups;\n");
     }
     let mut slots = Vec::new();
     block(&lines, &mut scope, &mut code, &mut slots)?;

@@ -80,7 +80,24 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Session::new`] and [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
+        pollster::block_on(self.look(picture, true))
+    }
+
+    /// [`Detector::detect`] for programs with an async runtime, as [`Session::run_async`].
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub async fn detect_async(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
+        self.look(picture, false).await
+    }
+
+    pub(super) async fn look(
+        &mut self,
+        picture: &Picture,
+        blocking: bool,
+    ) -> Result<Vec<Detection>> {
         let long = picture.height.max(picture.width);
         let shrunk;
         let seen = if long > self.selection.long_side {
@@ -94,10 +111,13 @@ impl Detector {
         let mut session = match self.session.take() {
             Some((known, session)) if known == size => session,
             // The old one is dropped first, so that there is room for the new one.
-            _ => Session::new(&self.engine, &self.model, size[0], size[1])?,
+            _ => {
+                let shape = self.model.input_shape(size[0], size[1]);
+                Session::prepare(&self.engine, &self.model, shape).await?
+            }
         };
         session.set_control(self.control.clone());
-        let outputs = session.run_to_tensors(&padded(seen, size))?;
+        let outputs = session.run_pixels(&padded(seen, size), blocking).await?;
         let mut candidates =
             self.model.detections(session.input_shape(), &outputs, self.selection.threshold)?;
         self.session = Some((size, session));

@@ -161,10 +161,10 @@ fn finish(
     let exif = metadata.exif.as_ref();
     let exif = exif.and_then(|exif| exif::of_result(exif, picture.height, picture.width));
     let fits = |exif: &Vec<u8>| format != Format::Jpeg || exif.len() <= LONGEST_EXIF;
-    if let Some(exif) = exif.filter(fits) {
-        if encoder.set_exif_metadata(exif).is_err() {
-            log::debug!("EXIF is not written: the format has no place for it");
-        }
+    if let Some(exif) = exif.filter(fits)
+        && encoder.set_exif_metadata(exif).is_err()
+    {
+        log::debug!("EXIF is not written: the format has no place for it");
     }
     // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
     encoder.write_image(&bytes, picture.width as u32, picture.height as u32, color.into())

@@ -148,6 +148,18 @@ pub struct Outcome {
     pub left: Option<String>,
 }
 
+/// A restored face before it is blended into its photo.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aligned {
+    /// Rows and columns.
+    pub size: usize,
+    /// `[size, size]` pixels, red first.
+    pub rgb: Vec<[u8; 3]>,
+    /// `[[a, b, c], [d, e, f]]`: the pixel `[x, y]` belongs at `[a·x + b·y + c, d·x + e·y + f]` of
+    /// the result.
+    pub to_photo: [[f64; 3]; 2],
+}
+
 /// A photo with its faces restored.
 #[derive(Clone, Debug)]
 pub struct RestoredPhoto {
@@ -207,6 +219,7 @@ impl PhotoRestorer {
     /// # Errors
     /// [`Error::Input`] when `model` restores no faces or an option is out of its range; as
     /// [`Session::new`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(
         engine: &Engine,
         model: &Model,
@@ -214,17 +227,26 @@ impl PhotoRestorer {
         background: Option<Restorer>,
         options: PhotoOptions,
     ) -> Result<Self> {
+        pollster::block_on(Self::prepare(engine, model, detector, background, options))
+    }
+
+    /// [`PhotoRestorer::new`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`PhotoRestorer::new`].
+    pub async fn prepare(
+        engine: &Engine,
+        model: &Model,
+        detector: Option<Detector>,
+        background: Option<Restorer>,
+        options: PhotoOptions,
+    ) -> Result<Self> {
+        Self::check(&options)?;
         let Task::RestoreFace { size } = model.task() else {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
         };
-        let parts = [options.strength, options.grain];
-        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || !(1..=4).contains(&options.scale)
-        {
-            let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
-            return Err(Error::Input(what.to_owned()));
-        }
-        let session = Session::new(engine, model, size, size)?;
+        let session = Session::prepare(engine, model, model.input_shape(size, size)).await?;
         let input = session.input_shape();
         if (input.h, input.w) != (size, size) || session.output_size() != (size, size) {
             let what = format!("{} enlarges faces, it cannot put them back", model.architecture());
@@ -241,6 +263,37 @@ impl PhotoRestorer {
             options,
             control: None,
         })
+    }
+
+    /// What is done with the following photos.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when an option is out of its range.
+    pub fn set_options(&mut self, options: PhotoOptions) -> Result<()> {
+        Self::check(&options)?;
+        self.options = options;
+        Ok(())
+    }
+
+    fn check(options: &PhotoOptions) -> Result<()> {
+        let parts = [options.strength, options.grain];
+        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || !(1..=4).contains(&options.scale)
+        {
+            let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
+            return Err(Error::Input(what.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What runs the face network.
+    #[doc(hidden)]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Whether the face network times its steps; see [`Session::time_steps`].
+    pub fn time_steps(&mut self, wanted: bool) {
+        self.session.time_steps(wanted);
     }
 
     /// The same, blending restored faces where `parser` sees them, not in an oval.
@@ -274,9 +327,22 @@ impl PhotoRestorer {
     ///
     /// # Errors
     /// As [`Detector::detect`]; [`Error::Input`] when there is no detector.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        pollster::block_on(self.find_all(photo, true))
+    }
+
+    /// [`PhotoRestorer::find`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`PhotoRestorer::find`].
+    pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        self.find_all(photo, false).await
+    }
+
+    async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
         match &mut self.detector {
-            Some(detector) => detector.find(photo),
+            Some(detector) => detector.find_all(photo, blocking).await,
             None => Err(Error::Input("there is no detector, and no faces are given".to_owned())),
         }
     }
@@ -286,17 +352,42 @@ impl PhotoRestorer {
     ///
     /// # Errors
     /// As [`Detector::detect`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn locate(&mut self, photo: &Picture, given: &[GivenFace]) -> Result<Vec<Face>> {
-        let detector = &mut self.detector;
-        let mut locate = |given: &GivenFace| match (given, detector.as_mut()) {
-            (GivenFace::Face(face), _) => Ok(face.clone()),
-            (GivenFace::Box(bounds), Some(detector)) => {
-                let found = detector.find_in(photo, *bounds)?;
-                Ok(found.unwrap_or_else(|| Face::upright(*bounds)))
-            }
-            (GivenFace::Box(bounds), None) => Ok(Face::upright(*bounds)),
-        };
-        given.iter().map(&mut locate).collect()
+        pollster::block_on(self.locate_all(photo, given, true))
+    }
+
+    /// [`PhotoRestorer::locate`] for programs with an async runtime, as
+    /// [`Session::run_async`](crate::Session::run_async).
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub async fn locate_async(
+        &mut self,
+        photo: &Picture,
+        given: &[GivenFace],
+    ) -> Result<Vec<Face>> {
+        self.locate_all(photo, given, false).await
+    }
+
+    async fn locate_all(
+        &mut self,
+        photo: &Picture,
+        given: &[GivenFace],
+        blocking: bool,
+    ) -> Result<Vec<Face>> {
+        let mut faces = Vec::new();
+        for given in given {
+            faces.push(match (given, &mut self.detector) {
+                (GivenFace::Face(face), _) => face.clone(),
+                (GivenFace::Box(bounds), Some(detector)) => {
+                    let found = detector.find_in(photo, *bounds, blocking).await?;
+                    found.unwrap_or_else(|| Face::upright(*bounds))
+                }
+                (GivenFace::Box(bounds), None) => Face::upright(*bounds),
+            });
+        }
+        Ok(faces)
     }
 
     /// Restores the faces of `photo`: those `given`, or else those that the detector finds.
@@ -304,31 +395,60 @@ impl PhotoRestorer {
     /// # Errors
     /// As [`Detector::detect`] and [`Session::run`]; [`Error::Input`] when there are neither given
     /// faces nor a detector.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
+        pollster::block_on(self.run(photo, given, |_, _| (), true))
+    }
+
+    /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
+    /// `show` is called for every face as soon as it is done, from left to right; with the restored
+    /// face where it was put back.
+    ///
+    /// # Errors
+    /// As [`PhotoRestorer::restore`].
+    pub async fn restore_async(
+        &mut self,
+        photo: &Picture,
+        given: Option<&[Face]>,
+        show: impl FnMut(&Outcome, Option<&Aligned>),
+    ) -> Result<RestoredPhoto> {
+        self.run(photo, given, show, false).await
+    }
+
+    async fn run(
+        &mut self,
+        photo: &Picture,
+        given: Option<&[Face]>,
+        mut show: impl FnMut(&Outcome, Option<&Aligned>),
+        blocking: bool,
+    ) -> Result<RestoredPhoto> {
         let control = self.watch();
         let mut faces = match given {
             Some(faces) => faces.to_vec(),
-            None => self.find(photo)?,
+            None => self.find_all(photo, blocking).await?,
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original)?;
-        let mut surface = Surface::new(&self.engine, original, result)?;
+        let result = self.enlarged(photo, &original, blocking).await?;
+        let mut surface = Surface::new(&self.engine, original, result, blocking).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
         for (i, face) in faces.into_iter().enumerate() {
             self.session.set_control(control.as_ref().map(|c| c.piece(i, count)));
-            let left = if chosen.is_some_and(|chosen| chosen != i) {
-                Some("another face was chosen".to_owned())
+            let done = if chosen.is_some_and(|chosen| chosen != i) {
+                Err("another face was chosen".to_owned())
             } else {
-                self.put_back(&mut surface, photo, &face)?
+                self.put_back(&mut surface, photo, &face, blocking).await?
             };
             let pose = Pose::of(&face.landmarks);
-            outcomes.push(Outcome { turned: pose.is_turned(), pose, face, left });
+            let left = done.as_ref().err().cloned();
+            let outcome = Outcome { turned: pose.is_turned(), pose, face, left };
+            show(&outcome, done.as_ref().ok());
+            outcomes.push(outcome);
         }
         let [height, width] = self.output_size(photo.height, photo.width);
-        let rgb = surface.finish()?.into_flattened();
+        let rgb = surface.finish().await?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
         Ok(RestoredPhoto { picture, faces: outcomes })
@@ -350,11 +470,16 @@ impl PhotoRestorer {
     }
 
     /// The photo at its new size.
-    fn enlarged(&mut self, photo: &Picture, original: &Canvas) -> Result<Canvas> {
+    async fn enlarged(
+        &mut self,
+        photo: &Picture,
+        original: &Canvas,
+        blocking: bool,
+    ) -> Result<Canvas> {
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
-                let large = network.restore(photo)?.picture;
+                let large = network.run(photo, blocking).await?.picture;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
             None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
@@ -363,15 +488,16 @@ impl PhotoRestorer {
     }
 
     /// Restores one face; says why not where it is left.
-    fn put_back(
+    async fn put_back(
         &mut self,
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-    ) -> Result<Option<String>> {
+        blocking: bool,
+    ) -> Result<Result<Aligned, String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
-            return Ok(Some(format!("its eyes are only {distance:.1} pixels apart")));
+            return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
         }
         let fit = if Pose::of(&face.landmarks).is_turned() {
             align::align_posed(&face.landmarks, self.size)
@@ -379,27 +505,27 @@ impl PhotoRestorer {
             align::align(&face.landmarks, self.size).map(|fit| fit.to_face)
         };
         let Some(to_face) = fit else {
-            return Ok(Some("its landmarks lie in one point".to_owned()));
+            return Ok(Err("its landmarks lie in one point".to_owned()));
         };
         let sides = [photo.width, photo.height].map(|side| side as f64);
         let is_inside = |axis: usize| (0.0..sides[axis]).contains(&face.centre()[axis]);
         if !is_inside(0) || !is_inside(1) {
-            return Ok(Some("it lies outside of the photo".to_owned()));
+            return Ok(Err("it lies outside of the photo".to_owned()));
         }
         if self.size as f64 / to_face.scale() > LARGEST * sides[0].max(sides[1]) {
-            return Ok(Some("it is far larger than the photo".to_owned()));
+            return Ok(Err("it is far larger than the photo".to_owned()));
         }
-        let crop = surface.crop(&to_face, self.size)?;
-        let restored = self.session.run(crop.as_flattened())?;
+        let crop = surface.crop(&to_face, self.size).await?;
+        let restored = self.session.run_image(crop.as_flattened(), blocking).await?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
         let agreement = agreement(&crop, restored, self.size);
         if agreement < LEAST_AGREEMENT {
-            return Ok(Some(format!("the restored face agrees with it by only {agreement:.2}")));
+            return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
         let restored = with_colours_of(&crop, restored, self.size);
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
-            (Some(parser), Mask::Face) => Some(parser.parse(&restored, self.size)?),
+            (Some(parser), Mask::Face) => Some(parser.run(&restored, self.size, blocking).await?),
             _ => None,
         };
         let shape = match (&parsed, self.options.mask) {
@@ -410,8 +536,8 @@ impl PhotoRestorer {
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
-        surface.paste(&restored, self.size, place)?;
-        Ok(None)
+        surface.paste(&restored, self.size, place).await?;
+        Ok(Ok(Aligned { size: self.size, rgb: restored, to_photo: to_photo.0 }))
     }
 }
 

@@ -39,7 +39,9 @@ pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metad
 pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, encode, write};
-pub use faces::{Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use faces::{
+    Aligned, Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which,
+};
 pub use file::{Unfinished, is_unfinished, write_whole};
 pub use given::{GivenFace, GivenFaces};
 pub use metadata::{Deep, Metadata};

@@ -17,7 +17,16 @@ impl FaceParser {
     /// # Errors
     /// [`Error::Input`] when the model is no parser of faces of 512 pixels with CelebAMask-HQ's
     /// classes; as [`Session::new`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn new(engine: &Engine, model: &Model) -> Result<Self> {
+        pollster::block_on(Self::prepare(engine, model))
+    }
+
+    /// [`FaceParser::new`] for programs with an async runtime.
+    ///
+    /// # Errors
+    /// As [`FaceParser::new`].
+    pub async fn prepare(engine: &Engine, model: &Model) -> Result<Self> {
         let name = model.architecture();
         let Task::Parse { size, .. } = model.task() else {
             let what = format!("{name} does not say what a face's pixels show; use a parser");
@@ -26,7 +35,7 @@ impl FaceParser {
         let Some(face_classes) = model.face_classes() else {
             return Err(Error::Input(format!("{name} has other classes than CelebAMask-HQ's 19")));
         };
-        let session = Session::new(engine, model, size, size)?;
+        let session = Session::prepare(engine, model, model.input_shape(size, size)).await?;
         Ok(Self { session, size, face_classes })
     }
 
@@ -35,11 +44,21 @@ impl FaceParser {
     ///
     /// # Errors
     /// As [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn parse(&mut self, face: &[[u8; 3]], side: usize) -> Result<Vec<bool>> {
+        pollster::block_on(self.run(face, side, true))
+    }
+
+    pub(super) async fn run(
+        &mut self,
+        face: &[[u8; 3]],
+        side: usize,
+        blocking: bool,
+    ) -> Result<Vec<bool>> {
         let rgb = face.as_flattened().to_vec();
         let picture = Picture { height: side, width: side, rgb, alpha: None, icc: None };
         let picture = picture.resized(self.size, self.size)?;
-        let outputs = self.session.run_to_tensors(&picture.rgb)?;
+        let outputs = self.session.run_pixels(&picture.rgb, blocking).await?;
         let plane = self.size * self.size;
         let logits = outputs.first().map_or(&[][..], Vec::as_slice);
         if logits.len() != plane * self.face_classes.len() {

@@ -77,25 +77,40 @@ impl Restorer {
     ///
     /// # Errors
     /// As [`Restorer::output_size`], [`Session::new`] and [`Session::run`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, picture: &Picture) -> Result<Restored> {
+        pollster::block_on(self.run(picture, true))
+    }
+
+    /// [`Restorer::restore`] for programs with an async runtime, as [`Session::run_async`].
+    ///
+    /// # Errors
+    /// As [`Restorer::restore`].
+    pub async fn restore_async(&mut self, picture: &Picture) -> Result<Restored> {
+        self.run(picture, false).await
+    }
+
+    pub(super) async fn run(&mut self, picture: &Picture, blocking: bool) -> Result<Restored> {
         let [height, width] = self.output_size(picture.height, picture.width)?;
         let mut notes = Vec::new();
         let (rgb, tile, tiles) = match self.model.task() {
             Task::Upscale { factor, radius, multiple } => {
                 let network = Upscaler { factor, radius, multiple };
                 let sides = [picture.height, picture.width];
+                let open = async |h, w| self.open_tile(h, w).await;
                 let (tiling, mut session) =
-                    Tiling::choose(sides[0], sides[1], network, |h, w| self.open_tile(h, w))?;
+                    Tiling::choose(sides[0], sides[1], network, open).await?;
                 if !tiling.is_exact() {
                     notes.push(TILES_ARE_SMALL.to_owned());
                 }
                 let [tile_height, tile_width] = tiling.tile();
                 let (mut done, count) = (0, tiling.count());
-                let rgb = tiling.run(&picture.rgb, |tile| {
+                let network = async |tile: &[u8]| {
                     session.set_control(self.control.as_ref().map(|c| c.piece(done, count)));
                     done += 1;
-                    session.run(tile)
-                })?;
+                    session.run_image(tile, blocking).await
+                };
+                let rgb = tiling.run(&picture.rgb, network).await?;
                 self.session = Some((tile_height, tile_width, session));
                 (rgb, tiling.tile(), tiling.count())
             }
@@ -112,9 +127,9 @@ impl Restorer {
                 // GPEN's variant for super-resolution takes a smaller face than it gives.
                 let input = self.model.input_shape(height, width);
                 let face = picture.resized(input.h, input.w)?;
-                let mut session = self.open(height, width)?;
+                let mut session = self.open(height, width).await?;
                 session.set_control(self.control.clone());
-                let rgb = session.run(&face.rgb)?;
+                let rgb = session.run_image(&face.rgb, blocking).await?;
                 self.session = Some((height, width, session));
                 (rgb, [height, width], 1)
             }
@@ -147,7 +162,7 @@ impl Restorer {
 
     /// A session for tiles of this size: as [`Self::open`], but without a budget from outside
     /// within [`TILE_MEMORY`].
-    fn open_tile(&mut self, height: usize, width: usize) -> Result<Session> {
+    async fn open_tile(&mut self, height: usize, width: usize) -> Result<Session> {
         if self.engine.memory_budget().is_none() {
             let graph = self.model.graph(self.model.input_shape(height, width))?;
             let needed = self.engine.plan(graph)?.arena_bytes();
@@ -156,15 +171,18 @@ impl Restorer {
                 return Err(Error::OutOfMemory { needed, available: TILE_MEMORY, hint });
             }
         }
-        self.open(height, width)
+        self.open(height, width).await
     }
 
     /// The session for this size: the last one, or a new one in its place.
-    fn open(&mut self, height: usize, width: usize) -> Result<Session> {
+    async fn open(&mut self, height: usize, width: usize) -> Result<Session> {
         match self.session.take() {
             Some((h, w, session)) if (h, w) == (height, width) => Ok(session),
             // The old one is dropped first, so that there is room for the new one.
-            _ => Session::new(&self.engine, &self.model, height, width),
+            _ => {
+                let shape = self.model.input_shape(height, width);
+                Session::prepare(&self.engine, &self.model, shape).await
+            }
         }
     }
 }

@@ -41,13 +41,27 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Detector::detect`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        let mut found = self.search(photo)?;
+        pollster::block_on(self.find_all(photo, true))
+    }
+
+    /// [`Detector::find`] for programs with an async runtime, as
+    /// [`Session::run_async`](crate::Session::run_async).
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        self.find_all(photo, false).await
+    }
+
+    pub(super) async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
+        let mut found = self.search(photo, blocking).await?;
         let surest = |faces: &[Detection]| faces.iter().map(|face| face.score).fold(0.0, f32::max);
         if surest(&found) < SURE {
             let mut least = surest(&found) + SURER;
             for quarters in 1..4 {
-                let faces = self.search(&turned(photo, quarters))?;
+                let faces = self.search(&turned(photo, quarters), blocking).await?;
                 if surest(&faces) > least {
                     least = surest(&faces);
                     let upright = |face| turned_back(face, quarters, photo);
@@ -55,11 +69,15 @@ impl Detector {
                 }
             }
         }
-        found.into_iter().map(|face| self.straightened(photo, face.into())).collect()
+        let mut faces = Vec::new();
+        for face in found {
+            faces.push(self.straightened(photo, face.into(), blocking).await?);
+        }
+        Ok(faces)
     }
 
     /// The face with the landmarks that are found in an upright crop, where it is tilted.
-    fn straightened(&mut self, photo: &Picture, face: Face) -> Result<Face> {
+    async fn straightened(&mut self, photo: &Picture, face: Face, blocking: bool) -> Result<Face> {
         if Pose::of(&face.landmarks).roll.abs() < TILTED {
             return Ok(face);
         }
@@ -69,7 +87,7 @@ impl Detector {
         let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
         let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
         let middle = UPRIGHT as f64 / 2.0;
-        let found = self.detect(&crop)?.into_iter().map(Face::from).map(|seen| {
+        let found = self.look(&crop, blocking).await?.into_iter().map(Face::from).map(|seen| {
             let [x, y] = seen.centre();
             ((x - middle).hypot(y - middle), seen)
         });
@@ -88,7 +106,12 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Detector::detect`].
-    pub fn find_in(&mut self, photo: &Picture, bounds: [f32; 4]) -> Result<Option<Face>> {
+    pub(super) async fn find_in(
+        &mut self,
+        photo: &Picture,
+        bounds: [f32; 4],
+        blocking: bool,
+    ) -> Result<Option<Face>> {
         let [left, top, right, bottom] = bounds;
         let around = AROUND * (right - left).max(bottom - top);
         // Casts saturate.
@@ -109,7 +132,7 @@ impl Detector {
             let start = [x, y].map(|v| v as f64);
             [0, 1].map(|axis| (point[axis] + 0.5) / scale[axis] - 0.5 + start[axis])
         };
-        let found = self.find(&seen)?.into_iter().map(|face| {
+        let found = self.find_all(&seen, blocking).await?.into_iter().map(|face| {
             let corners = face.bounds.map(|[left, top, right, bottom]| {
                 let corner = |x: f32, y: f32| back([x.into(), y.into()]).map(|v| v as f32);
                 let ([left, top], [right, bottom]) = (corner(left, top), corner(right, bottom));
@@ -122,8 +145,8 @@ impl Detector {
         Ok(best.filter(|face| overlap(face) >= LEAST_SHARED))
     }
 
-    fn search(&mut self, photo: &Picture) -> Result<Vec<Detection>> {
-        let mut found = self.detect(photo)?;
+    async fn search(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
+        let mut found = self.look(photo, blocking).await?;
         let tile = self.long_side();
         let step = ((1.0 - SHARED) * tile as f64) as usize;
         let (long, most) = (photo.height.max(photo.width), tile + (TILES - 1) * step);
@@ -146,7 +169,7 @@ impl Detector {
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
-                let faces = self.detect(&part)?;
+                let faces = self.look(&part, blocking).await?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
                         |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;

@@ -43,17 +43,23 @@ pub struct Place<'a> {
 
 impl Surface {
     /// On the engine's device; a photo that is too large for a GPU's bindings stays in memory.
+    /// `blocking` as in `Watch`.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn new(engine: &Engine, photo: Canvas, result: Canvas) -> Result<Self> {
+    pub async fn new(
+        engine: &Engine,
+        photo: Canvas,
+        result: Canvas,
+        blocking: bool,
+    ) -> Result<Self> {
         let Device::Gpu(device) = engine.handle() else {
             return Ok(Self::Cpu { photo, result });
         };
         let sides = |canvas: &Canvas| [canvas.height, canvas.width];
         let before = (&photo.pixels[..], sides(&photo));
         let after = (&result.pixels[..], sides(&result));
-        Ok(match pollster::block_on(gpu::Canvas::new(device, before, after))? {
+        Ok(match gpu::Canvas::new(device, before, after, blocking).await? {
             Some(canvas) => Self::Gpu { canvas, size: after.1 },
             None => Self::Cpu { photo, result },
         })
@@ -64,7 +70,7 @@ impl Surface {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn crop(&self, to_face: &Affine, size: usize) -> Result<Vec<[u8; 3]>> {
+    pub async fn crop(&self, to_face: &Affine, size: usize) -> Result<Vec<[u8; 3]>> {
         match self {
             Self::Cpu { photo, .. } => Ok(photo.crop_smooth(to_face, size)),
             Self::Gpu { canvas, .. } => {
@@ -72,7 +78,7 @@ impl Surface {
                 let side = size * factor;
                 let area = Area { top: 0, left: 0, height: side, width: side };
                 let positions = positions(&to_face.enlarged_centres(factor), area);
-                pollster::block_on(canvas.crop(&positions, factor, GRAY))
+                canvas.crop(&positions, factor, GRAY).await
             }
         }
     }
@@ -81,7 +87,7 @@ impl Surface {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn paste(&mut self, face: &[[u8; 3]], size: usize, place: Place<'_>) -> Result<()> {
+    pub async fn paste(&mut self, face: &[[u8; 3]], size: usize, place: Place<'_>) -> Result<()> {
         let Place { to_photo, factor, shape, strength, grain } = place;
         match self {
             Self::Cpu { result, .. } => {
@@ -104,7 +110,7 @@ impl Surface {
                 let amount = |photo: &[u32], face: &[u32]| {
                     (grain * grain::missing(grain::level(photo), grain::level(face))) as f32
                 };
-                pollster::block_on(canvas.paste(&patch, amount))
+                canvas.paste(&patch, amount).await
             }
         }
     }
@@ -113,16 +119,18 @@ impl Surface {
     ///
     /// # Errors
     /// When the device fails.
-    pub fn finish(self) -> Result<Vec<[u8; 3]>> {
+    pub async fn finish(self) -> Result<Vec<[u8; 3]>> {
         match self {
             Self::Cpu { result, .. } => Ok(result.pixels),
-            Self::Gpu { canvas, .. } => pollster::block_on(canvas.finish()),
+            Self::Gpu { canvas, .. } => canvas.finish().await,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::super::align::{TEMPLATE, align};
     use super::*;
     use crate::cpu::paste::noise;
@@ -169,16 +177,17 @@ mod tests {
                 let mut outcomes = Vec::new();
                 for engine in [&cpu, &gpu] {
                     let mut surface =
-                        Surface::new(engine, photo.clone(), result.clone()).expect("room");
+                        block_on(Surface::new(engine, photo.clone(), result.clone(), true))
+                            .expect("room");
                     assert_eq!(
                         matches!(surface, Surface::Gpu { .. }),
                         engine.device().kind != "cpu"
                     );
-                    let crop = surface.crop(&to_face, 64).expect("a crop");
+                    let crop = block_on(surface.crop(&to_face, 64)).expect("a crop");
                     let face: Vec<[u8; 3]> = crop.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
                     let place = Place { to_photo: &to_photo, factor, shape, strength, grain };
-                    surface.paste(&face, 64, place).expect("a paste");
-                    outcomes.push((crop, surface.finish().expect("a result")));
+                    block_on(surface.paste(&face, 64, place)).expect("a paste");
+                    outcomes.push((crop, block_on(surface.finish()).expect("a result")));
                 }
                 let [(crop, pasted), (gpu_crop, gpu_pasted)] = &outcomes[..] else {
                     unreachable!()

@@ -54,11 +54,11 @@ impl Tiling {
     /// What `open` returns: any other error at once, the last of those about memory when even the
     /// smallest tile does not fit. [`Error::Input`] when the picture has no pixels or the result
     /// would have more than 1073 million.
-    pub fn choose<S>(
+    pub async fn choose<S>(
         height: usize,
         width: usize,
         network: Upscaler,
-        mut open: impl FnMut(usize, usize) -> Result<S>,
+        mut open: impl AsyncFnMut(usize, usize) -> Result<S>,
     ) -> Result<(Self, S)> {
         let output = [height, width, network.factor, network.factor];
         let output = output.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
@@ -81,7 +81,7 @@ impl Tiling {
             if tried.as_ref().is_some_and(|(tile, _)| *tile == tiling.tile) {
                 continue;
             }
-            match open(tiling.tile[0], tiling.tile[1]) {
+            match open(tiling.tile[0], tiling.tile[1]).await {
                 Ok(session) => return Ok((tiling, session)),
                 Err(error @ Error::OutOfMemory { .. }) => tried = Some((tiling.tile, error)),
                 Err(error) => return Err(error),
@@ -125,10 +125,10 @@ impl Tiling {
     /// # Errors
     /// What `network` returns, and [`Error::Input`] when it returns something of another size or
     /// `picture` has another size than it was cut for.
-    pub fn run(
+    pub async fn run(
         &self,
         picture: &[u8],
-        mut network: impl FnMut(&[u8]) -> Result<Vec<u8>>,
+        mut network: impl AsyncFnMut(&[u8]) -> Result<Vec<u8>>,
     ) -> Result<Vec<u8>> {
         if picture.len() != self.height * self.width * 3 {
             return Err(Error::Input(format!(
@@ -147,7 +147,7 @@ impl Tiling {
         for vertical in self.spans(0) {
             for horizontal in self.spans(1) {
                 self.cut(picture, vertical.start, horizontal.start, &mut input);
-                let result = network(&input)?;
+                let result = network(&input).await?;
                 if result.len() != factor * tile_height * row {
                     return Err(Error::Input(format!(
                         "the network returned {} bytes for a tile of {tile_width}×{tile_height} \
@@ -229,6 +229,8 @@ fn bytes(range: &Range<usize>, factor: usize) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::*;
 
     /// A network with receptive radius `radius`: that many 3×3 sums with zeros outside, in
@@ -270,7 +272,8 @@ mod tests {
     fn run(height: usize, width: usize, upscaler: Upscaler, side: usize) -> (Tiling, Vec<u8>) {
         let tiling = Tiling::new(height, width, upscaler, [side, side]);
         let [h, w] = tiling.tile();
-        let result = tiling.run(&picture(height, width), |tile| Ok(network(upscaler, tile, h, w)));
+        let network = async |tile: &[u8]| Ok(network(upscaler, tile, h, w));
+        let result = block_on(tiling.run(&picture(height, width), network));
         (tiling, result.unwrap())
     }
 
@@ -308,29 +311,33 @@ mod tests {
     fn tiles_shrink_until_they_fit() {
         let upscaler = Upscaler { factor: 4, radius: 18, multiple: 2 };
         let budget = |pixels: usize| {
-            move |h: usize, w: usize| {
+            async move |h: usize, w: usize| {
                 if h * w <= pixels {
                     return Ok([h, w]);
                 }
                 Err(Error::OutOfMemory { needed: h * w, available: pixels, hint: String::new() })
             }
         };
-        let (tiling, opened) = Tiling::choose(601, 400, upscaler, budget(1 << 20)).unwrap();
+        let (tiling, opened) =
+            block_on(Tiling::choose(601, 400, upscaler, budget(1 << 20))).unwrap();
         assert_eq!((opened, tiling.count()), ([602, 400], 1));
-        let (tiling, opened) = Tiling::choose(601, 400, upscaler, budget(130 * 130)).unwrap();
+        let (tiling, opened) =
+            block_on(Tiling::choose(601, 400, upscaler, budget(130 * 130))).unwrap();
         assert_eq!(opened, [128, 128]);
         assert!(tiling.is_exact());
-        let (tiling, opened) = Tiling::choose(10, 30_000, upscaler, budget(10_000)).unwrap();
+        let (tiling, opened) =
+            block_on(Tiling::choose(10, 30_000, upscaler, budget(10_000))).unwrap();
         assert_eq!(opened, [10, 768]);
         assert!(tiling.count() > 30 && tiling.count() < 60);
-        let error = Tiling::choose(601, 400, upscaler, budget(100)).unwrap_err();
+        let error = block_on(Tiling::choose(601, 400, upscaler, budget(100))).unwrap_err();
         assert!(matches!(error, Error::OutOfMemory { needed: 1024, .. }), "{error}");
     }
 
     #[test]
     fn large_pictures_are_cut_without_being_asked_for() {
         let upscaler = Upscaler { factor: 4, radius: 34, multiple: 1 };
-        let (tiling, ()) = Tiling::choose(3000, 4000, upscaler, |_, _| Ok(())).unwrap();
+        let open = async |_, _| Ok(());
+        let (tiling, ()) = block_on(Tiling::choose(3000, 4000, upscaler, open)).unwrap();
         assert_eq!(tiling.tile(), [1024, 1024]);
     }
 
@@ -338,10 +345,11 @@ mod tests {
     fn what_cannot_be_done_is_an_error() {
         let upscaler = Upscaler { factor: 4, radius: 1, multiple: 1 };
         for (height, width) in [(0, 5), (5, 0), (20_000, 20_000), (usize::MAX, 2)] {
-            assert!(Tiling::choose(height, width, upscaler, |_, _| Ok(())).is_err());
+            let open = async |_, _| Ok(());
+            assert!(block_on(Tiling::choose(height, width, upscaler, open)).is_err());
         }
         let tiling = Tiling::new(4, 4, upscaler, [4, 4]);
-        assert!(tiling.run(&picture(4, 4), |_| Ok(vec![0; 5])).is_err());
-        assert!(tiling.run(&[0; 5], |tile| Ok(tile.to_vec())).is_err());
+        assert!(block_on(tiling.run(&picture(4, 4), async |_| Ok(vec![0; 5]))).is_err());
+        assert!(block_on(tiling.run(&[0; 5], async |tile| Ok(tile.to_vec()))).is_err());
     }
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use pentimento::Model;
 use pentimento::checkpoint::Checkpoint;
 use pentimento::nn::Builder;
 use pentimento::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
+use pentimento::plan::{Plan, Target};
+use pentimento::{Model, gpu};
 use serde::Deserialize;
 
 use crate::golden::{F16, F32, compare};
@@ -69,4 +70,23 @@ fn the_block_alone_agrees_with_pytorch() {
             assert!(error <= tolerance, "{case} {executor:?}: {error:.2e}");
         }
     }
+}
+
+/// As a browser grants it everywhere: 8 storage buffers, bindings of 128 MiB, 16 KiB of workgroup
+/// memory, 256 invocations, no f16.
+#[test]
+fn the_default_model_needs_no_more_than_webgpus_default_limits() {
+    let Some(device) = support::webgpu_device() else { return };
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/mmrbnet-256.safetensors");
+    let model = Model::open(weights).expect("the default model");
+    let shape = model.input_shape(256, 256);
+    let graph = Arc::new(model.graph(shape).expect("a graph"));
+    let input = support::noise(9, shape.len());
+    let cpu = support::run(&graph, Executor::Cpu, &[&input]).expect("the CPU is there");
+    let target = Target::webgpu_defaults();
+    let plan = Arc::new(Plan::new(graph, target).expect("a plan"));
+    let mut executor = gpu::Executor::new_blocking(&device, plan).expect("room");
+    let gpu = executor.run_blocking(&[&input]).expect("a result");
+    let error = relative_error(&gpu[0], &cpu[0]);
+    assert!(error <= F32, "{error:.2e}");
 }

@@ -12,6 +12,7 @@ mod conv_gemm;
 mod conv_transpose;
 mod conv_winograd;
 mod embedding;
+mod golden_cases;
 mod goldens;
 mod group_norm;
 mod harness;

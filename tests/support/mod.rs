@@ -1,17 +1,19 @@
 //! What the integration tests and benchmarks share: golden files, the device, comparisons.
 
-#![allow(dead_code)] // every test binary uses its own part
+#![allow(dead_code, unused_imports)] // every test binary uses its own part
 
 pub mod formula;
+mod tensors;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use pentimento::checkpoint::Checkpoint;
-use pentimento::graph::{Graph, Param};
+use pentimento::graph::Graph;
 use pentimento::plan::{Plan, Target};
-use pentimento::tensor::{Dtype, Shape};
-use pentimento::{cpu, gpu};
+use pentimento::tensor::Dtype;
+use pentimento::{cpu, gpu, wgpu};
+
+pub use tensors::{checkpoint, relative_error, shape, tensor};
 
 /// The folder with goldens, data and weights, named by `PENTIMENTO_SHARED`. Without it the caller
 /// skips, and says so.
@@ -43,18 +45,31 @@ pub fn device() -> Option<&'static gpu::Device> {
         .as_ref()
 }
 
+/// A device with no more than WebGPU's default limits and no optional feature, as a browser grants it
+/// everywhere; what exceeds them panics. `None` where there is no adapter.
+pub fn webgpu_device() -> Option<gpu::Device> {
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    pollster::block_on(async {
+        let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+        for adapter in adapters {
+            let limits = wgpu::DeviceDescriptor {
+                required_limits: wgpu::Limits::default(),
+                ..Default::default()
+            };
+            if let Ok((device, queue)) = adapter.request_device(&limits).await {
+                return Some(gpu::Device::from_parts(device, queue));
+            }
+        }
+        eprintln!("the GPU part is skipped: no adapter has WebGPU's default limits");
+        None
+    })
+}
+
 /// A tensor of a `.npy` file of f32, or of i32 that f32 holds exactly.
 pub fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
-    let dims = file.shape().iter().map(|&d| d as usize).collect();
-    if let npyz::DType::Plain(dtype) = file.dtype()
-        && dtype.type_char() == npyz::TypeChar::Int
-    {
-        let values = file.into_vec::<i32>().expect("a golden holds i32");
-        return (dims, values.into_iter().map(|v| v as f32).collect());
-    }
-    (dims, file.into_vec::<f32>().expect("a golden holds f32"))
+    tensor(&bytes)
 }
 
 /// A `.npy` file of bytes.
@@ -71,15 +86,6 @@ pub fn npy_i32(path: &Path) -> (Vec<usize>, Vec<i32>) {
     let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
     let dims = file.shape().iter().map(|&d| d as usize).collect();
     (dims, file.into_vec::<i32>().expect("the golden holds i32"))
-}
-
-/// `[N, C]` and `[N, C, H, W]` as a [`Shape`].
-pub fn shape(dims: &[usize]) -> Shape {
-    match *dims {
-        [n, c] => Shape::vector(n, c),
-        [n, c, h, w] => Shape::new(n, c, h, w),
-        _ => panic!("{dims:?} is no activation"),
-    }
 }
 
 /// The JSON of a golden's `meta.json` and the like.
@@ -100,24 +106,6 @@ pub fn folders(folder: &Path) -> Vec<PathBuf> {
 /// The last part of a path.
 pub fn name(path: &Path) -> String {
     path.file_name().expect("a file name").to_string_lossy().into_owned()
-}
-
-/// A checkpoint of tensors made for a test.
-pub fn checkpoint(tensors: impl IntoIterator<Item = (String, Vec<usize>, Vec<f32>)>) -> Checkpoint {
-    let params = tensors.into_iter().map(|(n, dims, values)| Param::from_values(n, dims, &values));
-    Checkpoint::from_params("test", params)
-}
-
-/// `‖a - b‖ / ‖b‖`, where a reference that is all zero counts as norm 1.
-pub fn relative_error(actual: &[f32], expected: &[f32]) -> f64 {
-    assert_eq!(actual.len(), expected.len(), "another number of values");
-    let square = |v: f64| v * v;
-    let (mut difference, mut norm) = (0.0, 0.0);
-    for (&a, &b) in actual.iter().zip(expected) {
-        difference += square(f64::from(a) - f64::from(b));
-        norm += square(f64::from(b));
-    }
-    if norm == 0.0 { difference.sqrt() } else { (difference / norm).sqrt() }
 }
 
 /// The largest `|a - b|`.

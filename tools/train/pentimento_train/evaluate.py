@@ -29,7 +29,7 @@ from .degradation import from_bytes, resize, to_bytes
 from .distances import Reference
 from .feature_network import FeatureNetwork, load_features
 from .levels import LEVELS, Degraded, degraded
-from .metrics import frequency_error, gradient_error, ms_ssim, psnr, ssim
+from .metrics import measures
 
 Array = NDArray[np.float64]
 Restorer = Callable[[Degraded], Tensor]
@@ -40,14 +40,8 @@ COMPONENTS = 32
 RESAMPLES = 1000
 POSES = ("frontal", "turned", "profile")
 
-METRICS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
-    "PSNR": (psnr, ".2f"),
-    "SSIM": (ssim, ".4f"),
-    "MS-SSIM": (ms_ssim, ".4f"),
-    "gradient": (gradient_error, ".3f"),
-    "frequency": (frequency_error, ".2f"),
-}
-"""Metrics of single pictures, and how they are printed; `landmarks` and the distances come on top."""
+FORMS = {"PSNR": ".2f", "SSIM": ".4f", "MS-SSIM": ".4f", "gradient": ".3f", "frequency": ".2f"}
+"""How the metrics of single pictures are printed; `landmarks` and the distances come on top."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ class Judge:
 
     def rows(self, pictures: Tensor) -> Rows:
         """Everything about restored pictures uint8 [N, 3, S, S]."""
-        metrics = {k: f(pictures, self.faces).numpy() for k, (f, _) in METRICS.items()}
+        metrics = {k: v.numpy() for k, v in measures(pictures, self.faces).items()}
         if self.detector is not None:
             points, found = find_landmarks(self.detector, pictures)
             error = (points - self.landmarks).norm(dim=2).mean(1) / height(self.landmarks)
@@ -164,12 +158,12 @@ def common(rows: Mapping[str, Rows]) -> NDArray[np.bool_]:
 def level_table(rows: Mapping[str, Rows], reference: Reference | None) -> str:
     """One level: a line for each restorer."""
     landmarks = "landmarks" in next(iter(rows.values())).metrics
-    head = ["restorer", *METRICS]
+    head = ["restorer", *FORMS]
     head += ["landmarks %", "missed"] if landmarks else []
     head += ["Fréchet", "kernel ×1000"] if reference else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name, row in rows.items():
-        cells = [name] + [cell(row.metrics[k], form) for k, (_, form) in METRICS.items()]
+        cells = [name] + [cell(row.metrics[k], form) for k, form in FORMS.items()]
         if landmarks:
             error = row.metrics["landmarks"]
             cells += [cell(error[common(rows)], ".2f"), str(int(np.isnan(error).sum()))]
@@ -222,7 +216,7 @@ def paired_table(levels: Mapping[int, Mapping[str, Rows]], name: str) -> str:
         for other, row in rows.items():
             if other == name:
                 continue
-            cells = [cell(own[k] - row.metrics[k], METRICS[k][1]) for k in ("PSNR", "SSIM")]
+            cells = [cell(own[k] - row.metrics[k], FORMS[k]) for k in ("PSNR", "SSIM")]
             if "landmarks" in own:
                 saved = row.metrics["landmarks"] - own["landmarks"]
                 cells.append(cell(saved[np.isfinite(saved)], ".2f"))

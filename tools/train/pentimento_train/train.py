@@ -204,6 +204,8 @@ class Trainer:
         loader = DataLoader(
             pairs, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
         )
+        if stage.step == 0:
+            self.report(stage, val_faces)
         last = saved = reported = time.monotonic()
         for batch in loader:
             if stage.progress >= 1:

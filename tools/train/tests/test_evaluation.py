@@ -25,7 +25,14 @@ from pentimento_train.evaluate import (
 from pentimento_train.feature_network import batch_loss, train
 from pentimento_train.levels import LEVELS, degraded
 from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
-from pentimento_train.metrics import frequency_error, gradient_error, ms_ssim, psnr, ssim
+from pentimento_train.metrics import (
+    frequency_error,
+    gradient_error,
+    measures,
+    ms_ssim,
+    psnr,
+    ssim,
+)
 
 
 def test_losses_vanish_only_for_equal_pictures() -> None:
@@ -67,6 +74,13 @@ def test_metrics_on_known_values() -> None:
     assert gradient_error(ramp, base).item() == pytest.approx(2.0)
     noise = torch.randint(0, 128, (1, 3, 16, 16), dtype=torch.uint8)
     assert frequency_error(2 * noise, noise).item() == pytest.approx(20 * math.log10(2), abs=0.1)
+
+
+def test_measures_are_the_metrics() -> None:
+    x, y = faces(9, 32), faces(9, 32).flip(-1)
+    together = measures(x, y)
+    for name, metric in {"PSNR": psnr, "SSIM": ssim, "MS-SSIM": ms_ssim}.items():
+        torch.testing.assert_close(together[name], metric(x, y))
 
 
 def test_distances_on_known_values() -> None:
