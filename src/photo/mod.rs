@@ -39,9 +39,11 @@ pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metad
 pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, encode, write};
-pub use faces::{Aligned, Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use faces::{
+    Aligned, Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which,
+};
 pub use file::{Unfinished, is_unfinished, write_whole};
-pub use given::GivenFaces;
+pub use given::{GivenFace, GivenFaces};
 pub use metadata::{Deep, Metadata};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};

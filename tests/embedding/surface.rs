@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, Detection, Detector, Face, Format, Landmarks, MAX_PIXELS, Outcome, PhotoOptions,
+    self, Detection, Detector, Face, Format, Landmarks, MAX_PIXELS, Mask, Outcome, PhotoOptions,
     PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Selection, Which, Work,
 };
 use pentimento::{
@@ -118,7 +118,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         strength: 1.0_f64,
         scale: 1_usize,
         grain: 0.5_f64,
+        mask: Mask::Face,
     };
+    let _ = [Mask::Oval, Mask::Square];
     let _ = [Which::Largest, Which::Central];
     let mut restorer: PhotoRestorer =
         PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?;
