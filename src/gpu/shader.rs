@@ -60,6 +60,7 @@ const KERNELS: &[(&str, &str)] = sources![
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
     "shared/activation",
+    "shared/each_output",
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",

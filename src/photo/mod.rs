@@ -30,6 +30,7 @@ pub mod tiles;
 mod track;
 #[doc(hidden)]
 pub mod warp;
+#[doc(hidden)]
 pub mod y4m;
 
 pub use crate::models::Detection;
@@ -40,7 +41,9 @@ pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, encode, write};
 pub use faces::{Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+#[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+#[doc(hidden)]
 pub use given::GivenFaces;
 pub use metadata::{Deep, Metadata};
 pub use parse::FaceParser;
