@@ -28,6 +28,22 @@ pub struct Download<'a> {
     pub sha256: Option<&'a str>,
 }
 
+/// The SHA-256, in hexadecimal, of all that is still to be read.
+///
+/// # Errors
+/// Those of reading.
+pub fn digest(source: &mut impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match source.read(&mut buffer)? {
+            0 => break,
+            n => hash.update(buffer.get(..n).unwrap_or_default()),
+        }
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 impl Download<'_> {
     /// Fetches the file to `path`. What has come so far lies beside it, in `path` + ".part", and
     /// is used by the next attempt. `progress` hears the bytes that are there and the length.
@@ -86,15 +102,7 @@ impl Download<'_> {
             return Err(wrong(format!("has {length} bytes, the published file has {bytes}")));
         }
         let Some(expected) = self.sha256 else { return Ok(()) };
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut buffer).map_err(read)? {
-                0 => break,
-                n => hash.update(buffer.get(..n).unwrap_or_default()),
-            }
-        }
-        let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = digest(&mut file).map_err(read)?;
         if found != expected {
             return Err(wrong(format!(
                 "has the SHA-256 {found}, the published file {expected}; it was changed on the way"

@@ -1,6 +1,7 @@
 //! Which model a command uses when none is named, and what its file does not say.
 
 use std::env;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,27 +9,35 @@ use pentimento::models::{CodeFormerOptions, Options, published};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Result};
 
+use super::download::digest;
 use super::{cache, value};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
+/// What that model is called on the command line.
+const NAME: &str = "default";
+/// Digests of the files in `weights` that this version was built with, as `sha256sum` writes them.
+const SUMS: &str = include_str!("../../weights/SHA256SUMS");
 const VARIABLE: &str = "PENTIMENTO_MODEL";
 
 /// The model that was given, else that of `PENTIMENTO_MODEL`, else the default model in the folder
-/// `weights` of the current folder, of one that contains the executable, or of the source tree.
+/// `weights` of the current folder, of one that contains the executable, or of the source tree. The
+/// name `default` asks for that one too; its file must be the one this version was built with.
 ///
 /// # Errors
-/// [`Error::Checkpoint`] says where it was searched, [`Error::Input`] that a published model was
-/// not pulled yet.
+/// [`Error::Checkpoint`] says where it was searched, or that the default model's file is another;
+/// [`Error::Input`] that a published model was not pulled yet.
 pub fn path(given: Option<&Path>) -> Result<PathBuf> {
-    if let Some(path) = given {
-        return named(path);
+    let variable = env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    match given.or(variable.as_deref()) {
+        Some(path) if path != Path::new(NAME) => named(path),
+        _ => default(),
     }
-    if let Some(path) = env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-        return named(Path::new(&path));
-    }
+}
+
+fn default() -> Result<PathBuf> {
     let folders = folders();
     if let Some(found) = folders.iter().map(|f| f.join(DEFAULT)).find(|path| path.is_file()) {
-        return Ok(found);
+        return own(found);
     }
     let searched: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
     Err(Error::Checkpoint {
@@ -41,6 +50,24 @@ pub fn path(given: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
+/// The file, if it has the digest that [`SUMS`] has for its name.
+fn own(path: PathBuf) -> Result<PathBuf> {
+    let read = |source| Error::Io { action: "read", path: path.clone(), source };
+    let found = digest(&mut File::open(&path).map_err(read)?).map_err(read)?;
+    let mut sums = SUMS.lines().filter_map(|line| line.split_once("  "));
+    let expected = sums.find(|(_, name)| path.ends_with(name)).map(|(sum, _)| sum);
+    match expected {
+        Some(expected) if expected != found => Err(Error::Checkpoint {
+            what: format!(
+                "has the SHA-256 {found}, this version's default is {expected}; fetch the file \
+                 again, or name it with --model FILE or --detector FILE to use it as it is"
+            ),
+            path,
+        }),
+        _ => Ok(path),
+    }
+}
+
 /// The detector in the folder `weights`, where the default model is searched too.
 const DETECTOR: &str = "weights/yunet-256.safetensors";
 /// Pulled detectors that are used where that one is missing, the best first.
@@ -49,14 +76,17 @@ const DETECTORS: [&str; 3] = ["retinaface-resnet50", "yunet", "retinaface-mobile
 /// The detector that was given, else the default one, else one that was pulled.
 ///
 /// # Errors
-/// As [`path`], for a given one.
+/// As [`path`].
 pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(path) = given {
         return named(path).map(Some);
     }
-    let own = folders().into_iter().map(|folder| folder.join(DETECTOR));
-    let pulled = DETECTORS.iter().filter_map(|name| cache::model(published(name)?).ok());
-    Ok(own.chain(pulled).find(|path| path.is_file()))
+    let mut ours = folders().into_iter().map(|folder| folder.join(DETECTOR));
+    if let Some(found) = ours.find(|path| path.is_file()) {
+        return own(found).map(Some);
+    }
+    let mut pulled = DETECTORS.iter().filter_map(|name| cache::model(published(name)?).ok());
+    Ok(pulled.find(|path| path.is_file()))
 }
 
 /// Pulled parsers that are used where none is given, the best first.
@@ -165,5 +195,26 @@ fn assumption(text: &str) -> std::result::Result<Assumption, String> {
             _ => Err("a slope is a number from 0 to 1".to_owned()),
         },
         _ => Err("expected resampling=fir, resampling=bilinear or slope=NUMBER".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_weights_has_its_digest() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
+        let mut files = 0;
+        for entry in folder.read_dir().expect("weights") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|extension| extension == "safetensors") {
+                let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+                assert!(SUMS.lines().any(|line| line.ends_with(&format!("  {name}"))), "{name}");
+                own(path).expect("the file that SHA256SUMS names");
+                files += 1;
+            }
+        }
+        assert_eq!(files, SUMS.lines().count());
     }
 }

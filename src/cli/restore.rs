@@ -43,8 +43,9 @@ pub struct Restore {
     #[arg(long, conflicts_with_all = ["force", "watch", "json", "report", "html"])]
     y4m: bool,
 
-    /// Model: a .safetensors or .pth file, or the name of a model that was pulled. Without this,
-    /// that of the environment variable PENTIMENTO_MODEL, or weights/mmrbnet-256.safetensors.
+    /// Model: a .safetensors or .pth file, the name of a model that was pulled, or "default" for
+    /// weights/mmrbnet-256.safetensors, whose digest is checked. Without this, that of the
+    /// environment variable PENTIMENTO_MODEL, or the default.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
 

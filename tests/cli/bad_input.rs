@@ -61,6 +61,28 @@ fn fidelities_that_are_none() {
     assert!(!workspace.path("b.png").exists());
 }
 
+/// A changed default model is refused where it is meant by default, and used where it is named.
+#[test]
+fn a_default_model_that_was_changed() {
+    let workspace = Workspace::new();
+    workspace.picture("a.png", 32, 32);
+    fs::create_dir(workspace.path("weights")).unwrap();
+    let file = "weights/mmrbnet-256.safetensors";
+    fs::copy(workspace.path("face.safetensors"), workspace.path(file)).unwrap();
+    for model in ["", "--model default"] {
+        let run = workspace.run(&format!("restore a.png -o b.png {model}"));
+        run.fails_with(&["mmrbnet-256.safetensors", "SHA-256", "--model FILE"]);
+        assert!(!workspace.path("b.png").exists());
+    }
+    workspace.run(&format!("restore a.png -o b.png --aligned --model {file}")).succeeds();
+    // Without a folder `weights` here, it is that of the source tree.
+    fs::remove_dir_all(workspace.path("weights")).unwrap();
+    let run = workspace.run_with("inspect default", &[]);
+    assert!(run.succeeds().out.contains("MMRB-Net"), "{}", run.out);
+    let run = workspace.run_with("inspect default", &[("PENTIMENTO_MODEL", "x2.safetensors")]);
+    assert!(run.succeeds().out.contains("MMRB-Net"), "{}", run.out);
+}
+
 #[test]
 fn models_that_are_none() {
     let workspace = Workspace::new();

@@ -13,3 +13,4 @@ mod mmrbnet;
 mod precision;
 mod recognise;
 mod sessions;
+mod training;

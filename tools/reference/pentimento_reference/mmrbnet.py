@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -199,12 +200,24 @@ class Generator(nn.Module):
         kept, changed = y.split([y.shape[1] - scale.shape[1], scale.shape[1]], 1)
         return torch.cat([kept, changed * scale + shift], 1)
 
-    def forward(self, latents: Tensor, conditions: Callable[[int], Tensor], probe: Probe) -> Tensor:
+    def map(self, latents: Tensor) -> Tensor:
+        """The mapping network on every latent; without one, the latents themselves."""
         if len(self.mlp):
             latents = pixel_norm(latents)
             for layer in self.mlp:
                 latents = layer(latents)
+        return latents
+
+    def forward(self, latents: Tensor, conditions: Callable[[int], Tensor], probe: Probe) -> Tensor:
+        latents = self.map(latents)
+        if len(self.mlp):
             probe("generator.mlp", latents)
+        return self.synthesise(latents, conditions, probe)
+
+    def synthesise(
+        self, latents: Tensor, conditions: Callable[[int], Tensor], probe: Probe
+    ) -> Tensor:
+        """From mapped latents [N, n_latent, D] to RGB."""
         x = self.constant.expand(latents.shape[0], -1, -1, -1)
         rgb: Tensor | None = None
         used = 0
@@ -223,6 +236,15 @@ class Generator(nn.Module):
             probe(f"generator.levels.{name}.to_rgb", rgb)
         assert rgb is not None
         return rgb
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the codec knows of a picture: features per resolution, and the latents."""
+
+    encoded: dict[int, Tensor]
+    decoded: dict[int, Tensor]
+    latents: Tensor
 
 
 class MmrbNet(nn.Module):
@@ -244,18 +266,26 @@ class MmrbNet(nn.Module):
         )
         self.generator = Generator(config)
 
-    def forward(self, x: Tensor, probe: Probe = no_probe) -> Tensor:
-        features, latents = self.encoder(x, probe)
-        decoded = self.decoder(features, probe)
+    def encode(self, x: Tensor, probe: Probe = no_probe) -> Code:
+        """The codec alone: encoder and decoder."""
+        encoded, latents = self.encoder(x, probe)
+        return Code(encoded, self.decoder(encoded, probe), latents)
+
+    def generate(self, code: Code, x: Tensor, probe: Probe = no_probe) -> Tensor:
+        """The conditioned prior on a code; `x` is the network's input."""
 
         def conditions(resolution: int) -> Tensor:
-            return self.condition[str(resolution)](decoded[min(resolution, self.config.codec_size)])
+            feature = code.decoded[min(resolution, self.config.codec_size)]
+            return self.condition[str(resolution)](feature)
 
-        rgb = self.generator(latents, conditions, probe)
+        rgb = self.generator(code.latents, conditions, probe)
         if self.config.input_skip:
             rgb = rgb + x
         probe("output", rgb)
         return rgb
+
+    def forward(self, x: Tensor, probe: Probe = no_probe) -> Tensor:
+        return self.generate(self.encode(x, probe), x, probe)
 
 
 def save_checkpoint(

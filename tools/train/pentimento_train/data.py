@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
-from .degradation import DegradationConfig, degrade, from_bytes
+from .alignment import Jitter, mirror_points, warp, warp_points
+from .degradation import DegradationConfig, degrade, from_bytes, gray
 
 
 def faces_folder(part: str) -> Path:
@@ -44,34 +46,76 @@ def load_faces(files: list[Path], size: int) -> Tensor:
     return torch.from_numpy(faces)
 
 
-class Pairs(IterableDataset[tuple[Tensor, Tensor]]):
-    """Endless batches (degraded, target), each [batch, 3, S, S] in [-1, 1].
+@dataclass(frozen=True)
+class Batch:
+    """`degraded` and `target` [batch, 3, S, S] in [-1, 1]; `landmarks` [batch, 5, 2], parts of S."""
 
-    Sample `i` of the run takes face `permutation(epoch)[i mod N]`, flipped half of the time; its
-    generator is seeded by (seed, i), so a run continued at `start` sees what it would have seen.
+    degraded: Tensor
+    target: Tensor
+    landmarks: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """On a device, the pictures in the layout that its convolutions like."""
+        last = torch.channels_last
+        return Batch(
+            self.degraded.to(device, non_blocking=True, memory_format=last),
+            self.target.to(device, non_blocking=True, memory_format=last),
+            self.landmarks.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Faces uint8 [N, 3, S, S], their landmarks [N, 5, 2], and what is done to them.
+
+    Without a degradation the network's input is the face itself.
     """
 
-    def __init__(
-        self, faces: Tensor, degradation: DegradationConfig, batch: int, seed: int, start: int
-    ) -> None:
-        self.faces = faces
-        self.degradation = degradation
+    faces: Tensor
+    landmarks: Tensor
+    jitter: Jitter
+    degradation: DegradationConfig | None
+
+    def sample(self, place: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """The face at `place`, mirrored half of the time: input, target and landmarks."""
+        target, points = from_bytes(self.faces[place]), self.landmarks[place]
+        if rng.random() < 0.5:
+            target, points = target.flip(-1), mirror_points(points)
+        matrix = self.jitter.draw(rng)
+        if matrix is not None:
+            target, points = warp(target, matrix), warp_points(points, matrix)
+        if self.degradation is None:
+            return target, target, points
+        if rng.random() < self.degradation.gray:
+            target = gray(target).contiguous()
+        return degrade(target, self.degradation, rng), target, points
+
+
+class Pairs(IterableDataset[Batch]):
+    """Endless batches from sample `start` of a run.
+
+    Sample `i` takes face `permutation(epoch)[i mod N]`; its generator is seeded by (seed, i), so a
+    run continued at `start` sees what it would have seen. Workers take turns batch by batch.
+    """
+
+    def __init__(self, source: Source, batch: int, seed: int, start: int) -> None:
+        self.source = source
         self.batch = batch
         self.seed = seed
         self.start = start
 
-    def _sample(self, index: int) -> tuple[Tensor, Tensor]:
-        epoch, within = divmod(index, len(self.faces))
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.faces))
+    def _sample(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        epoch, within = divmod(index, len(self.source.faces))
+        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.source.faces))
         rng = np.random.default_rng([self.seed, 1, index])
-        target = from_bytes(self.faces[order[within]])
-        if rng.random() < 0.5:
-            target = target.flip(-1)
-        return degrade(target, self.degradation, rng), target
+        return self.source.sample(int(order[within]), rng)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        index = self.start
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        first, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        index = self.start + first * self.batch
         while True:
             samples = [self._sample(index + i) for i in range(self.batch)]
-            index += self.batch
-            yield torch.stack([s[0] for s in samples]), torch.stack([s[1] for s in samples])
+            index += workers * self.batch
+            degraded, target, landmarks = (torch.stack(v) for v in zip(*samples, strict=True))
+            yield Batch(degraded, target, landmarks)

@@ -1,115 +1,300 @@
-"""PSNR and SSIM of a checkpoint on held-out faces, by level of degradation.
+"""The table of docs/quality.md: restorers on held-out faces, by degradation and by pose.
 
-    python -m pentimento_train.evaluate weights/mmrbnet-256.safetensors [--limit N] [--json FILE]
+    python -m pentimento_train.evaluate --detector yunet_n.pth --features features.safetensors \
+        --enlarger realesr-general-x4v3.f16.safetensors default=weights/mmrbnet-256.safetensors …
 
-Each face is degraded at ×2, ×4 and ×8; the comparison is the degraded picture enlarged bicubically,
-which is also what the network is given. Degradations are seeded by level and by place in the folder.
+Every restorer sees the same pictures: `levels.py` seeds them by level and by place in the folder.
+Intervals are bootstrap intervals of 95 % over the faces. Fréchet and kernel distances are those of
+`feature_network.py`, from the training faces; they are not comparable with Inception's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from pentimento_reference import srvgg, yunet
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
 from torch import Tensor
 
+from .alignment import find_landmarks
 from .data import face_files, faces_folder, load_faces
-from .degradation import DegradationConfig, degrade, from_bytes, to_bytes
-from .metrics import psnr, ssim
+from .degradation import from_bytes, resize, to_bytes
+from .distances import Reference
+from .feature_network import FeatureNetwork, load_features
+from .levels import LEVELS, Degraded, degraded
+from .metrics import frequency_error, gradient_error, ms_ssim, psnr, ssim
 
-LEVELS = (2, 4, 8)
-SEED = 20220514
+Array = NDArray[np.float64]
+Restorer = Callable[[Degraded], Tensor]
+
+COMPONENTS = 32
+"""Principal components of the features that distances use."""
+
+RESAMPLES = 1000
+POSES = ("frontal", "turned", "profile")
+
+METRICS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "PSNR": (psnr, ".2f"),
+    "SSIM": (ssim, ".4f"),
+    "MS-SSIM": (ms_ssim, ".4f"),
+    "gradient": (gradient_error, ".3f"),
+    "frequency": (frequency_error, ".2f"),
+}
+"""Metrics of single pictures, and how they are printed; `landmarks` and the distances come on top."""
 
 
 @dataclass(frozen=True)
-class Score:
-    """Means over the pictures of one level."""
+class Rows:
+    """What one restorer did at one level: metrics per face [N], features [N, D]."""
 
-    level: int
-    pictures: int
-    bicubic_psnr: float
-    bicubic_ssim: float
-    restored_psnr: float
-    restored_ssim: float
+    metrics: dict[str, Array]
+    features: Array | None
 
 
-def level_config(level: int) -> DegradationConfig:
-    """The evaluation's degradation at a fixed down-sampling factor."""
-    return DegradationConfig(
-        factor=(level, level),
-        blur_sigma_per_factor=(0.2, 0.6),
-        noise_sigma=(0.0, 6.0),
-        jpeg_quality=(60, 95),
-    )
+def network(model: MmrbNet) -> Restorer:
+    """MMRB-Net on the enlarged pictures."""
+
+    @torch.no_grad()
+    def run(given: Degraded) -> Tensor:
+        return torch.cat([to_bytes(model(from_bytes(x))) for x in given.enlarged.split(4)])
+
+    return run
 
 
-def degraded(faces: Tensor, level: int, places: Sequence[int] | None = None) -> Tensor:
-    """uint8 [N, 3, S, S] → the network's inputs for the faces at `places` (all), uint8."""
-    config = level_config(level)
-    pictures = [
-        degrade(from_bytes(faces[i]), config, np.random.default_rng([SEED, level, i]))
-        for i in (range(len(faces)) if places is None else places)
-    ]
-    return to_bytes(torch.stack(pictures))
+def enlarger(model: srvgg.Srvgg) -> Restorer:
+    """A network that enlarges the small pictures, its result resampled to the faces' side."""
+
+    @torch.no_grad()
+    def run(given: Degraded) -> Tensor:
+        side = given.enlarged.shape[-1]
+        large = torch.cat([model(x.float() / 255) for x in given.small.split(4)])
+        return torch.stack([to_bytes(resize(x * 2 - 1, side, "bicubic")) for x in large])
+
+    return run
+
+
+def bicubic(given: Degraded) -> Tensor:
+    """Nothing but the enlargement."""
+    return given.enlarged
+
+
+def height(points: Tensor) -> Tensor:
+    """From between the eyes to between the corners of the mouth, [N]."""
+    return (points[:, 3:].mean(1) - points[:, :2].mean(1)).norm(dim=1)
+
+
+def yaw(points: Tensor) -> Tensor:
+    """How far the nose is off the line from between the eyes to the mouth, as a part of it, [N]."""
+    eyes, mouth = points[:, :2].mean(1), points[:, 3:].mean(1)
+    down = (mouth - eyes) / (mouth - eyes).norm(dim=1, keepdim=True)
+    off = points[:, 2] - (eyes + mouth) / 2
+    return (off[:, 0] * down[:, 1] - off[:, 1] * down[:, 0]).abs() / height(points)
+
+
+def poses(points: Tensor) -> list[str]:
+    """The pose of every face by its `yaw`: below 0.12 frontal, below 0.3 turned, else profile."""
+    return [POSES[(y >= 0.12) + (y >= 0.3)] for y in yaw(points).tolist()]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The held-out faces and what compares pictures with them; the last two are optional."""
+
+    faces: Tensor
+    detector: yunet.YuNet | None
+    landmarks: Tensor
+    features: FeatureNetwork | None
+
+    @staticmethod
+    def of(faces: Tensor, detector: yunet.YuNet | None, features: FeatureNetwork | None) -> Judge:
+        """Finds the faces' landmarks; those without are judged without landmarks."""
+        landmarks = torch.full((len(faces), 5, 2), torch.nan)
+        if detector is not None:
+            points, found = find_landmarks(detector, faces)
+            landmarks[found] = points[found]
+        return Judge(faces, detector, landmarks, features)
+
+    def rows(self, pictures: Tensor) -> Rows:
+        """Everything about restored pictures uint8 [N, 3, S, S]."""
+        metrics = {k: f(pictures, self.faces).numpy() for k, (f, _) in METRICS.items()}
+        if self.detector is not None:
+            points, found = find_landmarks(self.detector, pictures)
+            error = (points - self.landmarks).norm(dim=2).mean(1) / height(self.landmarks)
+            error[~found] = torch.nan
+            metrics["landmarks"] = 100 * error.double().numpy()
+        features = None if self.features is None else embed(self.features, pictures)
+        return Rows(metrics, features)
 
 
 @torch.no_grad()
-def restore(model: MmrbNet, pictures: Tensor) -> Tensor:
-    """uint8 [N, 3, S, S] → uint8 of the same shape."""
-    return torch.cat([to_bytes(model(from_bytes(batch))) for batch in pictures.split(4)])
+def embed(features: FeatureNetwork, pictures: Tensor) -> Array:
+    """Features of uint8 pictures, [N, D]."""
+    found = [features(from_bytes(x)) for x in pictures.split(16)]
+    return torch.cat(found).double().numpy()
 
 
-def evaluate(model: MmrbNet, faces: Tensor) -> list[Score]:
-    """One score per level."""
-    scores = []
-    for level in LEVELS:
-        given = degraded(faces, level)
-        restored = restore(model, given)
-        scores.append(
-            Score(
-                level,
-                len(faces),
-                psnr(given, faces).mean().item(),
-                ssim(given, faces).mean().item(),
-                psnr(restored, faces).mean().item(),
-                ssim(restored, faces).mean().item(),
-            )
-        )
-    return scores
+def interval(values: Array) -> tuple[float, float]:
+    """Bootstrap interval of 95 % of the mean."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
 
 
-def table(scores: list[Score]) -> str:
-    """The scores as a Markdown table."""
-    rows = [
-        "| level | pictures | bicubic PSNR | restored PSNR | bicubic SSIM | restored SSIM |",
-        "|---|---|---|---|---|---|",
+def cell(values: Array, form: str) -> str:
+    """Mean and interval; a dash for no faces."""
+    if not len(values):
+        return "–"
+    low, high = interval(values)
+    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
+
+
+def common(rows: Mapping[str, Rows]) -> NDArray[np.bool_]:
+    """The faces whose landmarks every restorer of a level left to be found."""
+    return np.all([np.isfinite(r.metrics["landmarks"]) for r in rows.values()], axis=0)
+
+
+def level_table(rows: Mapping[str, Rows], reference: Reference | None) -> str:
+    """One level: a line for each restorer."""
+    landmarks = "landmarks" in next(iter(rows.values())).metrics
+    head = ["restorer", *METRICS]
+    head += ["landmarks %", "missed"] if landmarks else []
+    head += ["Fréchet", "kernel ×1000"] if reference else []
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, row in rows.items():
+        cells = [name] + [cell(row.metrics[k], form) for k, (_, form) in METRICS.items()]
+        if landmarks:
+            error = row.metrics["landmarks"]
+            cells += [cell(error[common(rows)], ".2f"), str(int(np.isnan(error).sum()))]
+        if reference and row.features is not None:
+            cells += distances(reference, row.features)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def distances(reference: Reference, features: Array) -> list[str]:
+    """Fréchet and kernel distance with the deviation over resampled faces."""
+    projected = reference.project(features)
+    rng = np.random.default_rng(0)
+    again = [projected[rng.integers(len(projected), size=len(projected))] for _ in range(50)]
+    cells = []
+    for measure, scale, form in ((reference.frechet, 1, ".3f"), (reference.kernel, 1000, ".1f")):
+        deviation = scale * np.std([measure(x) for x in again])
+        cells.append(f"{scale * measure(projected):{form}} ± {deviation:{form}}")
+    return cells
+
+
+def pose_table(levels: Mapping[int, Mapping[str, Rows]], pose: list[str]) -> str:
+    """All levels: PSNR, SSIM and landmark error of every restorer by pose."""
+    forms = {"PSNR": ".2f", "SSIM": ".4f", "landmarks": ".2f"}
+    lines = [
+        "| level | pose | faces | restorer | PSNR | SSIM | landmarks % |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for s in scores:
-        rows.append(
-            f"| ×{s.level} | {s.pictures} | {s.bicubic_psnr:.2f} dB | {s.restored_psnr:.2f} dB "
-            f"| {s.bicubic_ssim:.4f} | {s.restored_ssim:.4f} |"
-        )
-    return "\n".join(rows)
+    for level, rows in levels.items():
+        for kind in POSES:
+            of = np.array([p == kind for p in pose])
+            for name, row in rows.items():
+                cells = []
+                for metric, form in forms.items():
+                    if metric not in row.metrics:
+                        cells.append("–")
+                        continue
+                    which = of & common(rows) if metric == "landmarks" else of
+                    cells.append(cell(row.metrics[metric][which], form))
+                line = [f"×{level}", kind, str(int(of.sum())), name, *cells]
+                lines.append("| " + " | ".join(line) + " |")
+    return "\n".join(lines)
+
+
+def paired_table(levels: Mapping[int, Mapping[str, Rows]], name: str) -> str:
+    """What one restorer gains on each of the others, face by face; landmarks: error it saves."""
+    lines = ["| level | over | PSNR | SSIM | landmarks % |", "|---|---|---|---|---|"]
+    for level, rows in levels.items():
+        own = rows[name].metrics
+        for other, row in rows.items():
+            if other == name:
+                continue
+            cells = [cell(own[k] - row.metrics[k], METRICS[k][1]) for k in ("PSNR", "SSIM")]
+            if "landmarks" in own:
+                saved = row.metrics["landmarks"] - own["landmarks"]
+                cells.append(cell(saved[np.isfinite(saved)], ".2f"))
+            else:
+                cells.append("–")
+            lines.append("| " + " | ".join([f"×{level}", other, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def evaluate(
+    restorers: Mapping[str, Restorer], judge: Judge
+) -> dict[int, dict[str, Rows]]:
+    """Rows by level and restorer."""
+    out: dict[int, dict[str, Rows]] = {}
+    for level in LEVELS:
+        given = degraded(judge.faces, level)
+        out[level] = {name: judge.rows(run(given)) for name, run in restorers.items()}
+    return out
+
+
+def named(argument: str) -> tuple[str, Path]:
+    """NAME=FILE, or a file named by its stem."""
+    name, equals, file = argument.partition("=")
+    return (name, Path(file)) if equals else (Path(argument).stem, Path(argument))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="PSNR and SSIM by level of degradation.")
-    parser.add_argument("checkpoint", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("checkpoints", nargs="+", type=named, help="NAME=FILE; the first is ours")
+    parser.add_argument("--enlarger", type=Path, help="SRVGGNetCompact as a baseline")
+    parser.add_argument("--detector", type=Path, help="YuNet, for landmarks and poses")
+    parser.add_argument("--features", type=Path, help="feature network, for the two distances")
     parser.add_argument("--limit", type=int, help="use only the first faces")
-    parser.add_argument("--json", type=Path, help="also write the unrounded scores to this file")
+    parser.add_argument("--json", type=Path, help="also write every value to this file")
     arguments = parser.parse_args()
-    model = load_checkpoint(arguments.checkpoint)
-    files = face_files(faces_folder("val"), arguments.limit)
-    scores = evaluate(model, load_faces(files, model.config.size))
-    print(table(scores))
+    restorers: dict[str, Restorer] = {"bicubic": bicubic}
+    if arguments.enlarger:
+        restorers[arguments.enlarger.name.split(".")[0]] = enlarger(
+            srvgg.load_checkpoint(arguments.enlarger)
+        )
+    sizes = set()
+    for name, file in arguments.checkpoints:
+        model = load_checkpoint(file)
+        restorers[name] = network(model)
+        sizes.add(model.config.size)
+    if len(sizes) > 1:
+        raise SystemExit(f"networks of different sizes cannot be compared: {sorted(sizes)}")
+    size = sizes.pop()
+    detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
+    features = load_features(arguments.features) if arguments.features else None
+    faces = load_faces(face_files(faces_folder("val"), arguments.limit), size)
+    judge = Judge.of(faces, detector, features)
+    reference = None
+    if features is not None:
+        train = load_faces(face_files(faces_folder("train")), size)
+        reference = Reference(embed(features, train), COMPONENTS)
+        print("Held-out faces themselves, Fréchet and kernel:", *distances(
+            reference, embed(features, faces)
+        ))
+    levels = evaluate(restorers, judge)
+    for level, rows in levels.items():
+        print(f"\n### ×{level}\n\n{level_table(rows, reference)}")
+    ours = arguments.checkpoints[0][0]
+    print(f"\n### What {ours} gains\n\n{paired_table(levels, ours)}")
+    if detector is not None:
+        print(f"\n### By pose\n\n{pose_table(levels, poses(judge.landmarks))}")
     if arguments.json:
-        arguments.json.write_text(json.dumps([vars(s) for s in scores], indent=1) + "\n")
+        values = {
+            f"x{level}": {n: {k: v.tolist() for k, v in r.metrics.items()} for n, r in rows.items()}
+            for level, rows in levels.items()
+        }
+        arguments.json.write_text(json.dumps(values) + "\n")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from .data import face_files, faces_folder, load_faces
-from .evaluate import LEVELS, degraded, restore
+from .evaluate import network
+from .levels import LEVELS, degraded
 
 
 def write_png(picture: Tensor, path: Path) -> None:
@@ -50,14 +51,14 @@ def main() -> None:
     rows: list[Tensor] = []
     for level in LEVELS:
         given = degraded(faces, level, chosen)
-        for name, picture in zip(names, given, strict=True):
+        for name, picture in zip(names, given.enlarged, strict=True):
             write_png(picture, arguments.folder / "degraded" / f"x{level}" / name)
         if model is None:
             continue
-        restored = restore(model, given)
+        restored = network(model)(given)
         for name, picture in zip(names, restored, strict=True):
             write_png(picture, arguments.folder / "restored" / f"x{level}" / name)
-        triples = torch.stack([given, restored, faces[chosen]], 1)
+        triples = torch.stack([given.enlarged, restored, faces[chosen]], 1)
         rows.extend(torch.cat(list(t), -1) for t in triples)
     if rows:
         write_png(torch.cat(rows, 1), arguments.folder / "sheet.png")

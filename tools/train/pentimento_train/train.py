@@ -1,10 +1,10 @@
-"""Trains MMRB-Net on restoration pairs; resumes from its state when there is one.
+"""Trains MMRB-Net in up to three stages; goes on from its state when there is one.
 
-    python -m pentimento_train.train tools/train/mmrbnet-256.toml --run RUN_FOLDER
+    python -m pentimento_train.train tools/train/three-stages.toml --run RUN_FOLDER
 
 RUN_FOLDER receives `state.pt` (everything needed to go on, written once a minute), `log.jsonl`
-(one JSON object per line) and `model.safetensors` (the averaged weights in f16, written with every
-evaluation and at the end).
+(one JSON object per line), `pictures/` and `model.safetensors` (the averaged weights in f16),
+the last two with every report and at the end.
 """
 
 from __future__ import annotations
@@ -12,92 +12,51 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import math
 import time
-import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
-from pentimento_reference.config import MmrbNetConfig
-from pentimento_reference.mmrbnet import MmrbNet, save_checkpoint
-from pentimento_reference.stylegan2 import EqualLinear, StyledConv, ToRgb
+from pentimento_reference import yunet
+from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint, save_checkpoint
+from pentimento_reference.stylegan2 import ToRgb
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .data import Pairs, face_files, faces_folder, load_faces
-from .degradation import DegradationConfig
-from .evaluate import evaluate
-from .losses import LossConfig, restoration_loss
+from .alignment import TEMPLATE, find_landmarks
+from .data import Batch, Pairs, Source, face_files, faces_folder, load_faces
+from .degradation import from_bytes, to_bytes
+from .feature_network import FeatureNetwork, load_features
+from .levels import LEVELS, degraded
+from .metrics import psnr, ssim
+from .prior import Prior
+from .reconstruction import Reconstruction
+from .restoration import Restoration
+from .run_config import RunConfig
+from .stage import Networks, Stage
 
 SAVE_EVERY_SECONDS = 60.0
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """The run ends after `steps` or `minutes` of training, whichever comes first.
-
-    The learning rates rise linearly over `warmup_steps`, then fall as a cosine of the part of the
-    run that is over. `equalised_learning_rate` is that of the layers with equalised scaling.
-    """
-
-    batch: int
-    steps: int
-    minutes: float
-    learning_rate: float
-    equalised_learning_rate: float
-    warmup_steps: int
-    ema_steps: float
-    clip_norm: float
-    seed: int
-    log_every_steps: int
-    evaluate_every_minutes: float
-    evaluate_faces: int
-    threads: int
-
-    def progress(self, step: int, seconds: float) -> float:
-        """The part of the run that is over, 0 to 1."""
-        return min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
-
-    def rate(self, step: int, seconds: float) -> float:
-        """Factor on the learning rates."""
-        cosine = 0.5 * (1 + math.cos(math.pi * self.progress(step, seconds)))
-        return min(1.0, (step + 1) / self.warmup_steps) * cosine
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """One TOML file: sections `model`, `degradation`, `loss` and `schedule`."""
-
-    model: MmrbNetConfig
-    degradation: DegradationConfig
-    loss: LossConfig
-    schedule: Schedule
-
-    @staticmethod
-    def from_toml(path: Path) -> RunConfig:
-        source: dict[str, Any] = tomllib.loads(path.read_text())
-        ranges = {k: tuple(v) for k, v in source["degradation"].items()}
-        return RunConfig(
-            MmrbNetConfig.from_json(source["model"]),
-            DegradationConfig(**ranges),
-            LossConfig(**source["loss"]),
-            Schedule(**source["schedule"]),
-        )
+LONGEST_STEP_SECONDS = 30.0
+"""What is beyond this in one step was a pause of the process, not training."""
 
 
 @torch.no_grad()
 def initialise(model: MmrbNet) -> None:
-    """Starts near the identity: conditions near scale 1 and shift 0, small RGB contributions."""
+    """Conditions near scale 1 and shift 0, and small residuals: the codec hardly acts at first.
+
+    With `input_skip` the RGB contributions are small too, so that training starts near the identity.
+    """
     slope = model.config.mmrb.slope
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, a=slope)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, ToRgb):
+        elif isinstance(module, ToRgb) and model.config.input_skip:
             module.weight.mul_(0.1)
     for name, module in model.named_modules():
         if name.endswith(".fuse") or (name.startswith("condition.") and name.endswith(".out")):
@@ -107,154 +66,232 @@ def initialise(model: MmrbNet) -> None:
             head.out.bias[: head.out.bias.shape[0] // 2].fill_(1.0)
 
 
-def parameter_groups(model: MmrbNet, schedule: Schedule) -> list[dict[str, Any]]:
-    """Plain convolutions in one group, everything with equalised scaling in the other."""
-    equalised = {
-        id(p)
-        for m in model.modules()
-        if isinstance(m, (EqualLinear, StyledConv, ToRgb))
-        for p in m.parameters()
-    } | {id(model.generator.constant)}
-    split: tuple[list[nn.Parameter], list[nn.Parameter]] = ([], [])
-    for parameter in model.parameters():
-        split[id(parameter) in equalised].append(parameter)
-    rates = (schedule.learning_rate, schedule.equalised_learning_rate)
-    return [{"params": p, "lr": r, "peak": r} for p, r in zip(split, rates, strict=True)]
-
-
-@torch.no_grad()
-def average(ema: MmrbNet, model: MmrbNet, step: int, ema_steps: float) -> None:
-    """Moves the averaged weights towards the current ones; the horizon grows with the step."""
-    decay = 1 - 1 / min(ema_steps, 1 + step / 10)
-    for slow, fast in zip(ema.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
-
-
 class Trainer:
-    """The state of a run and its loop."""
+    """A run and where it is."""
 
-    def __init__(self, config: RunConfig, run: Path) -> None:
-        schedule = config.schedule
+    def __init__(
+        self,
+        config: RunConfig,
+        run: Path,
+        start: MmrbNet | None = None,
+        perceptual: FeatureNetwork | None = None,
+        device: str = "cpu",
+    ) -> None:
+        machine = config.machine
         self.config = config
         self.run = run
-        self.step = 0
-        self.seconds = 0.0
-        torch.manual_seed(schedule.seed)
-        self.model = MmrbNet(config.model)
-        initialise(self.model)
-        self.model.to(memory_format=torch.channels_last)
-        self.ema = copy.deepcopy(self.model)
-        self.optimizer = torch.optim.Adam(
-            parameter_groups(self.model, schedule), betas=(0.9, 0.99), eps=1e-8
+        self.perceptual = perceptual.to(device) if perceptual else None
+        self.save_every_seconds = SAVE_EVERY_SECONDS
+        torch.manual_seed(machine.seed)
+        model = start if start is not None else MmrbNet(config.model)
+        if start is None:
+            initialise(model)
+        model.train().to(device, memory_format=torch.channels_last)
+        on_gpu = device != "cpu"
+        self.networks = Networks(
+            model,
+            copy.deepcopy(model).requires_grad_(False),
+            torch.device(device),
+            half=machine.bf16 and on_gpu,
+            compiled=machine.compile and on_gpu,
+            random=torch.Generator().manual_seed(machine.seed),
         )
+        self.recent: list[dict[str, float]] = []
+        self.saved_stage: str | None = None
+        self.saved: dict[str, Any] | None = None
+        self.finished = False
         if self.state_file.exists():
             self._load()
+        else:
+            self.log_file.unlink(missing_ok=True)
 
     @property
     def state_file(self) -> Path:
         return self.run / "state.pt"
 
-    def _load(self) -> None:
-        state = torch.load(self.state_file, weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+    @property
+    def log_file(self) -> Path:
+        return self.run / "log.jsonl"
 
-    def save(self) -> None:
+    def _load(self) -> None:
+        state = torch.load(self.state_file, weights_only=True, map_location="cpu")
+        self.networks.model.load_state_dict(state["model"])
+        self.networks.ema.load_state_dict(state["ema"])
+        self.networks.random.set_state(state["random"])
+        self.recent = state["recent"]
+        self.saved_stage, self.saved = state["name"], state["stage"]
+        self.finished = state["finished"]
+        if self.log_file.exists():
+            # Steps after the state was written are done again, and logged again.
+            with self.log_file.open("r+b") as file:
+                file.truncate(state["logged"])
+
+    def save(self, stage: Stage, finished: bool = False) -> None:
         """Writes the state under a temporary name first, so that a kill never leaves half of it."""
         staged = self.state_file.with_suffix(".partial")
         state = {
-            "model": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
+            "model": self.networks.model.state_dict(),
+            "ema": self.networks.ema.state_dict(),
+            "random": self.networks.random.get_state(),
+            "recent": self.recent,
+            "name": stage.name,
+            "stage": stage.state(),
+            "finished": finished,
+            "logged": self.log_file.stat().st_size if self.log_file.exists() else 0,
         }
         torch.save(state, staged)
         staged.replace(self.state_file)
 
-    def export(self) -> None:
+    def export(self, stage: Stage) -> None:
         """Writes the averaged weights as an f16 checkpoint."""
-        extra = {"version": "0.1.0", "license": "MIT OR Apache-2.0", "steps": str(self.step)}
+        extra = {
+            "version": "0.2.0",
+            "license": "MIT OR Apache-2.0",
+            "stage": stage.name,
+            "steps": str(stage.step),
+        }
         file = self.run / "model.safetensors"
-        save_checkpoint(file, self.ema.state_dict(), self.config.model, torch.float16, extra)
+        tensors = {k: v.cpu() for k, v in self.networks.ema.state_dict().items()}
+        save_checkpoint(file, tensors, self.config.model, torch.float16, extra)
 
-    def log(self, **values: Any) -> None:
+    def log(self, stage: Stage, **values: Any) -> None:
         """Appends one line to the log and prints it."""
-        line = json.dumps({"step": self.step, "seconds": round(self.seconds, 1), **values})
-        with (self.run / "log.jsonl").open("a") as file:
+        where = {"stage": stage.name, "step": stage.step, "seconds": round(stage.seconds, 1)}
+        line = json.dumps(where | values)
+        with self.log_file.open("a") as file:
             file.write(line + "\n")
         print(line, flush=True)
 
-    def train_step(self, given: Tensor, target: Tensor) -> dict[str, float]:
-        """One update; returns the loss and its terms."""
-        schedule = self.config.schedule
-        rate = schedule.rate(self.step, self.seconds)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
-        restored = self.model(given.contiguous(memory_format=torch.channels_last))
-        loss, terms = restoration_loss(restored, target, self.config.loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip_norm)
-        self.optimizer.step()
-        average(self.ema, self.model, self.step, schedule.ema_steps)
-        self.step += 1
-        return {"loss": loss.item(), **{k: v.item() for k, v in terms.items()}}
+    def stages(self) -> Iterator[Stage]:
+        """The stages that are not over, each made when the one before it has ended."""
+        config, networks = self.config, self.networks
+        makers = {
+            "prior": lambda: Prior(networks, config.prior) if config.prior else None,
+            "reconstruction": lambda: (
+                Reconstruction(networks, config.reconstruction) if config.reconstruction else None
+            ),
+            "restoration": lambda: (
+                Restoration(networks, config.restoration, self.perceptual)
+                if config.restoration
+                else None
+            ),
+        }
+        names = list(makers)
+        first = names.index(self.saved_stage) + self.finished if self.saved_stage else 0
+        for name in names[first:]:
+            # Discriminators start the same whether or not the run was interrupted before.
+            torch.manual_seed(self.config.machine.seed)
+            stage = makers[name]()
+            if stage is None:
+                continue
+            if name == self.saved_stage and self.saved is not None:
+                stage.load(self.saved)
+            yield stage
 
-    def train(self, train_faces: Tensor, val_faces: Tensor) -> None:
-        """Runs to the end of the schedule."""
-        schedule = self.config.schedule
+    def train(self, source: Source, val_faces: Tensor) -> None:
+        """Runs every stage to its end."""
+        for stage in self.stages():
+            self._run_stage(stage, source, val_faces)
+
+    def _run_stage(self, stage: Stage, source: Source, val_faces: Tensor) -> None:
+        machine = self.config.machine
+        if not stage.degrades:
+            source = Source(source.faces, source.landmarks, source.jitter, None)
         pairs = Pairs(
-            train_faces,
-            self.config.degradation,
-            schedule.batch,
-            schedule.seed,
-            self.step * schedule.batch,
+            source, stage.schedule.batch, machine.seed, stage.step * stage.schedule.batch
         )
-        loader = DataLoader(pairs, batch_size=None, num_workers=1, prefetch_factor=4)
-        last = saved = evaluated = time.monotonic()
-        recent: list[dict[str, float]] = []
-        for given, target in loader:
-            if schedule.progress(self.step, self.seconds) >= 1:
+        workers = machine.workers
+        loader = DataLoader(
+            pairs, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+        )
+        last = saved = reported = time.monotonic()
+        for batch in loader:
+            if stage.progress >= 1:
                 break
-            recent.append(self.train_step(given, target))
+            terms = stage.train_step(batch.to(self.networks.device))
+            self.recent.append({k: v.item() for k, v in terms.items()})
             now = time.monotonic()
-            self.seconds += now - last
+            stage.seconds += min(now - last, LONGEST_STEP_SECONDS)
             last = now
-            if self.step % schedule.log_every_steps == 0:
-                self.log(**{k: round(fmean(r[k] for r in recent), 6) for k in recent[0]})
-                recent = []
-            if now - saved >= SAVE_EVERY_SECONDS:
-                self.save()
+            if stage.step % machine.log_every_steps == 0:
+                self._log_recent(stage)
+            if now - saved >= self.save_every_seconds:
+                self.save(stage)
                 saved = now
-            if now - evaluated >= 60 * schedule.evaluate_every_minutes:
-                self.report(val_faces)
-                evaluated = last = time.monotonic()
-        self.save()
-        self.report(val_faces)
+            if now - reported >= 60 * machine.report_every_minutes:
+                self.report(stage, val_faces)
+                reported = last = time.monotonic()
+        stage.finish()
+        self.networks.model.load_state_dict(self.networks.ema.state_dict())
+        self.save(stage, finished=True)
+        self.report(stage, val_faces)
 
-    def report(self, val_faces: Tensor) -> None:
-        """Exports the averaged weights and logs their scores."""
-        self.export()
-        self.log(scores=[vars(s) for s in evaluate(self.ema, val_faces)])
+    def _log_recent(self, stage: Stage) -> None:
+        """The means of every term since the last line; lazy terms are in some steps only."""
+        names = dict.fromkeys(k for terms in self.recent for k in terms)
+        means = {k: fmean(t[k] for t in self.recent if k in t) for k in names}
+        self.log(stage, **{k: round(v, 6) for k, v in means.items()})
+        self.recent = []
+
+    @torch.no_grad()
+    def report(self, stage: Stage, val_faces: Tensor) -> None:
+        """Exports the averaged weights, draws a picture, and scores what restores."""
+        self.export(stage)
+        given = torch.cat([degraded(val_faces, level, [i]).enlarged for i, level in _shown(val_faces)])
+        shown = val_faces[[i for i, _ in _shown(val_faces)]]
+        device = self.networks.device
+        sheet = stage.sheet(from_bytes(given).to(device), from_bytes(shown).to(device))
+        file = self.run / "pictures" / f"{stage.name}-{stage.step:06}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(to_bytes(sheet.cpu()).permute(1, 2, 0).contiguous().numpy()).save(file)
+        if not stage.degrades:
+            return
+        scores = {}
+        for level in LEVELS:
+            inputs = degraded(val_faces, level).enlarged
+            restored = torch.cat(
+                [to_bytes(self.networks.ema(from_bytes(x).to(device)).cpu()) for x in inputs.split(4)]
+            )
+            scores[f"x{level}"] = {
+                "psnr": round(psnr(restored, val_faces).mean().item(), 4),
+                "ssim": round(ssim(restored, val_faces).mean().item(), 5),
+            }
+        self.log(stage, scores=scores)
+
+
+def _shown(faces: Tensor) -> list[tuple[int, int]]:
+    """Place and level of the faces that a report's picture shows."""
+    return [(i, LEVELS[i % len(LEVELS)]) for i in range(min(6, len(faces)))]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train MMRB-Net.")
     parser.add_argument("config", type=Path, help="TOML file of the run")
     parser.add_argument("--run", type=Path, required=True, help="folder of state, log and model")
+    parser.add_argument("--start", type=Path, help="checkpoint to start from, not random weights")
+    parser.add_argument("--detector", type=Path, help="YuNet checkpoint that finds the landmarks")
+    parser.add_argument("--features", type=Path, help="feature network of the perceptual term")
+    parser.add_argument("--minutes", type=float, help="scale the stages to take this long together")
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=default, help=f"here {default}")
     arguments = parser.parse_args()
     config = RunConfig.from_toml(arguments.config)
+    if arguments.minutes:
+        config = config.within(arguments.minutes)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(config.schedule.threads)
-    size = config.model.size
-    trainer = Trainer(config, arguments.run)
-    trainer.train(
-        load_faces(face_files(faces_folder("train")), size),
-        load_faces(face_files(faces_folder("val"), config.schedule.evaluate_faces), size),
-    )
+    torch.set_num_threads(config.machine.threads)
+    start = load_checkpoint(arguments.start) if arguments.start else None
+    if start is not None and start.config != config.model:
+        raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
+    faces = load_faces(face_files(faces_folder("train")), config.model.size)
+    landmarks = TEMPLATE.repeat(len(faces), 1, 1)
+    if arguments.detector:
+        landmarks, found = find_landmarks(yunet.load_checkpoint(arguments.detector), faces)
+        print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
+    perceptual = load_features(arguments.features) if arguments.features else None
+    val = load_faces(face_files(faces_folder("val"), config.machine.report_faces), config.model.size)
+    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device)
+    trainer.train(Source(faces, landmarks, config.jitter, config.degradation), val)
 
 
 if __name__ == "__main__":

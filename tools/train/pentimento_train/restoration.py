@@ -1,0 +1,142 @@
+"""Stage 3: degraded faces in, the faces out; the codec is pulled to what it knew of clean ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from pentimento_reference.mmrbnet import Code, MmrbNet
+from torch import Tensor
+
+from .adversarial import requires_grad
+from .alignment import components
+from .critics import CriticConfig, Critics
+from .data import Batch
+from .feature_network import FeatureNetwork
+from .losses import feature_distance, picture_loss
+from .schedule import Schedule
+from .stage import Networks, Stage, Terms, parameter_groups
+
+
+@dataclass(frozen=True)
+class RestorationConfig:
+    """The stage's section of the run's file."""
+
+    schedule: Schedule
+    loss: Mapping[str, float]
+    """Weights: the terms of `losses.PICTURE_TERMS`, `features`, `perceptual`, `adversarial` (the
+    whole face) and `components` (its parts)."""
+    feature_levels: tuple[int, ...]
+    """Decoder levels that the feature term compares, beside the latents."""
+    generator_from: float
+    """The part of the stage after which the generator learns too."""
+    generator_rate: float
+    """Its learning rate relative to the codec's."""
+    adversarial_from: float
+    """The part of the stage after which the adversarial terms set in, growing over a tenth."""
+    critics: CriticConfig | None
+
+
+def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
+    """What the feature term sees of a code."""
+    return [code.latents, *(code.decoded[level] for level in levels)]
+
+
+class Restoration(Stage):
+    """The stage in the middle of its run. Its teacher is the codec as it begins."""
+
+    name = "restoration"
+    degrades = True
+
+    def __init__(
+        self, networks: Networks, config: RestorationConfig, perceptual: FeatureNetwork | None
+    ) -> None:
+        super().__init__(networks, config.schedule)
+        self.config = config
+        self.perceptual = perceptual
+        model = networks.model
+        self.teacher: MmrbNet = copy.deepcopy(model).requires_grad_(False).eval()
+        self.modules["teacher"] = self.teacher
+        model.requires_grad_(True)
+        codec = [model.encoder, model.decoder, model.condition]
+        groups = parameter_groups(codec, config.schedule)
+        groups += parameter_groups([model.generator], config.schedule, "generator")
+        self.optimizers["model"] = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.critics: Critics | None = None
+        if config.critics is not None:
+            size = model.config.size
+            sizes = {"face": size}
+            if config.loss.get("components", 0) > 0:
+                sizes |= {"eyes": size // 4, "mouth": size // 4}
+            self.critics = Critics(config.critics, sizes, networks.device, networks.random)
+            self.modules["critics"] = self.critics.modules
+            self.optimizers["critics"] = self.critics.optimizer
+            self.scalars["augmentation"] = 0.0
+        self.restore: Callable[[Tensor], tuple[Tensor, Code]] = self._restore
+        if networks.compiled:
+            self.restore = torch.compile(self._restore)
+
+    def _restore(self, given: Tensor) -> tuple[Tensor, Code]:
+        code = self.networks.model.encode(given)
+        return self.networks.model.generate(code, given), code
+
+    def _views(self, pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+        views = {"face": pictures}
+        if self.config.loss.get("components", 0) > 0:
+            views |= components(pictures, landmarks)
+        return views
+
+    def _adversarial_part(self) -> float:
+        """0 before the adversarial terms set in, 1 when they are at their full weight."""
+        if self.critics is None:
+            return 0.0
+        return min(1.0, max(0.0, (self.progress - self.config.adversarial_from) / 0.1))
+
+    def train_step(self, batch: Batch) -> Terms:
+        config, weights = self.config, self.config.loss
+        released = self.progress >= config.generator_from
+        self.set_rates({"generator": config.generator_rate if released else 0.0, "critics": 1.0})
+        with self.networks.autocast():
+            restored, code = self.restore(batch.degraded)
+        restored = restored.float()
+        loss, terms = picture_loss(restored, batch.target, weights)
+        if weights.get("features", 0) > 0:
+            with torch.no_grad(), self.networks.autocast():
+                clean = self.teacher.encode(batch.target)
+            terms["features"] = feature_distance(
+                [f.float() for f in compared(code, config.feature_levels)],
+                [f.float() for f in compared(clean, config.feature_levels)],
+            )
+            loss = loss + weights["features"] * terms["features"]
+        if self.perceptual is not None and weights.get("perceptual", 0) > 0:
+            terms["perceptual"] = feature_distance(
+                self.perceptual.levels(restored), self.perceptual.levels(batch.target)
+            )
+            loss = loss + weights["perceptual"] * terms["perceptual"]
+        part = self._adversarial_part()
+        critics = self.critics if part > 0 else None
+        if critics is not None:
+            critics.augmentation.p = self.scalars["augmentation"]
+            views = self._views(restored, batch.landmarks)
+            with self.networks.autocast():
+                judged = critics.judge(views)
+            for name, value in judged.items():
+                terms[f"adversarial_{name}"] = value
+                kind = "adversarial" if name == "face" else "components"
+                loss = loss + part * weights.get(kind, 0.0) * value
+        self.update("model", loss, self.networks.model.parameters())
+        if critics is not None:
+            with self.networks.autocast(), requires_grad(critics.modules, True):
+                real = self._views(batch.target, batch.landmarks)
+                terms |= critics.learn(real, {k: v.detach() for k, v in views.items()}, self.step)
+            self.scalars["augmentation"] = critics.augmentation.p
+        self.finish_step()
+        return {"loss": loss.detach(), **{k: v.detach() for k, v in terms.items()}}
+
+    @torch.no_grad()
+    def sheet(self, given: Tensor, faces: Tensor) -> Tensor:
+        restored = self.networks.ema(given)
+        rows = [torch.cat(list(v), -1) for v in (given, restored.clamp(-1, 1), faces)]
+        return torch.cat(rows, 1)

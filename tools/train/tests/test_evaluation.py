@@ -1,0 +1,131 @@
+"""Losses, metrics and distances on known values, and the tables."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from faces import faces
+from pentimento_reference.srvgg import Srvgg
+
+from pentimento_train.alignment import TEMPLATE
+from pentimento_train.distances import Reference, frechet, kernel
+from pentimento_train.evaluate import (
+    Judge,
+    bicubic,
+    enlarger,
+    evaluate,
+    interval,
+    level_table,
+    paired_table,
+    poses,
+)
+from pentimento_train.feature_network import batch_loss, train
+from pentimento_train.levels import LEVELS, degraded
+from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
+from pentimento_train.metrics import frequency_error, gradient_error, ms_ssim, psnr, ssim
+
+
+def test_losses_vanish_only_for_equal_pictures() -> None:
+    weights = dict.fromkeys(PICTURE_TERMS, 1.0)
+    x = torch.rand(2, 3, 16, 16)
+    equal, _ = picture_loss(x, x, weights)
+    assert equal.item() == pytest.approx(3e-3, rel=1e-3)
+    different, terms = picture_loss(x, x.flip(-1), weights)
+    assert different > 0.1
+    assert all(v > 0 for v in terms.values())
+    assert set(picture_loss(x, x, {"frequency": 1.0})[1]) == {"frequency"}
+
+
+def test_focal_frequency_weighs_a_lone_wave_fully() -> None:
+    """One plane wave has one peak in the half spectrum; its weight is 1."""
+    wave = torch.cos(2 * math.pi * torch.arange(16.0) / 16 * 3).expand(1, 1, 16, 16)
+    energy = wave.square().sum() / 2 / (16 * 9)
+    torch.testing.assert_close(focal_frequency(wave, torch.zeros_like(wave)), energy)
+
+
+def test_feature_distance_does_not_know_scales() -> None:
+    x, y = torch.randn(2, 4), torch.randn(2, 4)
+    torch.testing.assert_close(
+        feature_distance([x, 100 * x], [y, 100 * y]), feature_distance([x], [y])
+    )
+
+
+def test_metrics_on_known_values() -> None:
+    x = faces(2, 32)
+    assert torch.isinf(psnr(x, x)).all()
+    torch.testing.assert_close(ssim(x, x), torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(ms_ssim(x, x), torch.ones(2, dtype=torch.float64))
+    assert gradient_error(x, x).sum() == frequency_error(x, x).sum() == 0
+    base = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
+    assert psnr(base, base + 5).item() == pytest.approx(20 * math.log10(255 / 5))
+    flat = (2 * 100 * 105 + 6.5025) / (100**2 + 105**2 + 6.5025)
+    assert ssim(base, base + 5).item() == pytest.approx(flat)
+    ramp = torch.arange(0, 64, 4, dtype=torch.uint8).expand(1, 3, 16, 16)
+    assert gradient_error(ramp, base).item() == pytest.approx(2.0)
+    noise = torch.randint(0, 128, (1, 3, 16, 16), dtype=torch.uint8)
+    assert frequency_error(2 * noise, noise).item() == pytest.approx(20 * math.log10(2), abs=0.1)
+
+
+def test_distances_on_known_values() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((4000, 3)), rng.standard_normal((4000, 3)) * 2 + [1, 0, 0]
+    assert frechet(a, a) == pytest.approx(0, abs=1e-9)
+    assert frechet(a, b) == pytest.approx(1 + 3 * (2 - 1) ** 2, rel=0.1)
+    assert abs(kernel(a[:2000], a[2000:])) < 0.1 < kernel(a, b)
+
+
+def test_reference_keeps_what_varies_most() -> None:
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((500, 4)) * [5, 1, 0.1, 0.1]
+    reference = Reference(features, 1)
+    assert reference.features.std() == pytest.approx(1)
+    assert abs(np.corrcoef(reference.features[:, 0], features[:, 0])[0, 1]) > 0.99
+    assert reference.frechet(reference.project(features)) == pytest.approx(0, abs=1e-9)
+
+
+def test_intervals_hold_the_mean() -> None:
+    values = np.random.default_rng(1).standard_normal(400)
+    low, high = interval(values)
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.2)
+
+
+def test_poses_follow_the_nose() -> None:
+    points = TEMPLATE.repeat(3, 1, 1)
+    points[1:, 2, 0] += torch.tensor([0.05, 0.12])
+    assert poses(points) == ["frontal", "turned", "profile"]
+
+
+def test_the_enlarger_is_given_the_small_picture() -> None:
+    """With weights of zero SRVGG enlarges by repetition, which resampling brings to any side."""
+    model = Srvgg(4, 1, 4)
+    for parameter in model.parameters():
+        torch.nn.init.zeros_(parameter)
+    given = degraded(faces(2, 32), 2)
+    out = enlarger(model)(given)
+    assert out.shape == given.enlarged.shape
+    assert psnr(out, given.enlarged).min() > 20
+
+
+def test_the_tables_have_their_rows() -> None:
+    judge = Judge.of(faces(3, 32), None, None)
+    levels = evaluate({"bicubic": bicubic, "again": bicubic}, judge)
+    assert list(levels) == list(LEVELS)
+    assert len(level_table(levels[2], None).splitlines()) == 4
+    paired = paired_table(levels, "again").splitlines()
+    assert len(paired) == 2 + len(LEVELS)
+    assert "0.00 [0.00, 0.00]" in paired[2]
+
+
+def test_the_feature_network_learns() -> None:
+    pictures = faces(6, 64)
+    torch.manual_seed(1)
+    network = train(pictures, 12, 1)
+    fresh = train(pictures, 1, 1)
+    after, before = (
+        batch_loss(n, pictures, np.random.default_rng(5)).item() for n in (network, fresh)
+    )
+    assert after < before

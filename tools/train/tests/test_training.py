@@ -1,0 +1,199 @@
+"""The three stages on tiny pictures: losses fall, runs resume exactly, exports open."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+import torch
+from faces import faces, source
+from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
+from torch import Tensor
+
+from pentimento_train.critics import Critics
+from pentimento_train.data import Pairs
+from pentimento_train.run_config import RunConfig
+from pentimento_train.stage import Stage
+from pentimento_train.train import Trainer
+
+TINY = Path(__file__).with_name("tiny.toml")
+RUNS = [
+    Path(__file__).parents[1] / f"{name}.toml"
+    for name in (
+        "mmrbnet-256",
+        "three-stages",
+        "ablation",
+        "ablation-plain",
+        "ablation-no-self-reconstruction",
+    )
+]
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """The log's lines with losses."""
+    read = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [line for line in read if "loss" in line]
+
+
+def run(folder: Path, config: RunConfig) -> None:
+    """Trains to the end, or on from where it was."""
+    folder.mkdir(exist_ok=True)
+    Trainer(config, folder).train(source(6, config), faces(2, config.model.size))
+
+
+def stage_of(config: RunConfig, name: str) -> Stage:
+    """A stage as it begins, the ones before it left out."""
+    others = {k: None for k in ("prior", "reconstruction", "restoration") if k != name}
+    return next(Trainer(replace(config, **others), Path("nowhere")).stages())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of all three stages, 20 steps each."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, RunConfig.from_toml(TINY))
+    return folder
+
+
+@pytest.mark.parametrize("file", RUNS, ids=lambda f: f.stem)
+def test_the_runs_read(file: Path) -> None:
+    config = RunConfig.from_toml(file)
+    assert config.model.size in (64, 256)
+    within = config.within(10)
+    stages = (within.prior, within.reconstruction, within.restoration)
+    assert sum(s.schedule.minutes for s in stages if s) == pytest.approx(10)
+
+
+def test_the_ablations_have_as_many_weights_as_their_partner() -> None:
+    counts = [
+        sum(p.numel() for p in MmrbNet(RunConfig.from_toml(f).model).parameters())
+        for f in RUNS[2:]
+    ]
+    assert counts[0] == counts[1] == counts[2]
+    steps = [
+        sum(s.schedule.steps for s in (c.reconstruction, c.restoration) if s)
+        for c in map(RunConfig.from_toml, RUNS[2:])
+    ]
+    assert steps[0] == steps[1] == steps[2]
+
+
+def test_every_stage_runs_and_exports(whole: Path) -> None:
+    logged = lines(whole)
+    for name in ("prior", "reconstruction", "restoration"):
+        assert [x["step"] for x in logged if x["stage"] == name] == list(range(1, 21))
+        assert list((whole / "pictures").glob(f"{name}-*.png"))
+    assert all("path" in x for x in logged if x["stage"] == "prior" and x["step"] % 4 == 1)
+    assert all("features" in x for x in logged if x["stage"] == "restoration")
+    assert any("adversarial_face" in x for x in logged if x["stage"] == "restoration")
+    model = load_checkpoint(whole / "model.safetensors")
+    assert torch.isfinite(model(torch.zeros(1, 3, 16, 16))).all()
+
+
+@pytest.mark.parametrize("name", ["reconstruction", "restoration"])
+def test_losses_fall(whole: Path, name: str) -> None:
+    values = [x["charbonnier"] for x in lines(whole) if x["stage"] == name]
+    assert fmean(values[-5:]) < 0.95 * fmean(values[:5])
+
+
+def test_the_prior_learns_against_its_discriminator(whole: Path) -> None:
+    """Each loss is measured against a moving opponent; so neither may run away."""
+    last = [x for x in lines(whole) if x["stage"] == "prior"][-5:]
+    assert fmean(x["loss"] for x in last) < 3
+    assert 0.05 < fmean(x["critic_face"] for x in last) < 3
+
+
+def test_self_reconstruction_leaves_the_prior_alone() -> None:
+    config = RunConfig.from_toml(TINY)
+    stage = stage_of(config, "reconstruction")
+    model = stage.networks.model
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    step(stage, config)
+    after = model.state_dict()
+    same = {k for k in before if torch.equal(before[k], after[k])}
+    assert {k for k in before if k.startswith("generator.")} <= same
+    assert "encoder.stem.weight" not in same
+
+
+def test_the_generator_waits_for_its_release() -> None:
+    config = RunConfig.from_toml(TINY)
+    stage = stage_of(config, "restoration")
+    constant = stage.networks.model.generator.constant
+    before = constant.detach().clone()
+    step(stage, config)
+    assert torch.equal(constant, before)
+    stage.step = 10
+    step(stage, config)
+    assert not torch.equal(constant, before)
+
+
+def step(stage: Stage, config: RunConfig) -> None:
+    """One step on the run's first pairs."""
+    pairs = Pairs(source(6, config), stage.schedule.batch, 1, 0)
+    stage.train_step(next(iter(pairs)))
+
+
+class Interrupted(Exception):
+    """In the place of a killed process."""
+
+
+def test_an_interrupted_run_is_the_uninterrupted_one(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at three random steps, the state up to four steps old: the curves are the same."""
+    config = RunConfig.from_toml(TINY)
+    kills = set(random.Random().sample(range(1, 60), 3))
+    steps = 0
+    finish, save = Stage.finish_step, Trainer.save
+
+    def finish_step(stage: Stage) -> None:
+        nonlocal steps
+        steps += 1
+        if steps in kills:
+            kills.remove(steps)
+            raise Interrupted
+        finish(stage)
+
+    def sometimes(trainer: Trainer, stage: Stage, finished: bool = False) -> None:
+        if finished or stage.step % 4 == 0:
+            save(trainer, stage, finished)
+
+    monkeypatch.setattr(Stage, "finish_step", finish_step)
+    monkeypatch.setattr(Trainer, "save", sometimes)
+    monkeypatch.setattr("pentimento_train.train.SAVE_EVERY_SECONDS", 0.0)
+    at = sorted(kills)
+    while True:
+        try:
+            run(tmp_path, config)
+            break
+        except Interrupted:
+            continue
+    assert not kills, f"never interrupted at {kills}"
+    expected, resumed = lines(whole), lines(tmp_path)
+    assert len(resumed) == len(expected)
+    for a, b in zip(expected, resumed, strict=True):
+        assert a.keys() == b.keys(), f"interrupted at {at}"
+        for key in a.keys() - {"stage", "seconds"}:
+            assert b[key] == pytest.approx(a[key], rel=1e-4, abs=1e-5), f"interrupted at {at}"
+
+
+def test_discriminators_tell_bright_from_dark() -> None:
+    """Critics, R1 and augmentation together learn what is easy to see."""
+    config = RunConfig.from_toml(TINY)
+    assert config.prior
+    random_source = torch.Generator().manual_seed(3)
+    torch.manual_seed(3)
+    critics = Critics(config.prior.critics, {"face": 16}, torch.device("cpu"), random_source)
+
+    def views(level: float) -> dict[str, Tensor]:
+        return {"face": torch.randn(4, 3, 16, 16, generator=random_source) * 0.1 + level}
+
+    losses = [critics.learn(views(0.5), views(-0.5), i)["critic_face"].item() for i in range(60)]
+    assert fmean(losses[-5:]) < 0.6 * losses[0]
+    assert critics.augmentation.p > 0
+    judged = critics.judge(views(-0.5))["face"]
+    assert judged > critics.judge(views(0.5))["face"]
