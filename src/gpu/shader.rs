@@ -65,6 +65,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/activation",
     "shared/cooperative_read",
     "shared/cooperative_stage",
+    "shared/each_output",
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",

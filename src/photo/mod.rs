@@ -30,6 +30,7 @@ pub mod tiles;
 mod track;
 #[doc(hidden)]
 pub mod warp;
+#[doc(hidden)]
 pub mod y4m;
 
 pub use crate::models::Detection;
@@ -42,8 +43,11 @@ pub use encode::{Format, encode, write};
 pub use faces::{
     Aligned, Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which,
 };
+#[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
-pub use given::{GivenFace, GivenFaces};
+pub use given::GivenFace;
+#[doc(hidden)]
+pub use given::GivenFaces;
 pub use metadata::{Deep, Metadata};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
