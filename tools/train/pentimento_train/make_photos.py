@@ -1,10 +1,10 @@
 """Writes twelve photos that are hard to restore, each in its own way, for any engine to restore.
 
-    python -m pentimento_train.make_photos FOLDER --teacher yunet_n.pth
+    python -m pentimento_train.make_photos FOLDER labels.json
 
-From the held-out portraits and the scenes of PENTIMENTO_SHARED: shrunk, with noise and JPEG. The
-names say what each shows: a small face, heads turned to the side, tilted, upside down, many faces,
-none at all.
+`labels.json` is written by `label_faces`. From the held-out portraits and the scenes of
+PENTIMENTO_SHARED: shrunk, with noise and JPEG. The names say what each shows: a small face, heads
+turned to the side, tilted, upside down, many faces, none at all.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pentimento_reference.yunet import load_checkpoint
 from PIL import Image
 
 from .degradation import from_bytes, jpeg, to_bytes
-from .detection import Scene, backdrop, data_folder, load_scenes
+from .scenes import Scene, backdrop, data_folder, load_scenes
 
 SIDE = 512
 
 
 def spoiled(picture: Image.Image, factor: int, rng: np.random.Generator) -> Image.Image:
     """Shrunk and enlarged `factor` times, with noise and JPEG in between."""
-    small = picture.resize((picture.width // factor, picture.height // factor), Image.Resampling.BOX)
+    small = picture.resize(
+        (picture.width // factor, picture.height // factor), Image.Resampling.BOX
+    )
     x = from_bytes(torch.from_numpy(np.array(small)).permute(2, 0, 1))
     x = x + torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32)) * 5 / 127.5
     small = Image.fromarray(to_bytes(jpeg(x, 65)).permute(1, 2, 0).numpy())
@@ -51,28 +52,28 @@ def group(scenes: list[Scene], columns: int, rows: int) -> Image.Image:
     return out
 
 
-def photos(teacher: Path) -> dict[str, Image.Image]:
+def photos(labels: Path) -> dict[str, Image.Image]:
     """The twelve, before anything is spoiled."""
     rng = np.random.default_rng(3)
     folder = data_folder("photos")
-    labels = json.loads((folder / "landmarks.json").read_text())
-    names = sorted(labels)
+    known = json.loads((folder / "landmarks.json").read_text())
+    names = sorted(known)
 
     def portrait(name: str) -> Image.Image:
         with Image.open(folder / name) as opened:
             return opened.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
 
-    turned = sorted(names, key=lambda n: -abs(yaw(np.array(labels[n]["landmarks"]))))
+    turned = sorted(names, key=lambda n: -abs(yaw(np.array(known[n]["landmarks"]))))
     front = [n for n in names if n not in turned[:20]]
-    scenes = load_scenes(data_folder("scenes"), load_checkpoint(teacher), 150)
+    scenes = load_scenes(labels, limit=150)
     several = [s for s in scenes if len(s.faces) > 1]
     single = [s for s in scenes if len(s.faces) == 1]
     small = portrait(front[3])
-    points = np.array(labels[front[3]]["landmarks"]) * SIDE / 1024
+    points = np.array(known[front[3]]["landmarks"]) * SIDE / 1024
     # A head is about 2.2 times as high as eyes and mouth are apart.
     height = 2.2 * np.linalg.norm(points[:2].mean(axis=0) - points[3:].mean(axis=0))
     side = round(SIDE * 24 / height)
-    tiny = backdrop(scenes, SIDE, rng)
+    tiny = Image.fromarray(backdrop(scenes, SIDE, rng))
     tiny.paste(small.resize((side, side), Image.Resampling.BOX), (230, 180))
     filled = portrait(front[5])
     return {
@@ -87,18 +88,18 @@ def photos(teacher: Path) -> dict[str, Image.Image]:
         "09-eight": group(single[7:], 4, 2),
         "10-class": group(single[40:], 6, 5),
         "11-24-pixels": tiny,
-        "12-none": backdrop(scenes, SIDE, rng),
+        "12-none": Image.fromarray(backdrop(scenes, SIDE, rng)),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--teacher", type=Path, required=True, help="labels the scenes' faces")
+    parser.add_argument("labels", type=Path)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(8)
-    for name, picture in photos(arguments.teacher).items():
+    for name, picture in photos(arguments.labels).items():
         large = min(picture.size) >= SIDE and not name.startswith("11")
         spoiled(picture, 3 if large else 2, rng).save(arguments.folder / f"{name}.png")
 
