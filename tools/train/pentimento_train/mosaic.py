@@ -44,7 +44,7 @@ class Mosaic:
     covered: float
     """Part of the faces that something covers partly."""
     shrunk: float
-    """Part of the pictures that were smaller once, up to a face of 12 pixels."""
+    """Part of the pictures that were smaller once, down to a face of 9 pixels."""
     backdrops: int
     """How many pieces of scenes without faces stand behind them."""
     noise_sigma: tuple[float, float]
@@ -136,7 +136,7 @@ class Composer:
         x = cv2.LUT(x, levels.round().clip(0, 255).astype(np.uint8)[None])
         sizes = scene.faces[:, 2:4] - scene.faces[:, :2]
         smallest = float(sizes.max(axis=1).min()) if len(sizes) else side / 4
-        kind, most = rng.random(), smallest / 12
+        kind, most = rng.random(), smallest / 9
         noisy = rng.random() < 0.35
         if kind < mosaic.shrunk and most > 1.2:
             factor = math.exp(rng.uniform(0, math.log(most)))
