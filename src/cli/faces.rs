@@ -20,8 +20,9 @@ pub struct FaceArgs {
     #[arg(long)]
     aligned: bool,
 
-    /// Detector: a model file, or the name of a model that was pulled. Without this,
-    /// weights/yunet-256.safetensors or one that was pulled.
+    /// Detector: a model file, the name of a model that was pulled, or "default". Without this,
+    /// the default one, weights/face-detector.safetensors, or where it is missing one that was
+    /// pulled.
     #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
     detector: Option<PathBuf>,
 

@@ -216,14 +216,16 @@ def test_control_c_stops_the_work():
     assert result.returncode in (-signal.SIGINT, 130) and "KeyboardInterrupt" in result.stderr
 
 
-def test_whole_photos():
+@pytest.mark.parametrize("detector", ["default", "yunet_n.pth"])
+def test_whole_photos(detector):
     shared = os.environ.get("PENTIMENTO_SHARED")
     if not shared:
         pytest.skip("PENTIMENTO_SHARED does not name the folder with detectors and photos")
+    if detector != "default":
+        detector = pathlib.Path(shared, "models", detector)
     image = pytest.importorskip("PIL.Image")
     photo = sorted(pathlib.Path(shared, "data/photos").glob("*.jpg"))[0]
     photo = np.asarray(image.open(photo).convert("RGB").resize((512, 512)))
-    detector = pathlib.Path(shared, "models/yunet_n.pth")
     with pentimento.Restorer(detector=detector, device="cpu", scale=2) as restorer:
         restored = restorer.restore(photo)
         assert restored.shape == (1024, 1024, 3)

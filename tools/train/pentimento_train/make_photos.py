@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from .degradation import from_bytes, jpeg, to_bytes
-from .detection import data_folder
+from .scenes import data_folder
 
 SIDE = 512
 
