@@ -17,6 +17,9 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod bench;
 #[doc(hidden)]
 pub mod checkpoint;
 #[cfg(feature = "cli")]

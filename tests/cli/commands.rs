@@ -62,7 +62,8 @@ fn whole_photos_are_restored_without_options() {
     let changed = |x: u32, y: u32| out.get_pixel(x, y) != wide.get_pixel(x, y);
     assert!((0..300).all(|x| !changed(x, x)), "what is no face stays");
     assert!((490..530).any(|x| changed(x, 128)), "the face is restored");
-    let named = workspace.run("restore photo.png -o named.png -q --model default --detector default");
+    let named =
+        workspace.run("restore photo.png -o named.png -q --model default --detector default");
     named.succeeds();
     let read = |name: &str| std::fs::read(workspace.path(name)).unwrap();
     assert!(read("named.png") == read("out.png"), "the default ones have a name");

@@ -2,6 +2,7 @@
 
 mod album;
 mod bad_input;
+mod bench;
 #[path = "../../tools/convert/tests/hostile/build.rs"]
 #[allow(dead_code)]
 mod build;
