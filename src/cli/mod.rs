@@ -90,6 +90,15 @@ struct EngineArgs {
     /// then computed in smaller tiles.
     #[arg(long, value_name = "SIZE", value_parser = value::memory, help_heading = "Computing")]
     memory: Option<usize>,
+
+    /// Do without the device's cooperative matrices, which multiply in f16.
+    #[arg(long, help_heading = "Computing")]
+    no_cooperative: bool,
+
+    /// Try for about a second which tile sizes of the kernels are the fastest on this device, and
+    /// remember it.
+    #[arg(long, help_heading = "Computing")]
+    tune: bool,
 }
 
 impl EngineArgs {
@@ -102,6 +111,15 @@ impl EngineArgs {
     }
 
     fn engine(&self) -> pentimento::Result<Engine> {
-        Engine::new(&self.options())
+        let mut engine = Engine::new(&self.options())?;
+        if self.no_cooperative {
+            engine = engine.without_cooperative_matrices();
+        }
+        // Without a home nothing is kept.
+        Ok(match cache::kernels() {
+            Ok(folder) if self.tune => engine.with_cache(&folder).with_tuning(&folder),
+            Ok(folder) => engine.with_cache(&folder),
+            Err(_) => engine,
+        })
     }
 }

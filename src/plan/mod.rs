@@ -22,7 +22,7 @@ pub use scratch::{
 };
 pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
-pub use target::{Backend, Target};
+pub use target::{Backend, Cooperative, Target};
 pub use work::Work;
 
 use std::sync::Arc;

@@ -388,6 +388,8 @@ pub struct Step {
     pub kernel: Kernel,
     /// `x`; none for [`Compute::Constant`].
     pub input: Option<View>,
+    /// Which of the kernel's tiles computes it; none leaves that to the kernel's host side.
+    pub tile: Option<usize>,
     /// What happens to each value before it is stored.
     pub epilogue: Epilogue,
     /// Where it goes.

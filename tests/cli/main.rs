@@ -10,6 +10,7 @@ mod commands;
 mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
+mod faces;
 mod film;
 mod models;
 mod pictures;
