@@ -6,7 +6,7 @@ use super::matmul::PANEL;
 use super::tensor::TensorMut;
 
 /// Panels of weights that a part has at least, unless its product has fewer.
-const FEWEST_PANELS: usize = 8;
+const FEWEST_PANELS: usize = 4;
 
 /// Some channels of some consecutive pixels of one sample.
 #[derive(Debug)]

@@ -4,7 +4,6 @@
 //! gathered once (a 1×1 convolution's are copied), multiplied with the packed weights, and the
 //! epilogue runs while the result is in cache.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::conv_direct::Direct;
@@ -12,6 +11,7 @@ use super::epilogue::Epilogue;
 use super::gather::{self, Tap};
 use super::matmul::{self, Block, PANEL, Panels};
 use super::tensor::{Tensor, TensorMut};
+use super::vectorize::vectorize;
 use super::workspace::Workspace;
 use super::{blocks, upsample};
 use crate::plan::Upsample;
@@ -96,7 +96,7 @@ impl Packed {
             let mut buffer = workspace.take(inputs + block.len(part.panels.len() * PANEL));
             let (b, c) = buffer.split_at_mut(inputs);
             let runs = gather::runs([part.first_pixel, pixels], width, self.stride);
-            Arch::new().dispatch(
+            vectorize(
                 #[inline(always)]
                 || {
                     for (tap, row) in taps.iter().zip(b.chunks_exact_mut(block.stride)) {
