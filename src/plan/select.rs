@@ -101,7 +101,10 @@ fn convolution(
     if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
         return Kernel::ConvDepthwise;
     }
-    let winograd = is_winograd(conv, upsample, params)
+    // Transformed factors need f32, which cooperative matrices do not multiply: these compute nine
+    // products in less time than others a quarter of them.
+    let winograd = target.cooperative.is_none()
+        && is_winograd(conv, upsample, params)
         && input.c.min(output.c) >= limits.winograd_channels
         && output.h.min(output.w) >= limits.winograd_size
         && (target.backend == Backend::Cpu
