@@ -12,31 +12,7 @@
 // driver, each lane gathers its own columns and the weights are handed around
 // (shared/lanes_accumulate.wgsl).
 
-struct Params {
-#include "shared/load_params.wgsl"
-    batch: u32,
-    groups: u32,
-    first_input: u32,
-    group_inputs: u32,
-    first_output: u32,
-    group_outputs: u32,
-    rows: u32,
-    columns: u32,
-    stride: i32,
-    step: i32,
-    top: i32,
-    left: i32,
-    taps: u32,
-    first_tap: u32,
-    tap_rows: u32,
-    tap_columns: u32,
-    tap_row_step: u32,
-    tap_column_step: u32,
-    phases: u32,
-    phase_row: u32,
-    phase_column: u32,
-#include "shared/epilogue_params.wgsl"
-}
+#include "shared/product_params.wgsl"
 
 @group(0) @binding(_) var<uniform> p: Params;
 
@@ -57,18 +33,7 @@ const COLUMNS = 64u;
 const WORKGROUP = THREADS;
 #endif
 
-// Row and column of x that tap (0, 0) reads for a pixel.
-fn corner(pixel: u32) -> vec2<i32> {
-    let r = i32(pixel / p.columns);
-    let c = i32(pixel % p.columns);
-    return vec2<i32>(r * p.stride + p.top, c * p.stride + p.left);
-}
-
-fn store_pixel(v: f32, channel: Channel, n: u32, o: u32, pixel: u32) {
-    let h = pixel / p.columns * p.phases + p.phase_row;
-    let w = pixel % p.columns * p.phases + p.phase_column;
-    store_channel(v, channel, n, o, h, w);
-}
+#include "shared/product_pixels.wgsl"
 
 fn store_pixels(v: vec4<f32>, channel: Channel, n: u32, o: u32, pixel: u32) {
 #for J in 0..4

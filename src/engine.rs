@@ -1,5 +1,7 @@
 //! An [`Engine`]: the device that does the work, or the CPU.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -84,6 +86,9 @@ pub struct Engine {
     device: Device,
     precision: Precision,
     memory: Option<usize>,
+    cooperative: bool,
+    #[cfg(not(target_arch = "wasm32"))]
+    tuning: Option<PathBuf>,
     info: DeviceInfo,
 }
 
@@ -132,7 +137,16 @@ impl Engine {
     }
 
     fn of(device: Device, info: DeviceInfo, options: &EngineOptions) -> Result<Self> {
-        let engine = Self { device, precision: options.precision, memory: options.memory, info };
+        let EngineOptions { precision, memory, .. } = *options;
+        let engine = Self {
+            device,
+            precision,
+            memory,
+            cooperative: true,
+            #[cfg(not(target_arch = "wasm32"))]
+            tuning: None,
+            info,
+        };
         if options.precision == Precision::F16 && !engine.has_f16() {
             return Err(Error::Device(format!(
                 "{} has no f16 arithmetic; use --precision f32 or auto",
@@ -141,6 +155,32 @@ impl Engine {
         }
         log::info!("computing on {} ({})", engine.info.name, engine.info.driver);
         Ok(engine)
+    }
+
+    /// Keeps compiled kernels in `folder`, so that later starts on the same device are quicker.
+    /// Only some drivers allow it; where one does not, or the folder cannot be written, nothing
+    /// changes.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn with_cache(self, folder: &Path) -> Self {
+        if let Device::Gpu(device) = &self.device {
+            device.keep_pipelines(folder);
+        }
+        self
+    }
+
+    /// Lets new sessions try which tile sizes of its kernels are the fastest on this device, for
+    /// about a second per network, and keep what they find in `folder`. No result changes by it.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[must_use]
+    pub fn with_tuning(self, folder: &Path) -> Self {
+        Self { tuning: Some(folder.to_owned()), ..self }
+    }
+
+    /// Leaves the device's cooperative matrices alone, which otherwise multiply in f16.
+    #[must_use]
+    pub fn without_cooperative_matrices(self) -> Self {
+        Self { cooperative: false, ..self }
     }
 
     /// What it runs on.
@@ -211,7 +251,8 @@ impl Engine {
             Device::Cpu => Target::cpu(),
             Device::Gpu(device) => device.target(self.dtype()),
         };
-        Target { memory_budget: self.memory, ..target }
+        let cooperative = target.cooperative.filter(|_| self.cooperative);
+        Target { memory_budget: self.memory, cooperative, ..target }
     }
 
     /// What it would execute for `graph`; allocates nothing.
@@ -221,6 +262,12 @@ impl Engine {
     #[doc(hidden)]
     pub fn plan(&self, graph: Graph) -> Result<Plan> {
         Plan::new(Arc::new(graph), self.target())
+    }
+
+    /// Where sessions keep which tiles are the fastest, if they are to find out.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn tuning(&self) -> Option<&Path> {
+        self.tuning.as_deref()
     }
 
     pub(crate) fn handle(&self) -> &Device {
@@ -267,6 +314,7 @@ fn gpu_info(index: Option<usize>, adapter: &gpu::AdapterInfo) -> DeviceInfo {
         (adapter.f16, "f16"),
         (adapter.subgroups, "subgroups"),
         (adapter.timestamps, "timestamps"),
+        (adapter.cooperative.is_some(), "cooperative matrices"),
     ];
     DeviceInfo {
         index,

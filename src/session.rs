@@ -90,7 +90,10 @@ impl Session {
     /// # Errors
     /// As [`Session::new`].
     pub async fn prepare(engine: &Engine, model: &Model, shape: Shape) -> Result<Self> {
-        let plan = Arc::new(Plan::new(Arc::new(model.graph(shape)?), engine.target())?);
+        let plan = Plan::new(Arc::new(model.graph(shape)?), engine.target())?;
+        #[cfg(not(target_arch = "wasm32"))]
+        let plan = tuned(engine, plan).await?;
+        let plan = Arc::new(plan);
         let executor = match engine.handle() {
             Device::Cpu => {
                 let executor = cpu::Executor::new(plan.clone())?;
@@ -320,6 +323,16 @@ impl fmt::Debug for Session {
         let (input, output) = (self.input_shape(), self.output_shape());
         write!(f, "Session {{ {input} -> {output}, {} steps }}", self.plan.steps.len())
     }
+}
+
+/// `plan` with the tiles that are the fastest on its device, where that is asked for.
+#[cfg(not(target_arch = "wasm32"))]
+async fn tuned(engine: &Engine, mut plan: Plan) -> Result<Plan> {
+    if let (Device::Gpu(device), Some(folder)) = (engine.handle(), engine.tuning()) {
+        within(engine, gpu::predict(&plan)?.total())?;
+        gpu::tune(device, &mut plan, folder).await?;
+    }
+    Ok(plan)
 }
 
 fn within(engine: &Engine, needed: usize) -> Result<()> {

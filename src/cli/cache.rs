@@ -1,4 +1,4 @@
-//! Where fetched models live.
+//! Where fetched models and compiled kernels live.
 
 use std::env;
 use std::path::PathBuf;
@@ -29,6 +29,14 @@ fn folder() -> Result<PathBuf> {
 /// As [`folder`].
 pub fn models() -> Result<PathBuf> {
     Ok(folder()?.join("models"))
+}
+
+/// The folder of compiled kernels.
+///
+/// # Errors
+/// As [`folder`].
+pub fn kernels() -> Result<PathBuf> {
+    Ok(folder()?.join("kernels"))
 }
 
 /// Where the converted file of this model is, once it was pulled.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod album;
+mod bench;
 mod cache;
 mod convert;
 mod devices;
@@ -41,12 +42,14 @@ Examples:
   pentimento devices                             what this machine can compute on
   pentimento inspect weights/mmrbnet-256.safetensors
   pentimento models pull gfpgan-1.4              fetch another model
+  pentimento bench --filter gfpgan               measure a network and its kernels here
 
 'pentimento help <command>' says more about a command.";
 
 #[derive(Subcommand)]
 enum Command {
     Restore(restore::Restore),
+    Bench(bench::Bench),
     Convert(convert::Convert),
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
@@ -57,6 +60,7 @@ enum Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::parse_from(arguments).command {
         Command::Restore(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Convert(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),
@@ -86,6 +90,15 @@ struct EngineArgs {
     /// then computed in smaller tiles.
     #[arg(long, value_name = "SIZE", value_parser = value::memory, help_heading = "Computing")]
     memory: Option<usize>,
+
+    /// Do without the device's cooperative matrices, which multiply in f16.
+    #[arg(long, help_heading = "Computing")]
+    no_cooperative: bool,
+
+    /// Try for about a second which tile sizes of the kernels are the fastest on this device, and
+    /// remember it.
+    #[arg(long, help_heading = "Computing")]
+    tune: bool,
 }
 
 impl EngineArgs {
@@ -98,6 +111,15 @@ impl EngineArgs {
     }
 
     fn engine(&self) -> pentimento::Result<Engine> {
-        Engine::new(&self.options())
+        let mut engine = Engine::new(&self.options())?;
+        if self.no_cooperative {
+            engine = engine.without_cooperative_matrices();
+        }
+        // Without a home nothing is kept.
+        Ok(match cache::kernels() {
+            Ok(folder) if self.tune => engine.with_cache(&folder).with_tuning(&folder),
+            Ok(folder) => engine.with_cache(&folder),
+            Err(_) => engine,
+        })
     }
 }

@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use super::epilogue::Tensors;
+use super::pages::Pages;
 use super::tensor::{Tensor, TensorMut};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Step, View};
 use crate::tensor::Dtype;
 
-/// One vector per block of the arena.
+/// One array per block of the arena.
 pub struct Arena {
-    blocks: Vec<Vec<f32>>,
+    blocks: Vec<Pages>,
 }
 
 /// What a step reads and writes.
@@ -39,14 +40,11 @@ impl Arena {
         let mut blocks = Vec::with_capacity(plan.blocks.len());
         for bytes in &plan.blocks {
             let len = bytes.div_ceil(size_of::<f32>());
-            let mut block = Vec::new();
-            block.try_reserve_exact(len).map_err(|_| Error::OutOfMemory {
+            blocks.push(Pages::new(len).ok_or_else(|| Error::OutOfMemory {
                 needed,
                 available: 0,
                 hint: "the system refused; process a smaller picture".to_owned(),
-            })?;
-            block.resize(len, 0.0);
-            blocks.push(block);
+            })?);
         }
         Ok(Self { blocks })
     }
@@ -77,7 +75,7 @@ impl Arena {
             return Err(violation(step.output));
         };
         let (output, gaps) = split(block, step.output, sample_ranges(plan, step.output)?)?;
-        let (before, after): (&[Vec<f32>], &[Vec<f32>]) = (before, after);
+        let (before, after): (&[Pages], &[Pages]) = (before, after);
         let read = |view: View| {
             let block = plan.storages.get(view.storage.index()).ok_or(violation(view))?.block;
             gather(view, sample_ranges(plan, view)?, |range| match block {

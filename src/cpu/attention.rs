@@ -1,12 +1,12 @@
 //! `attention`: softmax attention of pixels, head by head.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
 use super::exp::exp;
 use super::matmul::{self, Block, PANEL, Panels};
 use super::tensor::{Tensor, TensorMut};
+use super::vectorize::vectorize;
 use super::workspace::Workspace;
 
 /// `y[n,c,t] = Σ_s softmax_s(Σ_j q[n,a·D+j,t] · k[n,a·D+j,s] / √D) · v[n,c,s]` for `c` in head `a`.
@@ -85,7 +85,7 @@ pub fn run_fast(
                 row[len..].fill(0.0);
             }
             matmul::multiply(&keys_by_width, 0..keys.div_ceil(PANEL), q, block, scores);
-            let totals = Arch::new().dispatch(
+            let totals = vectorize(
                 #[inline(always)]
                 || softmax(scores, block, keys),
             );

@@ -1,12 +1,11 @@
 //! `conv_depthwise`: a filter per channel, row by row. Its twin is
 //! [`conv_direct`](super::conv_direct).
 
-use pulp::Arch;
-
 use super::conv_direct::Direct;
 use super::epilogue::Epilogue;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::Channel;
+use super::vectorize::vectorize;
 
 /// `y[n,o,h,w] = Σ_{u,v} W[o,0,u,v] · style[n,i] · upsample(x)[n, i, s·h+u·d-p, s·w+v·d-p]` with
 /// `i` the only channel of `o`'s group.
@@ -41,7 +40,7 @@ fn filter(conv: &Direct, taps: &[f32], channel: &Channel, width: usize, plane: &
     let kw = conv.dims[3];
     let mut row = vec![0.0; (width - 1) * stride + (kw - 1) * dilation + 1];
     let mut blended = vec![0.0; channel.size[1]];
-    Arch::new().dispatch(
+    vectorize(
         #[inline(always)]
         || {
             plane.fill(0.0);

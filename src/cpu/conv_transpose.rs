@@ -1,6 +1,5 @@
 //! `conv_transpose`: transposed convolution, of StyleGAN2's upsampling layers.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::blocks;
@@ -9,6 +8,7 @@ use super::epilogue::Epilogue;
 use super::gather::{self, Run, Tap};
 use super::matmul::{self, Block, PANEL, Panels};
 use super::tensor::{Tensor, TensorMut};
+use super::vectorize::vectorize;
 use super::workspace::Workspace;
 
 /// Elements of a gathered block: with the product's, about a core's second-level cache.
@@ -145,7 +145,7 @@ impl Packed {
         let runs: Vec<Run> = (rows.first..rows.first + rows.count)
             .map(|row| Run { from: [row as isize, columns.first as isize], len: columns.count })
             .collect();
-        Arch::new().dispatch(
+        vectorize(
             #[inline(always)]
             || {
                 for (tap, row) in phase.taps.iter().zip(b.chunks_exact_mut(block.stride)) {

@@ -6,9 +6,10 @@
 //! The interpolation points are 0, ±√½, ±√2 and ∞ instead of 0, ±1, ±2, ∞: the matrices' entries
 //! then differ less in size, and so do the rounding errors.
 //!
-//! A thread takes a strip of tile rows: it transforms the inputs once, then multiplies and
-//! transforms back a few output channels at a time. Lanes of a vector are neighbouring tiles;
-//! their pixels are transposed on the way in and back on the way out.
+//! A thread takes a strip of tile rows, or of tiles of one row: it transforms the inputs once, then
+//! multiplies and transforms back some output channels at a time. Lanes of a vector are neighbouring
+//! tiles; their pixels are transposed on the way in and back on the way out. Where a row has too few
+//! tiles for whole vectors, the rows of a strip are joined.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -33,6 +34,10 @@ const POSITIONS: usize = SEEN * SEEN;
 const POINTS: [f32; 2] = [std::f32::consts::FRAC_1_SQRT_2, std::f32::consts::SQRT_2];
 /// Tiles of a strip, about.
 const STRIP: usize = 64;
+/// The same where the weights exceed a core's own cache, so that more tiles share what is loaded.
+const LONG_STRIP: usize = 128;
+/// Input channels from which on strips are long: 36 × 256 × 32 weights are 1.2 MB.
+const DEEP: usize = 256;
 /// Panels of output channels that are transformed back at once.
 const PANELS: usize = 16;
 
@@ -89,79 +94,118 @@ impl Packed {
         workspace: &Workspace,
     ) {
         let Some(&Panels { rows: outputs, depth, .. }) = self.weights.first() else { return };
-        let [height, width] = [output.shape.h, output.shape.w];
-        // A vector never holds tiles of two rows.
-        let row_tiles = width.div_ceil(TILE).next_multiple_of(lanes());
-        let all_rows = height.div_ceil(TILE);
-        let shares = (2 * rayon::current_num_threads()).div_ceil(output.shape.n);
-        let rows = (STRIP / row_tiles).min(all_rows / shares).max(1);
+        let width = output.shape.w;
+        let row_tiles = width.div_ceil(TILE);
+        let tiles = if depth < DEEP { STRIP } else { LONG_STRIP };
+        let rows = (tiles / row_tiles).max(1);
         blocks::cut(output, rows * TILE * width, &[outputs]).into_par_iter().for_each(
             |mut part| {
                 let height = part.rows.first().map_or(0, |row| row.len() / width);
-                let strip = Strip { rows: height.div_ceil(TILE), row_tiles };
-                let block = Block::new(strip.rows * row_tiles);
-                let [inputs, sums] = [block.len(depth), block.len(PANELS * PANEL)];
-                let line = strip.line();
-                let mut buffer =
-                    workspace.take(POSITIONS * (inputs + sums) + 2 * SEEN * line + x.shape.w);
-                let (transformed, rest) = buffer.split_at_mut(POSITIONS * inputs);
-                let (products, rest) = rest.split_at_mut(POSITIONS * sums);
-                let (lines, blended) = rest.split_at_mut(2 * SEEN * line);
-                let from =
-                    [(part.first_pixel / width) as isize - self.padding[0], -self.padding[1]];
-                for channel in 0..depth {
-                    Arch::new().dispatch(TransformInput {
-                        strip,
-                        channel: Channel {
-                            plane: x.plane(part.n, channel),
-                            size: [x.shape.h, x.shape.w],
-                            upsample: self.upsample,
-                            gain: style.map_or(1.0, |style| style.samples[part.n][channel]),
-                        },
-                        from,
-                        lines: &mut *lines,
-                        blended: &mut *blended,
-                        to: &mut transformed[channel * block.stride..],
-                        position_stride: inputs,
-                    });
-                }
-                let mut rows = part.rows.iter_mut().enumerate();
-                for first in part.panels.clone().step_by(PANELS) {
-                    let panels = first..(first + PANELS).min(part.panels.end);
-                    let inputs = transformed.chunks_exact(inputs);
-                    let products_of = products.chunks_exact_mut(sums);
-                    for ((weights, b), c) in self.weights.iter().zip(inputs).zip(products_of) {
-                        matmul::multiply(weights, panels.clone(), b, block, c);
-                    }
-                    for (i, (o, y)) in rows.by_ref().take(panels.len() * PANEL).enumerate() {
-                        Arch::new().dispatch(TransformOutput {
-                            strip,
-                            from: &products[i * block.stride..],
-                            position_stride: sums,
-                            lines: &mut *lines,
-                            width,
-                            to: y,
-                        });
-                        epilogue.apply(part.n, part.first_output + o, part.first_pixel, y);
-                    }
+                let rows = height.div_ceil(TILE);
+                for first in (0..row_tiles).step_by(tiles) {
+                    let row_tiles = tiles.min(row_tiles - first);
+                    let strip = Strip { rows, first, row_tiles };
+                    self.fill_strip(strip, x, style, epilogue, width, &mut part, workspace);
                 }
             },
         );
     }
+
+    /// The outputs of one strip of a part.
+    #[allow(clippy::too_many_arguments)]
+    fn fill_strip(
+        &self,
+        strip: Strip,
+        x: &Tensor,
+        style: Option<&Tensor>,
+        epilogue: &Epilogue,
+        width: usize,
+        part: &mut blocks::Part,
+        workspace: &Workspace,
+    ) {
+        let depth = self.weights.first().map_or(0, |weights| weights.depth);
+        let block = Block::new(strip.rows * strip.row_tiles);
+        let most = PANELS.min(part.panels.len());
+        let [inputs, sums] = [block.len(depth), block.len(most * PANEL)];
+        let line = strip.line();
+        // The last line is read from its fifth pixel on.
+        let lines = 2 * SEEN * line + 2 * SEEN * strip.joined() + TILE;
+        let mut buffer = workspace.take(POSITIONS * (inputs + sums) + lines + x.shape.w);
+        let (transformed, rest) = buffer.split_at_mut(POSITIONS * inputs);
+        let (products, rest) = rest.split_at_mut(POSITIONS * sums);
+        let (lines, blended) = rest.split_at_mut(lines);
+        let first_row = (part.first_pixel / width) as isize;
+        let first_column = (strip.first * TILE) as isize;
+        let from = [first_row - self.padding[0], first_column - self.padding[1]];
+        let channel_of = |channel: usize| Channel {
+            plane: x.plane(part.n, channel),
+            size: [x.shape.h, x.shape.w],
+            upsample: self.upsample,
+            gain: style.map_or(1.0, |style| style.samples[part.n][channel]),
+        };
+        for channel in 0..depth {
+            Arch::new().dispatch(TransformInput {
+                strip,
+                channel: channel_of(channel),
+                next: channel_of((channel + 1).min(depth - 1)),
+                from,
+                lines: &mut *lines,
+                blended: &mut *blended,
+                to: &mut transformed[channel * block.stride..],
+                position_stride: inputs,
+            });
+        }
+        let mut rows = part.rows.iter_mut().enumerate();
+        for first in part.panels.clone().step_by(PANELS) {
+            let panels = first..(first + PANELS).min(part.panels.end);
+            let inputs = transformed.chunks_exact(inputs);
+            let products_of = products.chunks_exact_mut(sums);
+            for ((weights, b), c) in self.weights.iter().zip(inputs).zip(products_of) {
+                matmul::multiply(weights, panels.clone(), b, block, c);
+            }
+            for (i, (o, y)) in rows.by_ref().take(panels.len() * PANEL).enumerate() {
+                Arch::new().dispatch(TransformOutput {
+                    strip,
+                    from: &products[i * block.stride..],
+                    position_stride: sums,
+                    lines: &mut *lines,
+                    width,
+                    to: y,
+                });
+                let pixels =
+                    (strip.first * TILE)..((strip.first + strip.row_tiles) * TILE).min(width);
+                if pixels.len() == width {
+                    epilogue.apply(part.n, part.first_output + o, part.first_pixel, y);
+                    continue;
+                }
+                for (row, y) in y.chunks_exact_mut(width).enumerate() {
+                    let first = part.first_pixel + row * width + pixels.start;
+                    epilogue.apply(part.n, part.first_output + o, first, &mut y[pixels.clone()]);
+                }
+            }
+        }
+    }
 }
 
-/// Tile rows that are worked on together.
+/// Tiles that are worked on together: tile rows, or a part of one.
 #[derive(Clone, Copy, Debug)]
 struct Strip {
     rows: usize,
-    /// Tiles of a row, a multiple of the lanes of a vector.
+    /// First tile of the row.
+    first: usize,
+    /// Tiles of a row.
     row_tiles: usize,
 }
 
 impl Strip {
-    /// Elements of a line of pixels: the tiles' own, and one vector of tiles more to read over.
+    /// Elements of a line of pixels that a row of tiles sees and one tile more, in whole vectors.
     fn line(self) -> usize {
-        (self.row_tiles + lanes()) * TILE
+        (self.row_tiles * TILE + TILE).next_multiple_of(matmul::lanes())
+    }
+
+    /// Elements of a line of all rows' pixels, in whole vectors of tiles.
+    fn joined(self) -> usize {
+        (self.rows * self.row_tiles).next_multiple_of(matmul::lanes()) * TILE
     }
 }
 
@@ -169,9 +213,11 @@ impl Strip {
 struct TransformInput<'a> {
     strip: Strip,
     channel: Channel<'a>,
+    /// The channel after it.
+    next: Channel<'a>,
     /// Position of the strip's first input.
     from: [isize; 2],
-    /// Twice six lines of pixels.
+    /// Twice six lines of pixels, and twice six joined ones.
     lines: &'a mut [f32],
     blended: &'a mut [f32],
     /// The channel's row for position 0.
@@ -184,28 +230,63 @@ impl WithSimd for TransformInput<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { strip, channel, from, lines, blended, to, position_stride } = self;
-        let length = strip.line();
-        let (pixels, columns) = lines.split_at_mut(SEEN * length);
+        let Self { strip, channel, next, from, lines, blended, to, position_stride } = self;
+        let (length, joined) = (strip.line(), strip.joined());
+        let (pixels, rest) = lines.split_at_mut(SEEN * length);
+        let (columns, rest) = rest.split_at_mut(SEEN * length);
+        // What a tile sees beyond its own pixels are the first two of the next tile.
+        let (own, beyond) = rest.split_at_mut(SEEN * joined);
         for row in 0..strip.rows {
             // The last two lines of a tile row are the first two of the next.
             let known = if row == 0 { 0 } else { SEEN - TILE };
             pixels.copy_within((SEEN - known) * length.., 0);
             for (i, line) in pixels.chunks_exact_mut(length).enumerate().skip(known) {
-                channel.row(from[0] + (row * TILE + i) as isize, from[1], blended, line);
+                let h = from[0] + (row * TILE + i) as isize;
+                channel.row(h, from[1], blended, line);
+                next.prefetch(h, from[1], length);
             }
             transform_columns(simd, pixels, columns, length);
-            for (i, line) in columns.chunks_exact(length).enumerate() {
-                for tile in (0..strip.row_tiles).step_by(S::F32_LANES) {
-                    let [d0, d1, d2, d3] = transposed(simd, &line[tile * TILE..]);
-                    let [d4, d5, ..] = transposed(simd, &line[(tile + 1) * TILE..]);
-                    let values = input_transform(simd, [d0, d1, d2, d3, d4, d5]);
-                    for (j, value) in values.into_iter().enumerate() {
-                        let position = (i * SEEN + j) * position_stride;
-                        let at = position + row * strip.row_tiles + tile;
-                        S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
-                    }
-                }
+            let at = row * strip.row_tiles;
+            let len = strip.row_tiles * TILE;
+            if strip.row_tiles.is_multiple_of(S::F32_LANES) {
+                let to = &mut to[at..];
+                transform_rows(simd, columns, &columns[TILE..], length, len, to, position_stride);
+                continue;
+            }
+            let lines = own.chunks_exact_mut(joined).zip(beyond.chunks_exact_mut(joined));
+            for ((own, beyond), line) in lines.zip(columns.chunks_exact(length)) {
+                own[at * TILE..][..len].copy_from_slice(&line[..len]);
+                let seen = len + SEEN - 2 * TILE;
+                beyond[at * TILE..][..seen].copy_from_slice(&line[TILE..][..seen]);
+            }
+        }
+        if !strip.row_tiles.is_multiple_of(S::F32_LANES) {
+            transform_rows(simd, own, beyond, joined, joined, to, position_stride);
+        }
+    }
+}
+
+/// `B` applied along six lines of `len` pixels that are `length` apart; `beyond` are the same lines
+/// from their fifth pixel on.
+#[inline(always)]
+fn transform_rows<S: Simd>(
+    simd: S,
+    own: &[f32],
+    beyond: &[f32],
+    length: usize,
+    len: usize,
+    to: &mut [f32],
+    position_stride: usize,
+) {
+    for i in 0..SEEN {
+        let (own, beyond) = (&own[i * length..], &beyond[i * length..]);
+        for tile in (0..len / TILE).step_by(S::F32_LANES) {
+            let [d0, d1, d2, d3] = transposed(simd, &own[tile * TILE..]);
+            let [d4, d5, ..] = transposed(simd, &beyond[tile * TILE..]);
+            let values = input_transform(simd, [d0, d1, d2, d3, d4, d5]);
+            for (j, value) in values.into_iter().enumerate() {
+                let at = (i * SEEN + j) * position_stride + tile;
+                S::as_mut_simd_f32s(&mut to[at..at + S::F32_LANES]).0[0] = value;
             }
         }
     }
@@ -214,18 +295,14 @@ impl WithSimd for TransformInput<'_> {
 /// `Bᵀ` applied down the columns of six lines.
 #[inline(always)]
 fn transform_columns<S: Simd>(simd: S, pixels: &[f32], columns: &mut [f32], length: usize) {
-    let line = |i: usize| S::as_simd_f32s(&pixels[i * length..][..length]).0;
-    let d: [&[S::f32s]; SEEN] = std::array::from_fn(line);
-    let mut rest = columns;
-    let mut to: [&mut [S::f32s]; SEEN] = std::array::from_fn(|_| {
-        let (line, tail) = std::mem::take(&mut rest).split_at_mut(length);
-        rest = tail;
-        S::as_mut_simd_f32s(line).0
-    });
-    for i in 0..length / S::F32_LANES {
-        let values = input_transform(simd, d.map(|d| d[i]));
-        for (to, value) in to.iter_mut().zip(values) {
-            to[i] = value;
+    for at in (0..length).step_by(S::F32_LANES) {
+        let mut d = [simd.splat_f32s(0.0); SEEN];
+        for (d, line) in d.iter_mut().zip(pixels.chunks_exact(length)) {
+            *d = S::as_simd_f32s(&line[at..at + S::F32_LANES]).0[0];
+        }
+        let values = input_transform(simd, d);
+        for (value, line) in values.into_iter().zip(columns.chunks_exact_mut(length)) {
+            S::as_mut_simd_f32s(&mut line[at..at + S::F32_LANES]).0[0] = value;
         }
     }
 }
@@ -244,40 +321,47 @@ struct TransformOutput<'a> {
     /// The channel's row for position 0.
     from: &'a [f32],
     position_stride: usize,
-    /// At least four lines of pixels.
+    /// At least four joined lines of pixels.
     lines: &'a mut [f32],
     /// Columns of the output.
     width: usize,
-    /// The strip's pixels.
+    /// The pixels of the part.
     to: &'a mut [f32],
 }
 
 impl WithSimd for TransformOutput<'_> {
     type Output = ();
 
+    // Loops over arrays, no closures, as in `matmul`.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { strip, from, position_stride, lines, width, to } = self;
-        let length = strip.line();
-        for (row, to) in to.chunks_mut(TILE * width).enumerate() {
-            for tile in (0..strip.row_tiles).step_by(S::F32_LANES) {
-                let at = row * strip.row_tiles + tile;
-                let product = |i: usize, j: usize| {
-                    let at = (i * SEEN + j) * position_stride + at;
-                    S::as_simd_f32s(&from[at..at + S::F32_LANES]).0[0]
-                };
-                let columns: [[S::f32s; TILE]; SEEN] = std::array::from_fn(|j| {
-                    output_transform(simd, std::array::from_fn(|i| product(i, j)))
-                });
-                for (i, line) in lines.chunks_exact_mut(length).take(TILE).enumerate() {
-                    let pixels = output_transform(simd, columns.map(|column| column[i]));
-                    let line = &mut line[tile * TILE..][..TILE * S::F32_LANES];
-                    S::as_mut_simd_f32s(line).0.copy_from_slice(&simd.interleave_shfl_f32s(pixels));
+        let joined = strip.joined();
+        for tile in (0..joined / TILE).step_by(S::F32_LANES) {
+            let mut columns = [[simd.splat_f32s(0.0); TILE]; SEEN];
+            for (j, column) in columns.iter_mut().enumerate() {
+                let mut products = [simd.splat_f32s(0.0); SEEN];
+                for (i, product) in products.iter_mut().enumerate() {
+                    let at = (i * SEEN + j) * position_stride + tile;
+                    *product = S::as_simd_f32s(&from[at..at + S::F32_LANES]).0[0];
                 }
+                *column = output_transform(simd, products);
             }
-            for (to, line) in to.chunks_exact_mut(width).zip(lines.chunks_exact(length)) {
-                to.copy_from_slice(&line[..width]);
+            for (i, line) in lines.chunks_exact_mut(joined).take(TILE).enumerate() {
+                let mut row = [simd.splat_f32s(0.0); SEEN];
+                for (value, column) in row.iter_mut().zip(&columns) {
+                    *value = column[i];
+                }
+                let pixels = output_transform(simd, row);
+                let line = &mut line[tile * TILE..][..TILE * S::F32_LANES];
+                S::as_mut_simd_f32s(line).0.copy_from_slice(&simd.interleave_shfl_f32s(pixels));
             }
+        }
+        let first = strip.first * TILE;
+        let len = (strip.row_tiles * TILE).min(width - first);
+        for (h, to) in to.chunks_exact_mut(width).enumerate() {
+            let line = &lines[h % TILE * joined + h / TILE * strip.row_tiles * TILE..];
+            to[first..first + len].copy_from_slice(&line[..len]);
         }
     }
 }
@@ -300,47 +384,38 @@ fn filter_row(position: usize) -> [f64; 3] {
 /// `Bᵀ d`
 #[inline(always)]
 fn input_transform<S: Simd>(simd: S, d: [S::f32s; SEEN]) -> [S::f32s; SEEN] {
-    let times = |factor: f32, v, plus| simd.mul_add_e_f32s(simd.splat_f32s(factor), v, plus);
-    let [a, b] = POINTS.map(|p| simd.splat_f32s(p));
-    let even = [times(-2.0, d[2], d[4]), times(-0.5, d[2], d[4])];
-    let odd =
-        [simd.mul_f32s(a, times(-2.0, d[1], d[3])), simd.mul_f32s(b, times(-0.5, d[1], d[3]))];
+    let [a, b] = [simd.splat_f32s(POINTS[0]), simd.splat_f32s(POINTS[1])];
+    let [minus_2, minus_2_5, minus_half] =
+        [simd.splat_f32s(-2.0), simd.splat_f32s(-2.5), simd.splat_f32s(-0.5)];
+    let even =
+        [simd.mul_add_e_f32s(minus_2, d[2], d[4]), simd.mul_add_e_f32s(minus_half, d[2], d[4])];
+    let odd = [
+        simd.mul_f32s(a, simd.mul_add_e_f32s(minus_2, d[1], d[3])),
+        simd.mul_f32s(b, simd.mul_add_e_f32s(minus_half, d[1], d[3])),
+    ];
     [
-        times(-2.5, d[2], simd.add_f32s(d[0], d[4])),
+        simd.mul_add_e_f32s(minus_2_5, d[2], simd.add_f32s(d[0], d[4])),
         simd.add_f32s(even[0], odd[0]),
         simd.sub_f32s(even[0], odd[0]),
         simd.add_f32s(even[1], odd[1]),
         simd.sub_f32s(even[1], odd[1]),
-        times(-2.5, d[3], simd.add_f32s(d[1], d[5])),
+        simd.mul_add_e_f32s(minus_2_5, d[3], simd.add_f32s(d[1], d[5])),
     ]
 }
 
 /// `Aᵀ m`
 #[inline(always)]
 fn output_transform<S: Simd>(simd: S, m: [S::f32s; SEEN]) -> [S::f32s; TILE] {
-    let times = |factor: f32, v, plus| simd.mul_add_e_f32s(simd.splat_f32s(factor), v, plus);
-    let scaled = |factor: f32, v| simd.mul_f32s(simd.splat_f32s(factor), v);
-    let [a, b] = POINTS;
+    let [a, b] = [simd.splat_f32s(POINTS[0]), simd.splat_f32s(POINTS[1])];
+    let [half, two] = [simd.splat_f32s(0.5), simd.splat_f32s(2.0)];
+    // Cubes of the points.
+    let [a3, b3] = [simd.mul_f32s(half, a), simd.mul_f32s(two, b)];
     let sums = [simd.add_f32s(m[1], m[2]), simd.add_f32s(m[3], m[4])];
     let differences = [simd.sub_f32s(m[1], m[2]), simd.sub_f32s(m[3], m[4])];
     [
         simd.add_f32s(m[0], simd.add_f32s(sums[0], sums[1])),
-        times(a, differences[0], scaled(b, differences[1])),
-        times(0.5, sums[0], scaled(2.0, sums[1])),
-        times(0.5 * a, differences[0], times(2.0 * b, differences[1], m[5])),
+        simd.mul_add_e_f32s(a, differences[0], simd.mul_f32s(b, differences[1])),
+        simd.mul_add_e_f32s(half, sums[0], simd.mul_f32s(two, sums[1])),
+        simd.mul_add_e_f32s(a3, differences[0], simd.mul_add_e_f32s(b3, differences[1], m[5])),
     ]
-}
-
-/// Lanes of a vector on this machine.
-fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    Arch::new().dispatch(Lanes)
 }

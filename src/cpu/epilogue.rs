@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use pulp::Arch;
-
 use super::exp::exp;
 use super::tensor::Tensor;
+use super::vectorize::vectorize;
 use crate::graph::{Activation, Graph};
 use crate::plan;
 use crate::tensor::Shape;
@@ -69,7 +68,7 @@ impl Epilogue<'_> {
     /// Applies it to `values`, which start at pixel `first` of channel `o` of sample `n`.
     pub fn apply(&self, n: usize, o: usize, first: usize, values: &mut [f32]) {
         debug_assert!(first + values.len() <= self.width);
-        Arch::new().dispatch(
+        vectorize(
             #[inline(always)]
             || self.apply_inlined(n, o, first, values),
         );
@@ -79,27 +78,34 @@ impl Epilogue<'_> {
     fn apply_inlined(&self, n: usize, o: usize, first: usize, values: &mut [f32]) {
         let plan = &self.parameters.plan;
         let pixels = first..first + values.len();
-        if let Some(demodulation) = &self.tensors.demodulation {
-            let factor = demodulation.samples[n][o];
-            values.iter_mut().for_each(|v| *v *= factor);
-        }
-        scale(values, plan.gain);
-        if let (Some(noise), Some((_, strength))) = (&self.parameters.noise, plan.noise) {
-            for (v, noise) in values.iter_mut().zip(&noise[pixels.clone()]) {
-                *v += strength * noise;
+        let demodulation = self.tensors.demodulation.as_ref().map(|d| d.samples[n][o]);
+        let factor = demodulation.unwrap_or(1.0) * plan.gain;
+        let bias = self.parameters.bias.as_ref().map_or(0.0, |bias| bias[o]);
+        // Noise, bias and slopes in one pass over the values.
+        let slope = match plan.activation {
+            Activation::LeakyRelu(slope) => slope,
+            Activation::Prelu(_) => self.parameters.slopes.as_deref().map_or(1.0, |s| s[o]),
+            _ => 1.0,
+        };
+        let gain = if slope == 1.0 { 1.0 } else { plan.activation_gain };
+        let [above, below] = [gain, gain * slope];
+        match (&self.parameters.noise, plan.noise) {
+            (Some(noise), Some((_, strength))) => {
+                for (v, noise) in values.iter_mut().zip(&noise[pixels.clone()]) {
+                    let biased = *v * factor + strength * noise + bias;
+                    *v = biased * if biased > 0.0 { above } else { below };
+                }
             }
-        }
-        if let Some(bias) = &self.parameters.bias {
-            let bias = bias[o];
-            values.iter_mut().for_each(|v| *v += bias);
+            _ if (factor, bias, above, below) == (1.0, 0.0, 1.0, 1.0) => {}
+            _ => {
+                for v in values.iter_mut() {
+                    let biased = *v * factor + bias;
+                    *v = biased * if biased > 0.0 { above } else { below };
+                }
+            }
         }
         match plan.activation {
-            Activation::Identity => {}
-            Activation::LeakyRelu(slope) => leaky_relu(values, slope),
-            Activation::Prelu(_) => {
-                let slopes = self.parameters.slopes.as_deref();
-                leaky_relu(values, slopes.map_or(1.0, |slopes| slopes[o]));
-            }
+            Activation::Identity | Activation::LeakyRelu(_) | Activation::Prelu(_) => {}
             Activation::Silu => values.iter_mut().for_each(|v| *v *= sigmoid(*v)),
             Activation::Sigmoid => values.iter_mut().for_each(|v| *v = sigmoid(*v)),
             Activation::Tanh => values.iter_mut().for_each(|v| *v = v.tanh()),
@@ -111,7 +117,9 @@ impl Epilogue<'_> {
                 values.iter_mut().for_each(|v| *v = v.max(low).min(high));
             }
         }
-        scale(values, plan.activation_gain);
+        if gain != plan.activation_gain {
+            scale(values, plan.activation_gain);
+        }
         if let (Some(sft), Some([scale, shift])) = (plan.sft, &self.tensors.sft)
             && let Some(channel) = o.checked_sub(sft.first_channel)
         {
@@ -135,11 +143,6 @@ fn scale(values: &mut [f32], factor: f32) {
     if factor != 1.0 {
         values.iter_mut().for_each(|v| *v *= factor);
     }
-}
-
-#[inline(always)]
-fn leaky_relu(values: &mut [f32], slope: f32) {
-    values.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v });
 }
 
 #[inline(always)]

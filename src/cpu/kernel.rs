@@ -64,6 +64,10 @@ enum Work {
         interpolation: Interpolation,
         step: [f32; 2],
     },
+    ResizeFast {
+        interpolation: Interpolation,
+        step: [f32; 2],
+    },
     PixelShuffle(usize),
     PixelUnshuffle(usize),
     Pointwise,
@@ -181,8 +185,11 @@ impl Prepared {
                 let [kh, kw] = *param.dims else { return Err(misfit(step)) };
                 Work::Upfirdn2d(Filter { taps: param.to_f32(), size: [kh, kw], up, down, padding })
             }
-            (Kernel::Resize, &Compute::Resize { interpolation, step }) => {
+            (Kernel::Resize, &Compute::Resize { interpolation, step }) if twins => {
                 Work::Resize { interpolation, step }
+            }
+            (Kernel::Resize, &Compute::Resize { interpolation, step }) => {
+                Work::ResizeFast { interpolation, step }
             }
             (Kernel::PixelShuffle, Compute::PixelShuffle(r)) => Work::PixelShuffle(*r),
             (Kernel::PixelUnshuffle, Compute::PixelUnshuffle(r)) => Work::PixelUnshuffle(*r),
@@ -222,6 +229,7 @@ impl Prepared {
             | Work::AttentionFast { .. }
             | Work::ArgMax
             | Work::Resize { .. }
+            | Work::ResizeFast { .. }
             | Work::PixelShuffle(_)
             | Work::PixelUnshuffle(_)
             | Work::Pointwise
@@ -286,6 +294,9 @@ impl Prepared {
             Work::Upfirdn2d(filter) => upfirdn2d::run(filter, x, epilogue, output),
             Work::Resize { interpolation, step } => {
                 resize::run(*interpolation, *step, x, epilogue, output);
+            }
+            Work::ResizeFast { interpolation, step } => {
+                resize::run_fast(*interpolation, *step, x, epilogue, output);
             }
             Work::PixelShuffle(r) => pixel_shuffle::run(*r, x, epilogue, output),
             Work::PixelUnshuffle(r) => pixel_unshuffle::run(*r, x, epilogue, output),

@@ -1,10 +1,10 @@
 //! `linear`: a matrix times few vectors. What it costs is reading the matrix, once for all samples.
 
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::epilogue::Epilogue;
 use super::tensor::{Tensor, TensorMut};
+use super::vectorize::vectorize;
 
 /// `y[n,o] = Σ_i W[o,i] · x[n,i]`, `x` flattened. The twin; sums in f64.
 pub fn run(weight: &[f32], x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {
@@ -36,7 +36,7 @@ pub fn run_fast(weight: &[f32], x: &Tensor, epilogue: &Epilogue, output: &mut Te
 /// `Σ a·b` in 32 independent sums, which vectorise.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     const LANES: usize = 32;
-    Arch::new().dispatch(
+    vectorize(
         #[inline(always)]
         || {
             let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());

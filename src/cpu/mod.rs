@@ -33,11 +33,15 @@ mod linear;
 mod matmul;
 mod max_pool;
 mod multi_path_conv;
+mod pages;
 pub(crate) mod paste;
 mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
 mod pointwise;
+#[cfg(feature = "cli")]
+#[cfg(not(target_arch = "wasm32"))]
+pub mod probe;
 mod reflect_pad;
 mod resize;
 mod tensor;
@@ -48,6 +52,7 @@ mod testing;
 mod tests;
 mod upfirdn2d;
 mod upsample;
+mod vectorize;
 pub mod warp_affine;
 mod workspace;
 

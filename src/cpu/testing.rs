@@ -100,7 +100,8 @@ impl OneStep {
     ) -> Plan {
         let output = self.view(output);
         let name = "step".to_owned();
-        let step = Step { name, compute, kernel, input, epilogue, output, scratch: None };
+        let step =
+            Step { name, compute, kernel, input, epilogue, output, tile: None, scratch: None };
         Plan {
             graph: Arc::new(self.graph.clone()),
             target: Target::cpu(),

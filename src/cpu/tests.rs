@@ -87,7 +87,7 @@ proptest! {
 
     #[test]
     fn winograd_is_its_twin(
-        batch in 1usize..3, channels in [1usize..40, 1usize..80], size in [1usize..19, 1usize..41],
+        batch in 1usize..3, channels in [1usize..40, 1usize..160], size in [1usize..19, 1usize..41],
         padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
     ) {
         let (kernel, taps, stride, dilation, groups) = (Kernel::ConvWinograd, [3; 2], 1, 1, 1);
@@ -160,6 +160,30 @@ proptest! {
         let epilogue = test.full_epilogue(output);
         let [fast, twin] = test.run(Kernel::MultiPathConv, compute, Some(x), output, epilogue);
         prop_assert!(relative_error(&fast, &twin) < BOUND);
+    }
+
+    #[test]
+    fn resize_is_its_twin(
+        batch in 1usize..3, size in [1usize..12, 1usize..40], to in [1usize..24, 1usize..80],
+        given in 0usize..3, seed: u64,
+    ) {
+        for interpolation in
+            [Interpolation::Nearest, Interpolation::Bilinear, Interpolation::BilinearAlignCorners]
+        {
+            let mut test = OneStep::new(seed);
+            let x = test.input(Shape::new(batch, 3, size[0], size[1]));
+            // Twice the size, half of it, or any other.
+            let (to, step) = match given {
+                0 => (size.map(|n| 2 * n), [0.5; 2]),
+                1 => (size.map(|n| (n / 2).max(1)), [2.0; 2]),
+                _ => (to, [0, 1].map(|i| size[i] as f32 / to[i] as f32)),
+            };
+            let output = x.shape.with_size(to[0], to[1]);
+            let epilogue = test.full_epilogue(output);
+            let compute = Compute::Resize { interpolation, step };
+            let [fast, twin] = test.run(Kernel::Resize, compute, Some(x), output, epilogue);
+            prop_assert!(relative_error(&fast, &twin) < BOUND);
+        }
     }
 
     #[test]

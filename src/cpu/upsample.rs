@@ -94,11 +94,42 @@ impl Channel<'_> {
             }
         }
     }
+
+    /// Has the processor load what [`Channel::row`] will read: rows of a picture are too short for
+    /// it to foresee the next one.
+    #[inline(always)]
+    pub fn prefetch(&self, h: isize, first: isize, len: usize) {
+        let factor = if self.upsample == Upsample::None { 1 } else { 2 };
+        let row = h.div_euclid(factor);
+        if (0..self.size[0] as isize).contains(&row) && h % factor == 0 {
+            let row = &self.plane[row as usize * self.size[1]..][..self.size[1]];
+            let from = (first / factor).max(0) as usize;
+            let to = (from + len / factor as usize).min(self.size[1]);
+            prefetch(&row[from.min(to)..to]);
+        }
+    }
+}
+
+/// Has the processor load `values` into its caches, where Rust has a way to say so.
+#[inline(always)]
+pub fn prefetch(values: &[f32]) {
+    /// f32 in a cache line.
+    const LINE: usize = 16;
+    for line in values.chunks(LINE) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch of any address is allowed, and SSE is part of x86-64.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = line;
+    }
 }
 
 /// Columns `first..` of a row resized ×2.
 #[inline(always)]
-fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
+pub fn bilinear_row(row: &[f32], first: usize, to: &mut [f32]) {
     let at = |w: usize| {
         let [near, far] = near_and_far(w, row.len());
         0.75 * row[near] + 0.25 * row[far]

@@ -3,10 +3,12 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
-/// A pool of vectors.
+use super::pages::Pages;
+
+/// A pool of arrays.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    free: Mutex<Vec<Vec<f32>>>,
+    free: Mutex<Vec<Pages>>,
 }
 
 impl Workspace {
@@ -17,7 +19,8 @@ impl Workspace {
         let mut values = free.pop().unwrap_or_default();
         drop(free);
         if values.len() < len {
-            values.resize(len, 0.0);
+            // As for a vector, there is no way on without memory.
+            values = Pages::new(len).expect("working memory");
         }
         Buffer { values, len, pool: self }
     }
@@ -25,14 +28,14 @@ impl Workspace {
     /// Bytes held while nobody borrows.
     pub fn memory(&self) -> usize {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        free.iter().map(|values| values.capacity() * size_of::<f32>()).sum()
+        free.iter().map(|values| size_of_val(&values[..])).sum()
     }
 }
 
-/// A borrowed vector.
+/// A borrowed array.
 #[derive(Debug)]
 pub struct Buffer<'a> {
-    values: Vec<f32>,
+    values: Pages,
     len: usize,
     pool: &'a Workspace,
 }

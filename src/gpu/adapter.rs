@@ -42,6 +42,9 @@ pub struct AdapterInfo {
     pub subgroups: bool,
     /// Whether kernels can be timed on the device.
     pub timestamps: bool,
+    /// Rows and columns of the cooperative matrices with f16 factors and f32 sums, where there are
+    /// any.
+    pub cooperative: Option<u32>,
 }
 
 impl AdapterInfo {
@@ -70,6 +73,7 @@ impl AdapterInfo {
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            cooperative: None,
         }
     }
 
@@ -124,9 +128,28 @@ pub(super) async fn enumerate() -> Vec<(wgpu::Adapter, AdapterInfo)> {
         .filter(|adapter| adapter.get_downlevel_capabilities().flags.contains(compute))
         .map(|adapter| {
             let info = AdapterInfo::new(&adapter.get_info(), adapter.features(), &adapter.limits());
-            (adapter, info)
+            let cooperative = cooperative(&adapter);
+            (adapter, AdapterInfo { cooperative, ..info })
         })
         .collect()
+}
+
+/// The largest square of which an adapter multiplies f16 matrices to f32 sums by subgroups.
+pub(super) fn cooperative(adapter: &wgpu::Adapter) -> Option<u32> {
+    let wanted = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
+        | wgpu::Features::SHADER_F16
+        | wgpu::Features::SUBGROUP;
+    if !adapter.features().contains(wanted) {
+        return None;
+    }
+    let fits = |p: &wgpu::CooperativeMatrixProperties| {
+        let types = [p.ab_type, p.cr_type];
+        p.m_size == p.n_size
+            && p.n_size == p.k_size
+            && types == [wgpu::CooperativeScalarType::F16, wgpu::CooperativeScalarType::F32]
+    };
+    let properties = adapter.cooperative_matrix_properties();
+    properties.iter().filter(|p| fits(p)).map(|p| p.m_size).max()
 }
 
 /// The position of the adapter that is taken when nobody names one: the best that is no software.
@@ -202,6 +225,7 @@ mod tests {
             f16: true,
             subgroups: true,
             timestamps: true,
+            cooperative: None,
         }
     }
 

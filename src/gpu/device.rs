@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::adapter::{self, AdapterInfo, DeviceOptions};
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
-use crate::plan::{Backend, Target};
+use crate::plan::{Backend, Cooperative, Target};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -61,11 +61,20 @@ impl Device {
         let mut adapters = adapter::enumerate().await;
         let infos: Vec<_> = adapters.iter().map(|(_, info)| info.clone()).collect();
         let (adapter, info) = adapters.swap_remove(adapter::choose(&infos, options)?);
+        let mut wanted = descriptor(&adapter);
+        if info.cooperative.is_some() {
+            wanted.required_features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: asks that one knows of undefined behaviour in unfinished parts of wgpu. Of
+            // them only cooperative matrices are used, by one kernel, which keeps to the rules of
+            // their SPIR-V extension: matrices lie inside of their arrays, at strides of whole
+            // words, and whole subgroups execute every operation.
+            wanted.experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let (device, queue) = adapter
-            .request_device(&descriptor(&adapter))
+            .request_device(&wanted)
             .await
             .map_err(|error| Error::Device(format!("cannot open {info}: {error}")))?;
-        Ok(Self::own(device, queue))
+        Ok(Self::own(device, queue, info))
     }
 
     /// [`open`](Self::open) for callers without an async runtime.
@@ -78,8 +87,8 @@ impl Device {
     }
 
     /// A device of our own: its errors and its loss are kept for [`check`](Self::check).
-    fn own(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let device = Self::from_parts(raw, queue);
+    fn own(raw: wgpu::Device, queue: wgpu::Queue, info: AdapterInfo) -> Self {
+        let device = Self::of(raw, queue, info);
         let (raw, faults) = (&device.inner.raw, &device.inner.faults);
         let seen = Arc::clone(faults);
         raw.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -95,9 +104,14 @@ impl Device {
     }
 
     /// A device that the embedding program opened. Its handlers for uncaptured errors and for loss
-    /// stay; that it is lost is noticed when a result cannot be read.
+    /// stay; that it is lost is noticed when a result cannot be read. Cooperative matrices are not
+    /// used: only adapters tell their sizes.
     pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
         let info = AdapterInfo::new(&raw.adapter_info(), raw.features(), &raw.limits());
+        Self::of(raw, queue, info)
+    }
+
+    fn of(raw: wgpu::Device, queue: wgpu::Queue, info: AdapterInfo) -> Self {
         let inner = Inner {
             raw,
             queue,
@@ -129,8 +143,22 @@ impl Device {
             workgroup_memory: info.workgroup_memory as usize,
             max_invocations: limits.max_compute_invocations_per_workgroup as usize,
             subgroup_size: (info.subgroups && smallest == largest).then_some(largest as usize),
+            cooperative: info
+                .cooperative
+                .filter(|_| info.f16 && dtype == Dtype::F16)
+                .map(|side| Cooperative { side: side as usize, lanes: largest as usize }),
             memory_budget: None,
         }
+    }
+
+    /// Keeps compiled kernels in `folder`, for later starts on this device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn keep_pipelines(&self, folder: &std::path::Path) {
+        self.inner.pipelines.keep(&self.inner.raw, folder);
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
     /// What it has been asked for so far.

@@ -16,7 +16,7 @@ use super::schema::{Constant, PARAMS_STRIDE, PictureSchema, Schema, copied_bytes
 use super::{Binding, Device, Dispatch};
 use crate::control::Watch;
 use crate::graph::ParamId;
-use crate::plan::{Backend, Compute, Plan, Step, View, pack};
+use crate::plan::{Backend, Plan, View, pack};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -31,20 +31,21 @@ const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
 
 /// A dispatch with everything bound.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Launch {
-    pipeline: Arc<Pipeline>,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-    copies: Vec<Copy>,
+    pub pipeline: Arc<Pipeline>,
+    pub bind_group: wgpu::BindGroup,
+    pub workgroups: [u32; 3],
+    pub copies: Vec<Copied>,
 }
 
-/// What a dispatch reads from a copy, because it binds the same bytes twice.
-#[derive(Debug)]
-struct Copy {
-    block: usize,
-    from: Range<usize>,
-    to: usize,
+/// Bytes that a dispatch reads from a copy, because it binds them twice.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    from: wgpu::Buffer,
+    bytes: Range<usize>,
+    to: wgpu::Buffer,
+    at: usize,
 }
 
 impl Launch {
@@ -77,7 +78,7 @@ pub struct Executor {
     weights: Vec<Buffer>,
     pub(super) params: Buffer,
     pub(super) readback: Buffer,
-    /// Where [`Copy`]s go.
+    /// Where [`Copied`] bytes go.
     copies: Option<Buffer>,
     pub(super) picture: Option<Picture>,
     pub(super) steps: Vec<Vec<Launch>>,
@@ -261,7 +262,7 @@ impl Executor {
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        self.device.encoder()
     }
 
     /// Submits all steps, split so that no command buffer runs for long. Where somebody may cancel,
@@ -293,49 +294,8 @@ impl Executor {
         launches: impl IntoIterator<Item = &'a Launch>,
     ) -> wgpu::SubmissionIndex {
         let mut encoder = self.encoder();
-        self.record(&mut encoder, launches, None);
+        record(&mut encoder, launches, None);
         self.device.inner.queue.submit([encoder.finish()])
-    }
-
-    /// Records launches, in passes between which the copies are made that they need. `timestamps`
-    /// are written when the first begins and when the last ends.
-    pub(super) fn record<'a>(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        launches: impl IntoIterator<Item = &'a Launch>,
-        timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
-    ) {
-        let launches: Vec<&Launch> = launches.into_iter().collect();
-        let mut passes = launches.chunk_by(|_, next| next.copies.is_empty()).peekable();
-        let mut begins = true;
-        while let Some(pass) = passes.next() {
-            for copy in pass.iter().flat_map(|launch| &launch.copies) {
-                let Some(to) = &self.copies else { continue };
-                let (from, len) = (&self.arena[copy.block].raw, copy.from.len() as u64);
-                let [start, at] = [copy.from.start, copy.to].map(|byte| byte as u64);
-                encoder.copy_buffer_to_buffer(from, start, &to.raw, at, len);
-            }
-            let ends = passes.peek().is_none();
-            let timestamp_writes = timestamps.clone().map(|writes| {
-                let [first, last] = [
-                    writes.beginning_of_pass_write_index.filter(|_| begins),
-                    writes.end_of_pass_write_index.filter(|_| ends),
-                ];
-                wgpu::ComputePassTimestampWrites {
-                    beginning_of_pass_write_index: first,
-                    end_of_pass_write_index: last,
-                    ..writes
-                }
-            });
-            // A pass between the first and the last has nothing to write.
-            let timestamp_writes = timestamp_writes.filter(|_| begins || ends);
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-            let mut recorder = encoder.begin_compute_pass(&descriptor);
-            for launch in pass {
-                launch.record(&mut recorder);
-            }
-            begins = false;
-        }
     }
 
     /// Copies the whole words of `view` to byte `at` of `buffer`.
@@ -422,6 +382,42 @@ impl Executor {
     }
 }
 
+/// Records launches, in passes between which the copies are made that they need. `timestamps` are
+/// written when the first begins and when the last ends.
+pub(super) fn record<'a>(
+    encoder: &mut wgpu::CommandEncoder,
+    launches: impl IntoIterator<Item = &'a Launch>,
+    timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
+    let launches: Vec<&Launch> = launches.into_iter().collect();
+    let mut passes = launches.chunk_by(|_, next| next.copies.is_empty()).peekable();
+    let mut begins = true;
+    while let Some(pass) = passes.next() {
+        for copy in pass.iter().flat_map(|launch| &launch.copies) {
+            let [start, at, len] =
+                [copy.bytes.start, copy.at, copy.bytes.len()].map(|bytes| bytes as u64);
+            encoder.copy_buffer_to_buffer(&copy.from, start, &copy.to, at, len);
+        }
+        let ends = passes.peek().is_none();
+        // A pass between the first and the last has nothing to write.
+        let timestamp_writes = timestamps.clone().filter(|_| begins || ends).map(|writes| {
+            let first = writes.beginning_of_pass_write_index.filter(|_| begins);
+            let last = writes.end_of_pass_write_index.filter(|_| ends);
+            wgpu::ComputePassTimestampWrites {
+                beginning_of_pass_write_index: first,
+                end_of_pass_write_index: last,
+                ..writes
+            }
+        });
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+        let mut recorder = encoder.begin_compute_pass(&descriptor);
+        for launch in pass {
+            launch.record(&mut recorder);
+        }
+        begins = false;
+    }
+}
+
 async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {
     device.inner.allocator.allocate(&device.inner.raw, label, bytes, usage).await
 }
@@ -500,15 +496,15 @@ impl Binder<'_> {
         let mut parts = vec![(self.params, at..at + PARAMS_STRIDE)];
         let (copied, _) = copied(self.plan, dispatch);
         let mut copies = Vec::new();
-        for (binding, to) in dispatch.bindings.iter().zip(copied) {
-            let (buffer, bytes) = self.part(binding).ok_or_else(missing)?;
-            match (binding, to, self.copies) {
-                (Binding::View(view), Some(to), Some(buffer)) => {
-                    parts.push((buffer, to..to + bytes.len()));
-                    let block = self.plan.storages[view.storage.index()].block;
-                    copies.push(Copy { block, from: bytes, to });
+        for (binding, at) in dispatch.bindings.iter().zip(copied) {
+            let (from, bytes) = self.part(binding).ok_or_else(missing)?;
+            match at.zip(self.copies) {
+                Some((at, to)) => {
+                    parts.push((to, at..at + bytes.len()));
+                    let (from, to) = (from.raw.clone(), to.raw.clone());
+                    copies.push(Copied { from, bytes, to, at });
                 }
-                _ => parts.push((buffer, bytes)),
+                None => parts.push((from, bytes)),
             }
         }
         let entries: Vec<_> = (0..)
@@ -586,7 +582,7 @@ fn submissions(plan: &Plan) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for (index, step) in plan.steps.iter().enumerate() {
-        sum += work(step, plan);
+        sum += plan.multiply_adds(step);
         if sum >= limit {
             ranges.push(start..index + 1);
             (start, sum) = (index + 1, 0);
@@ -596,25 +592,4 @@ fn submissions(plan: &Plan) -> Vec<Range<usize>> {
         ranges.push(start..plan.steps.len());
     }
     ranges
-}
-
-/// Multiply-adds of a step, roughly.
-fn work(step: &Step, plan: &Plan) -> u64 {
-    let taps = |id: ParamId| plan.graph.param(id).dims.iter().skip(1).product::<usize>();
-    let y = step.output.shape;
-    let work = match &step.compute {
-        Compute::Conv { conv, .. } => y.len() * taps(conv.weight),
-        Compute::ConvTranspose { conv, .. } => y.len() * taps(conv.weight) / conv.stride.pow(2),
-        Compute::MultiPathConv(paths) => {
-            let weights: usize = paths.iter().map(|p| plan.graph.param(p.weight).len()).sum();
-            y.n * y.plane() * weights
-        }
-        Compute::Linear(weight) | Compute::Demodulate(weight) => {
-            y.n * plan.graph.param(*weight).len()
-        }
-        Compute::Attention { key, .. } => 2 * y.len() * key.shape.plane(),
-        Compute::Upfirdn2d { kernel, .. } => y.len() * plan.graph.param(*kernel).len(),
-        _ => y.len(),
-    };
-    work as u64
 }

@@ -4,24 +4,34 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod call;
 mod canvas;
 mod device;
 mod dispatch;
 mod embed;
 mod epilogue;
 mod executor;
+#[cfg(not(target_arch = "wasm32"))]
+mod kept;
 mod load;
 mod mapping;
 mod memory;
 pub mod ops;
+#[cfg(not(target_arch = "wasm32"))]
+mod pipeline_cache;
 mod pipelines;
 mod pixels;
+#[cfg(feature = "cli")]
+#[cfg(not(target_arch = "wasm32"))]
+pub mod probe;
 mod profile;
 mod schema;
 mod shader;
 #[cfg(test)]
 mod testing;
 mod trace;
+#[cfg(not(target_arch = "wasm32"))]
+mod tune;
 
 /// The graphics library, at the version that this crate was built with.
 pub use ::wgpu;
@@ -33,3 +43,5 @@ pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
 pub use memory::{Counters, Memory, predict};
 pub use profile::StepTime;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use tune::tune;

@@ -1,10 +1,14 @@
 //! Compiled kernels, one per [`Shader`], shared by all executors of a device.
 
 use std::collections::HashMap;
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Shader;
+#[cfg(not(target_arch = "wasm32"))]
+use super::pipeline_cache::PipelineCache;
 use super::shader::{self, Slot};
 use crate::{Error, Result};
 
@@ -22,12 +26,26 @@ pub struct Pipeline {
 pub struct Pipelines {
     cache: Mutex<HashMap<Shader, Arc<Pipeline>>>,
     compiled: AtomicU64,
+    #[cfg(not(target_arch = "wasm32"))]
+    disk: OnceLock<PipelineCache>,
 }
 
 impl Pipelines {
     /// Compilations so far.
     pub fn compiled(&self) -> u64 {
         self.compiled.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what is compiled from now on in `folder`, where the driver allows that. The first
+    /// folder stays.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn keep(&self, device: &wgpu::Device, folder: &std::path::Path) {
+        if self.disk.get().is_none()
+            && let Some(cache) = PipelineCache::open(device, folder)
+        {
+            // Another thread may have been first.
+            let _ = self.disk.set(cache);
+        }
     }
 
     /// The pipeline of `shader`, if [`prepare`](Self::prepare) has seen it.
@@ -47,9 +65,16 @@ impl Pipelines {
         #[cfg(not(target_arch = "wasm32"))]
         {
             use rayon::prelude::*;
+            if missing.is_empty() {
+                return Ok(());
+            }
             missing
                 .into_par_iter()
-                .try_for_each(|shader| pollster::block_on(self.compile(device, shader)))
+                .try_for_each(|shader| pollster::block_on(self.compile(device, shader)))?;
+            if let Some(disk) = self.disk.get() {
+                disk.save();
+            }
+            Ok(())
         }
         #[cfg(target_arch = "wasm32")]
         {
@@ -63,7 +88,11 @@ impl Pipelines {
     async fn compile(&self, device: &wgpu::Device, shader: &Shader) -> Result<()> {
         let source = shader::expand(shader)?;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let pipeline = build(device, shader.kernel, &source);
+        #[cfg(not(target_arch = "wasm32"))]
+        let cache = self.disk.get().map(|disk| &disk.raw);
+        #[cfg(target_arch = "wasm32")]
+        let cache = None;
+        let pipeline = build(device, shader.kernel, &source, cache);
         if let Some(error) = scope.pop().await {
             let defines = &shader.defines;
             let what = format!("kernel {} {defines:?} does not compile: {error}", shader.kernel);
@@ -76,7 +105,12 @@ impl Pipelines {
     }
 }
 
-fn build(device: &wgpu::Device, kernel: &str, source: &shader::Source) -> Pipeline {
+fn build(
+    device: &wgpu::Device,
+    kernel: &str,
+    source: &shader::Source,
+    cache: Option<&wgpu::PipelineCache>,
+) -> Pipeline {
     let entries: Vec<_> = (0..)
         .zip(&source.slots)
         .map(|(binding, slot)| wgpu::BindGroupLayoutEntry {
@@ -117,7 +151,7 @@ fn build(device: &wgpu::Device, kernel: &str, source: &shader::Source) -> Pipeli
             zero_initialize_workgroup_memory: false,
             ..Default::default()
         },
-        cache: None,
+        cache,
     });
     Pipeline { layout, raw }
 }

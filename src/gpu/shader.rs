@@ -10,8 +10,9 @@
 //! | `${NAME}` | the value of `NAME`, which must be defined |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`, in browsers `enable subgroups;` when
-//! `LANES` is defined.
+//! `enable f16;` is written first when any definition is `f16`,
+//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined, and in browsers
+//! `enable subgroups;` when `LANES` is.
 
 use super::Shader;
 use crate::{Error, Result};
@@ -33,6 +34,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_depthwise",
     "conv_direct",
     "conv_gemm",
+    "conv_gemm_cooperative",
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
@@ -51,6 +53,10 @@ const KERNELS: &[(&str, &str)] = sources![
     "pixel_shuffle",
     "pixel_unshuffle",
     "pointwise",
+    "probes/fma",
+    "probes/launch",
+    "probes/storage_bandwidth",
+    "probes/workgroup_bandwidth",
     "reflect_pad",
     "resize",
     "tensor_to_image",
@@ -61,6 +67,9 @@ const KERNELS: &[(&str, &str)] = sources![
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
     "shared/activation",
+    "shared/cooperative_read",
+    "shared/cooperative_stage",
+    "shared/each_output",
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",
@@ -70,6 +79,8 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/load_params",
     "shared/output",
     "shared/pixel_columns",
+    "shared/product_params",
+    "shared/product_pixels",
     "shared/reduce",
     "shared/soft_mask",
     "shared/tile",
@@ -141,6 +152,9 @@ fn expand_text(
     let mut code = String::new();
     if defines.iter().any(|(_, value)| value == "f16") {
         code.push_str("enable f16;\n");
+    }
+    if defines.iter().any(|(name, _)| *name == "FRAGMENT") {
+        code.push_str("enable wgpu_cooperative_matrix;\n");
     }
     // Browsers want to be told; naga knows subgroups, but not yet this line.
     if cfg!(target_arch = "wasm32") && defines.iter().any(|(name, _)| *name == "LANES") {

@@ -252,6 +252,7 @@ impl<'a> Lowering<'a> {
             input,
             epilogue: Epilogue::default(),
             output,
+            tile: None,
             scratch: None,
         });
         self.steps.len() - 1

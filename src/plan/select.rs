@@ -24,10 +24,10 @@ struct Thresholds {
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
         Backend::Cpu => Thresholds {
-            winograd_channels: 16,
+            winograd_channels: 8,
             winograd_size: 8,
             gemm_rows: 1,
-            gemm_depth: 16,
+            gemm_depth: 1,
             gemm_inputs: 1,
         },
         Backend::Gpu => Thresholds {
@@ -101,7 +101,10 @@ fn convolution(
     if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
         return Kernel::ConvDepthwise;
     }
-    let winograd = is_winograd(conv, upsample, params)
+    // Transformed factors need f32, which cooperative matrices do not multiply: these compute nine
+    // products in less time than others a quarter of them.
+    let winograd = target.cooperative.is_none()
+        && is_winograd(conv, upsample, params)
         && input.c.min(output.c) >= limits.winograd_channels
         && output.h.min(output.w) >= limits.winograd_size
         && (target.backend == Backend::Cpu
@@ -170,7 +173,7 @@ mod tests {
                 if target.backend == Backend::Cpu { Kernel::ConvGemm } else { Kernel::ConvDirect };
             assert_eq!(is([3, 64, 1, 1], &|_| (), 32), few);
             assert_eq!(is([64, 1, 3, 3], &|c| c.groups = 64, 32), Kernel::ConvDepthwise);
-            assert_eq!(is([64, 2, 1, 1], &|c| c.groups = 32, 32), Kernel::ConvDirect);
+            assert_eq!(is([64, 2, 1, 1], &|c| c.groups = 32, 32), few);
         }
     }
 }

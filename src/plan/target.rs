@@ -13,6 +13,15 @@ pub enum Backend {
     SoftwareGpu,
 }
 
+/// Products of square matrices that a subgroup computes together: f16 factors, f32 sums.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cooperative {
+    /// Rows and columns of each matrix: 8 or 16.
+    pub side: usize,
+    /// Lanes of a subgroup, the most where they vary.
+    pub lanes: usize,
+}
+
 /// The device that a plan is made for.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -33,6 +42,8 @@ pub struct Target {
     pub max_invocations: usize,
     /// Lanes of a subgroup, when subgroup operations may be used and the size is fixed.
     pub subgroup_size: Option<usize>,
+    /// Cooperative matrices, where the device has them and they may be used.
+    pub cooperative: Option<Cooperative>,
     /// A limit on arena plus weights, in bytes.
     pub memory_budget: Option<usize>,
 }
@@ -49,6 +60,7 @@ impl Target {
             workgroup_memory: 0,
             max_invocations: 1,
             subgroup_size: None,
+            cooperative: None,
             memory_budget: None,
         }
     }
@@ -64,6 +76,7 @@ impl Target {
             workgroup_memory: 16 << 10,
             max_invocations: 256,
             subgroup_size: None,
+            cooperative: None,
             memory_budget: None,
         }
     }

@@ -1,10 +1,13 @@
-//! Host side of `kernels/conv_gemm.wgsl`.
+//! Host side of `kernels/conv_gemm.wgsl` and `kernels/conv_gemm_cooperative.wgsl`.
 
+use super::cooperative::Tile;
 use super::{Builder, define_lanes, input, misfit};
 use crate::Result;
+use crate::gpu::schema::weight_dtype;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::graph::ParamId;
 use crate::plan::{Compute, Layout, PANEL_ROWS, Plan, Step, Upsample, View, Weight};
+use crate::tensor::Dtype;
 
 /// Columns of a tile that a subgroup computes. Half of what the product of a Winograd convolution
 /// has: a quarter slower, but a software driver compiles each variant four times faster.
@@ -78,8 +81,27 @@ impl Product {
     /// Records it for `step`, which gives input, output and epilogue.
     pub fn launch(&self, step: &Step, plan: &Plan) -> Result<Dispatch> {
         let batch = step.output.shape.n;
-        let mut launch = Builder::new(plan, "conv_gemm");
-        let columns = define_lanes(&mut launch, LANE_COLUMNS);
+        let pixels = self.size[0] * self.size[1];
+        let layout = Layout::Panels { groups: self.groups };
+        let weight = Weight { param: self.weight, layout };
+        let stored = |view: View| plan.storages[view.storage.index()].dtype;
+        let halves = [stored(input(step)?), weight_dtype(plan, weight)] == [Dtype::F16; 2];
+        let tile = (plan.target.cooperative.filter(|_| halves)).and_then(|matrices| {
+            let products = batch * self.groups;
+            Tile::choose(matrices, &plan.target, [self.group_outputs, pixels, products], step.tile)
+        });
+        let (mut launch, [rows, columns]) = match tile {
+            Some(tile) => {
+                let mut launch = Builder::new(plan, "conv_gemm_cooperative");
+                tile.define(&mut launch);
+                (launch, [tile.rows, tile.columns])
+            }
+            None => {
+                let mut launch = Builder::new(plan, "conv_gemm");
+                let columns = define_lanes(&mut launch, LANE_COLUMNS);
+                (launch, [PANEL_ROWS, columns])
+            }
+        };
         load::bind(&mut launch, input(step)?, self.upsample, self.style);
         launch.uint(batch);
         launch.uint(self.groups);
@@ -102,11 +124,9 @@ impl Product {
         launch.uint(self.phases);
         launch.uint(self.phase[0]);
         launch.uint(self.phase[1]);
-        let layout = Layout::Panels { groups: self.groups };
-        launch.weight(Weight { param: self.weight, layout });
+        launch.weight(weight);
         epilogue::bind(&mut launch, step);
-        let rows = self.group_outputs.div_ceil(PANEL_ROWS) * self.groups;
-        let blocks = (self.size[0] * self.size[1]).div_ceil(columns);
-        Ok(launch.finish(rows * blocks * batch))
+        let row_blocks = self.group_outputs.div_ceil(rows) * self.groups;
+        Ok(launch.finish(row_blocks * pixels.div_ceil(columns) * batch))
     }
 }

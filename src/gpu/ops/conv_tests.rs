@@ -343,6 +343,7 @@ fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
         input: Some(x),
         epilogue,
         output,
+        tile: None,
         scratch: None,
     };
     let scratch = scratch_len(&step, maker.graph.params(), target);
@@ -434,6 +435,51 @@ fn gemm_is_the_convolution() {
         Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
         Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
     ]);
+}
+
+/// Every tile of the family, by the convolutions above.
+#[test]
+fn cooperative_matrices_multiply() {
+    let Some((device, _)) = targets() else { return };
+    let own = device.target(Dtype::F16);
+    if own.cooperative.is_none() {
+        eprintln!("skipped: {} has no cooperative matrices", device.info());
+        return;
+    }
+    let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    let cases = [
+        plain([1, 5, 9, 7], 3, 3),
+        plain([2, 41, 11, 13], 70, 1),
+        Case { style: true, ..plain([2, 17, 6, 5], 9, 3) },
+        Case { epilogue: true, ..plain([2, 9, 10, 6], 12, 5) },
+        Case { stride: 2, padding: Padding::pair(0, 1), ..plain([1, 18, 9, 12], 67, 3) },
+        Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
+        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
+        Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
+        Case {
+            transposed: true,
+            stride: 2,
+            style: true,
+            padding: Padding::default(),
+            ..Case::new(Kernel::ConvTranspose, [2, 18, 5, 3], 66, 3)
+        },
+        Case {
+            paths: vec![[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]],
+            ..Case::new(Kernel::MultiPathConv, [2, 8, 17, 5], 0, 1)
+        },
+    ];
+    for (index, case) in cases.iter().enumerate() {
+        let tiles = super::tiles(&trial(case, &own, false).plan.steps[0], &own);
+        for tile in [None, Some(index % tiles)] {
+            let mut trial = trial(case, &own, true);
+            trial.plan.steps[0].tile = tile;
+            let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
+            let kernels = dispatches.iter().map(|dispatch| dispatch.shader.kernel);
+            assert!(kernels.into_iter().all(|kernel| kernel == "conv_gemm_cooperative"));
+            let error = error(&device, trial);
+            assert!(error < 2e-3, "{error:.1e} for {case:?}, tile {tile:?} on {own:?}");
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod conv_gemm;
 mod conv_tests;
 mod conv_transpose;
 mod conv_winograd;
+mod cooperative;
 mod demodulate;
 mod embedding;
 pub mod grain_histogram;
@@ -32,6 +33,7 @@ pub mod tensor_to_image;
 mod upfirdn2d;
 pub mod warp_affine;
 
+use self::cooperative::Tile;
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
 use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
@@ -113,6 +115,16 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         }
     }
     Ok(dispatches)
+}
+
+/// How many tiles [`Step::tile`] chooses from; 1 where there is no choice.
+pub fn tiles(step: &Step, target: &Target) -> usize {
+    let products =
+        matches!(step.kernel, Kernel::ConvGemm | Kernel::ConvTranspose | Kernel::MultiPathConv);
+    match target.cooperative {
+        Some(matrices) if products => Tile::family(matrices, target).len().max(1),
+        _ => 1,
+    }
 }
 
 /// A step that its kernel cannot execute: a mistake of the planner.

@@ -46,15 +46,23 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """Wang et al. 2003, over five scales; those smaller than the window are left out."""
+    return ssim_and_ms_ssim(x, y)[1]
+
+
+def ssim_and_ms_ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Both at the price of one: the first is the second's work at the full resolution."""
     a, b = x.double(), y.double()
     fitting = [e for i, e in enumerate(SCALES) if x.shape[-1] // 2**i >= 11]
-    score = torch.ones(len(x), dtype=torch.float64)
+    single, structure = _ssim_parts(a, b)
+    score = torch.ones_like(single)
+    whole = single
     for i, exponent in enumerate(fitting):
-        whole, structure = _ssim_parts(a, b)
+        if i:
+            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+            whole, structure = _ssim_parts(a, b)
         part = whole if i == len(fitting) - 1 else structure
         score = score * part.clamp(min=0) ** (exponent / sum(fitting))
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-    return score
+    return single, score
 
 
 def gradient_error(x: Tensor, y: Tensor) -> Tensor:
@@ -75,3 +83,20 @@ def frequency_error(x: Tensor, y: Tensor) -> Tensor:
     high = torch.hypot(rows, columns) > 0.25
     distance = 20 * (torch.log10(spectra[0]) - torch.log10(spectra[1]))
     return distance[..., high].mean(-1).abs().mean(1)
+
+
+def measures(x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """All of them, by name, a few pictures at a time."""
+    parts = []
+    for a, b in zip(x.split(8), y.split(8), strict=True):
+        single, several = ssim_and_ms_ssim(a, b)
+        parts.append(
+            {
+                "PSNR": psnr(a, b),
+                "SSIM": single,
+                "MS-SSIM": several,
+                "gradient": gradient_error(a, b),
+                "frequency": frequency_error(a, b),
+            }
+        )
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

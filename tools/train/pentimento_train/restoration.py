@@ -11,11 +11,11 @@ from pentimento_reference.mmrbnet import Code, MmrbNet
 from torch import Tensor
 
 from .adversarial import requires_grad
-from .alignment import components
+from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
 from .feature_network import FeatureNetwork
-from .losses import feature_distance, picture_loss
+from .losses import charbonnier, feature_distance, gradient, picture_loss
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 
@@ -26,8 +26,9 @@ class RestorationConfig:
 
     schedule: Schedule
     loss: Mapping[str, float]
-    """Weights: the terms of `losses.PICTURE_TERMS`, `features`, `perceptual`, `adversarial` (the
-    whole face) and `components` (its parts)."""
+    """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
+    crops of eyes and mouth; `features`; `perceptual`; `adversarial` (the whole face) and
+    `components` (its parts)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
@@ -102,6 +103,12 @@ class Restoration(Stage):
             restored, code = self.restore(batch.degraded)
         restored = restored.float()
         loss, terms = picture_loss(restored, batch.target, weights)
+        if weights.get("parts", 0) > 0:
+            own, wanted = (components(x, batch.landmarks) for x in (restored, batch.target))
+            terms["parts"] = torch.stack(
+                [charbonnier(own[k], wanted[k]) + gradient(own[k], wanted[k]) for k in COMPONENTS]
+            ).mean()
+            loss = loss + weights["parts"] * terms["parts"]
         if weights.get("features", 0) > 0:
             with torch.no_grad(), self.networks.autocast():
                 clean = self.teacher.encode(batch.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +24,16 @@ from pentimento_train.evaluate import (
     poses,
 )
 from pentimento_train.feature_network import batch_loss, train
-from pentimento_train.levels import LEVELS, degraded
+from pentimento_train.levels import LEVELS, Degraded, degraded
 from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
-from pentimento_train.metrics import frequency_error, gradient_error, ms_ssim, psnr, ssim
+from pentimento_train.metrics import (
+    frequency_error,
+    gradient_error,
+    measures,
+    ms_ssim,
+    psnr,
+    ssim,
+)
 
 
 def test_losses_vanish_only_for_equal_pictures() -> None:
@@ -67,6 +75,13 @@ def test_metrics_on_known_values() -> None:
     assert gradient_error(ramp, base).item() == pytest.approx(2.0)
     noise = torch.randint(0, 128, (1, 3, 16, 16), dtype=torch.uint8)
     assert frequency_error(2 * noise, noise).item() == pytest.approx(20 * math.log10(2), abs=0.1)
+
+
+def test_measures_are_the_metrics() -> None:
+    x, y = faces(9, 32), faces(9, 32).flip(-1)
+    together = measures(x, y)
+    for name, metric in {"PSNR": psnr, "SSIM": ssim, "MS-SSIM": ms_ssim}.items():
+        torch.testing.assert_close(together[name], metric(x, y))
 
 
 def test_distances_on_known_values() -> None:
@@ -118,6 +133,20 @@ def test_the_tables_have_their_rows() -> None:
     paired = paired_table(levels, "again").splitlines()
     assert len(paired) == 2 + len(LEVELS)
     assert "0.00 [0.00, 0.00]" in paired[2]
+
+
+def test_kept_rows_are_not_computed_again(tmp_path: Path) -> None:
+    judge = Judge.of(faces(2, 32), None, None)
+    kept = {"bicubic": tmp_path / "rows.npz"}
+    first = evaluate({"bicubic": bicubic}, judge, kept)
+
+    def never(given: Degraded) -> torch.Tensor:
+        raise AssertionError("the rows were there")
+
+    again = evaluate({"bicubic": never}, judge, kept)
+    for level in LEVELS:
+        for name, values in first[level]["bicubic"].metrics.items():
+            np.testing.assert_array_equal(again[level]["bicubic"].metrics[name], values)
 
 
 def test_the_feature_network_learns() -> None:

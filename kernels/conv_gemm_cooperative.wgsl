@@ -1,0 +1,166 @@
+// The sums of conv_gemm.wgsl by cooperative matrices: products of FRAGMENT × FRAGMENT matrices that
+// a whole subgroup holds, f16 factors and f32 sums, which units of their own compute in many GPUs.
+//
+// x: through shared/load.wgsl, f16. weight: panels [g][o / 64][tap · I + i][o % 64], f16.
+// y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS, each of its PARTS a part of
+// FRAGMENT_ROWS × FRAGMENT_COLUMNS fragments. Parts are dealt out to the subgroups there are: one
+// each where their size is the expected one, in rounds where there are fewer; a subgroup too many
+// repeats the last part.
+//
+// DEPTH channels of both factors are staged in workgroup memory, twice: while one half is
+// multiplied, the other is filled, so that a step costs one barrier and its reads of x and weight
+// have the products' time to arrive. Where a pixel's tap lies in x is found once per tap. Rows of
+// the tiles end with a gap of 16 bytes, which spreads a fragment's columns over the banks. Sums
+// leave through workgroup memory, fragment by fragment, because their layout in a subgroup is the
+// driver's.
+//
+// The twin is that of every convolution, src/cpu/conv_direct.rs.
+
+#include "shared/product_params.wgsl"
+
+@group(0) @binding(_) var<uniform> p: Params;
+
+#include "shared/load.wgsl"
+
+@group(0) @binding(_) var<storage, read> weight: array<vec4<f16>>;
+
+#include "shared/epilogue.wgsl"
+#include "shared/grid.wgsl"
+#include "shared/product_pixels.wgsl"
+
+const ROWS = ${ROWS}u;
+const COLUMNS = ${COLUMNS}u;
+const DEPTH = ${DEPTH}u;
+const FRAGMENT = ${FRAGMENT}u;
+const PART_ROWS = ${FRAGMENT_ROWS}u * FRAGMENT;
+const PART_COLUMNS = ${FRAGMENT_COLUMNS}u * FRAGMENT;
+const PARTS_ACROSS = COLUMNS / PART_COLUMNS;
+const PARTS = ROWS / PART_ROWS * PARTS_ACROSS;
+const THREADS = ${THREADS}u;
+const PANEL_QUADS = 16u;
+
+// In words of four values, with the gap.
+const U_STRIDE = ROWS / 4u + 2u;
+const V_STRIDE = COLUMNS / 4u + 2u;
+
+// Rows of a tile that the workgroup stages at a time.
+const U_STEP = THREADS / (ROWS / 4u);
+const V_STEP = THREADS / (COLUMNS / 4u);
+
+var<workgroup> u_tile: array<vec4<f16>, 2u * DEPTH * U_STRIDE>;
+var<workgroup> v_tile: array<vec4<f16>, 2u * DEPTH * V_STRIDE>;
+var<workgroup> sums: array<f32, PARTS * FRAGMENT * FRAGMENT>;
+
+@compute @workgroup_size(THREADS)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroups: u32,
+) {
+    let row_blocks = (p.group_outputs + ROWS - 1u) / ROWS;
+    let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
+    let index = workgroup_index(workgroup, workgroups);
+    let row_block = index % row_blocks;
+    let group = index / row_blocks % p.groups;
+    let column_block = index / (row_blocks * p.groups) % column_blocks;
+    // A workgroup past the end repeats the last sample and stores nothing: operations of whole
+    // subgroups may not follow a return.
+    let sample = index / (row_blocks * p.groups * column_blocks);
+    let n = min(sample, p.batch - 1u);
+    let first_row = row_block * ROWS;
+    let first_pixel = column_block * COLUMNS;
+    let first_input = p.first_input + group * p.group_inputs;
+    let first_output = p.first_output + group * p.group_outputs;
+
+    // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
+    let u_quad = lane % (ROWS / 4u);
+    let u_depth = lane / (ROWS / 4u);
+    let v_quad = lane % (COLUMNS / 4u);
+    let v_depth = lane / (COLUMNS / 4u);
+    let panels = (p.group_outputs + 4u * PANEL_QUADS - 1u) / (4u * PANEL_QUADS);
+    let row_quad = first_row / 4u + u_quad;
+    let panel = group * panels + min(row_quad / PANEL_QUADS, panels - 1u);
+    let u_base = panel * p.taps * p.group_inputs * PANEL_QUADS + row_quad % PANEL_QUADS;
+    let plane = p.x_height * p.x_width;
+    let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
+#for J in 0..4
+    let corner${J} = corner(first_pixel + v_quad * 4u + ${J}u);
+    var at${J} = vec2<i32>();
+    var there${J} = false;
+#endfor
+
+    let steps = p.tap_rows * p.tap_columns * ((p.group_inputs + DEPTH - 1u) / DEPTH);
+    for (var round = 0u; round * subgroups < PARTS; round++) {
+        let part = min(round * subgroups + subgroup, PARTS - 1u);
+        let part_row = part / PARTS_ACROSS * PART_ROWS;
+        let part_column = part % PARTS_ACROSS * PART_COLUMNS;
+#for R in 0..${FRAGMENT_ROWS}
+#for S in 0..${FRAGMENT_COLUMNS}
+        var m${R}_${S} = coop_mat${FRAGMENT}x${FRAGMENT}<f32, C>();
+#endfor
+#endfor
+#for K in 0..${U_QUADS}
+        var u${K} = vec4<f16>();
+#endfor
+#for K in 0..${V_QUADS}
+        var v${K} = vec4<f16>();
+#endfor
+        var tap_row = 0u;
+        var tap_column = 0u;
+        var i = 0u;
+        var half = 0u;
+        workgroupBarrier();
+#include "shared/cooperative_read.wgsl"
+#include "shared/cooperative_stage.wgsl"
+        for (var step = 0u; step < steps; step++) {
+            workgroupBarrier();
+            // After the last step this reads the first tiles again; nobody multiplies them.
+#include "shared/cooperative_read.wgsl"
+            let u_half = half * DEPTH * U_STRIDE + part_row / 4u;
+            let v_half = half * DEPTH * V_STRIDE + part_column / 4u;
+#for K in 0..${DEPTH_FRAGMENTS}
+            {
+#for R in 0..${FRAGMENT_ROWS}
+                let a${R} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
+                    &u_tile[u_half + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT / 4u],
+                    U_STRIDE,
+                );
+#endfor
+#for S in 0..${FRAGMENT_COLUMNS}
+                let b${S} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
+                    &v_tile[v_half + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT / 4u],
+                    V_STRIDE,
+                );
+#for R in 0..${FRAGMENT_ROWS}
+                m${R}_${S} = coopMultiplyAdd(a${R}, b${S}, m${R}_${S});
+#endfor
+#endfor
+            }
+#endfor
+            half = 1u - half;
+#include "shared/cooperative_stage.wgsl"
+        }
+        let slot = (part - round * subgroups) * FRAGMENT * FRAGMENT;
+#for R in 0..${FRAGMENT_ROWS}
+#for S in 0..${FRAGMENT_COLUMNS}
+        coopStoreT(m${R}_${S}, &sums[slot], FRAGMENT);
+        workgroupBarrier();
+        for (var at = lane; at < PARTS * FRAGMENT * FRAGMENT; at += THREADS) {
+            let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
+            let row = first_row + owner / PARTS_ACROSS * PART_ROWS
+                + ${R}u * FRAGMENT + at / FRAGMENT % FRAGMENT;
+            let there = at / (FRAGMENT * FRAGMENT) < subgroups && owner < PARTS;
+            if (there && sample < p.batch && row < p.group_outputs) {
+                let pixel = first_pixel + owner % PARTS_ACROSS * PART_COLUMNS
+                    + ${S}u * FRAGMENT + at % FRAGMENT;
+                let o = first_output + row;
+                store_pixel(sums[at], channel_of(n, o), n, o, pixel);
+            }
+        }
+        workgroupBarrier();
+#endfor
+#endfor
+    }
+}

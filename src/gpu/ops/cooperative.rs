@@ -1,0 +1,153 @@
+//! Tiles of a product of matrices that subgroups compute together
+//! (`kernels/conv_gemm_cooperative.wgsl`).
+
+use super::Builder;
+use crate::plan::{Backend, Cooperative, Target};
+
+/// Tiles that should be under way for a device to be busy. Large ones read less per product, so
+/// the largest is taken of which there are as many.
+const BUSY: usize = 128;
+
+/// What a workgroup computes, and how its subgroups share it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tile {
+    /// Output channels.
+    pub rows: usize,
+    /// Pixels.
+    pub columns: usize,
+    /// Channels that are staged at a time.
+    pub depth: usize,
+    /// Rows and columns of a subgroup's part.
+    part: [usize; 2],
+    /// Rows and columns of a matrix.
+    side: usize,
+    /// Lanes of a subgroup.
+    lanes: usize,
+}
+
+impl Tile {
+    /// The tile for `[rows, columns, products]`, if the device has room for one: `products` of
+    /// `rows` × `columns` sums each. `wanted` is a position in the family.
+    pub fn choose(
+        matrices: Cooperative,
+        target: &Target,
+        work: [usize; 3],
+        wanted: Option<usize>,
+    ) -> Option<Self> {
+        let [rows, columns, products] = work;
+        let family = Self::family(matrices, target);
+        if let Some(tile) = wanted.and_then(|wanted| family.get(wanted)) {
+            return Some(*tile);
+        }
+        let tiles = |tile: &Self| rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns);
+        // More than half of the rows of a tile must be there.
+        let full = |tile: &&Self| 2 * rows > tile.rows || tile.rows <= 32;
+        let busy = |tile: &&Self| tiles(tile) * products >= BUSY;
+        let full: Vec<_> = family.iter().filter(full).collect();
+        full.iter().copied().find(busy).or(full.last().copied()).copied()
+    }
+
+    /// Every tile that the device has room for, the largest first.
+    pub fn family(matrices: Cooperative, target: &Target) -> Vec<Self> {
+        let shapes: &[[usize; 4]] = match target.backend {
+            // Such a driver writes out the products of each pair of fragments and compiles for
+            // minutes where there are many.
+            Backend::SoftwareGpu => &[[64, 64, 16, 16], [32, 32, 16, 16]],
+            Backend::Cpu | Backend::Gpu => {
+                &[[128, 128, 64, 32], [64, 128, 32, 32], [64, 64, 32, 32], [32, 32, 16, 16]]
+            }
+        };
+        let depths = if target.backend == Backend::SoftwareGpu { [16, 8] } else { [32, 16] };
+        let mut family = Vec::new();
+        for &[rows, columns, part_rows, part_columns] in shapes {
+            for depth in depths {
+                let part = [part_rows, part_columns];
+                let Cooperative { side, lanes } = matrices;
+                let tile = Self { rows, columns, depth, part, side, lanes };
+                if tile.fits(target) {
+                    family.push(tile);
+                    break;
+                }
+            }
+        }
+        family
+    }
+
+    fn parts(&self) -> usize {
+        self.rows / self.part[0] * (self.columns / self.part[1])
+    }
+
+    fn threads(&self) -> usize {
+        self.parts() * self.lanes
+    }
+
+    /// Bytes of workgroup memory: both halves of both tiles with their gaps, and a fragment of
+    /// sums for each part.
+    fn bytes(&self) -> usize {
+        let staged = 2 * self.depth * (self.rows + 8 + self.columns + 8) * size_of::<u16>();
+        staged + self.parts() * self.side * self.side * size_of::<f32>()
+    }
+
+    /// Whether its invocations share the staging equally, and the device has room for it.
+    fn fits(&self, target: &Target) -> bool {
+        let staged = |width: usize| {
+            let per_pass = self.threads() / (width / 4);
+            self.threads().is_multiple_of(width / 4)
+                && per_pass > 0
+                && self.depth.is_multiple_of(per_pass)
+        };
+        self.bytes() <= target.workgroup_memory
+            && self.threads() <= target.max_invocations
+            && self.part.iter().all(|part| part.is_multiple_of(self.side))
+            && staged(self.rows)
+            && staged(self.columns)
+    }
+
+    /// Defines it for the kernel.
+    pub fn define(&self, launch: &mut Builder<'_>) {
+        let threads = self.threads();
+        launch.define("ROWS", self.rows);
+        launch.define("COLUMNS", self.columns);
+        launch.define("DEPTH", self.depth);
+        launch.define("FRAGMENT", self.side);
+        launch.define("FRAGMENT_ROWS", self.part[0] / self.side);
+        launch.define("FRAGMENT_COLUMNS", self.part[1] / self.side);
+        launch.define("DEPTH_FRAGMENTS", self.depth / self.side);
+        launch.define("THREADS", threads);
+        launch.define("U_QUADS", self.depth * self.rows / 4 / threads);
+        launch.define("V_QUADS", self.depth * self.columns / 4 / threads);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(workgroup_memory: usize) -> Target {
+        Target { workgroup_memory, max_invocations: 1024, ..Target::webgpu_defaults() }
+    }
+
+    fn chosen(lanes: usize, memory: usize, work: [usize; 3]) -> [usize; 3] {
+        let matrices = Cooperative { side: 16, lanes };
+        let tile = Tile::choose(matrices, &target(memory), work, None).unwrap();
+        [tile.rows, tile.columns, tile.depth]
+    }
+
+    #[test]
+    fn many_pixels_get_large_tiles() {
+        assert_eq!(chosen(32, 48 << 10, [512, 64 * 64, 1]), [128, 128, 32]);
+        assert_eq!(chosen(32, 32 << 10, [512, 64 * 64, 1]), [128, 128, 16]);
+        assert_eq!(chosen(32, 48 << 10, [64, 512 * 512, 1]), [64, 128, 32]);
+        assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 1]), [64, 64, 32]);
+        assert_eq!(chosen(32, 48 << 10, [512, 16, 1]), [32, 32, 32]);
+        assert_eq!(chosen(32, 48 << 10, [512, 16, 64]), [64, 128, 32]);
+        assert_eq!(chosen(64, 48 << 10, [512, 64 * 64, 1]), [128, 128, 32]);
+    }
+
+    #[test]
+    fn small_devices_get_small_tiles_or_none() {
+        assert_eq!(chosen(32, 16 << 10, [512, 64 * 64, 1]), [64, 64, 16]);
+        let matrices = Cooperative { side: 16, lanes: 32 };
+        assert_eq!(Tile::choose(matrices, &target(1 << 10), [512, 64 * 64, 1], None), None);
+    }
+}

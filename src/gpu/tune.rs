@@ -1,0 +1,191 @@
+//! Which tile of a kernel's family is the fastest here: tried once per shape, device and driver,
+//! and kept on disk. All tiles of a family add in the same order, so that the choice changes the
+//! time and no bit of the result.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Device, Executor, kept, ops};
+use crate::Result;
+use crate::control::Instant;
+use crate::plan::{Compute, Plan, Step};
+
+/// How long the tiles of one network are tried, compilation apart.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// Rounds over all tiles at most; the least of each one's times counts.
+const ROUNDS: usize = 5;
+
+/// Larger files than this are none of ours.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Chooses the tiles of `plan`'s steps by what `folder` holds, and tries those that it does not.
+/// Without timestamps, or where no kernel of the plan has a choice, nothing changes.
+///
+/// # Errors
+/// As [`Executor::new`] and [`Executor::profile`].
+pub async fn tune(device: &Device, plan: &mut Plan, folder: &Path) -> Result<()> {
+    let path = file(device, folder);
+    let mut known = read(&path);
+    let mut trials: BTreeMap<String, (Step, usize)> = BTreeMap::new();
+    for step in &plan.steps {
+        let tiles = ops::tiles(step, &plan.target);
+        let key = key(step, plan);
+        if tiles > 1 && known.get(&key).is_none_or(|&tile| tile >= tiles) {
+            trials.entry(key).or_insert_with(|| (step.clone(), tiles));
+        }
+    }
+    if !trials.is_empty() && device.info().timestamps {
+        for (key, tile) in fastest(device, plan, &trials).await? {
+            known.insert(key, tile);
+        }
+        write(&path, &known);
+    }
+    let chosen: Vec<_> =
+        plan.steps.iter().map(|step| known.get(&key(step, plan)).copied()).collect();
+    for (step, tile) in plan.steps.iter_mut().zip(chosen) {
+        step.tile = tile;
+    }
+    Ok(())
+}
+
+/// The quickest tile of each trial. One executor tries all, so that memory is taken and weights
+/// are uploaded once.
+async fn fastest(
+    device: &Device,
+    plan: &Plan,
+    trials: &BTreeMap<String, (Step, usize)>,
+) -> Result<Vec<(String, usize)>> {
+    let mut candidates = Vec::new();
+    let mut steps = Vec::new();
+    for (key, (step, tiles)) in trials {
+        for tile in 0..*tiles {
+            candidates.push((key, tile));
+            steps.push(Step { tile: Some(tile), ..step.clone() });
+        }
+    }
+    let trial = Plan { steps, ..plan.clone() };
+    let mut executor = Executor::new(device, Arc::new(trial)).await?;
+    let mut least = vec![Duration::MAX; candidates.len()];
+    let start = Instant::now();
+    for round in 0..=ROUNDS {
+        let times = executor.profile().await?;
+        // The first round also wakes the device and loads its caches.
+        if round > 0 || start.elapsed() > BUDGET {
+            for time in times {
+                least[time.step] = least[time.step].min(time.time);
+            }
+        }
+        if start.elapsed() > BUDGET {
+            break;
+        }
+    }
+    let mut best: BTreeMap<&String, (Duration, usize)> = BTreeMap::new();
+    for (&(key, tile), &time) in candidates.iter().zip(&least) {
+        let entry = best.entry(key).or_insert((time, tile));
+        *entry = (*entry).min((time, tile));
+    }
+    Ok(best.into_iter().map(|(key, (_, tile))| (key.clone(), tile)).collect())
+}
+
+/// What makes two steps take the same time: kernel, shapes, geometry, and how numbers are stored.
+fn key(step: &Step, plan: &Plan) -> String {
+    let (x, y) = (step.input_shape(), step.output.shape);
+    let geometry = match &step.compute {
+        Compute::Conv { conv, upsample, style } => {
+            let taps = &plan.graph.param(conv.weight).dims[1..];
+            let style = style.is_some();
+            format!("{taps:?} {} {} {upsample:?} {style}", conv.stride, conv.dilation)
+        }
+        Compute::ConvTranspose { conv, style } => {
+            let taps = &plan.graph.param(conv.weight).dims[1..];
+            format!("{taps:?} {} {}", conv.stride, style.is_some())
+        }
+        Compute::MultiPathConv(paths) => {
+            let taps = paths.iter().map(|path| &plan.graph.param(path.weight).dims[..]);
+            format!("{:?}", taps.collect::<Vec<_>>())
+        }
+        _ => String::new(),
+    };
+    format!("{} {} {x} {y} {geometry}", step.kernel.name(), plan.target.dtype)
+}
+
+/// One file per device and driver.
+fn file(device: &Device, folder: &Path) -> PathBuf {
+    let name = format!("{} {}", device.info(), env!("CARGO_PKG_VERSION"));
+    folder.join(format!("tiles-{:016x}.json", kept::hash(name.as_bytes())))
+}
+
+/// What was found before. A file that is damaged counts as none.
+fn read(path: &Path) -> BTreeMap<String, usize> {
+    let bytes = kept::read(path, MAX_BYTES).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+fn write(path: &Path, known: &BTreeMap<String, usize>) {
+    if let Ok(text) = serde_json::to_vec_pretty(known) {
+        kept::write(path, &[&text]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::testing::{device, param, random};
+    use crate::graph::{Conv2d, Graph, Op};
+    use crate::tensor::{Dtype, Shape};
+
+    #[test]
+    fn damaged_files_count_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new").join("tiles.json");
+        assert!(read(&path).is_empty());
+        let known = BTreeMap::from([("a".to_owned(), 2)]);
+        write(&path, &known);
+        assert_eq!(read(&path), known);
+        for text in ["", "{", "[1]", "{\"a\": -1}", "{\"a\": \"b\"}"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(read(&path).is_empty(), "{text}");
+        }
+    }
+
+    /// The choice is kept, and no tile changes a bit.
+    #[test]
+    fn tiles_of_cooperative_matrices_are_tried_once() {
+        let Some(device) = device() else { return };
+        let target = device.target(Dtype::F16);
+        if target.cooperative.is_none() {
+            eprintln!("skipped: {} has no cooperative matrices", device.info());
+            return;
+        }
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", Shape::new(1, 40, 9, 10));
+        let weight = param(&mut graph, &[70, 40, 3, 3]);
+        let y = graph.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).unwrap();
+        graph.set_output(y);
+        let mut plan = Plan::new(Arc::new(graph), target).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        let tiles = ops::tiles(&plan.steps[0], &plan.target);
+        assert!(tiles > 1 && plan.steps[0].tile.is_some_and(|tile| tile < tiles));
+
+        let path = file(device, folder.path());
+        let other = (plan.steps[0].tile.unwrap() + 1) % tiles;
+        write(&path, &BTreeMap::from([(key(&plan.steps[0], &plan), other)]));
+        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        assert_eq!(plan.steps[0].tile, Some(other));
+
+        let x = random(1, 40 * 90);
+        let mut run = |tile| {
+            plan.steps[0].tile = tile;
+            let mut executor = Executor::new_blocking(device, Arc::new(plan.clone())).unwrap();
+            executor.run_blocking(&[&x]).unwrap()
+        };
+        let first = run(None);
+        for tile in 0..tiles {
+            assert_eq!(run(Some(tile)), first, "tile {tile}");
+        }
+    }
+}
