@@ -44,7 +44,10 @@ function load(device: "gpu" | "cpu"): void {
 }
 
 function say(text: string, part?: number): void {
-  status.textContent = text;
+  // Once: screen readers read it out.
+  if (status.textContent !== text) {
+    status.textContent = text;
+  }
   progress.hidden = part === undefined;
   progress.value = part ?? 0;
 }
