@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader};
-use pentimento::photo::{GivenFaces, decode_with_metadata, encode, y4m::Header};
+use pentimento::photo::{GivenFace, GivenFaces, decode_with_metadata, encode, y4m::Header};
 
 /// A fuzz target.
 pub struct Target {
@@ -66,8 +66,15 @@ pub fn faces(data: &[u8]) {
     let Ok(given) = GivenFaces::parse(data) else { return };
     for name in ["a.png", "x/a.png", "b.jpg", "", "..", "/"] {
         for face in given.of(Path::new(name)).into_iter().flatten() {
-            assert!(face.landmarks.as_flattened().iter().all(|v| v.is_finite()));
-            assert!(face.eye_distance().is_finite());
+            match face {
+                GivenFace::Face(face) => {
+                    assert!(face.landmarks.as_flattened().iter().all(|v| v.is_finite()));
+                    assert!(face.eye_distance().is_finite());
+                }
+                GivenFace::Box([left, top, right, bottom]) => {
+                    assert!(left < right && top < bottom && (right - left).is_finite());
+                }
+            }
         }
     }
 }
@@ -162,7 +169,8 @@ fn lists_of_faces() -> Vec<Vec<u8>> {
     );
     let both = format!(r#"{{"faces":[{face},{face}],"pictures":[]}}"#);
     let nested = format!(r#"{{"faces":[{face}],"more":{}{}}}"#, "[".repeat(90), "]".repeat(90));
-    [&report, &both, &nested, r#"{"faces":[]}"#, "{}", "[1,\"\\u00e9\",null,true]"]
+    let box_alone = r#"{"faces":[{"bounds":[1,2,3.5,4e2]},{"bounds":null}]}"#;
+    [&report, &both, &nested, box_alone, r#"{"faces":[]}"#, "{}", "[1,\"\\u00e9\",null,true]"]
         .map(|text| text.as_bytes().to_vec())
         .into()
 }

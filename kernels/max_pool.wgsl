@@ -18,26 +18,11 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/grid.wgsl"
-#include "shared/output.wgsl"
+#include "shared/each_output.wgsl"
 
 const KERNEL = ${KERNEL}u;
-const WORKGROUP = ${WORKGROUP}u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let y_at = output_of(workgroup_index(workgroup, workgroups) * WORKGROUP + lane);
-    let n = y_at.x;
-    let o = y_at.y;
-    let h = y_at.z;
-    let w = y_at.w;
-    if (n >= p.y_batch) {
-        return;
-    }
+fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let channel = p.x_offset + n * p.x_batch_stride + o * p.x_height * p.x_width;
     var largest = -3.4028235e38;
     for (var u = 0u; u < KERNEL; u++) {
@@ -54,5 +39,5 @@ fn main(
             }
         }
     }
-    store_y(largest, n, o, h, w);
+    return largest;
 }

@@ -15,29 +15,13 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/grid.wgsl"
-#include "shared/output.wgsl"
+#include "shared/each_output.wgsl"
 
 const FACTOR = ${FACTOR}u;
-const WORKGROUP = ${WORKGROUP}u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let y_at = output_of(workgroup_index(workgroup, workgroups) * WORKGROUP + lane);
-    let n = y_at.x;
-    let o = y_at.y;
-    let h = y_at.z;
-    let w = y_at.w;
-    if (n >= p.y_batch) {
-        return;
-    }
+fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let c = o / (FACTOR * FACTOR);
     let row = c * p.x_height + h * FACTOR + o / FACTOR % FACTOR;
     let column = w * FACTOR + o % FACTOR;
-    let v = f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + column]);
-    store_y(v, n, o, h, w);
+    return f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + column]);
 }

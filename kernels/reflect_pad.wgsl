@@ -18,32 +18,15 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/grid.wgsl"
-#include "shared/output.wgsl"
-
-const WORKGROUP = ${WORKGROUP}u;
+#include "shared/each_output.wgsl"
 
 fn mirror(i: i32, n: u32) -> u32 {
     let last = i32(n) - 1;
     return u32(last - abs(last - abs(i)));
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let y_at = output_of(workgroup_index(workgroup, workgroups) * WORKGROUP + lane);
-    let n = y_at.x;
-    let o = y_at.y;
-    let h = y_at.z;
-    let w = y_at.w;
-    if (n >= p.y_batch) {
-        return;
-    }
+fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let row = o * p.x_height + mirror(i32(h) - p.top, p.x_height);
     let column = mirror(i32(w) - p.left, p.x_width);
-    let v = f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + column]);
-    store_y(v, n, o, h, w);
+    return f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + column]);
 }

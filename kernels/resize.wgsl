@@ -20,8 +20,7 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/grid.wgsl"
-#include "shared/output.wgsl"
+#include "shared/each_output.wgsl"
 
 fn pixel(n: u32, c: u32, h: u32, w: u32) -> f32 {
     let row = c * p.x_height + h;
@@ -36,34 +35,19 @@ fn source(at: u32, step: f32) -> f32 {
 #endif
 }
 
-const WORKGROUP = ${WORKGROUP}u;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let y_at = output_of(workgroup_index(workgroup, workgroups) * WORKGROUP + lane);
-    let n = y_at.x;
-    let o = y_at.y;
-    let h = y_at.z;
-    let w = y_at.w;
-    if (n >= p.y_batch) {
-        return;
-    }
+fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let from_h = source(h, p.step_h);
     let from_w = source(w, p.step_w);
     let h0 = min(u32(from_h), p.x_height - 1u);
     let w0 = min(u32(from_w), p.x_width - 1u);
 #if INTERPOLATION == nearest
-    store_y(pixel(n, o, h0, w0), n, o, h, w);
+    return pixel(n, o, h0, w0);
 #else
     let h1 = min(h0 + 1u, p.x_height - 1u);
     let w1 = min(w0 + 1u, p.x_width - 1u);
     let tw = from_w - f32(w0);
     let top = mix(pixel(n, o, h0, w0), pixel(n, o, h0, w1), tw);
     let bottom = mix(pixel(n, o, h1, w0), pixel(n, o, h1, w1), tw);
-    store_y(mix(top, bottom, from_h - f32(h0)), n, o, h, w);
+    return mix(top, bottom, from_h - f32(h0));
 #endif
 }

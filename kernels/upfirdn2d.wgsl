@@ -20,8 +20,7 @@ struct Params {
 @group(0) @binding(_) var<storage, read> filter_taps: array<f32>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/grid.wgsl"
-#include "shared/output.wgsl"
+#include "shared/each_output.wgsl"
 
 const UP = ${UP};
 const DOWN = ${DOWN};
@@ -33,22 +32,7 @@ fn first_tap(at: i32) -> i32 {
     return (UP - at % UP) % UP;
 }
 
-const WORKGROUP = ${WORKGROUP}u;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let y_at = output_of(workgroup_index(workgroup, workgroups) * WORKGROUP + lane);
-    let n = y_at.x;
-    let o = y_at.y;
-    let h = y_at.z;
-    let w = y_at.w;
-    if (n >= p.y_batch) {
-        return;
-    }
+fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let row = i32(h) * DOWN - p.top;
     let column = i32(w) * DOWN - p.left;
     let plane = i32(p.x_offset + n * p.x_batch_stride) + i32(o) * p.x_height * p.x_width;
@@ -66,5 +50,5 @@ fn main(
             }
         }
     }
-    store_y(sum, n, o, h, w);
+    return sum;
 }

@@ -17,8 +17,14 @@
 
 #![deny(missing_docs)]
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod bench;
 #[doc(hidden)]
 pub mod checkpoint;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 mod control;
 #[doc(hidden)]
 pub mod cpu;
@@ -52,6 +58,10 @@ pub use models::{CodeFormerOptions, Options, Task, Truncation};
 pub use nn::stylegan2::Resample;
 pub use session::{Memory, Session, Timings};
 pub use tensor::Shape;
+
+/// The command line uses the library by its name, as every program does.
+#[cfg(feature = "cli")]
+extern crate self as pentimento;
 
 /// Its example is a test.
 #[cfg(doctest)]

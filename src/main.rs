@@ -1,9 +1,7 @@
-//! The command line.
-
-mod cli;
+//! The command line, whose code is the library's `cli`.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(std::env::args_os())
+    pentimento::cli::main(std::env::args_os())
 }

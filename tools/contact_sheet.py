@@ -2,8 +2,11 @@
 
     python tools/contact_sheet.py docs/first-light.png degraded restored original --below photo.png photo_x4.png
 
-Needs Pillow. Pictures of one table are scaled to the same cell; those after `--below` follow in a
-row of their own, as high as they are wide together with the table.
+    python tools/contact_sheet.py docs/photos.png photos restored --columns 6 --bands 2 --cell 176
+
+Needs Pillow. Pictures of one table are scaled to fit the same square cell; names beyond `--columns`
+go on in further `--bands` below. Pictures after `--below` follow in a row of their own, as high as
+they are wide together with the table.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp"}
 GAP = 4
@@ -23,18 +26,23 @@ def pictures(folder: Path) -> dict[str, Path]:
     return {p.name.split(".")[0]: p for p in files}
 
 
-def table(folders: list[Path], columns: int, cell: int) -> Image.Image:
-    """One row per folder, one column per name that all folders have."""
+def table(folders: list[Path], columns: int, bands: int, cell: int) -> Image.Image:
+    """Bands of one row per folder, one column per name that all folders have."""
     rows = [pictures(folder) for folder in folders]
-    names = [name for name in rows[0] if all(name in row for row in rows)][:columns]
+    names = [name for name in rows[0] if all(name in row for row in rows)][: columns * bands]
     if not names:
         raise SystemExit("the folders have no picture in common")
+    columns, bands = min(columns, len(names)), -(-len(names) // columns)
     step = cell + GAP
-    sheet = Image.new("RGB", (step * len(names) - GAP, step * len(rows) - GAP), "white")
-    for y, row in enumerate(rows):
-        for x, name in enumerate(names):
-            picture = Image.open(row[name]).convert("RGB").resize((cell, cell), Image.Resampling.LANCZOS)
-            sheet.paste(picture, (x * step, y * step))
+    height = bands * (step * len(rows) + GAP) - 2 * GAP
+    sheet = Image.new("RGB", (step * columns - GAP, height), "white")
+    for i, name in enumerate(names):
+        band, x = divmod(i, columns)
+        for y, row in enumerate(rows):
+            with Image.open(row[name]) as opened:
+                picture = opened.convert("RGB")
+            picture = ImageOps.pad(picture, (cell, cell), Image.Resampling.LANCZOS, "white")
+            sheet.paste(picture, (x * step, band * (step * len(rows) + GAP) + y * step))
     return sheet
 
 
@@ -56,10 +64,11 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--bands", type=int, default=1)
     parser.add_argument("--cell", type=int, default=192, help="side of a picture in pixels")
     parser.add_argument("--below", type=Path, nargs="*", default=[])
     args = parser.parse_args()
-    sheet = table(args.folders, args.columns, args.cell)
+    sheet = table(args.folders, args.columns, args.bands, args.cell)
     if args.below:
         below = row(args.below, sheet.width)
         both = Image.new("RGB", (sheet.width, sheet.height + 3 * GAP + below.height), "white")

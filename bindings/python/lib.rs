@@ -17,6 +17,8 @@ create_exception!(pentimento, Cancelled, PentimentoError, "The work was stopped.
 
 /// The model that is used where none is named.
 static DEFAULT: &[u8] = include_bytes!("../../weights/mmrbnet-256.safetensors");
+/// The detector that is called "default".
+static DETECTOR: &[u8] = include_bytes!("../../weights/face-detector.safetensors");
 
 fn raised(error: Error) -> PyErr {
     match error {
@@ -43,6 +45,15 @@ fn open(source: Option<Source>) -> Result<Model, Error> {
             Model::from_bytes(bytes, "the model in memory", &Options::default())
         }
         Some(Source::Path(path)) => Model::open(path),
+    }
+}
+
+fn open_detector(source: Source) -> Result<Model, Error> {
+    match source {
+        Source::Path(name) if name == "default" => {
+            Model::from_bytes(DETECTOR, "the default detector", &Options::default())
+        }
+        other => open(Some(other)),
     }
 }
 
@@ -126,7 +137,7 @@ impl Native {
                 }
                 None => Worker::Whole(Box::new(whole)),
                 Some(detector) => {
-                    let detector = open(Some(detector))?;
+                    let detector = open_detector(detector)?;
                     let detector = Detector::new(&engine, &detector, Selection::default())?;
                     let background = background.map(|source| open(Some(source))).transpose()?;
                     let background = background.map(|model| Restorer::new(&engine, &model));

@@ -98,6 +98,13 @@ impl Checkpoint {
         }
     }
 
+    /// The same with one more value of metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, key: &str, value: &str) -> Self {
+        self.metadata.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     fn from_storage(storage: Storage, path: &Path) -> Result<Self> {
         let bytes = (*storage).as_ref();
         let damaged = |what: String| Error::Checkpoint { path: path.to_owned(), what };

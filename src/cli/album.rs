@@ -78,7 +78,7 @@ struct Computed {
 }
 
 /// Restores `jobs` with `worker`. `tell` gets every picture in order, with what became of it, after
-/// it was written and noted in `journal`. Ends early when the user stops it.
+/// it was written and noted in `journal`. Times count from `start`. Ends early when the user stops it.
 ///
 /// At most a few pictures are held at a time: reading waits for the executor, and that for writing.
 ///
@@ -89,6 +89,7 @@ pub fn run(
     jobs: Vec<Job>,
     mut journal: Option<&mut Journal>,
     bar: &ProgressBar,
+    start: Instant,
     mut tell: impl FnMut(PathBuf, Result<Done>),
 ) -> Result<Busy> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
@@ -98,7 +99,7 @@ pub fn run(
         let mut reading = Stage::new(scope, threads, read);
         let mut writing = Stage::new(scope, threads, write);
         let mut jobs = jobs.into_iter();
-        let (mut busy, start) = (Busy::default(), Instant::now());
+        let mut busy = Busy::default();
         let mut first = None;
         let mut take = |(job, stamp, result): (Job, Option<Stamp>, Result<Done>)| {
             if let (Some(journal), Some(stamp), Ok(done)) = (&mut journal, stamp, &result) {
@@ -120,7 +121,7 @@ pub fn run(
             bar.set_message(read.job.input.display().to_string());
             let begin = start.elapsed();
             first.get_or_insert(begin);
-            let computed = compute(worker, read);
+            let computed = compute(worker, read, begin);
             ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
             busy.working += start.elapsed() - begin;
             busy.whole = start.elapsed() - first.unwrap_or(begin);
@@ -156,7 +157,7 @@ fn read(job: Job) -> Read {
     Read { job, stamp, picture, seconds: start.elapsed().as_secs_f64() }
 }
 
-fn compute(worker: &mut Worker, read: Read) -> Computed {
+fn compute(worker: &mut Worker, read: Read, begin: Duration) -> Computed {
     let start = Instant::now();
     let Read { job, stamp, picture, seconds } = read;
     let mut input_size = [0, 0];
@@ -166,7 +167,8 @@ fn compute(worker: &mut Worker, read: Read) -> Computed {
         Format::of(&job.output)?.check_size(&job.output, height, width)?;
         Ok((worker.restore(&job.input, &picture)?, metadata))
     });
-    let seconds = Seconds { read: seconds, restore: start.elapsed().as_secs_f64(), write: 0.0 };
+    let (began, restore) = (begin.as_secs_f64(), start.elapsed().as_secs_f64());
+    let seconds = Seconds { began, read: seconds, restore, write: 0.0 };
     Computed { job, stamp, input_size, finished, seconds }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, FaceParser, GivenFaces, Outcome, PhotoOptions, PhotoRestorer, Picture, Restored,
-    Restorer, Selection, Tracker, Which, Work,
+    Detector, Face, FaceParser, GivenFaces, Mask, Outcome, PhotoOptions, PhotoRestorer, Picture,
+    Restored, Restorer, Selection, Tracker, Which, Work,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -20,8 +20,9 @@ pub struct FaceArgs {
     #[arg(long)]
     aligned: bool,
 
-    /// Detector: a model file, or the name of a model that was pulled. Without this,
-    /// weights/yunet-256.safetensors or one that was pulled.
+    /// Detector: a model file, the name of a model that was pulled, or "default". Without this,
+    /// the default one, weights/face-detector.safetensors, or where it is missing one that was
+    /// pulled.
     #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
     detector: Option<PathBuf>,
 
@@ -29,8 +30,9 @@ pub struct FaceArgs {
     #[arg(long, value_name = "SCORE", value_parser = value::fraction, conflicts_with = "aligned")]
     threshold: Option<f32>,
 
-    /// Take the faces from this file instead of searching them: a report of --json, or
-    /// {"faces": [{"landmarks": [[x, y], …]}]} for one picture
+    /// Take the faces from this file instead of searching them: what --report writes, or
+    /// {"faces": [{"landmarks": [[x, y], …]}, {"bounds": [left, top, right, bottom]}]} for any
+    /// picture
     #[arg(long, value_name = "FILE", conflicts_with = "aligned")]
     faces: Option<PathBuf>,
 
@@ -57,6 +59,12 @@ pub struct FaceArgs {
     #[arg(long, value_name = "MODEL", conflicts_with = "aligned")]
     parser: Option<PathBuf>,
 
+    /// What is blended in of a restored face: "face", the pixels that a parser takes for it; "oval",
+    /// a soft oval around its landmarks; "square", all but a soft border. Without this, the first
+    /// where there is a parser, else the second.
+    #[arg(long, value_name = "MASK", value_parser = mask, conflicts_with = "aligned")]
+    mask: Option<Mask>,
+
     /// Enlarge the picture 1, 2, 3 or 4 times
     #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
           default_value_t = 1, conflicts_with = "aligned")]
@@ -81,17 +89,36 @@ fn which(text: &str) -> std::result::Result<Which, String> {
     }
 }
 
+fn mask(text: &str) -> std::result::Result<Mask, String> {
+    match text {
+        "face" => Ok(Mask::Face),
+        "oval" => Ok(Mask::Oval),
+        "square" => Ok(Mask::Square),
+        _ => Err("expected face, oval or square".to_owned()),
+    }
+}
+
 /// What restores pictures.
 pub enum Worker {
     /// Sees a picture as a whole; the note says why, where that was not asked for.
     Picture { restorer: Box<Restorer>, note: Option<&'static str> },
     /// Looks for faces, or is told where they are.
-    Photo { restorer: Box<PhotoRestorer>, given: Option<GivenFaces>, tracker: Option<Tracker> },
+    Photo { restorer: Box<PhotoRestorer>, given: Option<GivenFaces>, film: Option<Film> },
+}
+
+/// The frames of a film while they go by.
+pub struct Film {
+    tracker: Tracker,
+    amount: f64,
+    /// Where the frames are: each folder holds a film of its own.
+    folder: PathBuf,
 }
 
 /// How much landmarks are smoothed in films; see [`Tracker`].
 const FILM: f64 = 0.85;
 
+const NO_PARSER: &str = "there is no parser that says which pixels are the face; `pentimento models \
+                         pull parsenet` fetches one, or use another --mask";
 const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned face; `pentimento \
                            models pull yunet` fetches one";
 
@@ -150,13 +177,24 @@ impl FaceArgs {
             strength: self.strength.into(),
             scale: self.scale.into(),
             grain: self.grain.into(),
+            mask: self.mask.unwrap_or_default(),
         };
         let mut restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
-        if let Some(path) = model::parser(self.parser.as_deref())? {
-            restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
+        let parser = match self.mask {
+            None | Some(Mask::Face) => model::parser(self.parser.as_deref())?,
+            Some(Mask::Oval | Mask::Square) => None,
+        };
+        match parser {
+            Some(path) => {
+                restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
+            }
+            None if self.mask == Some(Mask::Face) => {
+                return Err(Error::Input(NO_PARSER.to_owned()));
+            }
+            None => {}
         }
-        let tracker = self.smooth.map(|amount| Tracker::new(amount.into()));
-        Ok(Worker::Photo { restorer: Box::new(restorer), given, tracker })
+        let film = self.smooth.map(|amount| Film::new(amount.into()));
+        Ok(Worker::Photo { restorer: Box::new(restorer), given, film })
     }
 
     /// Whether a result depends on the pictures before it.
@@ -179,8 +217,8 @@ impl Worker {
 
     /// Smooths the places of faces from picture to picture, as by default in a film.
     pub fn expect_film(&mut self) {
-        if let Worker::Photo { tracker, .. } = self {
-            tracker.get_or_insert_with(|| Tracker::new(FILM));
+        if let Worker::Photo { film, .. } = self {
+            film.get_or_insert_with(|| Film::new(FILM));
         }
     }
 
@@ -195,14 +233,14 @@ impl Worker {
                 work.notes.extend(note.map(str::to_owned));
                 Ok(Finished { picture, work, faces: None })
             }
-            Worker::Photo { restorer, given, tracker } => {
+            Worker::Photo { restorer, given, film } => {
                 let given = given.as_ref().and_then(|given| given.of(input));
                 let mut faces = match given {
-                    Some(faces) => faces.to_vec(),
+                    Some(faces) => restorer.locate(picture, faces)?,
                     None => restorer.find(picture)?,
                 };
-                if let Some(tracker) = tracker {
-                    tracker.smooth(&mut faces);
+                if let Some(film) = film {
+                    film.smooth(input, &mut faces);
                 }
                 let restored = restorer.restore(picture, Some(&faces))?;
                 let mut notes = Vec::new();
@@ -220,6 +258,21 @@ impl Worker {
                 Ok(Finished { picture: restored.picture, work, faces: Some(restored.faces) })
             }
         }
+    }
+}
+
+impl Film {
+    fn new(amount: f64) -> Self {
+        Self { tracker: Tracker::new(amount), amount, folder: PathBuf::new() }
+    }
+
+    /// Moves the faces of the frame at `path`, the next one of its folder, to where they are shown.
+    fn smooth(&mut self, path: &Path, faces: &mut [Face]) {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if self.folder != folder {
+            *self = Self { folder: folder.to_owned(), ..Self::new(self.amount) };
+        }
+        self.tracker.smooth(faces);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which pictures a command reads and where the results go.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +27,8 @@ pub struct Jobs {
 /// Pairs every picture of `inputs` (files, and folders with all that is below them) with an output.
 ///
 /// One file goes to `output`, unless that is a folder or ends with a slash. Otherwise `output` is a
-/// folder; there every picture has the name that it has in its input folder, and
-/// `.png` where its own extension is none that is written.
+/// folder; there every picture has the name that it has in its input folder, with `.png` in place
+/// of (behind, below a folder) an extension that is none that is written.
 ///
 /// # Errors
 /// When no output can be right: several inputs for one file, two inputs for one name, an input that
@@ -47,11 +48,10 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
             found.push(Job { input: input.clone(), output: target });
             continue;
         }
-        found.extend(
-            pictures_below(input, output, &mut failures)
-                .into_iter()
-                .map(|name| Job { input: input.join(&name), output: output.join(writable(name)) }),
-        );
+        found.extend(pictures_below(input, output, &mut failures).into_iter().map(|name| Job {
+            input: input.join(&name),
+            output: output.join(writable_beside(name)),
+        }));
     }
     if to_file {
         Format::of(output)?;
@@ -105,6 +105,47 @@ pub fn create_folder(folder: &Path) -> Result<()> {
 /// A name with an extension that says in which format to write: its own, or `.png`.
 fn writable(name: PathBuf) -> PathBuf {
     if Format::of(&name).is_ok() { name } else { name.with_extension("png") }
+}
+
+/// Extensions of pictures that are read but not written, and of pictures that phones and browsers
+/// leave among photos: those are refused by their name, not passed over.
+const OTHERS: [&str; 10] =
+    ["pgm", "pbm", "pam", "heic", "heif", "hif", "avif", "jxl", "jp2", "gif"];
+
+/// Whether a folder's file is taken for a picture.
+fn is_picture(name: &Path) -> bool {
+    let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    Format::of(name).is_ok() || OTHERS.contains(&extension.to_ascii_lowercase().as_str())
+}
+
+/// [`writable`] for a file among others, whose name may be taken by a picture beside it: `.png` is
+/// put behind its own extension.
+fn writable_beside(name: PathBuf) -> PathBuf {
+    if Format::of(&name).is_ok() { name } else { name.with_added_extension("png") }
+}
+
+/// The order in which people count: numbers by their value, so that frame 10 follows frame 9.
+fn natural(a: &Path, b: &Path) -> Ordering {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let (left, right) = (text(a), text(b));
+    let (mut left, mut right) = (left.as_str(), right.as_str());
+    let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
+    while let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) {
+        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (p, q) = (digits(left), digits(right));
+            let (m, n) = (left[..p].trim_start_matches('0'), right[..q].trim_start_matches('0'));
+            (left, right) = (&left[p..], &right[q..]);
+            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
+        } else {
+            (left, right) = (&left[x.len_utf8()..], &right[y.len_utf8()..]);
+            x.cmp(&y)
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    // Equal numbers may be written in two ways.
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
 /// Whether a path can only be that of a folder.
@@ -199,9 +240,9 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Names, relative to `folder`, of all files below it with a picture's extension, sorted. Hidden
-/// files, linked folders and what is in `output` are left out. Folders that cannot be read, links
-/// to nothing, and a folder without any picture go to `failures`.
+/// Names, relative to `folder`, of all files below it with a picture's extension, in the order of
+/// [`natural`]. Hidden files, linked folders and what is in `output` are left out. Folders that
+/// cannot be read, links to nothing, and a folder without any picture go to `failures`.
 fn pictures_below(
     folder: &Path,
     output: &Path,
@@ -241,7 +282,7 @@ fn pictures_below(
             }
             if kind.is_dir() {
                 open.push(name);
-            } else if Format::of(&name).is_ok() {
+            } else if is_picture(&name) {
                 // Of a link, what it leads to counts.
                 match fs::metadata(folder.join(&name)) {
                     Ok(metadata) if metadata.is_file() => pictures.push(name),
@@ -255,7 +296,7 @@ fn pictures_below(
         let what = "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".into();
         failures.push((folder.to_owned(), Error::Image { path: folder.to_owned(), what }));
     }
-    pictures.sort();
+    pictures.sort_by(|a, b| natural(a, b));
     pictures
 }
 
@@ -300,6 +341,22 @@ mod tests {
         let root = folder(&names);
         let expected = ["out/a.PNG", "out/b.jpg", "out/x/a.png"];
         assert_eq!(outputs(root.path(), &["album"], "out").unwrap(), expected);
+    }
+
+    #[test]
+    fn frames_are_counted_and_other_formats_are_not_passed_over() {
+        let names = ["f/a10.png", "f/a9.png", "f/a009.png", "f/a.heic", "f/a.png", "f/b.PGM"];
+        let root = folder(&names);
+        let expected = ["a.heic.png", "a.png", "a009.png", "a9.png", "a10.png", "b.PGM.png"];
+        assert_eq!(
+            outputs(root.path(), &["f"], "out").unwrap(),
+            expected.map(|name| format!("out/{name}"))
+        );
+        let order = |a: &str, b: &str| natural(Path::new(a), Path::new(b));
+        assert_eq!(order("x/2/b", "x/10/a"), Ordering::Less);
+        assert_eq!(order("a1", "a1"), Ordering::Equal);
+        assert_eq!(order("a01", "a1"), order("a1", "a01").reverse());
+        assert_eq!(order("é2", "é10"), Ordering::Less);
     }
 
     #[test]

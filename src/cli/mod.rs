@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod album;
+mod bench;
 mod cache;
 mod convert;
 mod devices;
@@ -41,12 +42,14 @@ Examples:
   pentimento devices                             what this machine can compute on
   pentimento inspect weights/mmrbnet-256.safetensors
   pentimento models pull gfpgan-1.4              fetch another model
+  pentimento bench --filter gfpgan               measure a network and its kernels here
 
 'pentimento help <command>' says more about a command.";
 
 #[derive(Subcommand)]
 enum Command {
     Restore(restore::Restore),
+    Bench(bench::Bench),
     Convert(convert::Convert),
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
@@ -57,6 +60,7 @@ enum Command {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match Cli::parse_from(arguments).command {
         Command::Restore(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Convert(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),

@@ -13,7 +13,9 @@ use super::download::digest;
 use super::{cache, value};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
-/// What that model is called on the command line.
+/// The detector beside it.
+const DETECTOR: &str = "weights/face-detector.safetensors";
+/// What these two are called on the command line.
 const NAME: &str = "default";
 /// Digests of the files in `weights` that this version was built with, as `sha256sum` writes them.
 const SUMS: &str = include_str!("../../weights/SHA256SUMS");
@@ -30,24 +32,27 @@ pub fn path(given: Option<&Path>) -> Result<PathBuf> {
     let variable = env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     match given.or(variable.as_deref()) {
         Some(path) if path != Path::new(NAME) => named(path),
-        _ => default(),
+        _ => default(DEFAULT)?.ok_or_else(|| {
+            missing(DEFAULT, &format!("--model FILE or the environment variable {VARIABLE}"))
+        }),
     }
 }
 
-fn default() -> Result<PathBuf> {
-    let folders = folders();
-    if let Some(found) = folders.iter().map(|f| f.join(DEFAULT)).find(|path| path.is_file()) {
-        return own(found);
-    }
-    let searched: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
-    Err(Error::Checkpoint {
-        path: DEFAULT.into(),
+/// The file in the first folder that has it.
+fn default(file: &str) -> Result<Option<PathBuf>> {
+    let mut places = folders().into_iter().map(|folder| folder.join(file));
+    places.find(|path| path.is_file()).map(own).transpose()
+}
+
+fn missing(file: &str, instead: &str) -> Error {
+    let searched: Vec<String> = folders().iter().map(|f| f.display().to_string()).collect();
+    Error::Checkpoint {
+        path: file.into(),
         what: format!(
-            "the default model was found in none of these folders: {}; name a model with --model \
-             FILE or the environment variable {VARIABLE}",
+            "this default was found in none of these folders: {}; name another with {instead}",
             searched.join(", ")
         ),
-    })
+    }
 }
 
 /// The file, if it has the digest that [`SUMS`] has for its name.
@@ -68,22 +73,24 @@ fn own(path: PathBuf) -> Result<PathBuf> {
     }
 }
 
-/// The detector in the folder `weights`, where the default model is searched too.
-const DETECTOR: &str = "weights/yunet-256.safetensors";
-/// Pulled detectors that are used where that one is missing, the best first.
+/// Pulled detectors that are used where the default one is missing, the best first.
 const DETECTORS: [&str; 3] = ["retinaface-resnet50", "yunet", "retinaface-mobilenet"];
 
-/// The detector that was given, else the default one, else one that was pulled.
+/// The detector that was given, else the default one, which is searched where the default model is
+/// and called as it, else one that was pulled.
 ///
 /// # Errors
 /// As [`path`].
 pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
-    if let Some(path) = given {
+    if let Some(path) = given.filter(|path| *path != Path::new(NAME)) {
         return named(path).map(Some);
     }
-    let mut ours = folders().into_iter().map(|folder| folder.join(DETECTOR));
-    if let Some(found) = ours.find(|path| path.is_file()) {
-        return own(found).map(Some);
+    let default = default(DETECTOR)?;
+    if default.is_some() {
+        return Ok(default);
+    }
+    if given.is_some() {
+        return Err(missing(DETECTOR, "--detector FILE"));
     }
     let mut pulled = DETECTORS.iter().filter_map(|name| cache::model(published(name)?).ok());
     Ok(pulled.find(|path| path.is_file()))

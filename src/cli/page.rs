@@ -119,7 +119,8 @@ fn slider(before: &str, after: &str, style: &str, label: &str, crop: Option<&Cro
     )
 }
 
-fn escaped(text: &str) -> String {
+/// Text as part of HTML.
+pub fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

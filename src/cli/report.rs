@@ -74,6 +74,8 @@ fn lossy<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error
 
 #[derive(Clone, Copy, Serialize)]
 pub struct Seconds {
+    /// From the beginning of the run to when the executor took the picture.
+    pub began: f64,
     pub read: f64,
     /// With the setup of the network, when it has not run at this size before.
     pub restore: f64,

@@ -25,8 +25,10 @@ use super::{EngineArgs, film, model, page};
 /// with --aligned every picture is taken for one face, cut out square, and the result has the size
 /// of the network. With an upscaling model pictures may show anything, and the result is several
 /// times as large. A folder of results remembers what it holds: a run that was broken off goes on
-/// where it ended, and pictures that have not changed are not restored again. JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned
-/// upright, colour profiles and transparency are kept.
+/// where it ended, and pictures that have not changed are not restored again.
+///
+/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned upright; EXIF, colour
+/// profiles, transparency, gray and 16 bits are kept where the format of the result can hold them.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Restore {
@@ -102,6 +104,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// A run while it goes on.
 struct Run<'a> {
+    start: Instant,
     command: &'a Restore,
     output: &'a Path,
     model: &'a Path,
@@ -144,6 +147,7 @@ impl Restore {
         let bar = progress(self.quiet, "{bar:30} {pos}/{len} {per_sec} {eta} left  {wide_msg}");
         bar.enable_steady_tick(Duration::from_millis(200));
         let mut run = Run {
+            start,
             command: self,
             output,
             model: &path,
@@ -163,11 +167,11 @@ impl Restore {
         }
         run.restore(jobs)?;
         while self.watch && !album::is_stopped() {
-            run.write(start)?;
+            run.write()?;
             let jobs = run.wait()?;
             run.restore(jobs)?;
         }
-        run.finish(start)
+        run.finish()
     }
 
     /// Restores a video.
@@ -223,6 +227,7 @@ impl Run<'_> {
             open,
             self.journal.as_mut(),
             &self.bar,
+            self.start,
             |input, result| pictures.push(command.tell(&bar, input, result)),
         )?;
         self.busy.working += busy.working;
@@ -262,7 +267,7 @@ impl Run<'_> {
         self.pictures.iter().filter(|picture| is(&picture.result)).count()
     }
 
-    fn report(&mut self, start: Instant) -> Report<'_> {
+    fn report(&mut self) -> Report<'_> {
         let whole = self.busy.whole.as_secs_f64();
         Report {
             version: env!("CARGO_PKG_VERSION"),
@@ -273,16 +278,16 @@ impl Run<'_> {
             kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
             failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
             interrupted: album::is_stopped(),
-            seconds: start.elapsed().as_secs_f64(),
+            seconds: self.start.elapsed().as_secs_f64(),
             busy: (whole > 0.0).then(|| self.busy.working.as_secs_f64() / whole),
             pictures: std::mem::take(&mut self.pictures),
         }
     }
 
     /// Writes the report and the page that were asked for.
-    fn write(&mut self, start: Instant) -> Result<()> {
+    fn write(&mut self) -> Result<()> {
         let command = self.command;
-        let report = self.report(start);
+        let report = self.report();
         if let Some(path) = &command.report {
             let text = serde_json::to_string_pretty(&report)
                 .map_err(|error| Error::Internal(error.to_string()))?;
@@ -295,11 +300,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn finish(mut self, start: Instant) -> Result<ExitCode> {
+    fn finish(mut self) -> Result<ExitCode> {
         self.bar.finish_and_clear();
-        self.write(start)?;
+        self.write()?;
         let command = self.command;
-        let report = self.report(start);
+        let report = self.report();
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {

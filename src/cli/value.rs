@@ -29,6 +29,14 @@ pub fn fraction(text: &str) -> Result<f32, String> {
     }
 }
 
+/// A number of seconds.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.0..=3600.0).contains(&value) => Ok(value),
+        _ => Err("expected a number of seconds".into()),
+    }
+}
+
 /// "2GB" (10⁹), "512MiB" (2²⁰), "1.5G" (2³⁰, as other tools read it), or bytes.
 pub fn memory(text: &str) -> Result<usize, String> {
     let wrong = || "expected a size such as 2GB, 512MiB or 1.5GiB".to_owned();
@@ -63,7 +71,7 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fraction, memory, size};
+    use super::{fraction, memory, seconds, size};
 
     #[test]
     fn fractions() {
@@ -71,6 +79,14 @@ mod tests {
         assert_eq!(fraction("1"), Ok(1.0));
         for wrong in ["", "-0.1", "1.01", "NaN", "half"] {
             assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for wrong in ["", "-1", "inf", "NaN", "1s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -39,6 +39,8 @@ mod pixel_norm;
 mod pixel_shuffle;
 mod pixel_unshuffle;
 mod pointwise;
+#[cfg(feature = "cli")]
+pub mod probe;
 mod reflect_pad;
 mod resize;
 mod tensor;

@@ -1,12 +1,11 @@
 //! A photo on the device: faces are cut out of it and pasted back there.
 
-use bytemuck::cast_slice;
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
-use super::mapping::read_back;
+use super::call::Calls;
 use super::memory::Buffer;
-use super::ops::{Call, grain_histogram, paste, warp_affine};
+use super::ops::{grain_histogram, paste, warp_affine};
 use crate::cpu::grain_histogram::BINS;
 use crate::cpu::warp_affine::Positions;
 use crate::{Error, Result};
@@ -14,13 +13,11 @@ use crate::{Error, Result};
 /// The photo as it was, and as it becomes, which may be larger.
 #[derive(Debug)]
 pub struct Canvas {
-    device: Device,
+    calls: Calls,
     photo: Buffer,
     photo_size: [usize; 2],
     result: Buffer,
     size: [usize; 2],
-    /// Whether the calling thread may be blocked while the device works.
-    blocking: bool,
 }
 
 /// A restored face on its way into the result.
@@ -66,9 +63,10 @@ impl Canvas {
                 return Ok(None);
             }
         }
-        let (photo, photo_size) = (upload(device, "photo", &words(photo.0)).await?, photo.1);
-        let (result, size) = (upload(device, "photo", &words(result.0)).await?, result.1);
-        Ok(Some(Self { device: device.clone(), photo, photo_size, result, size, blocking }))
+        let calls = Calls { device: device.clone(), blocking };
+        let (photo, photo_size) = (calls.upload("photo", &words(photo.0)).await?, photo.1);
+        let (result, size) = (calls.upload("photo", &words(result.0)).await?, result.1);
+        Ok(Some(Self { calls, photo, photo_size, result, size }))
     }
 
     /// The pixels of the photo at `positions`, each the mean of `factor²` of them; `border` lies
@@ -84,10 +82,10 @@ impl Canvas {
     ) -> Result<Vec<[u8; 3]>> {
         let size = [positions.rows.len(), positions.columns.len()].map(|n| n / factor.max(1));
         let bytes = size[0] * size[1] * 4;
-        let out = self.allocate("face", bytes, Usage::STORAGE | Usage::COPY_SRC).await?;
+        let out = self.calls.allocate("face", bytes, Usage::STORAGE | Usage::COPY_SRC).await?;
         let positions = self.positions(positions).await?;
         let call = warp_affine::record(self.photo_size, size, factor, border);
-        self.launch(&call, &[&self.photo, &positions, &out]).await?;
+        self.calls.launch(&call, &[&self.photo, &positions, &out]).await?;
         self.read(&out).await
     }
 
@@ -115,22 +113,22 @@ impl Canvas {
         {
             return Err(Error::Input("a patch does not fit its photo".to_owned()));
         }
-        let face = upload(&self.device, "face", &words(patch.face)).await?;
-        let mask = upload(&self.device, "mask", patch.mask).await?;
+        let face = self.calls.upload("face", &words(patch.face)).await?;
+        let mask = self.calls.upload("mask", patch.mask).await?;
         let in_face = self.positions(patch.face_positions).await?;
         let in_mask = self.positions(patch.mask_positions).await?;
-        let warped = self.allocate("face", height * width * 4, Usage::STORAGE).await?;
+        let warped = self.calls.allocate("face", height * width * 4, Usage::STORAGE).await?;
         let call = warp_affine::record([patch.side; 2], [height, width], 1, [0; 3]);
-        self.launch(&call, &[&face, &in_face, &warped]).await?;
+        self.calls.launch(&call, &[&face, &in_face, &warped]).await?;
 
         let layout = [self.size[1], top * self.size[1] + left];
-        let counts = upload(&self.device, "counts", &[0_u32; 2 * BINS]).await?;
+        let counts = self.calls.upload("counts", &[0_u32; 2 * BINS]).await?;
         let call = grain_histogram::record([height, width], layout, patch.mask_side);
-        self.launch(&call, &[&self.result, &warped, &mask, &in_mask, &counts]).await?;
-        let counts = self.read_words(&counts).await?;
+        self.calls.launch(&call, &[&self.result, &warped, &mask, &in_mask, &counts]).await?;
+        let counts = self.calls.read::<u32>(&counts).await?;
         let amounts = [patch.strength, grain(&counts[..BINS], &counts[BINS..])];
         let call = paste::record([height, width], layout, patch.mask_side, amounts);
-        self.launch(&call, &[&warped, &mask, &in_mask, &self.result]).await
+        self.calls.launch(&call, &[&warped, &mask, &in_mask, &self.result]).await
     }
 
     /// The result.
@@ -141,84 +139,15 @@ impl Canvas {
         self.read(&self.result).await
     }
 
-    async fn allocate(&self, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {
-        let inner = &self.device.inner;
-        inner.allocator.allocate(&inner.raw, label, bytes, usage).await
-    }
-
     async fn positions(&self, positions: &Positions) -> Result<Buffer> {
         let all: Vec<[i32; 2]> = positions.columns.iter().chain(&positions.rows).copied().collect();
-        upload(&self.device, "positions", &all).await
-    }
-
-    async fn launch(&self, call: &Call, buffers: &[&Buffer]) -> Result<()> {
-        let inner = &self.device.inner;
-        inner.pipelines.prepare(&inner.raw, &[&call.shader]).await?;
-        let missing = || Error::Device(format!("{} was not prepared", call.shader.kernel));
-        let pipeline = inner.pipelines.get(&call.shader).ok_or_else(missing)?;
-        // A uniform block is a multiple of 16 bytes.
-        let mut words = call.params.clone();
-        words.resize(words.len().next_multiple_of(4), 0);
-        let usage = Usage::UNIFORM | Usage::COPY_DST;
-        let params = self.allocate("parameters", words.len() * 4, usage).await?;
-        inner.queue.write_buffer(&params.raw, 0, cast_slice(&words));
-        let all = [&params].into_iter().chain(buffers.iter().copied());
-        let entries: Vec<_> = (0..)
-            .zip(all)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.raw.as_entire_binding(),
-            })
-            .collect();
-        let bind_group = inner.raw.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(call.shader.kernel),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        let mut encoder = self.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&pipeline.raw);
-            pass.set_bind_group(0, &bind_group, &[]);
-            let [x, y, z] = call.workgroups;
-            pass.dispatch_workgroups(x, y, z);
-        }
-        inner.queue.submit([encoder.finish()]);
-        self.device.check()
-    }
-
-    fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
-    }
-
-    async fn read_words(&self, buffer: &Buffer) -> Result<Vec<u32>> {
-        let bytes = buffer.bytes();
-        let copy = self.allocate("results", bytes, Usage::MAP_READ | Usage::COPY_DST).await?;
-        let mut encoder = self.encoder();
-        encoder.copy_buffer_to_buffer(&buffer.raw, 0, &copy.raw, 0, bytes as u64);
-        self.device.inner.queue.submit([encoder.finish()]);
-        let words =
-            |bytes: &[u8]| bytes.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b)).collect();
-        read_back(&self.device, &copy, bytes, self.blocking, words).await
+        self.calls.upload("positions", &all).await
     }
 
     async fn read(&self, buffer: &Buffer) -> Result<Vec<[u8; 3]>> {
-        let words = self.read_words(buffer).await?;
+        let words: Vec<u32> = self.calls.read(buffer).await?;
         Ok(words.into_iter().map(|word| [0, 8, 16].map(|shift| (word >> shift) as u8)).collect())
     }
-}
-
-async fn upload<T: bytemuck::NoUninit>(
-    device: &Device,
-    label: &str,
-    values: &[T],
-) -> Result<Buffer> {
-    let bytes: &[u8] = cast_slice(values);
-    let usage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
-    let inner = &device.inner;
-    let buffer = inner.allocator.allocate(&inner.raw, label, bytes.len(), usage).await?;
-    inner.queue.write_buffer(&buffer.raw, 0, bytes);
-    Ok(buffer)
 }
 
 fn words(pixels: &[[u8; 3]]) -> Vec<u32> {

@@ -157,6 +157,10 @@ impl Device {
         self.inner.pipelines.keep(&self.inner.raw, folder);
     }
 
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
     /// What it has been asked for so far.
     pub fn counters(&self) -> Counters {
         let (buffers_created, bytes_alive) = self.inner.allocator.counts();

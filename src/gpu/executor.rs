@@ -16,7 +16,7 @@ use super::schema::{Constant, PARAMS_STRIDE, PictureSchema, Schema, copied_bytes
 use super::{Binding, Device, Dispatch};
 use crate::control::Watch;
 use crate::graph::ParamId;
-use crate::plan::{Backend, Compute, Plan, Step, View, pack};
+use crate::plan::{Backend, Plan, View, pack};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -31,11 +31,11 @@ const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
 
 /// A dispatch with everything bound.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Launch {
-    pipeline: Arc<Pipeline>,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
+    pub pipeline: Arc<Pipeline>,
+    pub bind_group: wgpu::BindGroup,
+    pub workgroups: [u32; 3],
 }
 
 impl Launch {
@@ -240,7 +240,7 @@ impl Executor {
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        self.device.encoder()
     }
 
     /// Submits all steps, split so that no command buffer runs for long. Where somebody may cancel,
@@ -491,7 +491,7 @@ fn submissions(plan: &Plan) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for (index, step) in plan.steps.iter().enumerate() {
-        sum += work(step, plan);
+        sum += plan.multiply_adds(step);
         if sum >= limit {
             ranges.push(start..index + 1);
             (start, sum) = (index + 1, 0);
@@ -501,25 +501,4 @@ fn submissions(plan: &Plan) -> Vec<Range<usize>> {
         ranges.push(start..plan.steps.len());
     }
     ranges
-}
-
-/// Multiply-adds of a step, roughly.
-fn work(step: &Step, plan: &Plan) -> u64 {
-    let taps = |id: ParamId| plan.graph.param(id).dims.iter().skip(1).product::<usize>();
-    let y = step.output.shape;
-    let work = match &step.compute {
-        Compute::Conv { conv, .. } => y.len() * taps(conv.weight),
-        Compute::ConvTranspose { conv, .. } => y.len() * taps(conv.weight) / conv.stride.pow(2),
-        Compute::MultiPathConv(paths) => {
-            let weights: usize = paths.iter().map(|p| plan.graph.param(p.weight).len()).sum();
-            y.n * y.plane() * weights
-        }
-        Compute::Linear(weight) | Compute::Demodulate(weight) => {
-            y.n * plan.graph.param(*weight).len()
-        }
-        Compute::Attention { key, .. } => 2 * y.len() * key.shape.plane(),
-        Compute::Upfirdn2d { kernel, .. } => y.len() * plan.graph.param(*kernel).len(),
-        _ => y.len(),
-    };
-    work as u64
 }

@@ -4,6 +4,7 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod call;
 mod canvas;
 mod device;
 mod dispatch;
@@ -20,6 +21,8 @@ pub mod ops;
 mod pipeline_cache;
 mod pipelines;
 mod pixels;
+#[cfg(feature = "cli")]
+pub mod probe;
 mod profile;
 mod schema;
 mod shader;

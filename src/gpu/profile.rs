@@ -1,12 +1,13 @@
-//! How long each step takes on the device.
+//! How long work takes on the device.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wgpu::BufferUsages as Usage;
 
-use super::executor::Executor;
-use super::mapping::read_back;
-use crate::{Error, Result};
+use super::Device;
+use super::executor::{Executor, Launch};
+use super::mapping::{finished, read_back};
+use crate::Result;
 
 /// Timestamps of one query set at most (WebGPU's limit).
 const MAX_QUERIES: usize = 4096;
@@ -16,69 +17,23 @@ const MAX_QUERIES: usize = 4096;
 pub struct StepTime {
     /// Position in [`Plan::steps`](crate::plan::Plan::steps).
     pub step: usize,
+    /// When it began, after the first one.
+    pub start: Duration,
     /// From the start of its first dispatch to the end of its last.
     pub time: Duration,
 }
 
 impl Executor {
-    /// Runs the network once on what its inputs hold and times every step with timestamps of the
-    /// device.
+    /// Runs the network once on what its inputs hold and times every step: with timestamps of the
+    /// device, or without them by waiting for each step.
     ///
     /// # Errors
-    /// [`Error::Device`] when the device has no timestamps; otherwise as [`run`](Self::run).
+    /// As [`run`](Self::run).
     pub async fn profile(&mut self) -> Result<Vec<StepTime>> {
-        if !self.device.info().timestamps {
-            let what = format!("{} cannot time kernels", self.device.info());
-            return Err(Error::Device(what));
-        }
-        let inner = &self.device.inner;
-        let steps: Vec<usize> = (0..self.steps.len()).collect();
-        let mut times = Vec::new();
-        for chunk in steps.chunks(MAX_QUERIES / 2) {
-            let count = 2 * chunk.len();
-            let bytes = count * size_of::<u64>();
-            let queries = inner.raw.create_query_set(&wgpu::QuerySetDescriptor {
-                label: Some("profile"),
-                ty: wgpu::QueryType::Timestamp,
-                count: count as u32,
-            });
-            let usage = Usage::QUERY_RESOLVE | Usage::COPY_SRC;
-            let resolved = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
-            let usage = Usage::MAP_READ | Usage::COPY_DST;
-            let readback = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
-            for (query, &step) in (0..).step_by(2).zip(chunk) {
-                let mut encoder = self.encoder();
-                {
-                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                        label: None,
-                        timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
-                            query_set: &queries,
-                            beginning_of_pass_write_index: Some(query),
-                            end_of_pass_write_index: Some(query + 1),
-                        }),
-                    });
-                    for launch in &self.steps[step] {
-                        launch.record(&mut pass);
-                    }
-                }
-                inner.queue.submit([encoder.finish()]);
-            }
-            let mut encoder = self.encoder();
-            encoder.resolve_query_set(&queries, 0..count as u32, &resolved.raw, 0);
-            encoder.copy_buffer_to_buffer(&resolved.raw, 0, &readback.raw, 0, bytes as u64);
-            inner.queue.submit([encoder.finish()]);
-            let period = f64::from(inner.queue.get_timestamp_period());
-            read_back(&self.device, &readback, bytes, self.watch.blocking, |bytes| {
-                let words = bytes.as_chunks::<8>().0.iter();
-                let ticks: Vec<_> = words.map(|b| u64::from_le_bytes(*b)).collect();
-                for (&step, ticks) in chunk.iter().zip(ticks.as_chunks::<2>().0) {
-                    let elapsed = ticks[1].saturating_sub(ticks[0]) as f64 * period;
-                    times.push(StepTime { step, time: Duration::from_nanos(elapsed as u64) });
-                }
-            })
-            .await?;
-        }
-        Ok(times)
+        let passes: Vec<&[Launch]> = self.steps.iter().map(Vec::as_slice).collect();
+        let times = time_passes(&self.device, &passes, self.watch.blocking).await?;
+        let times = times.into_iter().enumerate();
+        Ok(times.map(|(step, [start, time])| StepTime { step, start, time }).collect())
     }
 
     /// [`profile`](Self::profile) for callers without an async runtime.
@@ -89,5 +44,85 @@ impl Executor {
     pub fn profile_blocking(&mut self) -> Result<Vec<StepTime>> {
         self.watch.blocking = true;
         pollster::block_on(self.profile())
+    }
+}
+
+/// Runs each of `passes` as one compute pass: when it began after the first one, and how long it
+/// took. By timestamps of the device; without them by the host's clock, which includes the way to
+/// the device and back.
+///
+/// # Errors
+/// [`Error::OutOfMemory`](crate::Error::OutOfMemory), or when the device fails.
+pub(super) async fn time_passes(
+    device: &Device,
+    passes: &[&[Launch]],
+    blocking: bool,
+) -> Result<Vec<[Duration; 2]>> {
+    let inner = &device.inner;
+    let mut times = Vec::new();
+    if !device.info().timestamps {
+        let first = Instant::now();
+        for pass in passes {
+            let start = first.elapsed();
+            let mut encoder = device.encoder();
+            record(&mut encoder, pass, None);
+            let index = inner.queue.submit([encoder.finish()]);
+            finished(device, index, blocking).await?;
+            times.push([start, first.elapsed().saturating_sub(start)]);
+        }
+        return Ok(times);
+    }
+    let mut first = None;
+    for passes in passes.chunks(MAX_QUERIES / 2) {
+        let count = 2 * passes.len();
+        let bytes = count * size_of::<u64>();
+        let queries = inner.raw.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("profile"),
+            ty: wgpu::QueryType::Timestamp,
+            count: count as u32,
+        });
+        let usage = Usage::QUERY_RESOLVE | Usage::COPY_SRC;
+        let resolved = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
+        let usage = Usage::MAP_READ | Usage::COPY_DST;
+        let readback = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
+        for (query, pass) in (0..).step_by(2).zip(passes) {
+            let mut encoder = device.encoder();
+            let stamps = wgpu::ComputePassTimestampWrites {
+                query_set: &queries,
+                beginning_of_pass_write_index: Some(query),
+                end_of_pass_write_index: Some(query + 1),
+            };
+            record(&mut encoder, pass, Some(stamps));
+            inner.queue.submit([encoder.finish()]);
+        }
+        let mut encoder = device.encoder();
+        encoder.resolve_query_set(&queries, 0..count as u32, &resolved.raw, 0);
+        encoder.copy_buffer_to_buffer(&resolved.raw, 0, &readback.raw, 0, bytes as u64);
+        inner.queue.submit([encoder.finish()]);
+        let period = f64::from(inner.queue.get_timestamp_period());
+        read_back(device, &readback, bytes, blocking, |bytes| {
+            let words = bytes.as_chunks::<8>().0.iter();
+            let ticks: Vec<_> = words.map(|b| u64::from_le_bytes(*b)).collect();
+            let between =
+                |a: u64, b: u64| Duration::from_nanos((b.saturating_sub(a) as f64 * period) as u64);
+            for &[from, to] in ticks.as_chunks::<2>().0 {
+                let start = between(*first.get_or_insert(from), from);
+                times.push([start, between(from, to)]);
+            }
+        })
+        .await?;
+    }
+    Ok(times)
+}
+
+fn record(
+    encoder: &mut wgpu::CommandEncoder,
+    launches: &[Launch],
+    stamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
+    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: stamps };
+    let mut pass = encoder.begin_compute_pass(&descriptor);
+    for launch in launches {
+        launch.record(&mut pass);
     }
 }

@@ -91,6 +91,12 @@ impl Param {
         }
     }
 
+    /// A parameter of f32 whose bytes come when they are first read: as many as `dims` say.
+    pub(crate) fn deferred(name: impl Into<String>, dims: Vec<usize>, storage: Storage) -> Self {
+        let bytes = 0..dims.iter().product::<usize>() * size_of::<f32>();
+        Self { storage, bytes, ..Self::outline(name, dims) }
+    }
+
     /// A parameter of which only name and dimensions are known: enough to recognise a network.
     pub(crate) fn outline(name: impl Into<String>, dims: Vec<usize>) -> Self {
         Self {

@@ -152,7 +152,7 @@ pub fn thinned(mut candidates: Vec<Detection>, overlap: f32) -> Vec<Detection> {
 }
 
 /// Intersection over union of two boxes.
-fn shared(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub(super) fn shared(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let area = |[left, top, right, bottom]: &[f32; 4]| (right - left) * (bottom - top);
     let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
     let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);

@@ -6,7 +6,7 @@ use super::align::{self, Frame, Landmarks};
 use super::enlarge::enlarged;
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
-use super::{Detector, FaceParser, Picture, Restorer};
+use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// A face in a photo, found or given.
@@ -30,10 +30,21 @@ impl Face {
         (rx - lx).hypot(ry - ly)
     }
 
-    fn centre(&self) -> [f64; 2] {
+    /// An upright face in a box (left, top, right, bottom) of which nothing else is known: where
+    /// YuNet's landmarks lie in its boxes, on average over 20 portraits.
+    fn upright(bounds: [f32; 4]) -> Self {
+        let [left, top, right, bottom] = bounds.map(f64::from);
+        let place = |[x, y]: [f64; 2]| [left + x * (right - left), top + y * (bottom - top)];
+        Self { landmarks: IN_BOX.map(place), score: None, bounds: Some(bounds) }
+    }
+
+    pub(super) fn centre(&self) -> [f64; 2] {
         [0, 1].map(|axis| self.landmarks.iter().map(|point| point[axis]).sum::<f64>() / 5.0)
     }
 }
+
+/// Landmarks in parts of the sides of a face's box; measured, made symmetrical.
+const IN_BOX: Landmarks = [[0.26, 0.39], [0.74, 0.39], [0.50, 0.59], [0.28, 0.72], [0.72, 0.72]];
 
 /// How a head is turned, in degrees, estimated from five landmarks: good to some ten degrees.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -86,6 +97,18 @@ pub enum Which {
     Central,
 }
 
+/// Which part of a restored face goes into the photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mask {
+    /// Where a parser sees the face; without a parser, [`Mask::Oval`].
+    #[default]
+    Face,
+    /// A soft oval around the landmarks.
+    Oval,
+    /// The whole crop but its border, as facexlib does without a parser.
+    Square,
+}
+
 /// What is done with a photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhotoOptions {
@@ -99,11 +122,14 @@ pub struct PhotoOptions {
     pub scale: usize,
     /// How much of the photo's grain goes over restored faces that lack it, 0 to 1.
     pub grain: f64,
+    /// Which part of a restored face goes into the photo.
+    pub mask: Mask,
 }
 
 impl Default for PhotoOptions {
     fn default() -> Self {
-        Self { which: Which::All, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5 }
+        let (which, mask) = (Which::All, Mask::Face);
+        Self { which, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5, mask }
     }
 }
 
@@ -142,6 +168,10 @@ pub struct RestoredPhoto {
     /// Every face that was found, from left to right.
     pub faces: Vec<Outcome>,
 }
+
+/// A face's frame is at most this many times as long as the longer side of its photo: one that
+/// fills its photo has about 1.3.
+const LARGEST: f64 = 2.0;
 
 /// A face whose restored version agrees less than this with what was in the photo (correlation of
 /// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
@@ -317,6 +347,49 @@ impl PhotoRestorer {
         }
     }
 
+    /// The faces that are `given`. In a box the detector looks for one; where it sees none, or there
+    /// is no detector, the box is taken for that of an upright face.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn locate(&mut self, photo: &Picture, given: &[GivenFace]) -> Result<Vec<Face>> {
+        pollster::block_on(self.locate_all(photo, given, true))
+    }
+
+    /// [`PhotoRestorer::locate`] for programs with an async runtime, as
+    /// [`Session::run_async`](crate::Session::run_async).
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub async fn locate_async(
+        &mut self,
+        photo: &Picture,
+        given: &[GivenFace],
+    ) -> Result<Vec<Face>> {
+        self.locate_all(photo, given, false).await
+    }
+
+    async fn locate_all(
+        &mut self,
+        photo: &Picture,
+        given: &[GivenFace],
+        blocking: bool,
+    ) -> Result<Vec<Face>> {
+        let mut faces = Vec::new();
+        for given in given {
+            faces.push(match (given, &mut self.detector) {
+                (GivenFace::Face(face), _) => face.clone(),
+                (GivenFace::Box(bounds), Some(detector)) => {
+                    let found = detector.find_in(photo, *bounds, blocking).await?;
+                    found.unwrap_or_else(|| Face::upright(*bounds))
+                }
+                (GivenFace::Box(bounds), None) => Face::upright(*bounds),
+            });
+        }
+        Ok(faces)
+    }
+
     /// Restores the faces of `photo`: those `given`, or else those that the detector finds.
     ///
     /// # Errors
@@ -366,7 +439,7 @@ impl PhotoRestorer {
             let done = if chosen.is_some_and(|chosen| chosen != i) {
                 Err("another face was chosen".to_owned())
             } else {
-                self.put_back(&mut surface, &face, blocking).await?
+                self.put_back(&mut surface, photo, &face, blocking).await?
             };
             let pose = Pose::of(&face.landmarks);
             let left = done.as_ref().err().cloned();
@@ -418,6 +491,7 @@ impl PhotoRestorer {
     async fn put_back(
         &mut self,
         surface: &mut Surface,
+        photo: &Picture,
         face: &Face,
         blocking: bool,
     ) -> Result<Result<Aligned, String>> {
@@ -433,6 +507,14 @@ impl PhotoRestorer {
         let Some(to_face) = fit else {
             return Ok(Err("its landmarks lie in one point".to_owned()));
         };
+        let sides = [photo.width, photo.height].map(|side| side as f64);
+        let is_inside = |axis: usize| (0.0..sides[axis]).contains(&face.centre()[axis]);
+        if !is_inside(0) || !is_inside(1) {
+            return Ok(Err("it lies outside of the photo".to_owned()));
+        }
+        if self.size as f64 / to_face.scale() > LARGEST * sides[0].max(sides[1]) {
+            return Ok(Err("it is far larger than the photo".to_owned()));
+        }
         let crop = surface.crop(&to_face, self.size).await?;
         let restored = self.session.run_image(crop.as_flattened(), blocking).await?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
@@ -442,11 +524,15 @@ impl PhotoRestorer {
         }
         let restored = with_colours_of(&crop, restored, self.size);
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
-        let parsed = match &mut self.parser {
-            Some(parser) => Some(parser.run(&restored, self.size, blocking).await?),
-            None => None,
+        let parsed = match (&mut self.parser, self.options.mask) {
+            (Some(parser), Mask::Face) => Some(parser.run(&restored, self.size, blocking).await?),
+            _ => None,
         };
-        let shape = parsed.as_deref().map_or(Shape::Oval(&landmarks), Shape::Parsed);
+        let shape = match (&parsed, self.options.mask) {
+            (Some(face), _) => Shape::Parsed(face),
+            (None, Mask::Square) => Shape::Square,
+            (None, Mask::Face | Mask::Oval) => Shape::Oval(&landmarks),
+        };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };

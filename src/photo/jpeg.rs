@@ -1,6 +1,8 @@
 //! JPEG files. They are decoded strictly: by default decoders fill what is missing or damaged with
 //! gray, and say nothing.
 
+use std::borrow::Cow;
+
 use image::DynamicImage;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -74,44 +76,57 @@ fn damaged(error: &zune_jpeg::errors::DecodeErrors) -> String {
     format!("the picture is damaged: {}", text.trim_matches('"'))
 }
 
-/// Whether the end-of-image marker of the main picture is there (ITU-T T.81, annex B); decoders do
-/// without.
+/// Bytes that a decoder may read ahead of what it needs, at most 8, and a marker that stands in no
+/// picture (reserved by ITU-T T.81, table B.1).
+const GUARD: [u8; 18] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0x02];
+
+/// The file up to the end-of-image marker of its main picture (ITU-T T.81, annex B), which decoders
+/// do without; `None` where it is missing. Anything after the end is left out, as phones append data
+/// there.
 ///
-/// Walks over the segments by their lengths, so that the markers of an embedded thumbnail do not
-/// count. Anything after the end is ignored, as phones append data there.
-pub(super) fn is_complete(bytes: &[u8]) -> bool {
-    const TEM: u8 = 0x01;
-    const RST0: u8 = 0xD0;
+/// Where the pixels lie in one sequential scan without restarts, a guard stands in place of the
+/// marker: at the marker, decoders take whatever is missing for zeros, at the guard they fail.
+pub(super) fn guarded(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
+    const SOF_BASELINE: u8 = 0xC0;
+    const SOF_SEQUENTIAL: u8 = 0xC1;
     const SOI: u8 = 0xD8;
     const EOI: u8 = 0xD9;
-    let mut at = 0;
+    const SOS: u8 = 0xDA;
+    const DRI: u8 = 0xDD;
+    const TEM: u8 = 0x01;
+    const RST0: u8 = 0xD0;
+    let (mut at, mut scans, mut sequential, mut restarts) = (0, 0, false, false);
+    // Walks over the segments by their lengths, so that the markers of an embedded thumbnail do not
+    // count.
     loop {
         // Between segments, and inside entropy-coded data, everything up to the next marker is
         // skipped: FF followed by neither 00 (a stuffed byte) nor FF (fill).
-        let Some(found) =
-            bytes[at..].windows(2).position(|w| w[0] == 0xFF && w[1] != 0 && w[1] != 0xFF)
-        else {
-            return false;
-        };
+        let found =
+            bytes[at..].windows(2).position(|w| w[0] == 0xFF && w[1] != 0 && w[1] != 0xFF)?;
         let marker = bytes[at + found + 1];
         at += found + 2;
         match marker {
-            EOI => return true,
-            TEM | RST0..=SOI => {}
-            _ => {
-                let Some(&[high, low]) = bytes.get(at..at + 2) else { return false };
-                at += usize::from(u16::from_be_bytes([high, low]));
-                if at > bytes.len() {
-                    return false;
-                }
+            EOI if sequential && scans == 1 && !restarts => {
+                return Some(Cow::Owned([&bytes[..at - 2], &GUARD].concat()));
             }
+            EOI => return Some(Cow::Borrowed(&bytes[..at])),
+            TEM | RST0..=SOI => continue,
+            SOF_BASELINE | SOF_SEQUENTIAL => sequential = true,
+            SOS => scans += 1,
+            DRI => restarts = true,
+            _ => {}
+        }
+        let &[high, low] = bytes.get(at..at + 2)? else { return None };
+        at += usize::from(u16::from_be_bytes([high, low]));
+        if at > bytes.len() {
+            return None;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_complete;
+    use super::{GUARD, guarded};
 
     fn file() -> Vec<u8> {
         // SOI; an APP1 segment with a thumbnail's EOI in it; a scan with a stuffed byte, a restart
@@ -123,15 +138,27 @@ mod tests {
 
     #[test]
     fn whole_file_with_and_without_something_after_it() {
-        assert!(is_complete(&file()));
-        assert!(is_complete(&[file(), vec![1, 2, 3]].concat()));
+        assert_eq!(guarded(&file()).unwrap(), file());
+        assert_eq!(guarded(&[file(), vec![1, 2, 3]].concat()).unwrap(), file());
+    }
+
+    #[test]
+    fn one_sequential_scan_gets_a_guard() {
+        let frame = [0xFF, 0xC0, 0, 3, 8];
+        let plain = [&file()[..2], &frame, &file()[2..]].concat();
+        let body = &plain[..plain.len() - 2];
+        assert_eq!(guarded(&plain).unwrap(), [body, &GUARD].concat());
+        let restarts = [&plain[..2], &[0xFF, 0xDD, 0, 4, 0, 1], &plain[2..]].concat();
+        assert_eq!(guarded(&restarts).unwrap(), restarts);
+        let scans = [body, &[0xFF, 0xDA, 0, 3, 0, 9, 0xFF, 0xD9]].concat();
+        assert_eq!(guarded(&scans).unwrap(), scans);
     }
 
     #[test]
     fn every_shorter_file_is_incomplete() {
         let bytes = file();
         for n in 0..bytes.len() {
-            assert!(!is_complete(&bytes[..n]), "{n} bytes");
+            assert_eq!(guarded(&bytes[..n]), None, "{n} bytes");
         }
     }
 }

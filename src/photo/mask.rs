@@ -49,6 +49,17 @@ pub fn square(to_photo: &Affine, size: usize, area: Area, factor: usize) -> Squa
     Square { inside, soft }
 }
 
+/// facexlib's mask without a parser in the frame of the aligned face, `[512, 512]`, 0 to 1: the same
+/// widths as [`square`], which a tilted face turns with it.
+pub fn tilted_square() -> Vec<f64> {
+    let edge = PARSER_SIZE / 20;
+    let inside = edge..PARSER_SIZE - edge;
+    let line: Vec<f64> =
+        (0..PARSER_SIZE).map(|i| if inside.contains(&i) { 1.0 } else { 0.0 }).collect();
+    let soft = blurred(&line, 1, PARSER_SIZE, &fitted(2 * edge + 1));
+    soft.iter().flat_map(|row| soft.iter().map(move |column| row * column)).collect()
+}
+
 /// Our mask without a parser, a soft ellipse over the face that `landmarks` show, at the pixel
 /// `[x, y]` of their frame: 1 inside, 0 outside.
 ///
@@ -212,6 +223,15 @@ mod tests {
             .map(|p| p.0)
             .collect();
         assert_eq!(zeros, [12, 13, 17, 18]);
+    }
+
+    #[test]
+    fn the_square_ends_before_the_crop_does() {
+        let mask = tilted_square();
+        let at = |y: usize, x: usize| mask[y * PARSER_SIZE + x];
+        assert!((at(256, 256) - 1.0).abs() < 1e-12 && (at(60, 450) - 1.0).abs() < 1e-9);
+        assert!(at(256, 0) < 1e-9 && at(511, 256) < 1e-9);
+        assert!((at(256, 25) - 0.5).abs() < 0.05 && at(256, 25) == at(25, 256));
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub mod tiles;
 mod track;
 #[doc(hidden)]
 pub mod warp;
+#[doc(hidden)]
 pub mod y4m;
 
 pub use crate::models::Detection;
@@ -39,8 +40,13 @@ pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metad
 pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, encode, write};
-pub use faces::{Aligned, Face, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which};
+pub use faces::{
+    Aligned, Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which,
+};
+#[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+pub use given::GivenFace;
+#[doc(hidden)]
 pub use given::GivenFaces;
 pub use metadata::{Deep, Metadata};
 pub use parse::FaceParser;

@@ -45,6 +45,8 @@ pub enum Shape<'a> {
     Parsed(&'a [bool]),
     /// A soft oval around these landmarks, in pixels of the aligned face.
     Oval(&'a Landmarks),
+    /// All but a soft border.
+    Square,
 }
 
 impl Canvas {
@@ -57,10 +59,7 @@ impl Canvas {
     /// The same where the face is larger in the photo than in the crop: the photo is averaged
     /// first, so that nothing is skipped.
     pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
-        let factor = shrink(to_face);
-        // A crop of several times the size, then means of squares.
-        let large = to_face.enlarged_centres(factor);
-        warp_affine::means(&self.crop(&large, size * factor), size, factor)
+        crop_smooth(self.view(), to_face, size)
     }
 
     /// Puts a restored face of `size × size` pixels back. `to_photo` is the way from the face into
@@ -134,6 +133,16 @@ impl Canvas {
     }
 }
 
+/// What [`Canvas::crop_smooth`] cuts out, of any photo.
+pub fn crop_smooth(photo: View<'_, u8, 3>, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
+    let factor = shrink(to_face);
+    // A crop of several times the size, then means of squares.
+    let side = size * factor;
+    let area = Area { top: 0, left: 0, height: side, width: side };
+    let large = warp(photo, &to_face.enlarged_centres(factor), area, GRAY);
+    warp_affine::means(&large, size, factor)
+}
+
 /// GFPGAN's mask of a face of `size × size` pixels in `area` of the photo, 0 to 1.
 fn parsed(face: &[bool], size: usize, to_photo: &Affine, area: Area) -> Vec<f64> {
     let soft: Vec<[f64; 1]> = mask::parsed(face).into_iter().map(|v| [v]).collect();
@@ -161,6 +170,7 @@ impl Shape<'_> {
     pub fn mask(&self, size: usize) -> Vec<[f32; 1]> {
         match self {
             Shape::Parsed(face) => mask::parsed(face).into_iter().map(|v| [v as f32]).collect(),
+            Shape::Square => mask::tilted_square().into_iter().map(|v| [v as f32]).collect(),
             Shape::Oval(landmarks) => {
                 let scale = MASK_SIDE as f64 / size as f64;
                 let oval = Oval::of(&landmarks.map(|p| p.map(|v| (v + 0.5) * scale - 0.5)));
@@ -223,7 +233,7 @@ mod tests {
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0 };
         let all = [true; 512 * 512];
-        let ours = [soft(Shape::Oval(&aligned)), soft(Shape::Parsed(&all))];
+        let ours = [Shape::Oval(&aligned), Shape::Parsed(&all), Shape::Square].map(soft);
         for blend in [Blend::Square, Blend::Parsed(&all)].into_iter().chain(ours) {
             let mut pasted = photo.clone();
             pasted.paste(&face, 128, &back, 1, blend);

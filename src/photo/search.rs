@@ -1,7 +1,10 @@
 //! Faces wherever they are: small ones in large photos, and photos that lie on their side.
 
-use super::detect::thinned;
-use super::{Detection, Detector, Face, Picture};
+use super::align::align_posed;
+use super::detect::{shared, thinned};
+use super::paste::crop_smooth;
+use super::warp::View;
+use super::{Detection, Detector, Face, Picture, Pose};
 use crate::Result;
 
 /// Tiles share this part of their side, so that a face that one cuts is whole in another.
@@ -11,12 +14,30 @@ const TILES: usize = 4;
 /// Faces larger than this part of a tile are left to the search of the whole photo, where they are
 /// still 40 pixels or more: detectors place the landmarks of very large faces badly.
 const LARGEST: f32 = 1.0 / 3.0;
+/// A score of a face that is upright beyond doubt: YuNet gives 0.93 and more to those of portraits,
+/// at most 0.91 to what it sees in portraits that lie on their side.
+const SURE: f32 = 0.92;
+/// How much surer a face must be in a turned photo.
+const SURER: f32 = 0.02;
+/// From this roll on, in degrees, landmarks are not exact: those of YuNet stay behind.
+const TILTED: f64 = 12.0;
+/// Side of the upright crop of a tilted face, in which the face has some 130 pixels.
+const UPRIGHT: usize = 256;
+/// How much around a box is seen, in parts of its longer side, and how long that is made: the face
+/// then has some 130 pixels, where detectors are at their best.
+const AROUND: f32 = 0.5;
+const LOOK_AT: f64 = 256.0;
+/// A face found in a box shares at least this part of the union with it.
+const LEAST_SHARED: f32 = 0.2;
 /// A face that ends this near to a cut, in pixels, may go on behind it.
 const CUT: f32 = 4.0;
 
 impl Detector {
     /// The faces in `photo`. It is searched as a whole and, where it is larger than the detector's
-    /// long side, in overlapping tiles; where nothing is found, turned by 90, 180 and 270 degrees.
+    /// long side, in overlapping tiles. Where no face is sure, the photo is also searched turned by
+    /// 90, 180 and 270 degrees, and the turn with the surest face counts: detectors see upright faces
+    /// in those that lie on their side, too, but less surely. Tilted faces are looked at again
+    /// upright, for their landmarks.
     ///
     /// # Errors
     /// As [`Detector::detect`].
@@ -36,15 +57,92 @@ impl Detector {
 
     pub(super) async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
         let mut found = self.search(photo, blocking).await?;
-        for quarters in 1..4 {
-            if !found.is_empty() {
-                break;
+        let surest = |faces: &[Detection]| faces.iter().map(|face| face.score).fold(0.0, f32::max);
+        if surest(&found) < SURE {
+            let mut least = surest(&found) + SURER;
+            for quarters in 1..4 {
+                let faces = self.search(&turned(photo, quarters), blocking).await?;
+                if surest(&faces) > least {
+                    least = surest(&faces);
+                    let upright = |face| turned_back(face, quarters, photo);
+                    found = faces.into_iter().map(upright).collect();
+                }
             }
-            let upright = |face| turned_back(face, quarters, photo);
-            let seen = self.search(&turned(photo, quarters), blocking).await?;
-            found = seen.into_iter().map(upright).collect();
         }
-        Ok(found.into_iter().map(Face::from).collect())
+        let mut faces = Vec::new();
+        for face in found {
+            faces.push(self.straightened(photo, face.into(), blocking).await?);
+        }
+        Ok(faces)
+    }
+
+    /// The face with the landmarks that are found in an upright crop, where it is tilted.
+    async fn straightened(&mut self, photo: &Picture, face: Face, blocking: bool) -> Result<Face> {
+        if Pose::of(&face.landmarks).roll.abs() < TILTED {
+            return Ok(face);
+        }
+        let Some(to_crop) = align_posed(&face.landmarks, UPRIGHT) else { return Ok(face) };
+        let (pixels, _) = photo.rgb.as_chunks();
+        let view = View { pixels, height: photo.height, width: photo.width };
+        let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
+        let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
+        let middle = UPRIGHT as f64 / 2.0;
+        let found = self.look(&crop, blocking).await?.into_iter().map(Face::from).map(|seen| {
+            let [x, y] = seen.centre();
+            ((x - middle).hypot(y - middle), seen)
+        });
+        let nearest = found.min_by(|(a, _), (b, _)| a.total_cmp(b));
+        Ok(match nearest {
+            Some((distance, seen)) if distance < middle / 3.0 => {
+                let to_photo = to_crop.inverse();
+                Face { landmarks: seen.landmarks.map(|point| to_photo.apply(point)), ..face }
+            }
+            _ => face,
+        })
+    }
+
+    /// The face in the box `bounds` (left, top, right, bottom), found at a size that suits detectors
+    /// however large or small the box is, turned by quarters where it is not seen upright.
+    ///
+    /// # Errors
+    /// As [`Detector::detect`].
+    pub(super) async fn find_in(
+        &mut self,
+        photo: &Picture,
+        bounds: [f32; 4],
+        blocking: bool,
+    ) -> Result<Option<Face>> {
+        let [left, top, right, bottom] = bounds;
+        let around = AROUND * (right - left).max(bottom - top);
+        // Casts saturate.
+        let span = |low: f32, high: f32, end: usize| {
+            let start = ((low - around).floor().max(0.0) as usize).min(end);
+            (start, ((high + around).ceil().max(0.0) as usize).clamp(start, end) - start)
+        };
+        let (x, width) = span(left, right, photo.width);
+        let (y, height) = span(top, bottom, photo.height);
+        if width == 0 || height == 0 {
+            return Ok(None);
+        }
+        let scale = LOOK_AT / width.max(height) as f64;
+        let sides = [height, width].map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let seen = part(photo, [y, x], [height, width]).resized(sides[0], sides[1])?;
+        let scale = [sides[1] as f64 / width as f64, sides[0] as f64 / height as f64];
+        let back = |point: [f64; 2]| {
+            let start = [x, y].map(|v| v as f64);
+            [0, 1].map(|axis| (point[axis] + 0.5) / scale[axis] - 0.5 + start[axis])
+        };
+        let found = self.find_all(&seen, blocking).await?.into_iter().map(|face| {
+            let corners = face.bounds.map(|[left, top, right, bottom]| {
+                let corner = |x: f32, y: f32| back([x.into(), y.into()]).map(|v| v as f32);
+                let ([left, top], [right, bottom]) = (corner(left, top), corner(right, bottom));
+                [left, top, right, bottom]
+            });
+            Face { landmarks: face.landmarks.map(back), score: face.score, bounds: corners }
+        });
+        let overlap = |face: &Face| face.bounds.map_or(0.0, |found| shared(&found, &bounds));
+        let best = found.max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        Ok(best.filter(|face| overlap(face) >= LEAST_SHARED))
     }
 
     async fn search(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
@@ -66,7 +164,8 @@ impl Detector {
         };
         for top in starts(seen.height, tile, step) {
             for left in starts(seen.width, tile, step) {
-                let part = part(seen, top, left, tile);
+                let [height, width] = [seen.height - top, seen.width - left];
+                let part = part(seen, [top, left], [height.min(tile), width.min(tile)]);
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
@@ -101,8 +200,8 @@ fn starts(length: usize, tile: usize, step: usize) -> Vec<usize> {
     starts
 }
 
-fn part(photo: &Picture, top: usize, left: usize, tile: usize) -> Picture {
-    let [height, width] = [photo.height - top, photo.width - left].map(|rest| rest.min(tile));
+/// The rectangle of `height × width` pixels at `[top, left]`.
+fn part(photo: &Picture, [top, left]: [usize; 2], [height, width]: [usize; 2]) -> Picture {
     let mut rgb = Vec::with_capacity(height * width * 3);
     for row in top..top + height {
         let start = (row * photo.width + left) * 3;
@@ -210,7 +309,7 @@ mod tests {
     #[test]
     fn a_face_at_a_cut_is_seen_as_cut() {
         let whole = photo(50, 200);
-        let part = part(&whole, 0, 50, 100);
+        let part = part(&whole, [0, 50], [50, 100]);
         assert_eq!(part.rgb[..3], [50; 3]);
         let face = |left: f32, right: f32| Detection {
             score: 1.0,

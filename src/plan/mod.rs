@@ -3,6 +3,7 @@
 mod concat;
 mod dump;
 mod fuse;
+mod isolate;
 mod layout;
 mod lower;
 mod pixels;
@@ -11,6 +12,7 @@ mod scratch;
 mod select;
 mod step;
 mod target;
+mod work;
 
 pub use layout::{Layout, PANEL_ROWS, Weight, pack, packed_len};
 pub use pixels::PixelFormat;
@@ -21,6 +23,7 @@ pub use scratch::{
 pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target};
+pub use work::Work;
 
 use std::sync::Arc;
 

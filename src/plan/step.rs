@@ -176,6 +176,48 @@ pub enum Compute {
 }
 
 impl Compute {
+    /// Shows every parameter to `visit`, which may put another in its place.
+    fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
+        match self {
+            Compute::Conv { conv, .. } | Compute::ConvTranspose { conv, .. } => {
+                visit(&mut conv.weight);
+            }
+            Compute::MultiPathConv(paths) => {
+                paths.iter_mut().for_each(|path| visit(&mut path.weight));
+            }
+            Compute::Linear(id)
+            | Compute::Demodulate(id)
+            | Compute::GroupNorm { weight: id, .. }
+            | Compute::LayerNorm { weight: id, .. }
+            | Compute::Embedding(id)
+            | Compute::Upfirdn2d { kernel: id, .. }
+            | Compute::Constant(id) => visit(id),
+            Compute::PixelNorm
+            | Compute::AdaIn { .. }
+            | Compute::Attention { .. }
+            | Compute::ArgMax
+            | Compute::Resize { .. }
+            | Compute::PixelShuffle(_)
+            | Compute::PixelUnshuffle(_)
+            | Compute::Pointwise
+            | Compute::MaxPool2d { .. }
+            | Compute::AdaptiveAvgPool2d
+            | Compute::ReflectPad(_) => {}
+        }
+    }
+
+    /// Shows every view that it reads besides `x` to `visit`, which may put another in its place.
+    fn visit_views(&mut self, visit: &mut dyn FnMut(&mut View)) {
+        match self {
+            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => {
+                style.iter_mut().for_each(visit);
+            }
+            Compute::AdaIn { style, .. } => visit(style),
+            Compute::Attention { key, value, .. } => [key, value].into_iter().for_each(visit),
+            _ => {}
+        }
+    }
+
     /// What it reads besides `x` and its parameters, in the order of the fields.
     pub fn reads(&self) -> impl Iterator<Item = View> {
         let views = match *self {
@@ -370,5 +412,36 @@ impl Step {
             .flatten()
             .chain(self.compute.reads())
             .chain(sft)
+    }
+
+    /// Every parameter that the step reads.
+    pub fn params(&self) -> Vec<ParamId> {
+        let mut params = Vec::new();
+        self.clone().visit_params(&mut |id| params.push(*id));
+        params
+    }
+
+    /// Shows every parameter to `visit`, which may put another in its place.
+    pub(super) fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
+        self.compute.visit_params(visit);
+        let Epilogue { noise, bias, activation, .. } = &mut self.epilogue;
+        if let Some((noise, _)) = noise {
+            visit(noise);
+        }
+        if let Some(bias) = bias {
+            visit(bias);
+        }
+        if let Activation::Prelu(slopes) = activation {
+            visit(slopes);
+        }
+    }
+
+    /// Shows every view but the working memory to `visit`, which may put another in its place.
+    pub(super) fn visit_views(&mut self, visit: &mut dyn FnMut(&mut View)) {
+        self.compute.visit_views(visit);
+        let Epilogue { demodulation, residual, sft, .. } = &mut self.epilogue;
+        let sft = sft.iter_mut().flat_map(|s| [&mut s.scale, &mut s.shift]);
+        let views = [&mut self.input, demodulation, residual].into_iter().flatten();
+        views.chain(sft).chain([&mut self.output]).for_each(visit);
     }
 }

@@ -1,5 +1,7 @@
 //! What the commands do when all is well.
 
+use std::path::PathBuf;
+
 use super::support::Workspace;
 
 #[test]
@@ -30,11 +32,41 @@ fn a_folder_with_a_face_model() {
     for name in ["album/a.png", "album/b.jpg", "album/deeper/c.webp"] {
         workspace.picture(name, 64, 64);
     }
-    let run = workspace.run("restore album -o restored --model face.safetensors");
+    let run = workspace.run("restore album -o restored --model face.safetensors --aligned");
     assert!(run.succeeds().out.contains("3 restored in"), "{}", run.out);
     assert_eq!(workspace.files("restored"), ["a.png", "b.jpg", "deeper/c.webp"]);
     let path = workspace.path("restored/deeper/c.webp");
     assert_eq!(image::image_dimensions(path).unwrap(), (32, 32));
+}
+
+#[test]
+fn whole_photos_are_restored_without_options() {
+    let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
+        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with photos");
+        return;
+    };
+    let workspace = Workspace::new();
+    let photo = image::open(shared.join("data/photos/portrait_00.jpg")).unwrap();
+    // Wider than high, so that it cannot pass for an aligned face.
+    let mut wide = image::RgbImage::from_pixel(700, 300, image::Rgb([90, 120, 60]));
+    let portrait = photo.resize(280, 280, image::imageops::FilterType::Triangle).into_rgb8();
+    image::imageops::replace(&mut wide, &portrait, 360, 10);
+    wide.save(workspace.path("photo.png")).unwrap();
+    let report = workspace.run("restore photo.png -o out.png --json").succeeds().json();
+    let faces = report["pictures"][0]["faces"].as_array().expect("faces were searched");
+    assert_eq!(faces.len(), 1, "{report}");
+    let nose: [f64; 2] = serde_json::from_value(faces[0]["landmarks"][2].clone()).unwrap();
+    assert!((nose[0] - 510.0).abs() < 10.0 && (nose[1] - 128.0).abs() < 10.0, "{nose:?}");
+    let out = image::open(workspace.path("out.png")).unwrap().into_rgb8();
+    assert_eq!(out.dimensions(), wide.dimensions());
+    let changed = |x: u32, y: u32| out.get_pixel(x, y) != wide.get_pixel(x, y);
+    assert!((0..300).all(|x| !changed(x, x)), "what is no face stays");
+    assert!((490..530).any(|x| changed(x, 128)), "the face is restored");
+    let named =
+        workspace.run("restore photo.png -o named.png -q --model default --detector default");
+    named.succeeds();
+    let read = |name: &str| std::fs::read(workspace.path(name)).unwrap();
+    assert!(read("named.png") == read("out.png"), "the default ones have a name");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod album;
 mod bad_input;
+mod bench;
 #[path = "../../tools/convert/tests/hostile/build.rs"]
 #[allow(dead_code)]
 mod build;
@@ -9,6 +10,7 @@ mod commands;
 mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
+mod faces;
 mod film;
 mod models;
 mod pictures;

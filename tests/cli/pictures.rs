@@ -29,8 +29,9 @@ fn one_pixel_and_a_long_line() {
     workspace.picture("dot.png", 1, 1);
     workspace.picture("line.png", 30_000, 10);
     for (model, dot, line) in [("x2", (2, 2), (60_000, 20)), ("face", (32, 32), (32, 32))] {
-        let run = workspace
-            .run(&format!("restore dot.png line.png -o {model} --model {model}.safetensors"));
+        let run = workspace.run(&format!(
+            "restore dot.png line.png -o {model} --model {model}.safetensors --aligned"
+        ));
         run.succeeds();
         let size = |name: &str| image::image_dimensions(workspace.path(model).join(name)).unwrap();
         assert_eq!((size("dot.png"), size("line.png")), (dot, line));
@@ -41,7 +42,7 @@ fn one_pixel_and_a_long_line() {
 fn a_face_that_is_not_square_is_noted() {
     let workspace = Workspace::new();
     workspace.picture("wide.png", 80, 40);
-    let run = workspace.run("restore wide.png -o out.png --model face.safetensors");
+    let run = workspace.run("restore wide.png -o out.png --model face.safetensors --aligned");
     assert!(run.succeeds().err.contains("stretched from 80×40"), "{}", run.err);
 }
 

@@ -1,12 +1,15 @@
 //! Everything that is public, used once with its full types: a change that breaks programs breaks
-//! this file. `cargo semver-checks` compares with a published version on top of that.
+//! this file, and what becomes public must be added here. `cargo semver-checks` compares with a
+//! published version on top of that.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, Detection, Detector, Face, Format, Landmarks, MAX_PIXELS, Outcome, PhotoOptions,
-    PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Selection, Which, Work,
+    self, Aligned, Deep, Detection, Detector, Face, FaceParser, Format, GivenFace, Landmarks,
+    MAX_PIXELS, Mask, Metadata, Outcome, PhotoOptions, PhotoRestorer, Picture, Pose, Restored,
+    RestoredPhoto, Restorer, Selection, Tracker, Which, Work,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
@@ -31,6 +34,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
     let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
     let _: Vec<DeviceInfo> = Engine::devices();
+    let _: Vec<DeviceInfo> = pollster::block_on(Engine::all_devices());
     let info: &DeviceInfo = engine.device();
     let _: (Option<usize>, &String, &String, &String) =
         (info.index, &info.name, &info.backend, &info.kind);
@@ -55,6 +59,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         (info.architecture, info.task, info.parameters, info.tensors, info.values);
     let _: (&'static str, Task, &'static [&'static str], Shape) =
         (model.architecture(), model.task(), model.outputs(), model.input_shape(1, 1));
+    let _: Option<&'static [bool]> = model.face_classes();
     match model.task() {
         Task::RestoreFace { size } => _ = size,
         Task::Upscale { factor, radius, multiple } => _ = [factor, radius, multiple],
@@ -78,6 +83,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Vec<Vec<f32>> = session.run_tensors(&[&[]])?;
     let _: Vec<Vec<f32>> = pollster::block_on(session.run_tensors_async(&[&[]]))?;
     let _: Vec<Vec<f32>> = session.run_to_tensors(&[])?;
+    let _: Vec<Vec<f32>> = pollster::block_on(session.run_to_tensors_async(&[]))?;
     let texture: Option<&wgpu::Texture> = None;
     let buffer: Option<&wgpu::Buffer> = None;
     if let (Some(buffer), Some(texture)) = (buffer, texture) {
@@ -90,12 +96,22 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: (&Duration, &Vec<(String, Duration)>) = (total, steps);
     let _: (Shape, Shape, (usize, usize)) =
         (session.input_shape(), session.output_shape(), session.output_size());
+    let shape: Shape = session.input_shape().with_channels(3).with_size(8, 8);
+    let _: ([usize; 3], bool) = ([shape.len(), shape.plane(), shape.sample()], shape.is_empty());
     let Memory { weights, arena, total } = session.memory();
     let _: [usize; 3] = [weights, arena, total];
 
     let picture: Picture = photo::read(Path::new(""))?;
     let _: Picture = photo::decode(&[], Path::new(""))?;
     photo::write(&picture, Path::new(""))?;
+    let (picture, metadata): (Picture, Metadata) = photo::read_with_metadata(Path::new(""))?;
+    let _: (Picture, Metadata) = photo::decode_with_metadata(&[], Path::new(""))?;
+    let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
+    let Metadata { exif, gray, gray_icc, deep } = metadata;
+    let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
+    if let Some(Deep { height, width, rgb, alpha }) = deep {
+        let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
+    }
     Format::of(Path::new(""))?.check_size(Path::new(""), 1, 1)?;
     let _ = [Format::Jpeg, Format::Png, Format::WebP, Format::Tiff, Format::Bmp, Format::Pnm];
     let _: (usize, Picture) = (MAX_PIXELS, picture.resized(1, 1)?);
@@ -108,21 +124,43 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let selection = Selection { threshold: 0.8_f32, overlap: 0.4_f32, long_side: 640_usize };
     let mut detector: Detector = Detector::new(&engine, &model, selection)?;
     detector.set_control(None);
+    let _: (usize, f32) = (detector.long_side(), detector.overlap());
     let _: Vec<Face> = detector.find(&picture)?;
+    let _: Vec<Face> = pollster::block_on(detector.find_async(&picture))?;
+    let _: Vec<Detection> = pollster::block_on(detector.detect_async(&picture))?;
     let found: Vec<Detection> = detector.detect(&picture)?;
     let _: Vec<(f32, [f32; 4], [[f32; 2]; 5])> =
         found.iter().map(|face| (face.score, face.bounds, face.landmarks)).collect();
+    let _: Option<Detection> = found.first().map(|face| face.scaled([1.0_f32; 2]));
+    let mut parser: FaceParser = FaceParser::new(&engine, &model)?;
+    let _: Vec<bool> = parser.parse(&[[0_u8; 3]], 1_usize)?;
     let options = PhotoOptions {
         which: Which::All,
         smallest: 5.0_f64,
         strength: 1.0_f64,
         scale: 1_usize,
         grain: 0.5_f64,
+        mask: Mask::Face,
     };
+    let _ = [Mask::Oval, Mask::Square];
     let _ = [Which::Largest, Which::Central];
     let mut restorer: PhotoRestorer =
-        PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?;
+        PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?
+            .with_parser(parser);
     restorer.set_control(None);
+    let mut faces: Vec<Face> = restorer.find(&picture)?;
+    Tracker::new(0.85_f64).smooth(&mut faces);
+    let pointed = [GivenFace::Box([0.0_f32; 4]), GivenFace::Face(faces[0].clone())];
+    let _: Vec<Face> = restorer.locate(&picture, &pointed)?;
+    let _: Vec<Face> = pollster::block_on(restorer.locate_async(&picture, &pointed))?;
+    let show = |_: &Outcome, shown: Option<&Aligned>| {
+        let Some(Aligned { size, rgb, to_photo }) = shown else { return };
+        let _: (&usize, &Vec<[u8; 3]>, &[[f64; 3]; 2]) = (size, rgb, to_photo);
+    };
+    let _: RestoredPhoto =
+        pollster::block_on(restorer.restore_async(&picture, Some(&faces), show))?;
+    restorer.set_options(options)?;
+    let _: &Session = restorer.session();
     let _: [usize; 2] = restorer.output_size(1, 1);
     let landmarks: Landmarks = [[0.0; 2]; 5];
     let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
@@ -134,6 +172,67 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let Pose { yaw, pitch, roll } = Pose::of(&face.landmarks);
     let _: ([f64; 3], Pose, Option<String>) = ([yaw, pitch, roll], pose, left);
     Ok(())
+}
+
+#[test]
+fn everything_public_is_used_here() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = ["lib.rs", "photo/mod.rs"].map(|file| exported(&root.join(file))).concat();
+    let mut public: BTreeSet<String> = exported.into_iter().collect();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let methods: Vec<String> = files.iter().flat_map(|file| methods(file, &public)).collect();
+    public.extend(methods);
+    for known in ["Session", "photo", "Picture", "PixelOrder", "encode", "run_on_gpu", "devices"] {
+        assert!(public.contains(known), "{known} is public, only this test does not see it");
+    }
+    let (uses, _) = include_str!("surface.rs").split_once("#[test]").expect("this test");
+    let used: BTreeSet<&str> = uses.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    let missing: Vec<_> = public.iter().filter(|name| !used.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "use in surface() what is public, or hide it: {missing:?}");
+}
+
+/// What `file` names that others may use: its `pub use` and `pub mod`, and its own types.
+fn exported(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).expect("a source file");
+    let public = text.split(';').filter(|statement| !statement.contains("#[doc(hidden)]"));
+    let named = public.flat_map(|statement| {
+        let of = |keyword| statement.split_once(keyword).map_or("", |(_, names)| names);
+        let [used, module, own] = ["\npub use ", "\npub mod ", "\npub struct "].map(of);
+        let used = used.rsplit("::{").next().unwrap_or(used).split([',', '}']);
+        used.map(|name| name.rsplit("::").next().unwrap_or(name))
+            .chain([module, own.split(' ').next().unwrap_or(own)])
+    });
+    named.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// The public methods of `types` in `file`.
+fn methods(file: &Path, types: &BTreeSet<String>) -> Vec<String> {
+    let text = std::fs::read_to_string(file).expect("a source file");
+    let (mut ours, mut hidden, mut found) = (false, false, Vec::new());
+    for line in text.lines() {
+        if let Some(head) = line.strip_prefix("impl ") {
+            ours = head.strip_suffix(" {").is_some_and(|name| types.contains(name));
+        }
+        hidden |= line == "    #[doc(hidden)]";
+        let Some((_, name)) = line.split_once("fn ") else { continue };
+        if line.starts_with("    pub ") && !line.contains("pub(") && ours && !hidden {
+            found.extend(name.split(['(', '<']).next().map(str::to_owned));
+        }
+        hidden = false;
+    }
+    found
+}
+
+fn sources(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            sources(&path, files);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
 }
 
 #[test]

@@ -4,4 +4,5 @@
 mod support;
 
 mod pipeline;
+mod portraits;
 mod whole;

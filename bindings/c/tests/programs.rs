@@ -97,32 +97,48 @@ fn the_cpp_example_runs_with_the_static_library() {
     assert!(printed.contains("32 x 32, pentimento "), "{printed}");
 }
 
-/// Bad use must give errors and no crash; what the program leaves behind must be nothing.
+#[test]
+fn the_measured_program_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("start");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/start.cpp");
+    if compile(&source, &program, Library::Shared).is_none() {
+        return;
+    }
+    let printed = succeeds(Command::new(&program).arg(model()).arg("cpu"));
+    assert!(printed.contains("the second") && printed.contains("CPU"), "{printed}");
+}
+
+/// Bad use must give errors and no crash; what the programs leave behind must be nothing.
 #[test]
 fn bad_use_is_an_error_and_nothing_leaks() {
     let folder = tempfile::tempdir().expect("a folder");
-    for name in ["bad_use.c", "throwing.cpp"] {
-        let program = folder.path().join(name).with_extension("");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    let [input, output] = ["in.ppm", "out.ppm"].map(|name| folder.path().join(name));
+    ppm(&input, 32, 32);
+    let (model, cpu) = (model(), PathBuf::from("cpu"));
+    let no_model = root().join("tests/goldens/mmrbnet/default_32/input.npy");
+    for (source, arguments, expected) in [
+        ("bindings/c/tests/bad_use.c", vec![&model, &no_model], "all as expected"),
+        ("bindings/c/tests/throwing.cpp", vec![&model], "all as expected"),
+        ("examples/c/ppm.c", vec![&model, &input, &output, &cpu], ""),
+        ("examples/c/progress.cpp", vec![&model, &cpu], "100 %"),
+    ] {
+        let source = root().join(source);
+        let program = folder.path().join(source.file_stem().expect("a name"));
         if compile(&source, &program, Library::Shared).is_none() {
             return;
         }
-        let arguments = [model(), root().join("tests/goldens/mmrbnet/default_32/input.npy")];
         let printed = succeeds(Command::new(&program).args(&arguments));
-        assert!(printed.contains("all as expected"), "{printed}");
+        assert!(printed.contains(expected), "{printed}");
         if !has("valgrind") {
             continue;
         }
-        // One thread: valgrind runs one at a time anyway.
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
         valgrind.args(["--errors-for-leak-kinds=definite,indirect", "--num-callers=30"]);
-        valgrind.arg(format!(
-            "--suppressions={}",
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/valgrind.supp").display()
-        ));
-        let printed =
-            succeeds(valgrind.arg(&program).args(&arguments).env("RAYON_NUM_THREADS", "1"));
-        assert!(printed.contains("all as expected"), "{printed}");
+        valgrind.arg(&program).args(&arguments);
+        // One thread: valgrind runs one at a time anyway.
+        let printed = succeeds(valgrind.env("RAYON_NUM_THREADS", "1"));
+        assert!(printed.contains(expected), "{printed}");
     }
 }

@@ -25,7 +25,8 @@ class Restorer:
     ``model``, ``detector`` and ``background`` are paths of .safetensors or .pth files, or such a
     file's bytes. Without a model, the one inside of the package restores faces of 256×256 pixels.
     Without a detector every picture is taken for one aligned face (or enlarged, by an upscaling
-    model); with one, every face in a photo is found, restored and put back.
+    model); with one, every face in a photo is found, restored and put back. The detector "default"
+    is inside of the package too.
 
     ``device`` is "cpu", a number or a part of a name from :func:`devices`; by default the best GPU.
     ``memory`` bounds the bytes that the network takes. With a detector, ``strength`` (0 to 1) says

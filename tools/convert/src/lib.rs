@@ -29,6 +29,8 @@
 //! ```
 
 #![deny(missing_docs, unsafe_code)]
+// Parts of the modules that are read with are there for writing.
+#![cfg_attr(not(feature = "write"), allow(dead_code))]
 #![deny(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -40,6 +42,7 @@
 mod archive;
 mod blob;
 mod contents;
+#[cfg(feature = "write")]
 mod convert;
 mod cursor;
 mod detect;
@@ -57,12 +60,14 @@ mod state_dict;
 mod tensor;
 mod torch;
 mod value;
+#[cfg(feature = "write")]
 mod write;
 mod zip;
 
 use std::path::Path;
 
 pub use contents::{Contents, Entry};
+#[cfg(feature = "write")]
 pub use convert::{Convert, Recognise, Recognition, Report, convert};
 pub use detect::{DETECT_BYTES, Kind, detect};
 pub use dtype::Dtype;

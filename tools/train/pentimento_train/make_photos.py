@@ -1,10 +1,10 @@
 """Writes twelve photos that are hard to restore, each in its own way, for any engine to restore.
 
-    python -m pentimento_train.make_photos FOLDER --teacher yunet_n.pth
+    python -m pentimento_train.make_photos FOLDER
 
 From the held-out portraits and the scenes of PENTIMENTO_SHARED: shrunk, with noise and JPEG. The
-names say what each shows: a small face, heads turned to the side, tilted, upside down, many faces,
-none at all.
+names say what each shows: a small face, heads turned to the side or tilted, a photo on its side, many
+faces, none at all.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pentimento_reference.yunet import load_checkpoint
 from PIL import Image
 
 from .degradation import from_bytes, jpeg, to_bytes
-from .detection import Scene, backdrop, data_folder, load_scenes
+from .scenes import data_folder
 
 SIDE = 512
 
@@ -41,64 +40,75 @@ def yaw(points: np.ndarray) -> float:
     return float((x * down[1] - y * down[0]) / np.linalg.norm(mouth - eyes))
 
 
-def group(scenes: list[Scene], columns: int, rows: int) -> Image.Image:
+def group(scenes: list[Image.Image], columns: int, rows: int) -> Image.Image:
     """Scenes side by side."""
     cell = 160
     out = Image.new("RGB", (columns * cell, rows * cell))
     for i in range(columns * rows):
-        part = Image.fromarray(scenes[i].pixels).resize((cell, cell), Image.Resampling.BOX)
+        part = scenes[i].resize((cell, cell), Image.Resampling.BOX)
         out.paste(part, (i % columns * cell, i // columns * cell))
     return out
 
 
-def photos(teacher: Path) -> dict[str, Image.Image]:
-    """The twelve, before anything is spoiled."""
-    rng = np.random.default_rng(3)
-    folder = data_folder("photos")
-    labels = json.loads((folder / "landmarks.json").read_text())
-    names = sorted(labels)
+def corner(picture: Image.Image, side: int) -> Image.Image:
+    """The upper right corner, where no face is, at `side` pixels."""
+    part = picture.crop((picture.width * 7 // 10, 0, picture.width, picture.width * 3 // 10))
+    return part.resize((side, side), Image.Resampling.BICUBIC)
 
-    def portrait(name: str) -> Image.Image:
-        with Image.open(folder / name) as opened:
+
+def photos() -> dict[str, Image.Image]:
+    """The twelve, before anything is spoiled."""
+    portraits = labelled("photos")
+    scenes = labelled("scenes")
+    sure = [name for name, entry in scenes.items() if entry["score"] > 0.85]
+    turned = sorted(sure, key=lambda name: -abs(yaw(np.array(scenes[name]["landmarks"]))))
+    front = sorted(portraits, key=lambda name: abs(yaw(np.array(portraits[name]["landmarks"]))))[:30]
+    front.sort()
+
+    def portrait(i: int) -> Image.Image:
+        with Image.open(data_folder("photos") / front[i]) as opened:
             return opened.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
 
-    turned = sorted(names, key=lambda n: -abs(yaw(np.array(labels[n]["landmarks"]))))
-    front = [n for n in names if n not in turned[:20]]
-    scenes = load_scenes(data_folder("scenes"), load_checkpoint(teacher), 150)
-    several = [s for s in scenes if len(s.faces) > 1]
-    single = [s for s in scenes if len(s.faces) == 1]
-    small = portrait(front[3])
-    points = np.array(labels[front[3]]["landmarks"]) * SIDE / 1024
+    def scene(name: str) -> Image.Image:
+        with Image.open(data_folder("scenes") / name) as opened:
+            return opened.convert("RGB")
+
+    small = portrait(3)
+    points = np.array(portraits[front[3]]["landmarks"]) * SIDE / 1024
     # A head is about 2.2 times as high as eyes and mouth are apart.
     height = 2.2 * np.linalg.norm(points[:2].mean(axis=0) - points[3:].mean(axis=0))
     side = round(SIDE * 24 / height)
-    tiny = backdrop(scenes, SIDE, rng)
+    tiny = corner(portrait(9), SIDE)
     tiny.paste(small.resize((side, side), Image.Resampling.BOX), (230, 180))
-    filled = portrait(front[5])
+    filled = portrait(5)
     return {
-        "01-front": portrait(front[0]),
-        "02-front": portrait(front[8]),
-        "03-front": portrait(front[16]),
-        "04-turned": portrait(turned[0]),
-        "05-turned": portrait(turned[1]),
-        "06-tilted": filled.rotate(35, Image.Resampling.BICUBIC, fillcolor=filled.getpixel((4, 4))),
-        "07-on-its-side": portrait(front[11]).transpose(Image.Transpose.ROTATE_90),
-        "08-two": Image.fromarray(several[0].pixels),
-        "09-eight": group(single[7:], 4, 2),
-        "10-class": group(single[40:], 6, 5),
+        "01-front": portrait(0),
+        "02-front": portrait(12),
+        "03-front": portrait(20),
+        "04-profile": scene(turned[0]),
+        "05-profile": scene(turned[4]),
+        "06-turned": scene(turned[30]),
+        "07-tilted": filled.rotate(35, Image.Resampling.BICUBIC, fillcolor=filled.getpixel((4, 4))),
+        "08-on-its-side": portrait(7).transpose(Image.Transpose.ROTATE_90),
+        "09-eight": group([scene(name) for name in sure[7:15]], 4, 2),
+        "10-class": group([scene(name) for name in sure[40:70]], 6, 5),
         "11-24-pixels": tiny,
-        "12-none": backdrop(scenes, SIDE, rng),
+        "12-none": corner(portrait(15), SIDE),
     }
+
+
+def labelled(folder: str) -> dict[str, dict]:
+    """The labels of a folder's pictures by their names, in order."""
+    return dict(sorted(json.loads((data_folder(folder) / "landmarks.json").read_text()).items()))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--teacher", type=Path, required=True, help="labels the scenes' faces")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(8)
-    for name, picture in photos(arguments.teacher).items():
+    for name, picture in photos().items():
         large = min(picture.size) >= SIDE and not name.startswith("11")
         spoiled(picture, 3 if large else 2, rng).save(arguments.folder / f"{name}.png")
 

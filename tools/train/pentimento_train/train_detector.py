@@ -1,10 +1,9 @@
 """Trains the face detector; resumes from its state when there is one.
 
-    python -m pentimento_train.train_detector tools/train/detector.toml \
-        --teacher yunet_n.pth --run RUN_FOLDER
+    python -m pentimento_train.train_detector tools/train/detector.toml labels.json --run RUN_FOLDER
 
-The teacher, a published YuNet, labels boxes and the further faces of the scenes. RUN_FOLDER
-receives `state.pt`, `log.jsonl` and `model.safetensors`, as with the other training.
+`labels.json` is written by `label_faces`. RUN_FOLDER receives `state.pt`, `log.jsonl` and
+`model.safetensors`, as with the other training.
 """
 
 from __future__ import annotations
@@ -20,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pentimento_reference.yunet import YuNet, load_checkpoint, priors, save_checkpoint
+from pentimento_reference.yunet import YuNet, priors, save_checkpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .detection import Mosaic, Mosaics, Scene, Targets, data_folder, detection_loss, load_scenes
-from .evaluate_detector import evaluate
+from .detection import Targets, detection_loss
+from .evaluate_detector import Pictures
+from .mosaic import Mosaic, Mosaics
+from .scenes import Scene, load_scenes
 
 SAVE_EVERY_SECONDS = 60.0
 
@@ -35,7 +36,6 @@ class Schedule:
     """The run ends after `steps` or `minutes`, whichever comes first; the learning rate rises
     linearly over `warmup_steps` and falls as a cosine of the part that is over."""
 
-    batch: int
     steps: int
     minutes: float
     learning_rate: float
@@ -43,23 +43,30 @@ class Schedule:
     ema_steps: float
     clip_norm: float
     weight_decay: float
+    exact_from: float
+    """From this part of the run on the network computes in float32, before in bfloat16."""
     seed: int
     log_every_steps: int
     evaluate_every_minutes: float
     threads: int
 
+    def over(self, step: int, seconds: float) -> float:
+        """The part of the run that is over."""
+        return min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
+
     def rate(self, step: int, seconds: float) -> float:
         """Factor on the learning rate."""
-        over = min(1.0, max(step / self.steps, seconds / (60 * self.minutes)))
-        return min(1.0, (step + 1) / self.warmup_steps) * 0.5 * (1 + math.cos(math.pi * over))
+        cosine = 0.5 * (1 + math.cos(math.pi * self.over(step, seconds)))
+        return min(1.0, (step + 1) / self.warmup_steps) * cosine
 
 
 @torch.no_grad()
 def initialise(model: YuNet) -> None:
     """Few faces are expected at first, and boxes of four strides."""
-    for head in (model.bbox_head.multi_level_cls, model.bbox_head.multi_level_obj):
-        for level in head:
-            level.conv2.bias.fill_(-4.0 if head is model.bbox_head.multi_level_obj else 0.0)
+    for level in model.bbox_head.multi_level_obj:
+        level.conv2.bias.fill_(-4.0)
+    for level in model.bbox_head.multi_level_cls:
+        level.conv2.bias.fill_(0.0)
     for level in model.bbox_head.multi_level_bbox:
         level.conv2.bias[2:].fill_(math.log(4.0))
 
@@ -75,10 +82,13 @@ class Trainer:
         initialise(self.model)
         self.model.to(memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.model)
+        weights = [p for p in self.model.parameters() if p.dim() > 1]
+        others = [p for p in self.model.parameters() if p.dim() == 1]
+        groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
+            groups, schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        self.prior = priors(mosaic.side, mosaic.side)
+        self.priors = {side: priors(side, side) for side in mosaic.sides}
         if self.state_file.exists():
             state = torch.load(self.state_file, weights_only=True)
             for name in ("model", "ema", "optimizer"):
@@ -110,16 +120,20 @@ class Trainer:
 
     def train_step(self, pictures: Tensor, targets: Targets) -> dict[str, float]:
         """One update; returns the loss and its terms."""
+        schedule = self.schedule
         for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate * self.schedule.rate(self.step, self.seconds)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
-        loss, terms = detection_loss(self.model(pictures), targets, self.prior)
+            group["lr"] = schedule.learning_rate * schedule.rate(self.step, self.seconds)
+        pictures = pictures.float().contiguous(memory_format=torch.channels_last)
+        coarse = schedule.over(self.step, self.seconds) < schedule.exact_from
+        with torch.autocast("cpu", torch.bfloat16, enabled=coarse):
+            cells = self.model(pictures)
+        loss, terms = detection_loss(cells.float(), targets, self.priors[pictures.shape[2]])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.schedule.clip_norm)
+        nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip_norm)
         self.optimizer.step()
         self.step += 1
-        decay = 1 - 1 / min(self.schedule.ema_steps, 1 + self.step / 10)
+        decay = 1 - 1 / min(schedule.ema_steps, 1 + self.step / 10)
         with torch.no_grad():
             fast = self.model.state_dict()
             for name, slow in self.ema.state_dict().items():
@@ -127,11 +141,10 @@ class Trainer:
                     slow.lerp_(fast[name], 1 - decay)
         return {"loss": loss.item(), **terms}
 
-    def train(self) -> None:
-        """Runs to the end of the schedule."""
+    def train(self, pictures: Pictures) -> None:
+        """Runs to the end of the schedule, and evaluates on `pictures` now and then."""
         schedule = self.schedule
-        start = self.step * schedule.batch
-        mosaics = Mosaics(self.scenes, self.mosaic, schedule.batch, schedule.seed, start)
+        mosaics = Mosaics(self.scenes, self.mosaic, schedule.seed, self.step)
         stream = iter(DataLoader(mosaics, batch_size=None, num_workers=1))
         last, saved, evaluated = time.monotonic(), self.seconds, self.seconds
         recent: list[dict[str, float]] = []
@@ -148,34 +161,39 @@ class Trainer:
                 self.save()
             if self.seconds - evaluated > 60 * schedule.evaluate_every_minutes:
                 evaluated = self.seconds
-                self.report()
+                self.report(pictures)
                 last = time.monotonic()
         self.save()
-        self.report()
+        self.report(pictures)
 
-    def report(self) -> None:
+    def report(self, pictures: Pictures) -> None:
         """Exports and evaluates the averaged weights."""
         self.export()
         self.ema.eval()
-        self.log(evaluation=evaluate(self.ema))
+        table = pictures.evaluate(self.ema)
+        self.log(evaluation={name: [round(v, 4) for v in row] for name, row in table.items()})
         self.ema.train()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("labels", type=Path)
     parser.add_argument("--run", type=Path, required=True)
     arguments = parser.parse_args()
     source = tomllib.loads(arguments.config.read_text())
-    mosaic = Mosaic(**{k: tuple(v) if isinstance(v, list) else v for k, v in source["mosaic"].items()})
+    mosaic = Mosaic(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in source["mosaic"].items()}
+    )
     schedule = Schedule(**source["schedule"])
     torch.set_num_threads(schedule.threads)
+    # Numbers near zero are slow on many processors.
+    torch.set_flush_denormal(True)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    scenes = load_scenes(data_folder("scenes"), load_checkpoint(arguments.teacher))
+    scenes = load_scenes(arguments.labels)
     trainer = Trainer(mosaic, schedule, scenes, arguments.run)
     trainer.log(scenes=len(scenes), faces=sum(len(s.faces) for s in scenes))
-    trainer.train()
+    trainer.train(Pictures(arguments.labels))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,224 @@
+//! The kernels that are measured: every distinct step of the networks' plans, and one op each for
+//! the kernels that none of them runs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::networks::NETWORKS;
+use super::weights::Weights;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId};
+use crate::plan::{Compute, Kernel, Plan, Step, Upsample, Work};
+use crate::tensor::Shape;
+
+/// A kernel on a shape.
+#[derive(Clone, Debug)]
+pub struct KernelCase {
+    /// What it computes and on what shape; the same on every device.
+    pub name: String,
+    /// Which kernel does it on this device.
+    pub kernel: Kernel,
+    /// The networks that need it.
+    pub networks: Vec<&'static str>,
+    /// What it costs.
+    pub work: Work,
+    plan: Arc<Plan>,
+    step: usize,
+}
+
+impl KernelCase {
+    /// A plan that computes it `copies` times.
+    pub fn plan(&self, copies: usize) -> Plan {
+        self.plan.isolated(self.step, copies)
+    }
+}
+
+/// Every kernel case for `engine`. Networks whose intermediates its device cannot hold are left
+/// out, with a warning in the log.
+///
+/// # Errors
+/// As [`Network::model`](super::Network::model).
+pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
+    let mut cases: Vec<KernelCase> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut graphs = Vec::new();
+    for network in NETWORKS {
+        let model = network.model()?;
+        let [h, w] = network.size;
+        graphs.push((network.name, model.graph(model.input_shape(h, w))?));
+    }
+    graphs.extend(others());
+    for (network, graph) in graphs {
+        let plan = match engine.plan(graph) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => {
+                log::warn!("{network} is left out: {error}");
+                continue;
+            }
+        };
+        for (index, step) in plan.steps.iter().enumerate() {
+            let (name, work) = (name(step, &plan), plan.work(step));
+            let at = *known.entry(name.clone()).or_insert(cases.len());
+            if at == cases.len() {
+                cases.push(KernelCase {
+                    name,
+                    kernel: step.kernel,
+                    networks: vec![network],
+                    work,
+                    plan: plan.clone(),
+                    step: index,
+                });
+                continue;
+            }
+            let case = &mut cases[at];
+            if !case.networks.contains(&network) {
+                case.networks.push(network);
+            }
+            // Of steps that differ in what is fused behind them, the one that moves most.
+            if work.bytes > case.work.bytes {
+                (case.work, case.plan, case.step) = (work, plan.clone(), index);
+                case.kernel = step.kernel;
+            }
+        }
+    }
+    Ok(cases)
+}
+
+/// "conv3x3 512-512 @64x64": what it computes, channels in and out, size of the output.
+fn name(step: &Step, plan: &Plan) -> String {
+    let (x, y) = (step.input_shape(), step.output.shape);
+    let side = |id: ParamId| {
+        let dims = &plan.graph.param(id).dims;
+        format!("{}x{}", dims[dims.len() - 2], dims[dims.len() - 1])
+    };
+    let mut more = Vec::new();
+    let what = match &step.compute {
+        Compute::Conv { conv, upsample, style } => {
+            match upsample {
+                Upsample::None => {}
+                Upsample::Nearest => more.push("nearest2".to_owned()),
+                Upsample::Bilinear => more.push("bilinear2".to_owned()),
+            }
+            if style.is_some() {
+                more.push("modulated".to_owned());
+            }
+            for (value, letter) in [(conv.stride, "s"), (conv.dilation, "d"), (conv.groups, "g")] {
+                if value > 1 {
+                    more.push(format!("{letter}{value}"));
+                }
+            }
+            format!("conv{}", side(conv.weight))
+        }
+        Compute::ConvTranspose { conv, style } => {
+            if style.is_some() {
+                more.push("modulated".to_owned());
+            }
+            format!("conv_transpose{}", side(conv.weight))
+        }
+        Compute::MultiPathConv(paths) => format!("multi_path_conv {} paths", paths.len()),
+        Compute::Resize { .. } => format!("resize {}x{}", x.h, x.w),
+        Compute::PixelShuffle(r) | Compute::PixelUnshuffle(r) => {
+            format!("{} {r}", step.kernel.name())
+        }
+        Compute::Upfirdn2d { kernel, up, down, .. } => {
+            format!("upfirdn2d{} up{up} down{down}", side(*kernel))
+        }
+        Compute::Attention { heads, .. } => format!("attention {heads} heads"),
+        _ => step.kernel.name().to_owned(),
+    };
+    if y.n > 1 {
+        more.push(format!("batch {}", y.n));
+    }
+    let size = if y.plane() == 1 { String::new() } else { format!(" @{}x{}", y.h, y.w) };
+    let more: String = more.iter().map(|part| format!(" {part}")).collect();
+    format!("{what} {}-{}{size}{more}", x.c, y.c)
+}
+
+/// One op each, on shapes of networks that are not in the table themselves.
+fn others() -> Vec<(&'static str, Graph)> {
+    let one = |shape: Shape, add: &dyn Fn(&mut Graph, NodeId) -> Option<NodeId>| {
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", shape);
+        let y = add(&mut graph, x)?;
+        graph.set_output(y);
+        Some(graph)
+    };
+    let param = |graph: &mut Graph, dims: &[usize]| -> ParamId {
+        let mut weights = Weights::default();
+        weights.weight("weight", dims, 1.0);
+        let param = weights.into_tensors().remove(0);
+        graph.add_param(param)
+    };
+    let at = Shape::new;
+    // What `tools/peers` compares layer by layer: GFPGAN's 3×3 convolutions, with a bias alone.
+    let plain = [(512, 32), (512, 64), (256, 128), (128, 256), (64, 512)].map(|(c, side)| {
+        let graph = one(at(1, c, side, side), &|g, x| {
+            let weight = param(g, &[c, c, 3, 3]);
+            let bias = param(g, &[c]);
+            let y = g.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).ok()?;
+            g.add(Op::Bias(bias), &[y]).ok()
+        });
+        ("layers", graph)
+    });
+    let graphs = [
+        (
+            "codeformer-512",
+            one(at(1, 512, 16, 16), &|g, x| g.add(Op::Attention { heads: 8 }, &[x, x, x]).ok()),
+        ),
+        (
+            "codeformer-512",
+            one(at(1, 512, 16, 16), &|g, x| {
+                let weight = param(g, &[512]);
+                g.add(Op::LayerNorm { epsilon: 1e-5, weight }, &[x]).ok()
+            }),
+        ),
+        ("codeformer-512", one(at(1, 1024, 16, 16), &|g, x| g.add(Op::ArgMax, &[x]).ok())),
+        (
+            "codeformer-512",
+            one(at(1, 1, 16, 16), &|g, x| {
+                let table = param(g, &[1024, 256]);
+                g.add(Op::Embedding(table), &[x]).ok()
+            }),
+        ),
+        (
+            "codeformer-512",
+            one(at(1, 256, 16, 16), &|g, x| {
+                let style = g.add_input("style", at(1, 256, 16, 16));
+                g.add(Op::AdaIn { epsilon: 1e-5 }, &[x, style]).ok()
+            }),
+        ),
+        (
+            "codeformer-512",
+            one(at(1, 64, 512, 512), &|g, x| {
+                let weight = param(g, &[64]);
+                g.add(Op::GroupNorm { groups: 32, epsilon: 1e-6, weight }, &[x]).ok()
+            }),
+        ),
+        (
+            "bisenet-512",
+            one(at(1, 64, 256, 256), &|g, x| {
+                g.add(Op::MaxPool2d { kernel: 3, stride: 2, padding: 1 }, &[x]).ok()
+            }),
+        ),
+        (
+            "bisenet-512",
+            one(at(1, 128, 64, 64), &|g, x| {
+                g.add(Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x]).ok()
+            }),
+        ),
+        (
+            "parsenet-512",
+            one(at(1, 64, 512, 512), &|g, x| g.add(Op::ReflectPad(Padding::all(1)), &[x]).ok()),
+        ),
+        (
+            "retinaface-640",
+            one(at(1, 64, 160, 160), &|g, x| {
+                let weight = param(g, &[64, 1, 3, 3]);
+                let conv = Conv2d { groups: 64, ..Conv2d::same(weight, 3) };
+                g.add(Op::Conv2d(conv), &[x]).ok()
+            }),
+        ),
+    ];
+    plain.into_iter().chain(graphs).filter_map(|(network, graph)| Some((network, graph?))).collect()
+}

@@ -1,0 +1,193 @@
+//! What a device reaches at most, measured by the kernels in `kernels/probes`.
+
+use std::time::Duration;
+
+use wgpu::BufferUsages as Usage;
+
+use super::Device;
+use super::call::{Bound, Calls};
+use super::executor::Launch;
+use super::memory::Buffer;
+use super::ops::{Call, grid};
+use super::profile::time_passes;
+use super::{Shader, ops};
+use crate::tensor::Dtype;
+use crate::{Error, Result};
+
+/// A probe's work grows until it takes this long: clocks and caches have settled by then.
+const LONG_ENOUGH: Duration = Duration::from_millis(20);
+/// Runs of which the best counts: a peak is what can be reached.
+const RUNS: usize = 5;
+/// Invocations of a workgroup.
+const WORKGROUP: usize = 64;
+/// Repetitions of a probe's innermost lines. Software drivers end loops after 65,535 rounds.
+const UNROLL: usize = 8;
+const ROUNDS: usize = 512;
+/// Four-vectors of workgroup memory: 8 KiB.
+const VECTORS: usize = 512;
+/// Four-vectors that one invocation copies.
+const STEPS: usize = 4;
+/// Bytes that are copied at most, on a GPU far more than its caches.
+const COPIED: usize = 256 << 20;
+/// Launches that do nothing.
+const LAUNCHES: usize = 1000;
+/// The most workgroups of a probe.
+const MAX_WORKGROUPS: usize = 1 << 18;
+
+/// `x = a·x + b` goes to a half.
+const FACTORS: [f32; 2] = [0.75, 0.125];
+
+impl Device {
+    /// Operations per second in `dtype`, two per fused multiply-add.
+    ///
+    /// # Errors
+    /// When the device fails, or computes something else.
+    pub fn probe_fma(&self, dtype: Dtype) -> Result<f64> {
+        let mut best = 0.0f64;
+        // Few chains leave units idle, many leave the registers: which number is best is the
+        // device's affair.
+        for chains in [2, 4, 8] {
+            let defines = [
+                ("CHAINS", chains.to_string()),
+                ("T", ops::wgsl(dtype).to_owned()),
+                ("UNROLL", UNROLL.to_string()),
+            ];
+            let params = [ROUNDS as u32, FACTORS[0].to_bits(), FACTORS[1].to_bits()];
+            let (seconds, groups, y) = self.grown("probes/fma", &defines, &params)?;
+            let expected = 0.5 * (4 * chains) as f32;
+            check("probes/fma", &y, expected, if dtype == Dtype::F16 { 1e-2 } else { 1e-4 })?;
+            let operations = 2 * 4 * chains * UNROLL * ROUNDS * WORKGROUP * groups;
+            best = best.max(operations as f64 / seconds);
+        }
+        Ok(best)
+    }
+
+    /// Bytes per second that invocations read from workgroup memory.
+    ///
+    /// # Errors
+    /// As [`Device::probe_fma`].
+    pub fn probe_workgroup(&self) -> Result<f64> {
+        let defines = [("UNROLL", UNROLL.to_string()), ("VECTORS", VECTORS.to_string())];
+        let (seconds, groups, y) =
+            self.grown("probes/workgroup_bandwidth", &defines, &[ROUNDS as u32])?;
+        check("probes/workgroup_bandwidth", &y, (4 * UNROLL * ROUNDS) as f32, 1e-6)?;
+        Ok((16 * UNROLL * ROUNDS * WORKGROUP * groups) as f64 / seconds)
+    }
+
+    /// Bytes per second that are read from and written to memory.
+    ///
+    /// # Errors
+    /// As [`Device::probe_fma`].
+    pub fn probe_storage(&self) -> Result<f64> {
+        pollster::block_on(async {
+            let calls = Calls { device: self.clone(), blocking: true };
+            let limit = self.info().max_binding.min(self.info().max_buffer);
+            let chunk = WORKGROUP * STEPS * 16;
+            let bytes = usize::try_from(limit).unwrap_or(COPIED).min(COPIED) / chunk * chunk;
+            let x = calls.allocate("probe", bytes, Usage::STORAGE | Usage::COPY_DST).await?;
+            let usage = Usage::STORAGE | Usage::COPY_SRC;
+            let y = calls.allocate("probe", bytes, usage).await?;
+            let defines = [("STEPS", STEPS.to_string())];
+            let vectors = (bytes / 16) as u32;
+            let call = call("probes/storage_bandwidth", &defines, &[vectors], bytes / chunk);
+            let bound = calls.bind(&call, &[&x, &y]).await?;
+            let seconds = self.best(&bound, RUNS).await?;
+            let last = self.tail(&calls, &y).await?;
+            check("probes/storage_bandwidth", &last, 1.0, 0.0)?;
+            Ok(2.0 * bytes as f64 / seconds)
+        })
+    }
+
+    /// Seconds of a launch that does nothing, among many.
+    ///
+    /// # Errors
+    /// As [`Device::probe_fma`].
+    pub fn probe_launch(&self) -> Result<f64> {
+        pollster::block_on(async {
+            let calls = Calls { device: self.clone(), blocking: true };
+            let y = calls.allocate("probe", 4, Usage::STORAGE | Usage::COPY_SRC).await?;
+            let launch = Shader { kernel: "probes/launch", defines: Vec::new() };
+            let call = Call { shader: launch, params: vec![0], workgroups: [1, 1, 1] };
+            let bound = calls.bind(&call, &[&y]).await?;
+            let launches: Vec<Launch> = vec![bound.launch.clone(); LAUNCHES];
+            let mut best = f64::INFINITY;
+            for _ in 0..=RUNS {
+                let [[_, time]] = time_passes(self, &[&launches], true).await?[..] else {
+                    return Err(Error::Internal("one pass, one time".to_owned()));
+                };
+                best = best.min(time.as_secs_f64() / LAUNCHES as f64);
+            }
+            Ok(best)
+        })
+    }
+
+    /// Runs a probe that writes a value per invocation on more and more workgroups, until it takes
+    /// long enough: seconds, workgroups and the first values.
+    fn grown(
+        &self,
+        kernel: &'static str,
+        defines: &[(&'static str, String)],
+        params: &[u32],
+    ) -> Result<(f64, usize, Vec<f32>)> {
+        pollster::block_on(async {
+            let calls = Calls { device: self.clone(), blocking: true };
+            let mut groups = 64;
+            loop {
+                let usage = Usage::STORAGE | Usage::COPY_SRC;
+                let y = calls.allocate("probe", groups * WORKGROUP * 4, usage).await?;
+                let call = call(kernel, defines, params, groups);
+                let bound = calls.bind(&call, &[&y]).await?;
+                let seconds = self.best(&bound, 1).await?;
+                if seconds < LONG_ENOUGH.as_secs_f64() && groups < MAX_WORKGROUPS {
+                    let missing = LONG_ENOUGH.as_secs_f64() / seconds.max(1e-6);
+                    groups = ((groups as f64 * missing.clamp(2.0, 64.0)) as usize)
+                        .next_power_of_two()
+                        .min(MAX_WORKGROUPS);
+                    continue;
+                }
+                let seconds = seconds.min(self.best(&bound, RUNS).await?);
+                return Ok((seconds, groups, self.tail(&calls, &y).await?));
+            }
+        })
+    }
+
+    /// The shortest of `runs`, after one that does not count.
+    async fn best(&self, bound: &Bound, runs: usize) -> Result<f64> {
+        let passes = vec![std::slice::from_ref(&bound.launch); runs + 1];
+        let times = time_passes(self, &passes, true).await?;
+        let seconds = times[1..].iter().map(|[_, time]| time.as_secs_f64());
+        Ok(seconds.fold(f64::INFINITY, f64::min))
+    }
+
+    /// The last values of a buffer.
+    async fn tail(&self, calls: &Calls, y: &Buffer) -> Result<Vec<f32>> {
+        let bytes = y.bytes().min(WORKGROUP * 4);
+        let usage = Usage::COPY_SRC | Usage::COPY_DST;
+        let tail = calls.allocate("probe", bytes, usage).await?;
+        let mut encoder = self.encoder();
+        let from = (y.bytes() - bytes) as u64;
+        encoder.copy_buffer_to_buffer(&y.raw, from, &tail.raw, 0, bytes as u64);
+        self.inner.queue.submit([encoder.finish()]);
+        calls.read(&tail).await
+    }
+}
+
+fn call(
+    kernel: &'static str,
+    defines: &[(&'static str, String)],
+    params: &[u32],
+    groups: usize,
+) -> Call {
+    let workgroup = ("WORKGROUP", WORKGROUP.to_string());
+    let mut defines: Vec<_> = defines.iter().cloned().chain([workgroup]).collect();
+    defines.sort_unstable();
+    Call { shader: Shader { kernel, defines }, params: params.to_vec(), workgroups: grid(groups) }
+}
+
+/// A probe that computes nothing measures nothing.
+fn check(kernel: &str, values: &[f32], expected: f32, tolerance: f32) -> Result<()> {
+    match values.iter().find(|v| v.is_nan() || (*v - expected).abs() > tolerance * expected) {
+        None => Ok(()),
+        Some(v) => Err(Error::Device(format!("{kernel} yields {v}, expected {expected}"))),
+    }
+}

@@ -1,0 +1,150 @@
+//! One step of a plan as a plan of its own, for benchmarks and for whoever asks what a step yields.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::place::place;
+use super::scratch::scratch_len;
+use super::select::select;
+use super::{Compute, Plan, Sft, Storage, StorageId, Target, View};
+use crate::graph::{Activation, ParamId};
+use crate::tensor::{Dtype, Shape};
+
+impl Plan {
+    /// Step `index` alone, `copies` times on storages and parameters of their own: its inputs are
+    /// what the step reads, copy by copy, in the order of [`Step::reads`] without repetitions; its
+    /// outputs are what the copies write.
+    #[must_use]
+    pub fn isolated(&self, index: usize, copies: usize) -> Plan {
+        let original = &self.steps[index];
+        let mut graph = (*self.graph).clone();
+        let (mut storages, mut steps) = (Vec::new(), Vec::new());
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for _ in 0..copies {
+            let mut step = original.clone();
+            let mut homes: BTreeMap<StorageId, StorageId> = BTreeMap::new();
+            step.visit_views(&mut |view| {
+                view.storage = *homes.entry(view.storage).or_insert_with(|| {
+                    storages.push(self.storages[view.storage.index()].clone());
+                    StorageId(storages.len() as u32 - 1)
+                });
+            });
+            let mut params: BTreeMap<ParamId, ParamId> = BTreeMap::new();
+            step.visit_params(&mut |id| {
+                let exact = graph.param(*id).exact;
+                *id = *params.entry(*id).or_insert_with(|| {
+                    graph.set_exact(exact);
+                    graph.add_param(graph.param(*id).clone())
+                });
+            });
+            let first = inputs.len();
+            for view in step.reads() {
+                if !inputs[first..].contains(&view) {
+                    inputs.push(view);
+                }
+            }
+            outputs.push(step.output);
+            steps.push(step);
+        }
+        let mut plan = Plan {
+            graph: Arc::new(graph),
+            target: self.target.clone(),
+            steps,
+            storages,
+            blocks: Vec::new(),
+            inputs,
+            outputs,
+        };
+        plan.place_all();
+        plan
+    }
+
+    /// The same plan for the CPU executor, whatever it was made for.
+    #[must_use]
+    pub fn for_cpu(&self) -> Plan {
+        let mut plan = Plan { target: Target::cpu(), ..self.clone() };
+        for storage in &mut plan.storages {
+            storage.dtype = Dtype::F32;
+        }
+        let params = plan.graph.params();
+        for step in &mut plan.steps {
+            let (input, output) = (step.input_shape(), step.output.shape);
+            step.kernel = select(&step.compute, input, output, &plan.target, params);
+            step.scratch = None;
+        }
+        plan.place_all();
+        plan
+    }
+
+    /// Step `index` computes only `channels` of its output, those of the others stay as they are.
+    /// `None` for steps whose channels depend on each other, or are not worth it.
+    #[must_use]
+    pub fn restricted(&self, index: usize, channels: Range<usize>) -> Option<Plan> {
+        let mut plan = self.clone();
+        let step = &mut plan.steps[index];
+        let graph = Arc::make_mut(&mut plan.graph);
+        let mut rows = |id: ParamId| {
+            let rows = graph.param(id).rows(channels.clone())?;
+            graph.set_exact(rows.exact);
+            Some(graph.add_param(rows))
+        };
+        match &mut step.compute {
+            Compute::Conv { conv, .. } | Compute::ConvTranspose { conv, .. }
+                if conv.groups == 1 =>
+            {
+                conv.weight = rows(conv.weight)?;
+            }
+            Compute::Linear(weight) => *weight = rows(*weight)?,
+            _ => return None,
+        }
+        let epilogue = &mut step.epilogue;
+        if let Some(bias) = &mut epilogue.bias {
+            *bias = rows(*bias)?;
+        }
+        if let Activation::Prelu(slopes) = &mut epilogue.activation {
+            *slopes = rows(*slopes)?;
+        }
+        let whole = step.output.shape;
+        let narrow = |view: &mut View, first: usize| {
+            let Shape { h, w, .. } = view.shape;
+            view.offset += first * h * w;
+            view.shape.c = channels.len();
+        };
+        narrow(&mut step.output, channels.start);
+        for view in [&mut epilogue.demodulation, &mut epilogue.residual].into_iter().flatten() {
+            narrow(view, channels.start);
+        }
+        if let Some(Sft { scale, shift, first_channel }) = &mut epilogue.sft {
+            if channels.end <= *first_channel {
+                epilogue.sft = None;
+            } else {
+                let first = channels.start.checked_sub(*first_channel)?;
+                *first_channel = 0;
+                narrow(scale, first);
+                narrow(shift, first);
+            }
+        }
+        debug_assert!(channels.end <= whole.c);
+        Some(plan)
+    }
+
+    /// Gives every storage a place of its own, and steps the working memory that they need.
+    fn place_all(&mut self) {
+        for step in &mut self.steps {
+            let len = scratch_len(step, self.graph.params(), &self.target);
+            step.scratch = (len > 0).then(|| {
+                let storage = StorageId(self.storages.len() as u32);
+                let lifetime = [0, 0];
+                let dtype = Dtype::F32;
+                self.storages.push(Storage { len, dtype, lifetime, block: 0, offset: 0 });
+                View { storage, offset: 0, batch_stride: len, shape: Shape::vector(1, len) }
+            });
+        }
+        let last = self.steps.len().saturating_sub(1);
+        for storage in &mut self.storages {
+            storage.lifetime = [0, last];
+        }
+        self.blocks = place(&mut self.storages, self.target.alignment, self.target.max_buffer);
+    }
+}
