@@ -11,6 +11,14 @@
 // On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl). On a software
 // driver, each lane gathers its own columns and the weights are handed around
 // (shared/lanes_accumulate.wgsl).
+//
+// It runs without wgpu's checks, because none could fail. Reads: load_plain and the guard by
+// group_inputs keep to x, style and the panels, whose lengths the plan derives from the same
+// shapes; panel is below groups · panels, because workgroups past the end return and a second panel
+// that is not there is replaced by the last. Writes: store_channel guards them, and what the
+// epilogue reads has y's shape. Tiles: lane is below THREADS, a pass adds THREADS, and PASSES of
+// them are a tile; d is below DEPTH. Divisors: rows, columns, phases and groups of a plan are at
+// least 1. Loops: each counts up by a constant to a number below 2³¹.
 
 #include "shared/product_params.wgsl"
 
