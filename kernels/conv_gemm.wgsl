@@ -6,11 +6,19 @@
 // S = 1 and D = -1 and sees every S'-th tap; a path of an MMRB writes a part of y's channels.
 //
 // x: through shared/load.wgsl. weight: panels [g][o / 64][tap · I + i][o % 64] (Layout::Panels).
-// y: through shared/epilogue.wgsl. A workgroup computes 64 rows × COLUMNS.
+// y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS.
 //
 // On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl). On a software
 // driver, each lane gathers its own columns and the weights are handed around
 // (shared/lanes_accumulate.wgsl).
+//
+// It runs without wgpu's checks, because none could fail. Reads: load_plain and the guard by
+// group_inputs keep to x, style and the panels, whose lengths the plan derives from the same
+// shapes; panel is below groups · panels, because workgroups past the end return and a second panel
+// that is not there is replaced by the last. Writes: store_channel guards them, and what the
+// epilogue reads has y's shape. Tiles: lane is below THREADS, a pass adds THREADS, and PASSES of
+// them are a tile; d is below DEPTH. Divisors: rows, columns, phases and groups of a plan are at
+// least 1. Loops: each counts up by a constant to a number below 2³¹.
 
 #include "shared/product_params.wgsl"
 
@@ -23,14 +31,21 @@
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 
-const ROWS = 64u;
+// In words of four values.
+const PANEL_WIDTH = 16u;
+
 #if LANES
+const ROWS = 64u;
 const WORKGROUP = ${LANES}u;
 const COLUMNS = 4u * ${QUADS}u * WORKGROUP;
 #else
-const COLUMNS = 64u;
 #include "shared/tile.wgsl"
+const ROWS = TILE_ROWS;
+const COLUMNS = TILE_COLUMNS;
 const WORKGROUP = THREADS;
+// Rows of the tiles that the workgroup stages at a time.
+const U_STEP = THREADS / U_WIDTH;
+const V_STEP = THREADS / V_WIDTH;
 #endif
 
 #include "shared/product_pixels.wgsl"
@@ -50,18 +65,20 @@ fn main(
     let row_blocks = (p.group_outputs + ROWS - 1u) / ROWS;
     let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
     let index = workgroup_index(workgroup, workgroups);
-    let panel = index % (row_blocks * p.groups);
+    let row_block = index % row_blocks;
+    let group = index / row_blocks % p.groups;
     let column_block = index / (row_blocks * p.groups) % column_blocks;
     let n = index / (row_blocks * p.groups * column_blocks);
     if (n >= p.batch) {
         return;
     }
-    let group = panel / row_blocks;
-    let first_row = panel % row_blocks * ROWS;
+    let first_row = row_block * ROWS;
     let first_input = p.first_input + group * p.group_inputs;
     let first_output = p.first_output + group * p.group_outputs;
-    let first_weight = panel * p.taps * p.group_inputs * (ROWS / 4u);
+    let panels = (p.group_outputs + 4u * PANEL_WIDTH - 1u) / (4u * PANEL_WIDTH);
 #if LANES
+    let panel = group * panels + row_block;
+    let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + lane * ${SHARE_QUADS}u;
     // Lane l holds rows 4·l·SHARE_QUADS.. of the weights and columns 4·l·QUADS...
     let pixel = column_block * COLUMNS + lane * ${QUADS}u * 4u;
 #for Q in 0..${QUADS}
@@ -71,7 +88,13 @@ fn main(
 #endfor
 #include "shared/lanes_declare.wgsl"
 #else
-    let pixel = column_block * COLUMNS + lane % 16u * 4u;
+    // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
+    let row_word = first_row / 4u + lane % U_WIDTH;
+    let u_depth = lane / U_WIDTH;
+    let v_depth = lane / V_WIDTH;
+    let panel = group * panels + min(row_word / PANEL_WIDTH, panels - 1u);
+    let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + row_word % PANEL_WIDTH;
+    let pixel = column_block * COLUMNS + lane % V_WIDTH * 4u;
 #for J in 0..4
     let corner${J} = corner(pixel + ${J}u);
 #endfor
@@ -81,9 +104,8 @@ fn main(
         for (var tap_column = 0u; tap_column < p.tap_columns; tap_column++) {
             let tap = p.first_tap + tap_row * p.tap_row_step + tap_column * p.tap_column_step;
             let shift = vec2<i32>(i32(tap_row), i32(tap_column)) * p.step;
-            var u = first_weight + tap * p.group_inputs * (ROWS / 4u);
+            var u = first_weight + tap * p.group_inputs * PANEL_WIDTH;
 #if LANES
-            u += lane * ${SHARE_QUADS}u;
 #for Q in 0..${QUADS}
 #for J in 0..4
             let at${Q}_${J} = corner${Q}_${J} + shift;
@@ -108,36 +130,42 @@ fn main(
 #endif
 #endfor
 #include "shared/lanes_accumulate.wgsl"
-                u += ROWS / 4u;
+                u += PANEL_WIDTH;
             }
 #else
 #for J in 0..4
             let at${J} = corner${J} + shift;
 #endfor
             for (var i = 0u; i < p.group_inputs; i += DEPTH) {
-#for K in 0..4
+#for K in 0..${U_PASSES}
                 {
-                    let at = lane + ${K}u * THREADS;
-                    let depth = i + at / 16u;
+                    let depth = u_depth + ${K}u * U_STEP;
                     var weights = vec4<f32>();
+                    if (i + depth < p.group_inputs) {
+                        weights = vec4<f32>(weight[u + depth * PANEL_WIDTH]);
+                    }
+                    u_tile[lane + ${K}u * THREADS] = weights;
+                }
+#endfor
+#for K in 0..${V_PASSES}
+                {
+                    let depth = i + v_depth + ${K}u * V_STEP;
                     var values = vec4<f32>();
                     if (depth < p.group_inputs) {
                         let c = first_input + depth;
-                        weights = vec4<f32>(weight[u + at]);
                         values = load_style(n, c) * vec4<f32>(
 #for J in 0..4
                             load_plain(n, c, at${J}.x, at${J}.y),
 #endfor
                         );
                     }
-                    u_tile[at] = weights;
-                    v_tile[at] = values;
+                    v_tile[lane + ${K}u * THREADS] = values;
                 }
 #endfor
                 workgroupBarrier();
 #include "shared/tile_accumulate.wgsl"
                 workgroupBarrier();
-                u += DEPTH * ROWS / 4u;
+                u += DEPTH * PANEL_WIDTH;
             }
 #endif
         }
@@ -166,12 +194,12 @@ fn main(
 #for H in 0..2
 #for C in 0..4
     {
-        let row = first_row + ${H}u * 32u + tile_row * 4u + ${C}u;
+        let row = first_row + ${H}u * (ROWS / 2u) + tile_row * 4u + ${C}u;
         if (row < p.group_outputs) {
             let o = first_output + row;
             let channel = channel_of(n, o);
             store_pixels(m${H}_${C}_0, channel, n, o, first_pixel);
-            store_pixels(m${H}_${C}_1, channel, n, o, first_pixel + 32u);
+            store_pixels(m${H}_${C}_1, channel, n, o, first_pixel + COLUMNS / 2u);
         }
     }
 #endfor

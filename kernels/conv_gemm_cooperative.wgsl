@@ -14,6 +14,14 @@
 // leave through workgroup memory, fragment by fragment, because their layout in a subgroup is the
 // driver's.
 //
+// It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
+// by x's first, a channel past the last by the last, a panel that is not there by the last one, a
+// sample past the last by the last; only then do addresses arise. Writes: store_channel guards
+// them. Tiles: depth of a pass is below DEPTH and a word below the stride; a fragment begins where
+// it ends inside of its half; `at` is below the size of `sums`. Divisors: rows, columns, phases and
+// groups of a plan are at least 1, as are subgroups. Loops: each counts up by at least 1 to a
+// number below 2³¹.
+//
 // The twin is that of every convolution, src/cpu/conv_direct.rs.
 
 #include "shared/product_params.wgsl"

@@ -12,6 +12,12 @@
 // one instruction: there, a subgroup computes the tile, each lane loads its share of both panels
 // once, and U is handed around.
 //
+// It runs without wgpu's checks, because none could fail: f, row_block and column_block are below
+// 36 and the numbers of blocks, i below p.inputs wherever it makes an address, rows of M below
+// p.outputs, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
+// In the tiles, lane is below THREADS and four passes of THREADS fill one. Divisors are numbers of
+// blocks, at least 1; loops count up by a constant to p.inputs.
+//
 // The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
 
 const ROWS = 64u;
@@ -102,8 +108,14 @@ fn main(
         {
             let at = lane + ${J}u * THREADS;
             let there = i + at / 16u < p.inputs;
-            u_tile[at] = select(vec4<f32>(), vec4<f32>(weight[u + at]), there);
-            v_tile[at] = select(vec4<f32>(), vec4<f32>(inputs[v + at]), there);
+            var weights = vec4<f32>();
+            var values = vec4<f32>();
+            if (there) {
+                weights = vec4<f32>(weight[u + at]);
+                values = vec4<f32>(inputs[v + at]);
+            }
+            u_tile[at] = weights;
+            v_tile[at] = values;
         }
 #endfor
         workgroupBarrier();

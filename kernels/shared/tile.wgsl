@@ -1,10 +1,22 @@
-// A 64×64 tile of a matrix product by 64 invocations of 8×8 sums each: DEPTH rows of both factors
-// are staged in workgroup memory (8 KiB), and an invocation reads four 128-bit words of it for 64
+// A tile of a matrix product by invocations of 8×8 sums each: DEPTH rows of both factors are staged
+// in workgroup memory (8 KiB for 64×64), and an invocation reads four 128-bit words of it for 64
 // products. Its rows and columns are two groups of four, half a tile apart, so that neighbouring
-// invocations read neighbouring words.
+// invocations read neighbouring words. TILE_ROWS and TILE_COLUMNS are 64 where nothing else is
+// asked for.
 
 const DEPTH = 16u;
-const THREADS = 64u;
+#if TILE_ROWS
+const TILE_ROWS = ${TILE_ROWS}u;
+const TILE_COLUMNS = ${TILE_COLUMNS}u;
+#else
+const TILE_ROWS = 64u;
+const TILE_COLUMNS = 64u;
+#endif
+const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 
-var<workgroup> u_tile: array<vec4<f32>, 256>;
-var<workgroup> v_tile: array<vec4<f32>, 256>;
+// In words of four values.
+const U_WIDTH = TILE_ROWS / 4u;
+const V_WIDTH = TILE_COLUMNS / 4u;
+
+var<workgroup> u_tile: array<vec4<f32>, DEPTH * U_WIDTH>;
+var<workgroup> v_tile: array<vec4<f32>, DEPTH * V_WIDTH>;

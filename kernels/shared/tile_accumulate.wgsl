@@ -1,9 +1,9 @@
         // of shared/tile.wgsl
         for (var d = 0u; d < DEPTH; d++) {
-            let v0 = v_tile[d * 16u + tile_column];
-            let v1 = v_tile[d * 16u + 8u + tile_column];
+            let v0 = v_tile[d * V_WIDTH + tile_column];
+            let v1 = v_tile[d * V_WIDTH + V_WIDTH / 2u + tile_column];
 #for H in 0..2
-            let u${H} = u_tile[d * 16u + ${H}u * 8u + tile_row];
+            let u${H} = u_tile[d * U_WIDTH + ${H}u * (U_WIDTH / 2u) + tile_row];
 #for C in 0..4
             m${H}_${C}_0 += u${H}[${C}] * v0;
             m${H}_${C}_1 += u${H}[${C}] * v1;

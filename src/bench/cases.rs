@@ -151,6 +151,16 @@ fn others() -> Vec<(&'static str, Graph)> {
         graph.add_param(param)
     };
     let at = Shape::new;
+    // What `tools/peers` compares layer by layer: GFPGAN's 3×3 convolutions, with a bias alone.
+    let plain = [(512, 32), (512, 64), (256, 128), (128, 256), (64, 512)].map(|(c, side)| {
+        let graph = one(at(1, c, side, side), &|g, x| {
+            let weight = param(g, &[c, c, 3, 3]);
+            let bias = param(g, &[c]);
+            let y = g.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).ok()?;
+            g.add(Op::Bias(bias), &[y]).ok()
+        });
+        ("layers", graph)
+    });
     let graphs = [
         (
             "codeformer-512",

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::epilogue::Epilogue;
 use super::matmul::PANEL;
 use super::tensor::TensorMut;
 
@@ -23,6 +24,29 @@ pub struct Part<'a> {
     pub first_pixel: usize,
     /// The pixels of each channel.
     pub rows: Vec<&'a mut [f32]>,
+}
+
+impl Part<'_> {
+    /// Pixels of each channel.
+    pub fn pixels(&self) -> usize {
+        self.rows.first().map_or(0, |row| row.len())
+    }
+
+    /// Copies what a product yielded, rows `stride` apart in which every `width` pixels stand at the
+    /// beginning of `line` columns, and applies the epilogue.
+    pub fn finish(
+        &mut self,
+        products: &[f32],
+        [stride, line, width]: [usize; 3],
+        epilogue: &Epilogue,
+    ) {
+        for (i, (y, row)) in self.rows.iter_mut().zip(products.chunks_exact(stride)).enumerate() {
+            for (y, line) in y.chunks_mut(width.max(1)).zip(row.chunks(line.max(1))) {
+                y.copy_from_slice(&line[..y.len()]);
+            }
+            epilogue.apply(self.n, self.first_output + i, self.first_pixel, y);
+        }
+    }
 }
 
 /// Cuts every `pixels` pixels and, when that yields too few parts for all threads, between

@@ -1,25 +1,30 @@
 //! `conv_gemm`: convolutions of any geometry as matrix products.
 //!
-//! Output pixels are cut into blocks of columns. Per block, the inputs that its pixels see are
-//! gathered once (a 1×1 convolution's are copied), multiplied with the packed weights, and the
-//! epilogue runs while the result is in cache.
+//! Output pixels are cut into blocks of columns. With stride 1, what a tap sees of a channel is the
+//! channel, shifted: rows of pixels are copied once with zeros around them, and the product reads
+//! them at one offset per tap; a 1×1 convolution's are not even copied. Otherwise the inputs that the
+//! pixels see are gathered tap by tap. The epilogue runs while the result is in cache.
 
 use rayon::prelude::*;
 
+use super::blocks;
 use super::conv_direct::Direct;
 use super::epilogue::Epilogue;
 use super::gather::{self, Tap};
-use super::matmul::{self, Block, PANEL, Panels};
+use super::matmul::{self, Block, PANEL, Panels, lanes};
 use super::tensor::{Tensor, TensorMut};
+use super::upsample::{self, Channel};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
-use super::{blocks, upsample};
 use crate::plan::Upsample;
 
 /// Elements of a gathered block: with the product's, about a core's second-level cache.
 const BLOCK: usize = 96 << 10;
 /// Fewest and most columns of a block.
 const COLUMNS: [usize; 2] = [64, 512];
+/// Fewest columns of a picture whose rows are copied with zeros around them: those are computed for
+/// nothing.
+const SHIFTED_WIDTH: usize = 16;
 
 /// One or several convolutions of the same input, as products.
 #[derive(Clone, Debug)]
@@ -88,8 +93,30 @@ impl Packed {
         let outputs: Vec<_> = self.products.iter().map(|product| product.weights.rows).collect();
         let depth = self.products.iter().map(|product| product.weights.depth).max().unwrap_or(1);
         let columns = (BLOCK / depth).clamp(COLUMNS[0], COLUMNS[1]).next_multiple_of(64);
+        let single = self.products.iter().all(Product::is_single) && self.stride == 1;
+        if single && x.shape.plane().is_multiple_of(lanes()) {
+            // Modulated weights instead of modulated inputs, which are many more.
+            let modulated: Vec<Vec<Panels>> = (style.iter())
+                .flat_map(|style| &style.samples)
+                .map(|style| self.products.iter().map(|product| product.modulated(style)).collect())
+                .collect();
+            let parts = blocks::cut(output, columns, &outputs);
+            return parts.into_par_iter().for_each(|part| {
+                let product = &self.products[part.product];
+                let modulated = modulated.get(part.n).map(|of_sample| &of_sample[part.product]);
+                product.run_in_place(modulated, x, epilogue, part, workspace);
+            });
+        }
+        if self.stride == 1 && width >= SHIFTED_WIDTH && x.shape.w <= width + width / 2 {
+            let rows = (columns / width).max(1);
+            let parts = blocks::cut(output, rows * width, &outputs);
+            return parts.into_par_iter().for_each(|part| {
+                let product = &self.products[part.product];
+                product.run_shifted(x, style, epilogue, width, part, workspace);
+            });
+        }
         blocks::cut(output, columns, &outputs).into_par_iter().for_each(|mut part| {
-            let pixels = part.rows.first().map_or(0, |row| row.len());
+            let pixels = part.pixels();
             let block = Block::new(pixels);
             let Product { weights, taps } = &self.products[part.product];
             let inputs = block.len(weights.depth);
@@ -108,11 +135,96 @@ impl Packed {
                 },
             );
             matmul::multiply(weights, part.panels.clone(), b, block, c);
-            for (i, (y, c)) in part.rows.iter_mut().zip(c.chunks_exact(block.stride)).enumerate() {
-                y.copy_from_slice(&c[..pixels]);
-                epilogue.apply(part.n, part.first_output + i, part.first_pixel, y);
-            }
+            part.finish(c, [block.stride, pixels, pixels], epilogue);
         });
+    }
+}
+
+impl Product {
+    /// Whether each output sees one pixel, that at its own place.
+    fn is_single(&self) -> bool {
+        self.taps.iter().all(|tap| tap.shift == [0, 0])
+    }
+
+    /// The weights times the gains of the channels that they meet.
+    fn modulated(&self, style: &[f32]) -> Panels {
+        let gains: Vec<f32> = self.taps.iter().map(|tap| style[tap.channel]).collect();
+        self.weights.scaled(&gains)
+    }
+
+    /// A part of a 1×1 convolution.
+    fn run_in_place(
+        &self,
+        modulated: Option<&Panels>,
+        x: &Tensor,
+        epilogue: &Epilogue,
+        mut part: blocks::Part,
+        workspace: &Workspace,
+    ) {
+        let pixels = part.pixels();
+        let block = Block::new(pixels);
+        let weights = modulated.unwrap_or(&self.weights);
+        let mut c = workspace.take(block.len(part.panels.len() * PANEL));
+        let start = |tap: &Tap| tap.channel * x.shape.plane() + part.first_pixel;
+        let rows: Vec<usize> = self.taps.iter().map(start).collect();
+        let (panels, x) = (part.panels.clone(), x.samples[part.n]);
+        // More rows than the processor would follow at once.
+        for &row in &rows {
+            upsample::prefetch(&x[row..row + pixels]);
+        }
+        matmul::multiply_rows(weights, panels, x, &rows, block, &mut c);
+        part.finish(&c, [block.stride, pixels, pixels], epilogue);
+    }
+
+    /// A part, of whole rows, of a convolution with stride 1.
+    fn run_shifted(
+        &self,
+        x: &Tensor,
+        style: Option<&Tensor>,
+        epilogue: &Epilogue,
+        width: usize,
+        mut part: blocks::Part,
+        workspace: &Workspace,
+    ) {
+        let rows = part.pixels() / width;
+        let bounds = |values: &mut dyn Iterator<Item = isize>| {
+            values.fold([0, 0], |[low, high], v| [v.min(low), v.max(high)])
+        };
+        let [top, bottom] = bounds(&mut self.taps.iter().map(|tap| tap.shift[0]));
+        let [left, right] = bounds(&mut self.taps.iter().map(|tap| tap.shift[1]));
+        let channels = self.taps.iter().map(|tap| tap.channel);
+        let first = channels.clone().min().unwrap_or(0);
+        let channels = channels.max().map_or(0, |last| last + 1 - first);
+        let line = width + (right - left) as usize;
+        let lines = rows + (bottom - top) as usize;
+        let block = Block::new((rows - 1) * line + width);
+        let inputs = channels * lines * line + block.columns + line;
+        let mut buffer = workspace.take(inputs + block.len(part.panels.len() * PANEL));
+        let (b, c) = buffer.split_at_mut(inputs);
+        let first_row = (part.first_pixel / width) as isize;
+        vectorize(
+            #[inline(always)]
+            || {
+                for (i, b) in b.chunks_exact_mut(lines * line).take(channels).enumerate() {
+                    let channel = Channel {
+                        plane: x.plane(part.n, first + i),
+                        size: [x.shape.h, x.shape.w],
+                        upsample: Upsample::None,
+                        gain: style.map_or(1.0, |style| style.samples[part.n][first + i]),
+                    };
+                    for (h, to) in (first_row + top..).zip(b.chunks_exact_mut(line)) {
+                        channel.row(h, left, &mut [], to);
+                    }
+                }
+            },
+        );
+        let start = |tap: &Tap| {
+            let [h, w] = [tap.shift[0] - top, tap.shift[1] - left].map(|shift| shift as usize);
+            ((tap.channel - first) * lines + h) * line + w
+        };
+        let starts: Vec<usize> = self.taps.iter().map(start).collect();
+        matmul::multiply_rows(&self.weights, part.panels.clone(), b, &starts, block, c);
+        part.finish(c, [block.stride, line, width], epilogue);
     }
 }
 

@@ -94,7 +94,7 @@ impl Packed {
         workspace: &Workspace,
     ) {
         let Some(&Panels { rows: outputs, depth, .. }) = self.weights.first() else { return };
-        let [height, width] = [output.shape.h, output.shape.w];
+        let width = output.shape.w;
         let row_tiles = width.div_ceil(TILE);
         let tiles = if depth < DEEP { STRIP } else { LONG_STRIP };
         let rows = (tiles / row_tiles).max(1);

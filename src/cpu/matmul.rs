@@ -3,7 +3,7 @@
 //! `c[m,j] = Σ_k a[m,k] · b[k,j]`. Sums stay in registers: 8 rows × up to 3 vectors of columns
 //! where there are 32 vector registers, 4 × 3 where there are 16, so that loads and the latency of
 //! two FMA units hide behind the products. `a` is packed once, in the order in which it is read;
-//! `b` is read in place.
+//! `b` is read in place, where its rows may overlap: those of a convolution are shifts of its input.
 
 use std::ops::Range;
 
@@ -49,6 +49,20 @@ impl Panels {
     /// Bytes.
     pub fn memory(&self) -> usize {
         size_of_val(&self.values[..])
+    }
+
+    /// The matrix with each column `k` times `gains[k]`.
+    pub fn scaled(&self, gains: &[f32]) -> Self {
+        let mut scaled = self.clone();
+        let padded = self.rows.next_multiple_of(PANEL);
+        let passes = scaled.values.chunks_mut((DEPTH * padded).max(1));
+        for (values, gains) in passes.zip(gains.chunks(DEPTH)) {
+            let columns = values.as_chunks_mut::<PANEL>().0;
+            for (column, gain) in columns.iter_mut().zip(gains.iter().cycle()) {
+                column.iter_mut().for_each(|v| *v *= gain);
+            }
+        }
+        scaled
     }
 }
 
@@ -96,13 +110,31 @@ pub fn multiply(a: &Panels, panels: Range<usize>, b: &[f32], block: Block, c: &m
     if a.depth == 0 {
         return c.fill(0.0);
     }
-    Arch::new().dispatch(Multiply { a, panels, b, block, c });
+    Arch::new().dispatch(Multiply { a, panels, b, rows: None, block, c });
+}
+
+/// The same where row `k` of `b` begins at `rows[k]` and has the columns of `block`, which lays out
+/// `c`.
+pub fn multiply_rows(
+    a: &Panels,
+    panels: Range<usize>,
+    b: &[f32],
+    rows: &[usize],
+    block: Block,
+    c: &mut [f32],
+) {
+    if a.depth == 0 {
+        return c.fill(0.0);
+    }
+    Arch::new().dispatch(Multiply { a, panels, b, rows: Some(rows), block, c });
 }
 
 struct Multiply<'a> {
     a: &'a Panels,
     panels: Range<usize>,
     b: &'a [f32],
+    /// Where the rows of `b` begin, if not in strides.
+    rows: Option<&'a [usize]>,
     block: Block,
     c: &'a mut [f32],
 }
@@ -112,9 +144,9 @@ impl WithSimd for Multiply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { a, panels, b, block: Block { columns, stride }, c } = self;
+        let Self { a, panels, b, rows, block: Block { columns, stride }, c } = self;
         let padded = a.rows.next_multiple_of(PANEL);
-        let rows = (panels.len() * PANEL).min(a.rows - panels.start * PANEL);
+        let outputs = (panels.len() * PANEL).min(a.rows - panels.start * PANEL);
         for first in (0..a.depth).step_by(DEPTH) {
             let depth = DEPTH.min(a.depth - first);
             let a = &a.values[first * padded..][..depth * padded];
@@ -122,17 +154,28 @@ impl WithSimd for Multiply<'_> {
             let mut column = 0;
             while column < columns {
                 let left = (columns - column) / S::F32_LANES;
-                let b = &b[first * stride + column..];
-                let tiles = Tiles { a, rows, depth, b, column, stride, add: first > 0 };
+                let b = match rows {
+                    Some(_) => b,
+                    None => &b[first * stride..],
+                };
+                let rows = rows.map_or(&[][..], |rows| &rows[first..first + depth]);
+                let tiles = Tiles { a, outputs, depth, b, rows, column, stride, add: first > 0 };
                 // Four vectors are two pairs: a tile of a single vector waits for its loads.
                 let vectors = if left == 4 { 2 } else { left.min(VECTORS) };
-                match (vectors, S::REGISTER_COUNT >= 32) {
-                    (1, true) => tiles.run::<S, 8, 1>(simd, c),
-                    (2, true) => tiles.run::<S, 8, 2>(simd, c),
-                    (_, true) => tiles.run::<S, 8, 3>(simd, c),
-                    (1, false) => tiles.run::<S, 4, 1>(simd, c),
-                    (2, false) => tiles.run::<S, 4, 2>(simd, c),
-                    (_, false) => tiles.run::<S, 4, 3>(simd, c),
+                let tall = S::REGISTER_COUNT >= 32 && outputs > PANEL / 2;
+                match (vectors, tall, rows.is_empty()) {
+                    (1, true, true) => tiles.run::<S, 8, 1, false>(simd, c),
+                    (2, true, true) => tiles.run::<S, 8, 2, false>(simd, c),
+                    (_, true, true) => tiles.run::<S, 8, 3, false>(simd, c),
+                    (1, false, true) => tiles.run::<S, 4, 1, false>(simd, c),
+                    (2, false, true) => tiles.run::<S, 4, 2, false>(simd, c),
+                    (_, false, true) => tiles.run::<S, 4, 3, false>(simd, c),
+                    (1, true, false) => tiles.run::<S, 8, 1, true>(simd, c),
+                    (2, true, false) => tiles.run::<S, 8, 2, true>(simd, c),
+                    (_, true, false) => tiles.run::<S, 8, 3, true>(simd, c),
+                    (1, false, false) => tiles.run::<S, 4, 1, true>(simd, c),
+                    (2, false, false) => tiles.run::<S, 4, 2, true>(simd, c),
+                    (_, false, false) => tiles.run::<S, 4, 3, true>(simd, c),
                 }
                 column += vectors * S::F32_LANES;
             }
@@ -143,10 +186,12 @@ impl WithSimd for Multiply<'_> {
 /// The register tiles of some columns, over one pass of the depth.
 struct Tiles<'a> {
     a: &'a [f32],
-    /// Rows without padding.
-    rows: usize,
+    /// Rows of `c` without padding.
+    outputs: usize,
     depth: usize,
     b: &'a [f32],
+    /// Where the rows of `b` begin, if not in strides.
+    rows: &'a [usize],
     column: usize,
     stride: usize,
     /// Whether there are sums of earlier passes.
@@ -157,18 +202,23 @@ impl Tiles<'_> {
     // Loops over arrays, no closures: what the compiler does not inline into the function that
     // has the vector instructions is a call per instruction.
     #[inline(always)]
-    fn run<S: Simd, const ROWS: usize, const VECTORS: usize>(self, simd: S, c: &mut [f32]) {
-        let Self { a, rows, depth, b, column, stride, add } = self;
+    fn run<S: Simd, const ROWS: usize, const VECTORS: usize, const SHIFTED: bool>(
+        self,
+        simd: S,
+        c: &mut [f32],
+    ) {
+        let Self { a, outputs, depth, b, rows, column, stride, add } = self;
         let width = VECTORS * S::F32_LANES;
         let panels = a.chunks_exact(depth * PANEL).zip(c.chunks_mut(PANEL * stride));
         for (panel, (a, c)) in panels.enumerate() {
             for part in (0..PANEL).step_by(ROWS) {
-                if panel * PANEL + part >= rows {
+                if panel * PANEL + part >= outputs {
                     break;
                 }
                 let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-                for (a, b) in a.as_chunks::<PANEL>().0.iter().zip(b.chunks_exact(stride)) {
-                    let b = S::as_simd_f32s(&b[..width]).0;
+                for (k, a) in a.as_chunks::<PANEL>().0.iter().enumerate() {
+                    let start = column + if SHIFTED { rows[k] } else { k * stride };
+                    let b = S::as_simd_f32s(&b[start..start + width]).0;
                     let mut columns = [simd.splat_f32s(0.0); VECTORS];
                     columns.copy_from_slice(b);
                     for (sums, a) in sums.iter_mut().zip(&a[part..part + ROWS]) {

@@ -112,7 +112,7 @@ impl Channel<'_> {
 
 /// Has the processor load `values` into its caches, where Rust has a way to say so.
 #[inline(always)]
-fn prefetch(values: &[f32]) {
+pub fn prefetch(values: &[f32]) {
     /// f32 in a cache line.
     const LINE: usize = 16;
     for line in values.chunks(LINE) {

@@ -24,7 +24,7 @@ struct Thresholds {
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
         Backend::Cpu => Thresholds {
-            winograd_channels: 16,
+            winograd_channels: 8,
             winograd_size: 8,
             gemm_rows: 1,
             gemm_depth: 1,

@@ -1,17 +1,54 @@
 //! Host side of `kernels/conv_gemm.wgsl` and `kernels/conv_gemm_cooperative.wgsl`.
 
-use super::cooperative::Tile;
-use super::{Builder, define_lanes, input, misfit};
+use super::{Builder, cooperative, define_lanes, input, lanes, misfit};
 use crate::Result;
 use crate::gpu::schema::weight_dtype;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::graph::ParamId;
-use crate::plan::{Compute, Layout, PANEL_ROWS, Plan, Step, Upsample, View, Weight};
+use crate::plan::{
+    Backend, Compute, Layout, PANEL_ROWS, Plan, Step, Target, Upsample, View, Weight,
+};
 use crate::tensor::Dtype;
 
 /// Columns of a tile that a subgroup computes. Half of what the product of a Winograd convolution
 /// has: a quarter slower, but a software driver compiles each variant four times faster.
 const LANE_COLUMNS: usize = 32;
+
+/// Rows and columns of the tiles that a workgroup computes on a GPU (`kernels/shared/tile.wgsl`);
+/// without tuning the first, of which there are the most.
+const TILES: [[usize; 2]; 3] = [[PANEL_ROWS, 64], [2 * PANEL_ROWS, 64], [2 * PANEL_ROWS, 128]];
+
+/// Channels that are staged at a time.
+const DEPTH: usize = 16;
+
+/// How many tiles [`Step::tile`] chooses from.
+pub fn tiles(target: &Target) -> usize {
+    match target.cooperative {
+        Some(matrices) => cooperative::Tile::family(matrices, target).len().max(1),
+        None if target.backend == Backend::Gpu => TILES.len(),
+        None => 1,
+    }
+}
+
+/// Defines the tile of a workgroup and returns its rows and columns.
+fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>) -> [usize; 2] {
+    let target = &launch.plan.target;
+    if lanes(target).is_some() {
+        return [PANEL_ROWS, define_lanes(launch, LANE_COLUMNS)];
+    }
+    let fits = |[rows, columns]: &[usize; 2]| {
+        rows * columns / 64 <= target.max_invocations
+            && DEPTH * (rows + columns) * size_of::<f32>() <= target.workgroup_memory
+    };
+    let wanted = wanted.and_then(|tile| TILES.get(tile)).copied().filter(fits);
+    let [rows, columns] = wanted.unwrap_or(TILES[0]);
+    let threads = rows * columns / 64;
+    launch.define("TILE_ROWS", rows);
+    launch.define("TILE_COLUMNS", columns);
+    launch.define("U_PASSES", DEPTH * rows / 4 / threads);
+    launch.define("V_PASSES", DEPTH * columns / 4 / threads);
+    [rows, columns]
+}
 
 /// One launch; the kernel's file says what it computes.
 pub struct Product {
@@ -88,7 +125,12 @@ impl Product {
         let halves = [stored(input(step)?), weight_dtype(plan, weight)] == [Dtype::F16; 2];
         let tile = (plan.target.cooperative.filter(|_| halves)).and_then(|matrices| {
             let products = batch * self.groups;
-            Tile::choose(matrices, &plan.target, [self.group_outputs, pixels, products], step.tile)
+            cooperative::Tile::choose(
+                matrices,
+                &plan.target,
+                [self.group_outputs, pixels, products],
+                step.tile,
+            )
         });
         let (mut launch, [rows, columns]) = match tile {
             Some(tile) => {
@@ -98,8 +140,8 @@ impl Product {
             }
             None => {
                 let mut launch = Builder::new(plan, "conv_gemm");
-                let columns = define_lanes(&mut launch, LANE_COLUMNS);
-                (launch, [PANEL_ROWS, columns])
+                let size = define_tile(&mut launch, step.tile);
+                (launch, size)
             }
         };
         load::bind(&mut launch, input(step)?, self.upsample, self.style);

@@ -437,6 +437,28 @@ fn gemm_is_the_convolution() {
     ]);
 }
 
+/// Large tiles, of which some channels and pixels are not there; the others are tried above.
+#[test]
+fn large_tiles_multiply() {
+    let Some((device, targets)) = targets() else { return };
+    let Some(target) = targets.iter().find(|target| target.backend == Backend::Gpu) else { return };
+    let case =
+        Case { groups: 2, style: true, ..Case::new(Kernel::ConvGemm, [2, 38, 9, 17], 140, 3) };
+    let outputs: Vec<_> = (0..super::conv_gemm::tiles(target))
+        .map(|tile| {
+            let mut trial = trial(&case, target, true);
+            trial.plan.steps[0].tile = Some(tile);
+            let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
+            let plan = Arc::new(trial.plan.clone());
+            let outputs =
+                Executor::new_blocking(&device, plan).unwrap().run_blocking(&inputs).unwrap();
+            assert!(error(&device, trial) < 1e-5, "tile {tile}");
+            outputs
+        })
+        .collect();
+    assert!(outputs.len() > 1 && outputs.iter().all(|output| *output == outputs[0]));
+}
+
 /// Every tile of the family, by the convolutions above.
 #[test]
 fn cooperative_matrices_multiply() {

@@ -40,8 +40,9 @@ impl Tile {
             return Some(*tile);
         }
         let tiles = |tile: &Self| rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns);
-        // More than half of the rows of a tile must be there.
-        let full = |tile: &&Self| 2 * rows > tile.rows || tile.rows <= 32;
+        // More than half of the rows and columns of a tile must be there.
+        let half = |there: usize, size: usize| 2 * there > size || size <= 32;
+        let full = |tile: &&Self| half(rows, tile.rows) && half(columns, tile.columns);
         let busy = |tile: &&Self| tiles(tile) * products >= BUSY;
         let full: Vec<_> = family.iter().filter(full).collect();
         full.iter().copied().find(busy).or(full.last().copied()).copied()
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(chosen(32, 48 << 10, [64, 512 * 512, 1]), [64, 128, 32]);
         assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 1]), [64, 64, 32]);
         assert_eq!(chosen(32, 48 << 10, [512, 16, 1]), [32, 32, 32]);
-        assert_eq!(chosen(32, 48 << 10, [512, 16, 64]), [64, 128, 32]);
+        assert_eq!(chosen(32, 48 << 10, [512, 16, 64]), [32, 32, 32]);
         assert_eq!(chosen(64, 48 << 10, [512, 64 * 64, 1]), [128, 128, 32]);
     }
 

@@ -33,7 +33,6 @@ pub mod tensor_to_image;
 mod upfirdn2d;
 pub mod warp_affine;
 
-use self::cooperative::Tile;
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
 use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
@@ -119,10 +118,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
 
 /// How many tiles [`Step::tile`] chooses from; 1 where there is no choice.
 pub fn tiles(step: &Step, target: &Target) -> usize {
-    let products =
-        matches!(step.kernel, Kernel::ConvGemm | Kernel::ConvTranspose | Kernel::MultiPathConv);
-    match target.cooperative {
-        Some(matrices) if products => Tile::family(matrices, target).len().max(1),
+    match step.kernel {
+        Kernel::ConvGemm | Kernel::ConvTranspose => conv_gemm::tiles(target),
+        Kernel::MultiPathConv if target.cooperative.is_some() => conv_gemm::tiles(target),
         _ => 1,
     }
 }

@@ -11,6 +11,7 @@ Intervals are bootstrap intervals of 95 % over the faces. Fréchet and kernel di
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -227,14 +228,53 @@ def paired_table(levels: Mapping[int, Mapping[str, Rows]], name: str) -> str:
 
 
 def evaluate(
-    restorers: Mapping[str, Restorer], judge: Judge
+    restorers: Mapping[str, Restorer], judge: Judge, kept: Mapping[str, Path] | None = None
 ) -> dict[int, dict[str, Rows]]:
-    """Rows by level and restorer."""
-    out: dict[int, dict[str, Rows]] = {}
-    for level in LEVELS:
-        given = degraded(judge.faces, level)
-        out[level] = {name: judge.rows(run(given)) for name, run in restorers.items()}
+    """Rows by level and restorer; those of a file that is there already are read, not computed."""
+    out: dict[int, dict[str, Rows]] = {level: {} for level in LEVELS}
+    for name, run in restorers.items():
+        file = (kept or {}).get(name)
+        if file is not None and file.exists():
+            rows = read_rows(file)
+        else:
+            rows = {level: judge.rows(run(degraded(judge.faces, level))) for level in LEVELS}
+            if file is not None:
+                write_rows(file, rows)
+        for level in LEVELS:
+            out[level][name] = rows[level]
     return out
+
+
+def write_rows(file: Path, rows: Mapping[int, Rows]) -> None:
+    """One restorer's rows as a NumPy archive."""
+    arrays = {}
+    for level, row in rows.items():
+        arrays |= {f"{level}/{k}": v for k, v in row.metrics.items()}
+        if row.features is not None:
+            arrays[f"{level}/features"] = row.features
+    staged = file.with_name("partial-" + file.name)
+    np.savez(staged, **arrays)
+    staged.replace(file)
+
+
+def read_rows(file: Path) -> dict[int, Rows]:
+    """What `write_rows` wrote."""
+    with np.load(file) as archive:
+        arrays = dict(archive)
+    out = {}
+    for level in LEVELS:
+        own = {k.split("/", 1)[1]: v for k, v in arrays.items() if k.startswith(f"{level}/")}
+        features = own.pop("features", None)
+        out[level] = Rows(own, features)
+    return out
+
+
+def kept_in(folder: Path, name: str, *files: Path) -> Path:
+    """Where the rows of a restorer lie: its name, and a digest of all files they follow from."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return folder / f"{name}-{digest.hexdigest()[:12]}.npz"
 
 
 def named(argument: str) -> tuple[str, Path]:
@@ -251,16 +291,19 @@ def main() -> None:
     parser.add_argument("--features", type=Path, help="feature network, for the two distances")
     parser.add_argument("--limit", type=int, help="use only the first faces")
     parser.add_argument("--json", type=Path, help="also write every value to this file")
+    parser.add_argument("--rows", type=Path, help="folder that keeps rows; delete it with new levels")
     arguments = parser.parse_args()
     restorers: dict[str, Restorer] = {"bicubic": bicubic}
+    files: dict[str, list[Path]] = {"bicubic": []}
     if arguments.enlarger:
-        restorers[arguments.enlarger.name.split(".")[0]] = enlarger(
-            srvgg.load_checkpoint(arguments.enlarger)
-        )
+        name = arguments.enlarger.name.split(".")[0]
+        restorers[name] = enlarger(srvgg.load_checkpoint(arguments.enlarger))
+        files[name] = [arguments.enlarger]
     sizes = set()
     for name, file in arguments.checkpoints:
         model = load_checkpoint(file)
         restorers[name] = network(model)
+        files[name] = [file]
         sizes.add(model.config.size)
     if len(sizes) > 1:
         raise SystemExit(f"networks of different sizes cannot be compared: {sorted(sizes)}")
@@ -276,7 +319,16 @@ def main() -> None:
         print("Held-out faces themselves, Fréchet and kernel:", *distances(
             reference, embed(features, faces)
         ))
-    levels = evaluate(restorers, judge)
+    kept = {}
+    if arguments.rows:
+        arguments.rows.mkdir(parents=True, exist_ok=True)
+        judges = [f for f in (arguments.detector, arguments.features) if f]
+        number = f"{len(faces)}x{size}"
+        kept = {
+            name: kept_in(arguments.rows, f"{name}-{number}", *own, *judges)
+            for name, own in files.items()
+        }
+    levels = evaluate(restorers, judge, kept)
     for level, rows in levels.items():
         print(f"\n### ×{level}\n\n{level_table(rows, reference)}")
     ours = arguments.checkpoints[0][0]

@@ -287,9 +287,13 @@ def main() -> None:
         raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
     faces = load_faces(face_files(faces_folder("train")), config.model.size)
     landmarks = TEMPLATE.repeat(len(faces), 1, 1)
-    if arguments.detector:
+    known = arguments.run / "landmarks.pt"
+    if known.exists():
+        landmarks = torch.load(known, weights_only=True)
+    elif arguments.detector:
         landmarks, found = find_landmarks(yunet.load_checkpoint(arguments.detector), faces)
         print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
+        torch.save(landmarks, known)
     perceptual = load_features(arguments.features) if arguments.features else None
     val = load_faces(face_files(faces_folder("val"), config.machine.report_faces), config.model.size)
     trainer = Trainer(config, arguments.run, start, perceptual, arguments.device)

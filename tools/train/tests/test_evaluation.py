@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from pentimento_train.evaluate import (
     poses,
 )
 from pentimento_train.feature_network import batch_loss, train
-from pentimento_train.levels import LEVELS, degraded
+from pentimento_train.levels import LEVELS, Degraded, degraded
 from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
 from pentimento_train.metrics import (
     frequency_error,
@@ -132,6 +133,20 @@ def test_the_tables_have_their_rows() -> None:
     paired = paired_table(levels, "again").splitlines()
     assert len(paired) == 2 + len(LEVELS)
     assert "0.00 [0.00, 0.00]" in paired[2]
+
+
+def test_kept_rows_are_not_computed_again(tmp_path: Path) -> None:
+    judge = Judge.of(faces(2, 32), None, None)
+    kept = {"bicubic": tmp_path / "rows.npz"}
+    first = evaluate({"bicubic": bicubic}, judge, kept)
+
+    def never(given: Degraded) -> torch.Tensor:
+        raise AssertionError("the rows were there")
+
+    again = evaluate({"bicubic": never}, judge, kept)
+    for level in LEVELS:
+        for name, values in first[level]["bicubic"].metrics.items():
+            np.testing.assert_array_equal(again[level]["bicubic"].metrics[name], values)
 
 
 def test_the_feature_network_learns() -> None:
