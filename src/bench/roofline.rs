@@ -87,7 +87,7 @@ impl Peaks {
         Ok(Self {
             f32: Some(device.probe_fma(Dtype::F32)?),
             f16: half.then(|| device.probe_fma(Dtype::F16)).transpose()?,
-            cooperative: None,
+            cooperative: device.probe_cooperative()?,
             memory: Some(device.probe_storage()?),
             workgroup: Some(device.probe_workgroup()?),
             launch: Some(device.probe_launch()?),

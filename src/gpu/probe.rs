@@ -11,6 +11,7 @@ use super::memory::Buffer;
 use super::ops::{Call, grid};
 use super::profile::time_passes;
 use super::{Shader, ops};
+use crate::plan::Cooperative;
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -18,8 +19,10 @@ use crate::{Error, Result};
 const LONG_ENOUGH: Duration = Duration::from_millis(20);
 /// Runs of which the best counts: a peak is what can be reached.
 const RUNS: usize = 5;
-/// Invocations of a workgroup.
+/// Invocations of a workgroup, where the probe does not say.
 const WORKGROUP: usize = 64;
+/// Independent sums of a subgroup of cooperative matrices.
+const MATRICES: usize = 4;
 /// Repetitions of a probe's innermost lines. Software drivers end loops after 65,535 rounds.
 const UNROLL: usize = 8;
 const ROUNDS: usize = 512;
@@ -53,13 +56,36 @@ impl Device {
                 ("UNROLL", UNROLL.to_string()),
             ];
             let params = [ROUNDS as u32, FACTORS[0].to_bits(), FACTORS[1].to_bits()];
-            let (seconds, groups, y) = self.grown("probes/fma", &defines, &params)?;
+            let (seconds, groups, y) = self.grown("probes/fma", &defines, &params, WORKGROUP)?;
             let expected = 0.5 * (4 * chains) as f32;
             check("probes/fma", &y, expected, if dtype == Dtype::F16 { 1e-2 } else { 1e-4 })?;
             let operations = 2 * 4 * chains * UNROLL * ROUNDS * WORKGROUP * groups;
             best = best.max(operations as f64 / seconds);
         }
         Ok(best)
+    }
+
+    /// Operations per second of cooperative matrices with f16 factors and f32 sums; `None` where
+    /// the device has none.
+    ///
+    /// # Errors
+    /// As [`Device::probe_fma`].
+    pub fn probe_cooperative(&self) -> Result<Option<f64>> {
+        let Some(Cooperative { side, lanes }) = self.target(Dtype::F16).cooperative else {
+            return Ok(None);
+        };
+        let defines = [
+            ("CHAINS", MATRICES.to_string()),
+            ("FRAGMENT", side.to_string()),
+            ("T", ops::wgsl(Dtype::F16).to_owned()),
+            ("UNROLL", UNROLL.to_string()),
+        ];
+        // Every product of two values is one: the sums stay exact.
+        let params = [ROUNDS as u32, 1f32.to_bits(), 1f32.to_bits()];
+        let (seconds, groups, y) = self.grown("probes/cooperative", &defines, &params, lanes)?;
+        let sum = ROUNDS * UNROLL * side * side * side * MATRICES;
+        check("probes/cooperative", &y, sum as f32, 1e-5)?;
+        Ok(Some((2 * sum * groups) as f64 / seconds))
     }
 
     /// Bytes per second that invocations read from workgroup memory.
@@ -69,7 +95,7 @@ impl Device {
     pub fn probe_workgroup(&self) -> Result<f64> {
         let defines = [("UNROLL", UNROLL.to_string()), ("VECTORS", VECTORS.to_string())];
         let (seconds, groups, y) =
-            self.grown("probes/workgroup_bandwidth", &defines, &[ROUNDS as u32])?;
+            self.grown("probes/workgroup_bandwidth", &defines, &[ROUNDS as u32], WORKGROUP)?;
         check("probes/workgroup_bandwidth", &y, (4 * UNROLL * ROUNDS) as f32, 1e-6)?;
         Ok((16 * UNROLL * ROUNDS * WORKGROUP * groups) as f64 / seconds)
     }
@@ -89,7 +115,8 @@ impl Device {
             let y = calls.allocate("probe", bytes, usage).await?;
             let defines = [("STEPS", STEPS.to_string())];
             let vectors = (bytes / 16) as u32;
-            let call = call("probes/storage_bandwidth", &defines, &[vectors], bytes / chunk);
+            let call =
+                call("probes/storage_bandwidth", &defines, &[vectors], bytes / chunk, WORKGROUP);
             let bound = calls.bind(&call, &[&x, &y]).await?;
             let seconds = self.best(&bound, RUNS).await?;
             let last = self.tail(&calls, &y).await?;
@@ -128,14 +155,15 @@ impl Device {
         kernel: &'static str,
         defines: &[(&'static str, String)],
         params: &[u32],
+        workgroup: usize,
     ) -> Result<(f64, usize, Vec<f32>)> {
         pollster::block_on(async {
             let calls = Calls { device: self.clone(), blocking: true };
             let mut groups = 64;
             loop {
                 let usage = Usage::STORAGE | Usage::COPY_SRC;
-                let y = calls.allocate("probe", groups * WORKGROUP * 4, usage).await?;
-                let call = call(kernel, defines, params, groups);
+                let y = calls.allocate("probe", groups * workgroup * 4, usage).await?;
+                let call = call(kernel, defines, params, groups, workgroup);
                 let bound = calls.bind(&call, &[&y]).await?;
                 let seconds = self.best(&bound, 1).await?;
                 if seconds < LONG_ENOUGH.as_secs_f64() && groups < MAX_WORKGROUPS {
@@ -177,8 +205,9 @@ fn call(
     defines: &[(&'static str, String)],
     params: &[u32],
     groups: usize,
+    workgroup: usize,
 ) -> Call {
-    let workgroup = ("WORKGROUP", WORKGROUP.to_string());
+    let workgroup = ("WORKGROUP", workgroup.to_string());
     let mut defines: Vec<_> = defines.iter().cloned().chain([workgroup]).collect();
     defines.sort_unstable();
     Call { shader: Shader { kernel, defines }, params: params.to_vec(), workgroups: grid(groups) }

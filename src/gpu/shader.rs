@@ -53,6 +53,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "pixel_shuffle",
     "pixel_unshuffle",
     "pointwise",
+    "probes/cooperative",
     "probes/fma",
     "probes/launch",
     "probes/storage_bandwidth",

@@ -17,7 +17,9 @@ const LARGEST: f32 = 1.0 / 3.0;
 /// A score of a face that is upright beyond doubt: YuNet gives 0.93 and more to those of portraits,
 /// at most 0.91 to what it sees in portraits that lie on their side.
 const SURE: f32 = 0.92;
-/// How much surer a face must be in a turned photo.
+/// How sure a face must be in a turned photo, and how much surer than upright: what is seen upside
+/// down in a profile has up to 0.84, what truly lies on its side 0.93 and more.
+const SURE_TURNED: f32 = 0.88;
 const SURER: f32 = 0.02;
 /// From this roll on, in degrees, landmarks are not exact: those of YuNet stay behind.
 const TILTED: f64 = 12.0;
@@ -36,7 +38,7 @@ impl Detector {
     /// The faces in `photo`. It is searched as a whole and, where it is larger than the detector's
     /// long side, in overlapping tiles. Where no face is sure, the photo is also searched turned by
     /// 90, 180 and 270 degrees, and the turn with the surest face counts: detectors see upright faces
-    /// in those that lie on their side, too, but less surely. Tilted faces are looked at again
+    /// in those that lie on their side, too, and faces upside down in profiles, but less surely. Tilted faces are looked at again
     /// upright, for their landmarks.
     ///
     /// # Errors
@@ -59,7 +61,7 @@ impl Detector {
         let mut found = self.search(photo, blocking).await?;
         let surest = |faces: &[Detection]| faces.iter().map(|face| face.score).fold(0.0, f32::max);
         if surest(&found) < SURE {
-            let mut least = surest(&found) + SURER;
+            let mut least = (surest(&found) + SURER).max(SURE_TURNED);
             for quarters in 1..4 {
                 let faces = self.search(&turned(photo, quarters), blocking).await?;
                 if surest(&faces) > least {

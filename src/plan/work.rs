@@ -25,12 +25,22 @@ impl Plan {
         let read: usize = views.iter().map(|&(id, _, len)| len * self.element(id.index())).sum();
         let written = step.output.shape.len() * self.element(step.output.storage.index());
         let params: BTreeSet<ParamId> = step.params().into_iter().collect();
-        let params: usize = params.into_iter().map(|id| self.param_bytes(id)).sum();
+        let bytes = |id| match step.compute {
+            // The squares of its taps are added up when it is packed.
+            Compute::Demodulate(weight) if weight == id => self.filters(id) * Dtype::F32.size(),
+            _ => self.param_bytes(id),
+        };
+        let params: usize = params.into_iter().map(bytes).sum();
         Work { multiply_adds: self.multiply_adds(step), bytes: (read + written + params) as u64 }
     }
 
     fn element(&self, storage: usize) -> usize {
         self.storages[storage].dtype.size()
+    }
+
+    /// Pairs of channels that a convolution's weight joins.
+    fn filters(&self, weight: ParamId) -> usize {
+        self.graph.param(weight).dims.iter().take(2).product()
     }
 
     fn param_bytes(&self, id: ParamId) -> usize {
@@ -56,9 +66,8 @@ impl Plan {
                 let weights: usize = paths.iter().map(|p| self.graph.param(p.weight).len()).sum();
                 y.n * y.plane() * weights
             }
-            Compute::Linear(weight) | Compute::Demodulate(weight) => {
-                y.n * self.graph.param(*weight).len()
-            }
+            Compute::Linear(weight) => y.n * self.graph.param(*weight).len(),
+            Compute::Demodulate(weight) => y.n * self.filters(*weight),
             Compute::Attention { key, .. } => 2 * y.len() * key.shape.plane(),
             Compute::Upfirdn2d { kernel, .. } => y.len() * self.graph.param(*kernel).len(),
             _ => y.len(),

@@ -57,7 +57,8 @@ fn a_report_is_what_faces_reads() {
     let at = |face: &Value, i: usize, axis: usize| face["landmarks"][i][axis].as_f64().unwrap();
     for i in 0..5 {
         let off = (at(face, i, 0) - at(boxed, i, 0)).hypot(at(face, i, 1) - at(boxed, i, 1));
-        assert!(off < 6.0, "landmark {i} is {off:.1} pixels off");
+        // The eyes are 83 pixels apart.
+        assert!(off < 10.0, "landmark {i} is {off:.1} pixels off");
     }
 }
 

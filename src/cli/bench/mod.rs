@@ -121,8 +121,9 @@ struct Listed<'c> {
     name: &'c str,
     kernel: &'c str,
     networks: Vec<&'c str>,
-    flops: f64,
-    bytes: f64,
+    /// Operations and bytes of a kernel.
+    #[serde(rename = "flops_and_bytes", skip_serializing_if = "Option::is_none")]
+    work: Option<[f64; 2]>,
 }
 
 impl Bench {
@@ -294,16 +295,14 @@ impl Bench {
             name: network.name,
             kernel: "",
             networks: Vec::new(),
-            flops: 0.0,
-            bytes: 0.0,
+            work: None,
         });
         let cases = cases.iter().map(|case| Listed {
             kind: "kernel",
             name: &case.name,
             kernel: case.kernel.name(),
             networks: case.networks.clone(),
-            flops: 2.0 * case.work.multiply_adds as f64,
-            bytes: case.work.bytes as f64,
+            work: Some([2.0 * case.work.multiply_adds as f64, case.work.bytes as f64]),
         });
         let all: Vec<Listed<'_>> = networks.chain(cases).collect();
         if self.json {

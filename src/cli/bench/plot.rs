@@ -194,7 +194,7 @@ pub fn steps(network: &Row, colours: &Colours) -> String {
             WIDTH - RIGHT,
             LEFT - 8.0,
             at + 4.0,
-            time(part * longest)
+            if part > 0.0 { time(part * longest) } else { "0".to_owned() }
         );
     }
     for (index, step) in network.steps.iter().enumerate() {
