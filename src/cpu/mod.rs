@@ -40,6 +40,7 @@ mod pixel_shuffle;
 mod pixel_unshuffle;
 mod pointwise;
 #[cfg(feature = "cli")]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod probe;
 mod reflect_pad;
 mod resize;

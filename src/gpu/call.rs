@@ -65,7 +65,8 @@ impl Calls {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        let launch = Launch { pipeline, bind_group, workgroups: call.workgroups };
+        let launch =
+            Launch { pipeline, bind_group, workgroups: call.workgroups, copies: Vec::new() };
         Ok(Bound { launch, _params: params })
     }
 

@@ -36,6 +36,16 @@ pub(super) struct Launch {
     pub pipeline: Arc<Pipeline>,
     pub bind_group: wgpu::BindGroup,
     pub workgroups: [u32; 3],
+    pub copies: Vec<Copied>,
+}
+
+/// Bytes that a dispatch reads from a copy, because it binds them twice.
+#[derive(Clone, Debug)]
+pub(super) struct Copied {
+    from: wgpu::Buffer,
+    bytes: Range<usize>,
+    to: wgpu::Buffer,
+    at: usize,
 }
 
 impl Launch {
@@ -68,6 +78,8 @@ pub struct Executor {
     weights: Vec<Buffer>,
     pub(super) params: Buffer,
     pub(super) readback: Buffer,
+    /// Where [`Copied`] bytes go.
+    copies: Option<Buffer>,
     pub(super) picture: Option<Picture>,
     pub(super) steps: Vec<Vec<Launch>>,
     /// Steps of each submission.
@@ -119,6 +131,14 @@ impl Executor {
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         let readback = allocate(device, "results", schema.readback, usage).await?;
         upload_constants(device, &plan, &schema, &weights)?;
+        let bytes = (schema.steps.iter().flatten()).map(|dispatch| copied(&plan, dispatch).1).max();
+        let copies = match bytes {
+            Some(bytes @ 1..) => {
+                let usage = Usage::STORAGE | Usage::COPY_DST;
+                Some(allocate(device, "copies", bytes, usage).await?)
+            }
+            _ => None,
+        };
 
         let mut binder = Binder {
             device,
@@ -128,6 +148,7 @@ impl Executor {
             arena: &arena,
             weights: &weights,
             params: &params,
+            copies: copies.as_ref(),
             picture: None,
         };
         let mut steps = Vec::new();
@@ -158,6 +179,7 @@ impl Executor {
             weights,
             params,
             readback,
+            copies,
             picture,
             steps,
             submissions,
@@ -186,7 +208,7 @@ impl Executor {
     pub fn memory(&self) -> Memory {
         let sum = |buffers: &[Buffer]| buffers.iter().map(Buffer::bytes).sum();
         let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
-        let picture = picture.chain(&self.rows);
+        let picture = picture.chain(&self.rows).chain(&self.copies);
         Memory {
             weights: sum(&self.weights),
             arena: sum(&self.arena),
@@ -272,12 +294,7 @@ impl Executor {
         launches: impl IntoIterator<Item = &'a Launch>,
     ) -> wgpu::SubmissionIndex {
         let mut encoder = self.encoder();
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for launch in launches {
-                launch.record(&mut pass);
-            }
-        }
+        record(&mut encoder, launches, None);
         self.device.inner.queue.submit([encoder.finish()])
     }
 
@@ -365,6 +382,42 @@ impl Executor {
     }
 }
 
+/// Records launches, in passes between which the copies are made that they need. `timestamps` are
+/// written when the first begins and when the last ends.
+pub(super) fn record<'a>(
+    encoder: &mut wgpu::CommandEncoder,
+    launches: impl IntoIterator<Item = &'a Launch>,
+    timestamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
+) {
+    let launches: Vec<&Launch> = launches.into_iter().collect();
+    let mut passes = launches.chunk_by(|_, next| next.copies.is_empty()).peekable();
+    let mut begins = true;
+    while let Some(pass) = passes.next() {
+        for copy in pass.iter().flat_map(|launch| &launch.copies) {
+            let [start, at, len] =
+                [copy.bytes.start, copy.at, copy.bytes.len()].map(|bytes| bytes as u64);
+            encoder.copy_buffer_to_buffer(&copy.from, start, &copy.to, at, len);
+        }
+        let ends = passes.peek().is_none();
+        // A pass between the first and the last has nothing to write.
+        let timestamp_writes = timestamps.clone().filter(|_| begins || ends).map(|writes| {
+            let first = writes.beginning_of_pass_write_index.filter(|_| begins);
+            let last = writes.end_of_pass_write_index.filter(|_| ends);
+            wgpu::ComputePassTimestampWrites {
+                beginning_of_pass_write_index: first,
+                end_of_pass_write_index: last,
+                ..writes
+            }
+        });
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+        let mut recorder = encoder.begin_compute_pass(&descriptor);
+        for launch in pass {
+            launch.record(&mut recorder);
+        }
+        begins = false;
+    }
+}
+
 async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {
     device.inner.allocator.allocate(&device.inner.raw, label, bytes, usage).await
 }
@@ -424,6 +477,7 @@ struct Binder<'a> {
     arena: &'a [Buffer],
     weights: &'a [Buffer],
     params: &'a Buffer,
+    copies: Option<&'a Buffer>,
     /// In, out, and the byte of the flag in the latter.
     picture: Option<(&'a Buffer, &'a Buffer, usize)>,
     next: usize,
@@ -440,8 +494,18 @@ impl Binder<'_> {
         self.device.inner.queue.write_buffer(&self.params.raw, at as u64, words);
 
         let mut parts = vec![(self.params, at..at + PARAMS_STRIDE)];
-        for binding in &dispatch.bindings {
-            parts.push(self.part(binding).ok_or_else(missing)?);
+        let (copied, _) = copied(self.plan, dispatch);
+        let mut copies = Vec::new();
+        for (binding, at) in dispatch.bindings.iter().zip(copied) {
+            let (from, bytes) = self.part(binding).ok_or_else(missing)?;
+            match at.zip(self.copies) {
+                Some((at, to)) => {
+                    parts.push((to, at..at + bytes.len()));
+                    let (from, to) = (from.raw.clone(), to.raw.clone());
+                    copies.push(Copied { from, bytes, to, at });
+                }
+                None => parts.push((from, bytes)),
+            }
         }
         let entries: Vec<_> = (0..)
             .zip(&parts)
@@ -459,7 +523,7 @@ impl Binder<'_> {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Ok(Launch { pipeline, bind_group, workgroups: dispatch.workgroups })
+        Ok(Launch { pipeline, bind_group, workgroups: dispatch.workgroups, copies })
     }
 
     /// Which bytes of which buffer a binding sees.
@@ -480,6 +544,33 @@ impl Binder<'_> {
             Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
         }
     }
+}
+
+/// Where copies of what `dispatch` binds go, one place per binding, and the bytes of them all.
+///
+/// Kernels bind all intermediates to read and write, since those that they read and those that they
+/// write may lie in one buffer. Browsers then want that no two bindings overlap (WebGPU, 14.1,
+/// "writable buffer binding aliasing"); a step that reads a value twice, or two parts of one, does.
+/// What it writes the plan keeps apart.
+fn copied(plan: &Plan, dispatch: &Dispatch) -> (Vec<Option<usize>>, usize) {
+    let mut end = 0;
+    let mut bound: Vec<(usize, Range<usize>)> = Vec::new();
+    let place = |binding: &Binding| {
+        let Binding::View(view) = binding else { return None };
+        let (block, bytes) = (plan.storages[view.storage.index()].block, bound_bytes(plan, view));
+        let overlap = bound.iter().any(|(other, range)| {
+            *other == block && range.start < bytes.end && bytes.start < range.end
+        });
+        if !overlap || !cfg!(target_arch = "wasm32") {
+            bound.push((block, bytes));
+            return None;
+        }
+        let start = end;
+        end = (start + bytes.len()).next_multiple_of(plan.target.alignment);
+        Some(start)
+    };
+    let places = dispatch.bindings.iter().map(place).collect();
+    (places, end)
 }
 
 /// Steps in groups of about [`WORK_PER_SUBMISSION`].

@@ -22,6 +22,7 @@ mod pipeline_cache;
 mod pipelines;
 mod pixels;
 #[cfg(feature = "cli")]
+#[cfg(not(target_arch = "wasm32"))]
 pub mod probe;
 mod profile;
 mod schema;

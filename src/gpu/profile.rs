@@ -1,13 +1,14 @@
 //! How long work takes on the device.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
-use super::executor::{Executor, Launch};
+use super::executor::{Executor, Launch, record};
 use super::mapping::{finished, read_back};
 use crate::Result;
+use crate::control::Instant;
 
 /// Timestamps of one query set at most (WebGPU's limit).
 const MAX_QUERIES: usize = 4096;
@@ -65,7 +66,7 @@ pub(super) async fn time_passes(
         for pass in passes {
             let start = first.elapsed();
             let mut encoder = device.encoder();
-            record(&mut encoder, pass, None);
+            record(&mut encoder, *pass, None);
             let index = inner.queue.submit([encoder.finish()]);
             finished(device, index, blocking).await?;
             times.push([start, first.elapsed().saturating_sub(start)]);
@@ -92,7 +93,7 @@ pub(super) async fn time_passes(
                 beginning_of_pass_write_index: Some(query),
                 end_of_pass_write_index: Some(query + 1),
             };
-            record(&mut encoder, pass, Some(stamps));
+            record(&mut encoder, *pass, Some(stamps));
             inner.queue.submit([encoder.finish()]);
         }
         let mut encoder = device.encoder();
@@ -113,16 +114,4 @@ pub(super) async fn time_passes(
         .await?;
     }
     Ok(times)
-}
-
-fn record(
-    encoder: &mut wgpu::CommandEncoder,
-    launches: &[Launch],
-    stamps: Option<wgpu::ComputePassTimestampWrites<'_>>,
-) {
-    let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: stamps };
-    let mut pass = encoder.begin_compute_pass(&descriptor);
-    for launch in launches {
-        launch.record(&mut pass);
-    }
 }

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Device, Executor, kept, ops};
 use crate::Result;
+use crate::control::Instant;
 use crate::plan::{Compute, Plan, Step};
 
 /// How long the tiles of one network are tried, compilation apart.

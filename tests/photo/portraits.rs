@@ -131,29 +131,32 @@ pub fn ssim(a: &Picture, b: &Picture, inside: impl Fn(usize) -> bool) -> f64 {
     sum / f64::max(count, 1.0)
 }
 
-/// How much steeper a result's difference from its input is across the edge of a mask than along
-/// it, on the mask's slope: about 1 where nothing shows, more where there is a seam.
+/// How much steeper a result is across the edge of a mask than along it, compared with its input:
+/// the most in any band of the mask's slope. About 1 where nothing shows, more where there is a seam.
 pub fn seam(result: &Picture, input: &Picture, mask: impl Fn([f64; 2]) -> f64) -> f64 {
-    let difference = |y: usize, x: usize| {
-        let at = |p: &Picture| f64::from(p.rgb[(y * SIDE + x) * 3 + 1]);
-        at(result) - at(input)
-    };
-    let (mut across, mut along) = (0.0, 0.0);
+    /// Bands of the slope, from outside to inside.
+    const BANDS: usize = 20;
+    // Across and along, in the result and in the input.
+    let mut sums = [[0.0_f64; 4]; BANDS];
     for y in 1..SIDE - 1 {
         for x in 1..SIDE - 1 {
-            let place = [x as f64, y as f64];
-            if !(0.02..0.98).contains(&mask(place)) {
+            let value = mask([x as f64, y as f64]);
+            if !(0.05..0.95).contains(&value) {
                 continue;
             }
-            let slope = |f: &dyn Fn(usize, usize) -> f64| {
-                [f(y, x + 1) - f(y, x - 1), f(y + 1, x) - f(y - 1, x)]
+            let slope = |at: &dyn Fn(usize, usize) -> f64| {
+                [at(y, x + 1) - at(y, x - 1), at(y + 1, x) - at(y - 1, x)]
             };
             let [nx, ny] = slope(&|y, x| mask([x as f64, y as f64]));
-            let [dx, dy] = slope(&difference);
             let steep = nx.hypot(ny).max(f64::MIN_POSITIVE);
-            across += ((dx * nx + dy * ny) / steep).abs();
-            along += ((dy * nx - dx * ny) / steep).abs();
+            let band = &mut sums[(value * BANDS as f64) as usize];
+            for (i, picture) in [result, input].into_iter().enumerate() {
+                let [dx, dy] = slope(&|y, x| f64::from(picture.rgb[(y * SIDE + x) * 3 + 1]));
+                band[2 * i] += ((dx * nx + dy * ny) / steep).abs();
+                band[2 * i + 1] += ((dy * nx - dx * ny) / steep).abs();
+            }
         }
     }
-    across / f64::max(along, f64::MIN_POSITIVE)
+    let steeper = sums.iter().filter(|band| band.iter().all(|&sum| sum > 0.0));
+    steeper.map(|band| (band[0] / band[1]) / (band[2] / band[3])).fold(0.0, f64::max)
 }

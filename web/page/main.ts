@@ -44,7 +44,10 @@ function load(device: "gpu" | "cpu"): void {
 }
 
 function say(text: string, part?: number): void {
-  status.textContent = text;
+  // Once: screen readers read it out.
+  if (status.textContent !== text) {
+    status.textContent = text;
+  }
   progress.hidden = part === undefined;
   progress.value = part ?? 0;
 }
@@ -247,7 +250,8 @@ function wire(): void {
 
 wire();
 say("Getting ready …", 0);
-load("gpu");
+// `?device=cpu`: without WebGPU also where it is there.
+load(new URLSearchParams(location.search).get("device") === "cpu" ? "cpu" : "gpu");
 if ("serviceWorker" in navigator) {
   navigator.serviceWorker.register(new URL("sw.js", document.baseURI)).catch(() => undefined);
 }

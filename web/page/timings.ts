@@ -20,10 +20,12 @@ const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s
 
 /** Tells of the device, and how long everything took since the page was opened. */
 export function tellReady(device: Device, architecture: string, cached: boolean): void {
-  tell("Device", [device.name, device.kind, device.backend].filter(Boolean).join(", "));
+  tell("Device", [...new Set([device.name, device.kind, device.backend])].filter(Boolean).join(", "));
   tell("Features", device.features.join(", ") || "none");
-  tell("Workgroup memory", `${device.workgroup_memory / 1024} KiB`);
-  tell("Largest binding", `${Math.round(device.max_binding / 2 ** 20)} MiB`);
+  if (device.kind !== "cpu") {
+    tell("Workgroup memory", `${device.workgroup_memory / 1024} KiB`);
+    tell("Largest binding", `${Math.round(device.max_binding / 2 ** 20)} MiB`);
+  }
   tell("Network", architecture);
   const from = cached ? "weights from the cache" : "weights from the network";
   tell("From opening the page to ready", `${seconds(performance.now())} (${from})`);

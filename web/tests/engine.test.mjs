@@ -22,7 +22,7 @@ async function open(test, folders = {}) {
       test.diagnostic(message.text());
     }
   });
-  await page.goto(`${server.origin}/tests/`);
+  await page.goto(server.origin);
   await page.evaluate(async () => {
     const engine = await import("/tests/engine/pentimento_web_tests.js");
     await engine.default();
@@ -61,7 +61,8 @@ test("single operations agree with PyTorch", needsShared, async (t) => {
           // The browser's driver runs on the CPU, where other kernels are chosen.
           for (const real of [true, false]) {
             const read = (tensor) => files.get(tensor);
-            const error = await gpu.operation(name, meta, read, f16, real);
+            const told = (error) => String(error.message ?? error);
+            const error = await gpu.operation(name, meta, read, f16, real).catch(told);
             results.push({ name, f16, real, error });
           }
         }

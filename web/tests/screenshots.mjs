@@ -15,12 +15,12 @@ const browser = await launch();
 const DESKTOP = { width: 1180, height: 900 };
 const PHONE = { width: 390, height: 844 };
 
-async function open({ viewport = DESKTOP, colorScheme = "light", prepare } = {}) {
+async function open({ viewport = DESKTOP, colorScheme = "light" } = {}) {
   const context = await browser.newContext({ viewport, colorScheme, deviceScaleFactor: 1 });
   context.setDefaultTimeout(240_000);
   const page = await context.newPage();
-  await prepare?.(page);
-  await page.goto(`${server.origin}/page/`);
+  // A driver that runs on the CPU takes longer than the CPU itself.
+  await page.goto(`${server.origin}/page/?device=cpu`);
   return page;
 }
 

@@ -30,11 +30,15 @@ const TYPES = {
   ".webmanifest": "application/manifest+json",
 };
 
-/** Serves folders by the first part of the path; `close` ends it. */
+/** Serves folders by the first part of the path, and an empty page at its root; `close` ends it. */
 export async function serve(folders) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
     const [, first, ...rest] = path.split("/");
+    if (first === "") {
+      response.writeHead(200, { "content-type": TYPES[".html"] }).end("<!doctype html><title>-</title>");
+      return;
+    }
     const folder = folders[first];
     let file = folder && join(folder, ...rest);
     if (file?.endsWith("/") || rest.join("") === "") {
