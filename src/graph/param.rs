@@ -92,6 +92,7 @@ impl Param {
     }
 
     /// A parameter of f32 whose bytes come when they are first read: as many as `dims` say.
+    #[cfg(feature = "cli")]
     pub(crate) fn deferred(name: impl Into<String>, dims: Vec<usize>, storage: Storage) -> Self {
         let bytes = 0..dims.iter().product::<usize>() * size_of::<f32>();
         Self { storage, bytes, ..Self::outline(name, dims) }

@@ -31,7 +31,8 @@ impl Default for Selection {
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
 /// let engine = Engine::new(&EngineOptions::default())?;
-/// let mut detector = Detector::new(&engine, &Model::open("yunet.pth")?, Selection::default())?;
+/// let model = Model::open("weights/face-detector.safetensors")?;
+/// let mut detector = Detector::new(&engine, &model, Selection::default())?;
 /// for face in detector.find(&photo::read("party.jpg".as_ref())?)? {
 ///     println!("{:.2} at {:?}", face.score.unwrap_or(0.0), face.bounds);
 /// }

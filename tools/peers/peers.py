@@ -123,11 +123,6 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
         ]
         if subject.name.startswith("gfpgan"):
             found.insert(2, Engine("PyTorch as published", worker("pytorch", "published"), "cpu"))
-        for name in ["tract", "candle", "burn"]:
-            program = HERE / "rust" / "target" / "release" / f"peer-{name}"
-            if program.exists():
-                command = [str(program), subject.name, str(folder), threads]
-                found.append(Engine(name, command, "vulkan" if name == "burn" else "cpu"))
     if options.vulkan is not None:
         found.append(Engine("pentimento", ours(options.vulkan), "vulkan"))
         found.append(Engine("ncnn", worker("ncnn", f"vulkan={options.ncnn_adapter}"), "vulkan"))
@@ -236,12 +231,12 @@ def main() -> None:
     for subject in SUBJECTS:
         if not options.subject or any(part in subject.name for part in options.subject):
             results += measure(subject, options, options.out)
-    table = rows(results)
-    text = markdown(table, machine(options))
-    report = {"machine": machine(options), "rows": table}
-    (options.out / "peers.json").write_text(json.dumps(report, indent=1) + "\n")
-    (options.out / "peers.md").write_text(text)
-    print(text)
+            # A run that is broken off leaves what it has.
+            table = rows(results)
+            report = {"machine": machine(options), "rows": table}
+            (options.out / "peers.json").write_text(json.dumps(report, indent=1) + "\n")
+            (options.out / "peers.md").write_text(markdown(table, machine(options)))
+    print((options.out / "peers.md").read_text())
 
 
 if __name__ == "__main__":

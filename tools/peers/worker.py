@@ -32,7 +32,10 @@ def pytorch(subject: Subject, how: set[str]) -> Engine:
     if "published" in how:
         model.set_factored(False)
     layout = torch.channels_last if "channels-last" in how else torch.contiguous_format
-    model = model.to(device, dtype).to(memory_format=layout)
+    model = model.to(device, dtype)
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=layout)
     x = torch.from_numpy(subject.input()).to(device, dtype).contiguous(memory_format=layout)
     if "compiled" in how:
         mode = "reduce-overhead" if device == "cuda" else "default"
@@ -136,9 +139,6 @@ def main() -> None:
             made = onnxruntime(subject, Path(folder), int(threads), set(how))
         case "ncnn":
             made = ncnn(subject, Path(folder), int(threads), set(how))
-        case "export":
-            print(onnx(subject, Path(folder)))
-            return
         case _:
             raise SystemExit(f"there is no engine {engine}")
     serve(subject, *made)

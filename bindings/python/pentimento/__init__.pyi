@@ -1,7 +1,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypedDict, TypeVar, Union
+from typing import Any, Literal, TypedDict, TypeVar, Union, type_check_only
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,22 @@ _Source = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview]
 _Picture = TypeVar("_Picture", NDArray[np.uint8], Image)
 _Progress = Callable[[float], Any]
 
+__all__ = [
+    "Cancelled",
+    "PentimentoError",
+    "Restorer",
+    "__version__",
+    "devices",
+    "from_state_dict",
+    "restore",
+]
+
 __version__: str
 
 class PentimentoError(RuntimeError): ...
 class Cancelled(PentimentoError): ...
 
+@type_check_only
 class Face(TypedDict):
     landmarks: list[tuple[float, float]]
     bounds: list[float] | None
@@ -23,6 +34,7 @@ class Face(TypedDict):
     restored: bool
     left: str | None
 
+@type_check_only
 class Device(TypedDict):
     index: int | None
     name: str

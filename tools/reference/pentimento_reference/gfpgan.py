@@ -65,8 +65,10 @@ class ModulatedConv(nn.Module):
         if self.factored:
             y = F.conv2d(x * style[:, :, None, None], weight, padding=padding)
             if self.demodulate:
-                energy = style.square() @ weight.square().sum((2, 3)).t()
-                y = y * torch.rsqrt(energy + 1e-8)[:, :, None, None]
+                # As a 1×1 convolution: what converters know.
+                squares = weight.square().sum((2, 3), keepdim=True)
+                energy = F.conv2d(style.square()[:, :, None, None], squares)
+                y = y * torch.rsqrt(energy + 1e-8)
             return y
         n, c, height, width = x.shape
         modulated = self.weight * style[:, None, :, None, None]

@@ -103,8 +103,10 @@ class StyledConv(nn.Module):
     def _modulated(self, x: Tensor, w: Tensor) -> Tensor:
         style = self.modulation(w)
         weight = self.weight * self.scale
-        energy = style.square() @ weight.square().sum((2, 3)).t()
-        demodulation = torch.rsqrt(energy + 1e-8)[:, :, None, None]
+        # As a 1×1 convolution: what converters know.
+        squares = weight.square().sum((2, 3), keepdim=True)
+        energy = F.conv2d(style.square()[:, :, None, None], squares)
+        demodulation = torch.rsqrt(energy + 1e-8)
         x = x * style[:, :, None, None]
         if self.up == "fir":
             y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)

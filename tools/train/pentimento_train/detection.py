@@ -80,7 +80,7 @@ def detection_loss(
     objects = F.binary_cross_entropy_with_logits(cells[..., 1], positive.float(), reduction="none")
     # Easy background is a thousand times as frequent as faces.
     probability = cells[..., 1].detach().sigmoid()
-    focal = torch.where(positive, weight, probability.square() * 4)
+    focal = torch.where(positive, weight, probability.square() * 8)
     objects = (objects * focal * counts).sum() / number
     chosen, weight = cells[positive], weight[positive]
     stride = stride[positive][:, None]

@@ -25,7 +25,7 @@ TINY = Path(__file__).with_name("tiny.toml")
 RUNS = [
     Path(__file__).parents[1] / f"{name}.toml"
     for name in (
-        "mmrbnet-256",
+        "restoration",
         "three-stages",
         "ablation",
         "ablation-plain",
