@@ -24,7 +24,7 @@ const KERNEL = ${KERNEL}u;
 
 fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
     let channel = p.x_offset + n * p.x_batch_stride + o * p.x_height * p.x_width;
-    var largest = -3.4028235e38;
+    var largest = -3.4028234e38;
     for (var u = 0u; u < KERNEL; u++) {
         // Places before the first row or column wrap around to large numbers.
         let row = h * p.stride + u - p.padding;

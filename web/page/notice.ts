@@ -16,7 +16,9 @@ interface Ways {
 
 /** Shows what went wrong. */
 export function notice(code: Code | "camera", message: string, ways: Ways): void {
-  const sentence = message.charAt(0).toUpperCase() + message.slice(1);
+  // Those about pictures begin with a file's name.
+  const sentence =
+    code === "image" ? message : message.charAt(0).toUpperCase() + message.slice(1);
   const [what, todo] = words(code, sentence);
   text.textContent = what;
   advice.textContent = todo;
