@@ -12,6 +12,9 @@ use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId};
 use crate::plan::{Compute, Kernel, Plan, Step, Upsample, Work};
 use crate::tensor::Shape;
 
+/// In the place of a network: single layers that `tools/peers` compares.
+const LAYERS: &str = "layers";
+
 /// A kernel on a shape.
 #[derive(Clone, Debug)]
 pub struct KernelCase {
@@ -58,7 +61,11 @@ pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
             }
         };
         for (index, step) in plan.steps.iter().enumerate() {
-            let (name, work) = (name(step, &plan), plan.work(step));
+            let (mut name, work) = (name(step, &plan), plan.work(step));
+            if network == LAYERS {
+                // Their weights are known to others: no network's step stands for them.
+                name.insert_str(0, "layer ");
+            }
             let at = *known.entry(name.clone()).or_insert(cases.len());
             if at == cases.len() {
                 cases.push(KernelCase {
@@ -159,7 +166,7 @@ fn others() -> Vec<(&'static str, Graph)> {
             let y = g.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).ok()?;
             g.add(Op::Bias(bias), &[y]).ok()
         });
-        ("layers", graph)
+        (LAYERS, graph)
     });
     let graphs = [
         (

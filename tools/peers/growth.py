@@ -97,7 +97,9 @@ def panel(left: float, title: str, unit: str, x: str, lines: dict[str, list[Poin
         for px, py in map(at, line):
             svg += f'<circle class="d{index}" cx="{px:.1f}" cy="{py:.1f}" r="3"/>'
         px, py = at(line[-1])
-        svg += f'<text class="t{index}" text-anchor="end" x="{px:.1f}" y="{py - 8:.1f}">{name}</text>'
+        # Beside the line, not on it.
+        py += 18 if line[-1][1] < line[0][1] else -8
+        svg += f'<text class="t{index}" text-anchor="end" x="{px:.1f}" y="{py:.1f}">{name}</text>'
     return svg
 
 

@@ -57,7 +57,7 @@ class Subject:
     def ours(self, folder: Path) -> list[str]:
         """The arguments of `pentimento bench` that select it."""
         if self.layer:
-            return ["--only", "kernels", "--filter", self.name, "--exact"]
+            return ["--only", "kernels", "--filter", f"layer {self.name}", "--exact"]
         height, width = self.shape[2:]
         size = f"{height}x{width}"
         return ["--only", "peaks", "--model", str(self.weights(folder)), "--size", size]
