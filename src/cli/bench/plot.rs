@@ -113,15 +113,7 @@ pub fn roofline(peaks: &Peaks, rows: &[&Row], colours: &Colours) -> Option<Strin
     }
     for decade in y.decades() {
         let at = y.at(decade);
-        let _ = write!(
-            svg,
-            "<line class=grid x1={LEFT} x2={:.1} y1={at:.1} y2={at:.1} /><text x={:.1} y={:.1} \
-             text-anchor=end>{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            at + 4.0,
-            plain(decade / 1e9)
-        );
+        grid_line(&mut svg, at, &plain(decade / 1e9));
     }
     let _ = write!(
         svg,
@@ -187,15 +179,8 @@ pub fn steps(network: &Row, colours: &Colours) -> String {
     );
     for part in [0.0, 0.5, 1.0] {
         let at = base - part * (base - TOP);
-        let _ = write!(
-            svg,
-            "<line class=grid x1={LEFT} x2={:.1} y1={at:.1} y2={at:.1} /><text x={:.1} y={:.1} \
-             text-anchor=end>{}</text>",
-            WIDTH - RIGHT,
-            LEFT - 8.0,
-            at + 4.0,
-            if part > 0.0 { time(part * longest) } else { "0".to_owned() }
-        );
+        let label = if part > 0.0 { time(part * longest) } else { "0".to_owned() };
+        grid_line(&mut svg, at, &label);
     }
     for (index, step) in network.steps.iter().enumerate() {
         let tall = step.time / longest * (base - TOP);
@@ -250,4 +235,16 @@ fn open(label: &str) -> String {
 /// A power of ten.
 fn plain(value: f64) -> String {
     if value >= 1.0 { format!("{value:.0}") } else { format!("{value}") }
+}
+
+/// A horizontal line across the plot at height `at`, and what it stands for beside the axis.
+fn grid_line(svg: &mut String, at: f64, label: &str) {
+    let _ = write!(
+        svg,
+        "<line class=grid x1={LEFT} x2={:.1} y1={at:.1} y2={at:.1} /><text x={:.1} y={:.1} \
+         text-anchor=end>{label}</text>",
+        WIDTH - RIGHT,
+        LEFT - 8.0,
+        at + 4.0,
+    );
 }

@@ -422,19 +422,24 @@ fn winograd_is_the_convolution() {
     ]);
 }
 
-#[test]
-fn gemm_is_the_convolution() {
+/// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.
+fn products(inputs: usize) -> Vec<Case> {
     let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
-    check(&[
+    vec![
         plain([1, 5, 9, 7], 3, 3),
-        plain([2, 19, 11, 13], 70, 1),
+        plain([2, inputs, 11, 13], 70, 1),
         Case { style: true, ..plain([2, 17, 6, 5], 9, 3) },
         Case { epilogue: true, ..plain([2, 9, 10, 6], 12, 5) },
         Case { stride: 2, padding: Padding::pair(0, 1), ..plain([1, 18, 9, 12], 67, 3) },
         Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
         Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
         Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
-    ]);
+    ]
+}
+
+#[test]
+fn gemm_is_the_convolution() {
+    check(&products(19));
 }
 
 /// Large tiles, of which some channels and pixels are not there; the others are tried above.
@@ -468,16 +473,8 @@ fn cooperative_matrices_multiply() {
         eprintln!("skipped: {} has no cooperative matrices", device.info());
         return;
     }
-    let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
-    let cases = [
-        plain([1, 5, 9, 7], 3, 3),
-        plain([2, 41, 11, 13], 70, 1),
-        Case { style: true, ..plain([2, 17, 6, 5], 9, 3) },
-        Case { epilogue: true, ..plain([2, 9, 10, 6], 12, 5) },
-        Case { stride: 2, padding: Padding::pair(0, 1), ..plain([1, 18, 9, 12], 67, 3) },
-        Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
-        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
-        Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
+    let mut cases = products(41);
+    cases.extend([
         Case {
             transposed: true,
             stride: 2,
@@ -489,7 +486,7 @@ fn cooperative_matrices_multiply() {
             paths: vec![[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]],
             ..Case::new(Kernel::MultiPathConv, [2, 8, 17, 5], 0, 1)
         },
-    ];
+    ]);
     for (index, case) in cases.iter().enumerate() {
         let tiles = super::tiles(&trial(case, &own, false).plan.steps[0], &own);
         for tile in [None, Some(index % tiles)] {
