@@ -30,9 +30,12 @@ fn run() -> Result<()> {
     ready.generate(folder)?;
     let path = folder.join(format!("{name}.d.ts"));
     let declarations = std::fs::read_to_string(&path)?;
-    std::fs::write(&path, without_raw_exports(&declarations)?)?;
+    std::fs::write(&path, format!("{DISPOSABLE}{}", without_raw_exports(&declarations)?))?;
     Ok(())
 }
+
+/// Declares `Symbol.dispose` for whoever compiles for an older standard.
+const DISPOSABLE: &str = "/// <reference lib=\"esnext.disposable\" />\n";
 
 /// Declarations without the WebAssembly file's own exports, which nobody calls and whose names
 /// contain positions that change with every build.
