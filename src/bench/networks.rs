@@ -234,8 +234,16 @@ fn mmrbnet_levels(size: usize) -> &'static [[usize; 3]] {
         [[4, 96, 32], [8, 96, 32], [16, 64, 24], [32, 48, 16], [64, 64, 32]];
     const AT_256: [[usize; 3]; 7] =
         [SMALL[0], SMALL[1], SMALL[2], SMALL[3], SMALL[4], [128, 16, 0], [256, 8, 0]];
-    const AT_512: [[usize; 3]; 8] =
-        [SMALL[0], SMALL[1], SMALL[2], SMALL[3], SMALL[4], [128, 64, 32], [256, 16, 0], [512, 8, 0]];
+    const AT_512: [[usize; 3]; 8] = [
+        SMALL[0],
+        SMALL[1],
+        SMALL[2],
+        SMALL[3],
+        SMALL[4],
+        [128, 64, 32],
+        [256, 16, 0],
+        [512, 8, 0],
+    ];
     if size == 256 { &AT_256 } else { &AT_512 }
 }
 
