@@ -4,12 +4,16 @@ use super::{Backend, Compute, Kernel, Layout, Target, Upsample, packed_len};
 use crate::graph::{Conv2d, Padding, Param};
 use crate::tensor::Shape;
 
+/// Channels from which on a quarter of the products outweighs what a transform costs at 16×16.
+const DEEP: usize = 256;
+
 /// Where the time of a convolution stops to be worth a matrix kernel or a transform.
 struct Thresholds {
     /// Fewest channels, in and out, for Winograd.
     winograd_channels: usize,
-    /// Fewest rows and columns of the output for Winograd.
-    winograd_size: usize,
+    /// Fewest rows and columns of the output for Winograd, with fewer than [`DEEP`] channels and
+    /// with more.
+    winograd_size: [usize; 2],
     /// Fewest output channels of a group for the implicit matrix product.
     gemm_rows: usize,
     /// Fewest products per output for the implicit matrix product.
@@ -18,14 +22,15 @@ struct Thresholds {
     gemm_inputs: usize,
 }
 
-/// Measured on two AVX2 cores (the CPU executor and llvmpipe 22.3); for real GPUs taken from the
-/// tile sizes: a 64-row tile that is less than a quarter
-/// full, or 16 channels at a time that are less than half there, lose to the direct kernel.
+/// Measured on two AVX-512 cores (the CPU executor) and two AVX2 cores (llvmpipe 22.3); for real
+/// GPUs taken from the tile sizes: a 64-row tile that is less than a quarter full, or 16 channels
+/// at a time that are less than half there, lose to the direct kernel.
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
         Backend::Cpu => Thresholds {
             winograd_channels: 8,
-            winograd_size: 8,
+            // A product takes half as long for 8×8 and 16×16 pixels of up to 96 channels.
+            winograd_size: [17, 16],
             gemm_rows: 1,
             gemm_depth: 1,
             gemm_inputs: 1,
@@ -34,14 +39,14 @@ fn thresholds(backend: Backend) -> Thresholds {
             winograd_channels: 32,
             // Transformed weights take four times their memory; what they save grows with the
             // pixels that share them. Below this size GFPGAN would need 1.2 GB instead of 0.4.
-            winograd_size: 256,
+            winograd_size: [256; 2],
             gemm_rows: 16,
             gemm_depth: 16,
             gemm_inputs: 8,
         },
         Backend::SoftwareGpu => Thresholds {
             winograd_channels: 16,
-            winograd_size: 8,
+            winograd_size: [8; 2],
             gemm_rows: 8,
             gemm_depth: 8,
             gemm_inputs: 1,
@@ -101,12 +106,13 @@ fn convolution(
     if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
         return Kernel::ConvDepthwise;
     }
+    let channels = input.c.min(output.c);
     // Transformed factors need f32, which cooperative matrices do not multiply: these compute nine
     // products in less time than others a quarter of them.
     let winograd = target.cooperative.is_none()
         && is_winograd(conv, upsample, params)
-        && input.c.min(output.c) >= limits.winograd_channels
-        && output.h.min(output.w) >= limits.winograd_size
+        && channels >= limits.winograd_channels
+        && output.h.min(output.w) >= limits.winograd_size[usize::from(channels >= DEEP)]
         && (target.backend == Backend::Cpu
             || packed_len(&params[conv.weight.index()], Layout::Winograd) * size_of::<f32>()
                 <= target.max_binding);
