@@ -1,6 +1,9 @@
 //! Which kernel executes a step. The only place that decides it.
 
-use super::{Backend, Compute, Kernel, Layout, Target, Upsample, packed_len};
+use super::{
+    Backend, Compute, Kernel, Layout, Step, TEXEL_ROWS, Target, Upsample, View, WINOGRAD_TILE,
+    packed_len,
+};
 use crate::graph::{Conv2d, Padding, Param};
 use crate::tensor::Shape;
 
@@ -134,6 +137,41 @@ fn is_winograd(conv: &Conv2d, upsample: Upsample, params: &[Param]) -> bool {
         && conv.dilation == 1
         && conv.groups == 1
         && (upsample != Upsample::Bilinear || conv.padding == Padding::all(1))
+}
+
+/// Columns and rows of a texture at most (WebGPU's default limit).
+const MAX_TEXTURE: usize = 8192;
+
+/// Up to these channels (twice the harmonic mean of both sides) one dispatch is faster than three.
+/// Per tile, two AVX-512 cores (llvmpipe 22.3) take 4 ns for each product of channels in one
+/// dispatch; in three 2 ns, and 200 ns for each channel of either side.
+const FUSED_CHANNELS: usize = 100;
+
+/// Whether a step of [`Kernel::ConvWinograd`] is one dispatch on `target`
+/// (`kernels/conv_winograd_fused.wgsl`) and not three with working memory between them.
+pub fn fuses_winograd(step: &Step, target: &Target) -> bool {
+    let (Some(lanes), Some(x)) = (target.lanes(), step.input) else { return false };
+    let Compute::Conv { conv, upsample, style: _ } = &step.compute else { return false };
+    let y = step.output;
+    let (inputs, outputs) = (x.shape.c, y.shape.c);
+    let word = match upsample {
+        Upsample::None => WINOGRAD_TILE,
+        Upsample::Bilinear => WINOGRAD_TILE / 2,
+        Upsample::Nearest => return false,
+    };
+    let words = |view: View, word: usize| {
+        [view.shape.w, view.offset, view.batch_stride].iter().all(|n| n.is_multiple_of(word))
+    };
+    let epilogue = &step.epilogue;
+    let sft = epilogue.sft.iter().flat_map(|sft| [sft.scale, sft.shift]);
+    let columns = y.shape.w / WINOGRAD_TILE;
+    conv.padding == Padding::all(1)
+        && words(x, word)
+        && [y].into_iter().chain(epilogue.residual).chain(sft).all(|v| words(v, WINOGRAD_TILE))
+        // Lanes past the end of a row are idle.
+        && 4 * columns >= 3 * columns.next_multiple_of(lanes)
+        && inputs * outputs <= FUSED_CHANNELS / 2 * (inputs + outputs)
+        && outputs.div_ceil(TEXEL_ROWS) * inputs <= MAX_TEXTURE
 }
 
 #[cfg(test)]

@@ -111,8 +111,13 @@ impl Maker {
     }
 
     fn storage(&mut self, shape: Shape, dtype: Dtype) -> View {
-        // Samples lie apart, and the first not at the beginning.
-        let gap = if shape.plane() > 1 { 6 } else { 0 };
+        // Samples lie apart, and the first not at the beginning; but where rows are long words, so
+        // are these gaps.
+        let gap = match (shape.plane(), shape.w) {
+            (1, _) => 0,
+            (_, 60 | 120) => 8,
+            _ => 6,
+        };
         let view = View {
             storage: StorageId(self.storages.len() as u32),
             offset: gap,
@@ -420,6 +425,29 @@ fn winograd_is_the_convolution() {
         Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 1], 2) },
         Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 16, 18], 66) },
     ]);
+}
+
+/// Rows that fill no group of lanes, and channels that fill no block.
+#[test]
+fn winograd_in_one_dispatch_is_the_convolution() {
+    let plain = |x, outputs| Case::new(Kernel::ConvWinograd, x, outputs, 3);
+    let cases = [
+        plain([1, 5, 9, 120], 3),
+        Case { epilogue: true, style: true, ..plain([2, 9, 10, 120], 35) },
+        Case { upsample: Upsample::Bilinear, ..plain([2, 6, 5, 60], 8) },
+        Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 60], 2) },
+        Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 3, 60], 18) },
+    ];
+    check(&cases);
+    let Some((_, targets)) = targets() else { return };
+    for target in targets.iter().filter(|target| target.lanes().is_some()) {
+        for case in &cases {
+            let trial = trial(case, target, false);
+            let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
+            assert_eq!(dispatches.len(), 1, "{case:?}");
+            assert_eq!(dispatches[0].shader.kernel, "conv_winograd_fused");
+        }
+    }
 }
 
 /// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.

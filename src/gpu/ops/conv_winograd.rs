@@ -1,11 +1,12 @@
-//! Host side of `kernels/conv_winograd_{input,product,output}.wgsl`.
+//! Host side of `kernels/conv_winograd_{input,product,output}.wgsl` and of
+//! `kernels/conv_winograd_fused.wgsl`.
 
 use super::{Builder, define_lanes, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::plan::{
-    Compute, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES,
-    Weight, WinogradScratch,
+    Compute, Layout, PANEL_ROWS, Plan, Step, TEXEL_ROWS, Upsample, View, WINOGRAD_BLOCK,
+    WINOGRAD_TILE, WINOGRAD_VALUES, Weight, WinogradScratch, fuses_winograd,
 };
 use crate::tensor::Shape;
 
@@ -15,6 +16,11 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let Compute::Conv { conv, upsample, style } = &step.compute else {
         return Err(misfit(step, "conv_winograd computes convolutions"));
     };
+    if let Some(lanes) = plan.target.lanes()
+        && fuses_winograd(step, &plan.target)
+    {
+        return Ok(vec![fused(step, plan, lanes)?]);
+    }
     let scratch = step.scratch.ok_or_else(|| misfit(step, "it has no working memory"))?;
     let x = input(step)?;
     let y = step.output.shape;
@@ -71,4 +77,27 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         dispatches.push(launch.finish(blocks * y.c));
     }
     Ok(dispatches)
+}
+
+/// All in one dispatch, a subgroup of `lanes` per row of as many tiles and 16 output channels.
+fn fused(step: &Step, plan: &Plan, lanes: usize) -> Result<Dispatch> {
+    let Compute::Conv { conv, upsample, style } = &step.compute else {
+        return Err(misfit(step, "conv_winograd computes convolutions"));
+    };
+    let y = step.output.shape;
+    let tile_rows = y.h.div_ceil(WINOGRAD_TILE);
+    let tile_groups = y.w.div_ceil(WINOGRAD_TILE).div_ceil(lanes);
+    let row_blocks = y.c.div_ceil(TEXEL_ROWS);
+    let mut launch = Builder::new(plan, "conv_winograd_fused");
+    launch.define("LANES", lanes);
+    launch.define("SHARES", TEXEL_ROWS / lanes);
+    // A bilinear ×2 reads four rows for the six of a tile.
+    launch.define("READ_ROWS", if *upsample == Upsample::Bilinear { 4 } else { 6 });
+    load::bind(&mut launch, input(step)?, *upsample, *style);
+    launch.uint(tile_rows);
+    launch.uint(tile_groups);
+    launch.uint(row_blocks);
+    launch.texels(Weight { param: conv.weight, layout: Layout::WinogradTexels });
+    epilogue::bind(&mut launch, step);
+    Ok(launch.finish(y.n * tile_rows * tile_groups * row_blocks))
 }
