@@ -36,10 +36,11 @@ struct Params {
 #if STYLE
 @group(0) @binding(_) var<storage, read_write> style: array<f32>;
 #endif
-@group(0) @binding(_) var weight: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(_) var weight: texture_storage_2d_array<rgba32float, read>;
 
 #include "shared/epilogue_quads.wgsl"
 #include "shared/grid.wgsl"
+alias Value = f32;
 #include "shared/winograd.wgsl"
 
 #if UPSAMPLE == bilinear
@@ -134,19 +135,19 @@ fn main(
         left${R} = select(left${R}, 0.0, column == 0u);
         right${R} = select(right${R}, 0.0, column >= last);
         let row${R} = transform_input(
-            array<f32, 6>(left${R}, x${R}.x, x${R}.y, x${R}.z, x${R}.w, right${R}),
+            array<Value, 6>(left${R}, x${R}.x, x${R}.y, x${R}.z, x${R}.w, right${R}),
         );
 #endif
 #endfor
 #if UPSAMPLE == bilinear
-        let resized0 = resize(array<f32, 4>(left0, left1, left2, left3), rows_inside);
-        let resized1 = resize(array<f32, 4>(x0.x, x1.x, x2.x, x3.x), rows_inside);
-        let resized2 = resize(array<f32, 4>(x0.y, x1.y, x2.y, x3.y), rows_inside);
-        let resized3 = resize(array<f32, 4>(right0, right1, right2, right3), rows_inside);
+        let resized0 = resize(array<Value, 4>(left0, left1, left2, left3), rows_inside);
+        let resized1 = resize(array<Value, 4>(x0.x, x1.x, x2.x, x3.x), rows_inside);
+        let resized2 = resize(array<Value, 4>(x0.y, x1.y, x2.y, x3.y), rows_inside);
+        let resized3 = resize(array<Value, 4>(right0, right1, right2, right3), rows_inside);
 #for R in 0..6
         let row${R} = transform_input(
             resize(
-                array<f32, 4>(
+                array<Value, 4>(
                     factor * resized0[${R}],
                     factor * resized1[${R}],
                     factor * resized2[${R}],
@@ -159,7 +160,7 @@ fn main(
 #endif
 #for C in 0..6
         let column${C} = transform_input(
-            array<f32, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
+            array<Value, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
         );
 #endfor
         let v0 = vec4(column0[0], column1[0], column2[0], column3[0]);
@@ -177,6 +178,7 @@ fn main(
         let u${Q}_${S} = textureLoad(
             weight,
             vec2(${Q}u * ROWS + ${S}u * LANES + lane, first_texel + i),
+            0u,
         );
 #for L in 0..${LANES}
         m${Q}_${S}_${L} += subgroupShuffle(u${Q}_${S}, ${L}u) * v${Q};
@@ -185,52 +187,95 @@ fn main(
 #endfor
     }
 
-    // An epilogue for each row, unrolled, would take a driver minutes to compile.
-    var sums: array<array<vec4<f32>, 4>, ROWS>;
+    let h = 4u * row;
+#for R in 0..4
+    let noise${R} = noise_of((h + ${R}u) * (p.y_width / 4u) + column);
+#endfor
 #for S in 0..${SHARES}
 #for L in 0..${LANES}
     {
         let row0 = transform_output(
-            array<f32, 6>(m0_${S}_${L}.x, m0_${S}_${L}.y, m0_${S}_${L}.z, m0_${S}_${L}.w, m1_${S}_${L}.x, m1_${S}_${L}.y),
+            array<Value, 6>(
+                m0_${S}_${L}.x,
+                m0_${S}_${L}.y,
+                m0_${S}_${L}.z,
+                m0_${S}_${L}.w,
+                m1_${S}_${L}.x,
+                m1_${S}_${L}.y,
+            ),
         );
         let row1 = transform_output(
-            array<f32, 6>(m1_${S}_${L}.z, m1_${S}_${L}.w, m2_${S}_${L}.x, m2_${S}_${L}.y, m2_${S}_${L}.z, m2_${S}_${L}.w),
+            array<Value, 6>(
+                m1_${S}_${L}.z,
+                m1_${S}_${L}.w,
+                m2_${S}_${L}.x,
+                m2_${S}_${L}.y,
+                m2_${S}_${L}.z,
+                m2_${S}_${L}.w,
+            ),
         );
         let row2 = transform_output(
-            array<f32, 6>(m3_${S}_${L}.x, m3_${S}_${L}.y, m3_${S}_${L}.z, m3_${S}_${L}.w, m4_${S}_${L}.x, m4_${S}_${L}.y),
+            array<Value, 6>(
+                m3_${S}_${L}.x,
+                m3_${S}_${L}.y,
+                m3_${S}_${L}.z,
+                m3_${S}_${L}.w,
+                m4_${S}_${L}.x,
+                m4_${S}_${L}.y,
+            ),
         );
         let row3 = transform_output(
-            array<f32, 6>(m4_${S}_${L}.z, m4_${S}_${L}.w, m5_${S}_${L}.x, m5_${S}_${L}.y, m5_${S}_${L}.z, m5_${S}_${L}.w),
+            array<Value, 6>(
+                m4_${S}_${L}.z,
+                m4_${S}_${L}.w,
+                m5_${S}_${L}.x,
+                m5_${S}_${L}.y,
+                m5_${S}_${L}.z,
+                m5_${S}_${L}.w,
+            ),
         );
         let row4 = transform_output(
-            array<f32, 6>(m6_${S}_${L}.x, m6_${S}_${L}.y, m6_${S}_${L}.z, m6_${S}_${L}.w, m7_${S}_${L}.x, m7_${S}_${L}.y),
+            array<Value, 6>(
+                m6_${S}_${L}.x,
+                m6_${S}_${L}.y,
+                m6_${S}_${L}.z,
+                m6_${S}_${L}.w,
+                m7_${S}_${L}.x,
+                m7_${S}_${L}.y,
+            ),
         );
         let row5 = transform_output(
-            array<f32, 6>(m7_${S}_${L}.z, m7_${S}_${L}.w, m8_${S}_${L}.x, m8_${S}_${L}.y, m8_${S}_${L}.z, m8_${S}_${L}.w),
+            array<Value, 6>(
+                m7_${S}_${L}.z,
+                m7_${S}_${L}.w,
+                m8_${S}_${L}.x,
+                m8_${S}_${L}.y,
+                m8_${S}_${L}.z,
+                m8_${S}_${L}.w,
+            ),
         );
 #for C in 0..4
         let column${C} = transform_output(
-            array<f32, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
+            array<Value, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
         );
 #endfor
+        // Not by a loop over an array: a driver takes three times as long to compile that.
+        let o = row_block * ROWS + ${S}u * LANES + ${L}u;
+        if (o < p.y_channels) {
+            let channel = channel_of(n, o);
 #for R in 0..4
-        sums[${S}u * LANES + ${L}u][${R}] =
-            vec4(column0[${R}], column1[${R}], column2[${R}], column3[${R}]);
+            store_quad(
+                vec4(column0[${R}], column1[${R}], column2[${R}], column3[${R}]),
+                channel,
+                n,
+                o,
+                h + ${R}u,
+                column,
+                noise${R},
+            );
 #endfor
+        }
     }
 #endfor
 #endfor
-    let h = 4u * row;
-    let word = h * (p.y_width / 4u) + column;
-#for R in 0..4
-    let noise${R} = noise_of(word + ${R}u * (p.y_width / 4u));
-#endfor
-    let first_row = row_block * ROWS;
-    for (var r = 0u; r < min(ROWS, p.y_channels - first_row); r++) {
-        let o = first_row + r;
-        let channel = channel_of(n, o);
-#for R in 0..4
-        store_quad(sums[r][${R}], channel, n, o, h + ${R}u, column, noise${R});
-#endfor
-    }
 }

@@ -31,6 +31,7 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> transformed: array<${V}>;
 
 #include "shared/grid.wgsl"
+alias Value = f32;
 #include "shared/winograd.wgsl"
 
 #if UPSAMPLE == bilinear
@@ -64,7 +65,7 @@ fn main(
 #for C in 0..4
     let w${C} = clamp(left + ${C}, 0, last_column);
     let resized${C} = resize(
-        array<f32, 4>(
+        array<Value, 4>(
 #for R in 0..4
             read_x(n, c, clamp(top + ${R}, 0, last_row), w${C}),
 #endfor
@@ -75,7 +76,7 @@ fn main(
 #for R in 0..6
     let row${R} = transform_input(
         resize(
-            array<f32, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
+            array<Value, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
             columns_inside,
         ),
     );
@@ -85,7 +86,7 @@ fn main(
     let left = 4 * i32(column) - p.left;
 #for R in 0..6
     let row${R} = transform_input(
-        array<f32, 6>(
+        array<Value, 6>(
 #for C in 0..6
             load_plain(n, c, top + ${R}, left + ${C}),
 #endfor
@@ -96,7 +97,7 @@ fn main(
     let at = p.transformed_offset + (block * p.x_channels + c) * BLOCK + lane;
 #for C in 0..6
     let column${C} = transform_input(
-        array<f32, 6>(
+        array<Value, 6>(
 #for R in 0..6
             row${R}[${C}],
 #endfor

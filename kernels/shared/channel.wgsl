@@ -11,10 +11,10 @@ fn channel_of(n: u32, o: u32) -> Channel {
     channel.factor *= demodulation[p.demodulation_offset + n * p.demodulation_batch_stride + o];
 #endif
 #if BIAS
-    channel.bias = values[o];
+    channel.bias = value_at(o);
 #endif
 #if PRELU
-    channel.slope = values[p.slopes_start + o];
+    channel.slope = value_at(p.slopes_start + o);
 #endif
     return channel;
 }

@@ -19,6 +19,12 @@
 #endif
 
 #include "shared/activation.wgsl"
+#if VALUES
+fn value_at(at: u32) -> f32 {
+    return values[at];
+}
+#endif
+
 #include "shared/channel.wgsl"
 
 fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {

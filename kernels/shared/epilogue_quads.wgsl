@@ -1,13 +1,14 @@
 // shared/epilogue.wgsl for kernels that store four neighbouring pixels of a row at a time: a software
 // driver loops over lanes once for each access, whether it is of one value or of four. All tensors
-// have rows, offsets and strides of whole words of four values; `word` counts such words of a plane.
+// have rows, offsets and strides of whole words of four values, and channels come in fours where
+// there are values of them; `word` counts such words of a plane.
 
 @group(0) @binding(_) var<storage, read_write> y: array<vec4<${Y}>>;
 #if DEMODULATION
 @group(0) @binding(_) var<storage, read_write> demodulation: array<f32>;
 #endif
 #if VALUES
-@group(0) @binding(_) var<storage, read> values: array<f32>;
+@group(0) @binding(_) var<storage, read> values: array<vec4<f32>>;
 #endif
 #if SFT
 @group(0) @binding(_) var<storage, read_write> scale: array<vec4<${SCALE}>>;
@@ -18,13 +19,18 @@
 #endif
 
 #include "shared/activation.wgsl"
+#if VALUES
+fn value_at(at: u32) -> f32 {
+    return values[at / 4u][at % 4u];
+}
+#endif
+
 #include "shared/channel.wgsl"
 
 // What is the same for all channels.
 fn noise_of(word: u32) -> vec4<f32> {
 #if NOISE
-    let at = p.noise_start + 4u * word;
-    return p.noise_strength * vec4(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
+    return p.noise_strength * values[p.noise_start / 4u + word];
 #else
     return vec4<f32>();
 #endif

@@ -481,13 +481,13 @@ fn upload_textures(device: &Device, plan: &Plan, schema: &Schema, textures: &[Te
     let queue = &device.inner.queue;
     for (texture, texels) in schema.textures.iter().zip(textures) {
         let values = pack(plan.graph.param(texture.weight.param), texture.weight.layout);
-        let [width, height] = texture.size.map(|size| size as u32);
+        let [width, height, layers] = texture.size.map(|size| size as u32);
         let layout = wgpu::TexelCopyBufferLayout {
             offset: 0,
             bytes_per_row: Some(width * 4 * size_of::<f32>() as u32),
             rows_per_image: Some(height),
         };
-        let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
+        let size = wgpu::Extent3d { width, height, depth_or_array_layers: layers };
         queue.write_texture(texels.raw.as_image_copy(), cast_slice(&values), layout, size);
     }
 }

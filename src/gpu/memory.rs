@@ -105,7 +105,7 @@ impl Allocator {
     pub async fn allocate_texels(
         self: &Arc<Self>,
         device: &wgpu::Device,
-        [width, height]: [usize; 2],
+        [width, height, layers]: [usize; 3],
     ) -> Result<Texels> {
         let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = device.create_texture(&wgpu::TextureDescriptor {
@@ -113,7 +113,7 @@ impl Allocator {
             size: wgpu::Extent3d {
                 width: width as u32,
                 height: height as u32,
-                depth_or_array_layers: 1,
+                depth_or_array_layers: layers as u32,
             },
             mip_level_count: 1,
             sample_count: 1,
@@ -122,7 +122,7 @@ impl Allocator {
             usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
-        let bytes = width * height * 4 * size_of::<f32>();
+        let bytes = width * height * layers * 4 * size_of::<f32>();
         if scope.pop().await.is_some() {
             let alive = self.alive.load(Ordering::Relaxed) as usize;
             return Err(Error::OutOfMemory {
@@ -131,7 +131,10 @@ impl Allocator {
                 hint: "the driver has no memory for the weights; try smaller tiles".to_owned(),
             });
         }
-        let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
+        let view = raw.create_view(&wgpu::TextureViewDescriptor {
+            dimension: Some(wgpu::TextureViewDimension::D2Array),
+            ..Default::default()
+        });
         self.created.fetch_add(1, Ordering::Relaxed);
         self.alive.fetch_add(bytes as u64, Ordering::Relaxed);
         Ok(Texels { raw, view, bytes, allocator: Arc::clone(self) })

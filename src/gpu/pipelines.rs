@@ -168,7 +168,7 @@ fn binding_type(slot: Slot) -> wgpu::BindingType {
             return wgpu::BindingType::StorageTexture {
                 access: wgpu::StorageTextureAccess::ReadOnly,
                 format: wgpu::TextureFormat::Rgba32Float,
-                view_dimension: wgpu::TextureViewDimension::D2,
+                view_dimension: wgpu::TextureViewDimension::D2Array,
             };
         }
     };

@@ -27,14 +27,14 @@ pub enum Constant {
 pub struct Texture {
     /// What it holds.
     pub weight: Weight,
-    /// Columns and rows, of four values in f32.
-    pub size: [usize; 2],
+    /// Columns, rows and layers, of four values in f32.
+    pub size: [usize; 3],
 }
 
 impl Texture {
     /// Bytes.
     pub const fn bytes(&self) -> usize {
-        self.size[0] * self.size[1] * 4 * size_of::<f32>()
+        self.size[0] * self.size[1] * self.size[2] * 4 * size_of::<f32>()
     }
 }
 

@@ -39,6 +39,8 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
+    "conv_winograd_quads_input",
+    "conv_winograd_quads_output",
     "demodulate",
     "embedding",
     "grain_histogram",
@@ -103,7 +105,7 @@ pub enum Slot {
     Read,
     /// `var<storage, read_write>`
     ReadWrite,
-    /// `texture_storage_2d<rgba32float, read>`
+    /// `texture_storage_2d_array<rgba32float, read>`
     Texels,
 }
 
@@ -302,7 +304,7 @@ fn slot(line: &Line, text: &str) -> Result<Slot> {
         ("var<uniform>", Slot::Uniform),
         ("var<storage, read>", Slot::Read),
         ("var<storage, read_write>", Slot::ReadWrite),
-        ("texture_storage_2d<rgba32float, read>", Slot::Texels),
+        ("texture_storage_2d_array<rgba32float, read>", Slot::Texels),
     ];
     (kinds.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, slot)| *slot)).ok_or_else(
         || line.error("a binding is a uniform, a storage variable or a texture on one line"),

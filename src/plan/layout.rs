@@ -132,8 +132,14 @@ pub fn packed_len(param: &Param, layout: Layout) -> usize {
     }
 }
 
-/// Columns and rows of `param` as a texture, in the layouts that have one.
-pub fn texels(param: &Param, layout: Layout) -> Option<[usize; 2]> {
-    (layout == Layout::WinogradTexels)
-        .then(|| [9 * TEXEL_ROWS, param.dims[0].div_ceil(TEXEL_ROWS) * param.dims[1]])
+/// Columns, rows and layers of `param` as a texture of four values per texel, in the layouts of
+/// which there is one.
+pub fn texels(param: &Param, layout: Layout) -> Option<[usize; 3]> {
+    let (rows, layers) = match layout {
+        Layout::Winograd => (PANEL_ROWS, 36),
+        Layout::WinogradTexels => (TEXEL_ROWS, 1),
+        _ => return None,
+    };
+    let width = 36 / layers * rows / 4;
+    Some([width, param.dims[0].div_ceil(rows) * param.dims[1], layers])
 }

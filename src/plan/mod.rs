@@ -20,7 +20,7 @@ pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,
     scratch_len,
 };
-pub use select::{fuses_winograd, select};
+pub use select::{WinogradForm, select, winograd_form};
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target};
 pub use work::Work;

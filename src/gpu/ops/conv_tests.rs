@@ -115,7 +115,7 @@ impl Maker {
         // are these gaps.
         let gap = match (shape.plane(), shape.w) {
             (1, _) => 0,
-            (_, 60 | 120) => 8,
+            (_, 8 | 16 | 60 | 120) => 8,
             _ => 6,
         };
         let view = View {
@@ -427,25 +427,30 @@ fn winograd_is_the_convolution() {
     ]);
 }
 
-/// Rows that fill no group of lanes, and channels that fill no block.
+/// The forms for drivers that run on the CPU: rows that fill no group of lanes, channels that fill
+/// no block.
 #[test]
-fn winograd_in_one_dispatch_is_the_convolution() {
-    let plain = |x, outputs| Case::new(Kernel::ConvWinograd, x, outputs, 3);
-    let cases = [
-        plain([1, 5, 9, 120], 3),
-        Case { epilogue: true, style: true, ..plain([2, 9, 10, 120], 35) },
-        Case { upsample: Upsample::Bilinear, ..plain([2, 6, 5, 60], 8) },
-        Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 60], 2) },
-        Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 3, 60], 18) },
-    ];
-    check(&cases);
-    let Some((_, targets)) = targets() else { return };
+fn winograd_by_words_is_the_convolution() {
+    let Some((device, targets)) = targets() else { return };
+    let plain = |x, outputs| Case {
+        epilogue: true,
+        style: true,
+        ..Case::new(Kernel::ConvWinograd, x, outputs, 3)
+    };
+    let bilinear = |x, outputs| Case { upsample: Upsample::Bilinear, ..plain(x, outputs) };
     for target in targets.iter().filter(|target| target.lanes().is_some()) {
-        for case in &cases {
-            let trial = trial(case, target, false);
+        for (case, form) in [
+            (plain([2, 5, 9, 120], 20), "conv_winograd_fused"),
+            (bilinear([1, 4, 3, 60], 20), "conv_winograd_fused"),
+            (plain([2, 5, 9, 16], 20), "conv_winograd_quads_input"),
+            (bilinear([2, 6, 5, 8], 68), "conv_winograd_quads_input"),
+        ] {
+            let trial = trial(&case, target, true);
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
-            assert_eq!(dispatches.len(), 1, "{case:?}");
-            assert_eq!(dispatches[0].shader.kernel, "conv_winograd_fused");
+            assert_eq!(dispatches[0].shader.kernel, form, "{case:?} on {target:?}");
+            let error = error(&device, trial);
+            let bound = if target.dtype == Dtype::F32 { 1e-5 } else { 2e-3 };
+            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
         }
     }
 }
