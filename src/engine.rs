@@ -294,7 +294,7 @@ fn cpu_info() -> DeviceInfo {
     let threads = rayon::current_num_threads();
     DeviceInfo {
         index: None,
-        name: format!("CPU ({threads} threads)"),
+        name: format!("CPU ({threads} {})", if threads == 1 { "thread" } else { "threads" }),
         backend: "cpu".to_owned(),
         kind: "cpu".to_owned(),
         vendor: String::new(),

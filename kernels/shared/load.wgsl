@@ -13,15 +13,16 @@ fn read_x(n: u32, c: u32, h: i32, w: i32) -> f32 {
 
 // x without style.
 fn load_plain(n: u32, c: u32, h: i32, w: i32) -> f32 {
-    let height = i32(p.x_height);
-    let width = i32(p.x_width);
+    // One comparison of vectors, in which what is negative is large: SwiftShader's compiler walks all
+    // paths through a loop, and four branches per load, one behind the other, are too many of them.
+    let at = vec2<u32>(vec2<i32>(h, w));
 #if UPSAMPLE == none
-    if (h < 0 || h >= height || w < 0 || w >= width) {
+    if (any(at >= vec2<u32>(p.x_height, p.x_width))) {
         return 0.0;
     }
     return read_x(n, c, h, w);
 #else
-    if (h < 0 || h >= 2 * height || w < 0 || w >= 2 * width) {
+    if (any(at >= 2u * vec2<u32>(p.x_height, p.x_width))) {
         return 0.0;
     }
 #if UPSAMPLE == nearest
@@ -30,8 +31,8 @@ fn load_plain(n: u32, c: u32, h: i32, w: i32) -> f32 {
     // Pixel 2k lies ¼ before input pixel k, pixel 2k + 1 lies ¼ behind it; edges clamp.
     let h0 = max((h - 1) >> 1u, 0);
     let w0 = max((w - 1) >> 1u, 0);
-    let h1 = min((h + 1) >> 1u, height - 1);
-    let w1 = min((w + 1) >> 1u, width - 1);
+    let h1 = min((h + 1) >> 1u, i32(p.x_height) - 1);
+    let w1 = min((w + 1) >> 1u, i32(p.x_width) - 1);
     let th = select(0.75, 0.25, (h & 1) == 1);
     let tw = select(0.75, 0.25, (w & 1) == 1);
     let top = mix(read_x(n, c, h0, w0), read_x(n, c, h0, w1), tw);

@@ -1,137 +1,16 @@
 //! Whole photos: every face is found, cut out, restored and put back.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::align::{self, Frame, Landmarks};
+use super::agreement::agreement;
+use super::align;
 use super::enlarge::enlarged;
+use super::face::{Face, Pose};
+use super::options::{Mask, PhotoOptions, Which};
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
 use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
-
-/// A face in a photo, found or given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Face {
-    /// Both eyes, the tip of the nose, both corners of the mouth, of each pair the one at the left
-    /// of an upright face's picture first: `[x, y]` in pixels of the photo.
-    pub landmarks: Landmarks,
-    /// The detector's confidence, 0 to 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<f32>,
-    /// Left, top, right, bottom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bounds: Option<[f32; 4]>,
-}
-
-impl Face {
-    /// Distance of the eyes in pixels.
-    pub fn eye_distance(&self) -> f64 {
-        let [[lx, ly], [rx, ry], ..] = self.landmarks;
-        (rx - lx).hypot(ry - ly)
-    }
-
-    /// An upright face in a box (left, top, right, bottom) of which nothing else is known: where
-    /// YuNet's landmarks lie in its boxes, on average over 20 portraits.
-    fn upright(bounds: [f32; 4]) -> Self {
-        let [left, top, right, bottom] = bounds.map(f64::from);
-        let place = |[x, y]: [f64; 2]| [left + x * (right - left), top + y * (bottom - top)];
-        Self { landmarks: IN_BOX.map(place), score: None, bounds: Some(bounds) }
-    }
-
-    pub(super) fn centre(&self) -> [f64; 2] {
-        [0, 1].map(|axis| self.landmarks.iter().map(|point| point[axis]).sum::<f64>() / 5.0)
-    }
-}
-
-/// Landmarks in parts of the sides of a face's box; measured, made symmetrical.
-const IN_BOX: Landmarks = [[0.26, 0.39], [0.74, 0.39], [0.50, 0.59], [0.28, 0.72], [0.72, 0.72]];
-
-/// How a head is turned, in degrees, estimated from five landmarks: good to some ten degrees.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Pose {
-    /// Positive: the face looks to the right side of the picture.
-    pub yaw: f64,
-    /// Positive: the face looks down.
-    pub pitch: f64,
-    /// Positive: the head is tilted with the clock.
-    pub roll: f64,
-}
-
-/// How far the tip of the nose stands out from the plane of eyes and mouth, as a part of the
-/// distance of the eyes.
-const NOSE_DEPTH: f64 = 0.45;
-
-impl Pose {
-    /// The pose that moves the nose of the template to where it is.
-    pub fn of(landmarks: &Landmarks) -> Self {
-        let [left_eye, right_eye, nose, ..] = *landmarks;
-        let frame = Frame::of(landmarks);
-        let ([dx, dy], length) = (frame.down, frame.length.max(f64::MIN_POSITIVE));
-        let (x, y) = (nose[0] - frame.eyes[0], nose[1] - frame.eyes[1]);
-        let (along, across) = ((x * dx + y * dy) / length, (x * dy - y * dx) / length);
-        // On the template, eyes and mouth are 131 apart, both eyes 126, and the nose lies at 0.565.
-        let depth = NOSE_DEPTH * 126.0 / 131.0;
-        let angle = |offset: f64| (offset / depth).clamp(-1.0, 1.0).asin().to_degrees();
-        Self {
-            yaw: angle(across),
-            pitch: angle(along - 0.565),
-            roll: (right_eye[1] - left_eye[1]).atan2(right_eye[0] - left_eye[0]).to_degrees(),
-        }
-    }
-
-    /// Whether the head is turned past the reach of the template for aligned faces.
-    fn is_turned(&self) -> bool {
-        self.yaw.abs() > FARTHEST_YAW
-    }
-}
-
-/// Which faces of a photo are restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Which {
-    /// Every one.
-    #[default]
-    All,
-    /// The one with the largest distance of the eyes.
-    Largest,
-    /// The one nearest to the middle of the photo.
-    Central,
-}
-
-/// Which part of a restored face goes into the photo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Mask {
-    /// Where a parser sees the face; without a parser, [`Mask::Oval`].
-    #[default]
-    Face,
-    /// A soft oval around the landmarks.
-    Oval,
-    /// The whole crop but its border, as facexlib does without a parser.
-    Square,
-}
-
-/// What is done with a photo.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PhotoOptions {
-    /// Which faces are restored.
-    pub which: Which,
-    /// Faces whose eyes are less than this apart are left, in pixels.
-    pub smallest: f64,
-    /// How much of the restored face is taken, 0 to 1.
-    pub strength: f64,
-    /// Output pixels per pixel of the photo and side.
-    pub scale: usize,
-    /// How much of the photo's grain goes over restored faces that lack it, 0 to 1.
-    pub grain: f64,
-    /// Which part of a restored face goes into the photo.
-    pub mask: Mask,
-}
-
-impl Default for PhotoOptions {
-    fn default() -> Self {
-        let (which, mask) = (Which::All, Mask::Face);
-        Self { which, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5, mask }
-    }
-}
 
 /// What became of a face.
 #[derive(Clone, Debug, Serialize)]
@@ -176,13 +55,6 @@ const LARGEST: f64 = 2.0;
 /// A face whose restored version agrees less than this with what was in the photo (correlation of
 /// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
 const LEAST_AGREEMENT: f64 = 0.75;
-/// Blocks per side in which the agreement is measured.
-const BLOCKS: usize = 16;
-
-/// Heads that are turned further to the side than this, in degrees, are past the reach of the
-/// template: their eyes lie too close together for it.
-const FARTHEST_YAW: f64 = 40.0;
-
 /// Restores the faces of photos. Keeps its sessions.
 ///
 /// ```
@@ -544,60 +416,4 @@ impl PhotoRestorer {
 fn canvas(photo: &Picture) -> Canvas {
     let pixels = photo.rgb.as_chunks().0.to_vec();
     Canvas { pixels, height: photo.height, width: photo.width }
-}
-
-/// Correlation of the luminance of [`BLOCKS`]² blocks of two faces of `size × size` pixels; 1 where
-/// neither has any contrast.
-fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
-    let blocks = |face: &[[u8; 3]]| {
-        let mut sums = vec![0.0; BLOCKS * BLOCKS];
-        for (i, &[red, green, blue]) in face.iter().enumerate() {
-            let at = |v: usize| v * BLOCKS / size;
-            let luminance =
-                0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
-            sums[at(i / size) * BLOCKS + at(i % size)] += luminance;
-        }
-        let mean = sums.iter().sum::<f64>() / sums.len() as f64;
-        sums.iter_mut().for_each(|v| *v -= mean);
-        sums
-    };
-    let (a, b) = (blocks(a), blocks(b));
-    let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
-    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
-    if scale < 1e-6 { 1.0 } else { product(&a, &b) / scale }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::align::TEMPLATE;
-    use super::*;
-
-    #[test]
-    fn the_template_looks_at_us() {
-        let pose = Pose::of(&TEMPLATE);
-        assert!(
-            pose.yaw.abs() < 2.0 && pose.pitch.abs() < 2.0 && pose.roll.abs() < 1.0,
-            "{pose:?}"
-        );
-    }
-
-    #[test]
-    fn a_nose_at_the_right_looks_right_and_a_tilted_head_is_tilted() {
-        let mut turned = TEMPLATE;
-        turned[2][0] += 40.0;
-        assert!((30.0..60.0).contains(&Pose::of(&turned).yaw), "{:?}", Pose::of(&turned));
-        let tilted = TEMPLATE.map(|[x, y]| [0.866 * x - 0.5 * y, 0.5 * x + 0.866 * y]);
-        let pose = Pose::of(&tilted);
-        assert!((pose.roll - 30.0).abs() < 1.0 && pose.yaw.abs() < 2.0, "{pose:?}");
-    }
-
-    #[test]
-    fn agreement_sees_structure_and_not_light() {
-        let face: Vec<[u8; 3]> = (0..64 * 64).map(|i| [((i % 64) * 2 + i / 64) as u8; 3]).collect();
-        let brighter: Vec<[u8; 3]> = face.iter().map(|p| p.map(|v| v / 2 + 90)).collect();
-        let upside: Vec<[u8; 3]> = face.iter().rev().copied().collect();
-        assert!(agreement(&face, &brighter, 64) > 0.99);
-        assert!(agreement(&face, &upside, 64) < 0.0);
-        assert_eq!(agreement(&[[5; 3]; 64 * 64], &[[9; 3]; 64 * 64], 64), 1.0);
-    }
 }

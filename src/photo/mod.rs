@@ -1,5 +1,6 @@
 //! Pictures: reading and writing files, resizing, tiles, and a network run over one picture.
 
+mod agreement;
 #[doc(hidden)]
 pub mod align;
 mod decode;
@@ -8,6 +9,7 @@ mod encode;
 #[doc(hidden)]
 pub mod enlarge;
 mod exif;
+mod face;
 mod faces;
 mod file;
 mod foreign;
@@ -18,6 +20,7 @@ mod jpeg;
 #[doc(hidden)]
 pub mod mask;
 mod metadata;
+mod options;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
@@ -40,15 +43,15 @@ pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metad
 pub use detect::thinned;
 pub use detect::{Detector, Selection};
 pub use encode::{Format, encode, write};
-pub use faces::{
-    Aligned, Face, Mask, Outcome, PhotoOptions, PhotoRestorer, Pose, RestoredPhoto, Which,
-};
+pub use face::{Face, Pose};
+pub use faces::{Aligned, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
 pub use given::GivenFace;
 #[doc(hidden)]
 pub use given::GivenFaces;
 pub use metadata::{Deep, Metadata};
+pub use options::{Mask, PhotoOptions, Which};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, Work};
 pub use track::Tracker;

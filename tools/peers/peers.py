@@ -19,7 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from safetensors.numpy import save_file
+
 from subjects import ROOT, SUBJECTS, Subject
+from worker import file, onnx
 
 HERE = Path(__file__).resolve().parent
 
@@ -32,7 +35,8 @@ class Engine:
     command: list[str]
     #: "cpu", "vulkan" or "cuda": compared with ours there.
     device: str
-    
+    #: Beside this process's own.
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,7 +63,12 @@ class Worker:
         self.process = subprocess.Popen(
             engine.command,
             cwd=HERE,
-            env={**os.environ, "RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            env={
+                **os.environ,
+                "RAYON_NUM_THREADS": threads,
+                "OMP_NUM_THREADS": threads,
+                **engine.environment,
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -111,6 +120,12 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
         arguments = ["bench", "--on-demand", "--precision", options.precision, "--device", device]
         return [str(options.binary), *arguments, *subject.ours(folder)]
 
+    def rust(name: str, device: str, **environment: str) -> Engine:
+        command = [str(options.rust / f"peer-{name}"), subject.name, str(file(subject, folder)), threads]
+        return Engine(name, command, device, environment)
+
+    # Small programs against their libraries: layers, and a network that is a list of them.
+    listed = subject.layer or subject.name.startswith("srvgg")
     found = []
     if options.cpu:
         found = [
@@ -123,9 +138,15 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
         ]
         if subject.name.startswith("gfpgan"):
             found.insert(2, Engine("PyTorch as published", worker("pytorch", "published"), "cpu"))
+        if options.rust:
+            found.append(rust("tract", "cpu"))
+            if listed:
+                found.append(rust("candle", "cpu"))
     if options.vulkan is not None:
         found.append(Engine("pentimento", ours(options.vulkan), "vulkan"))
         found.append(Engine("ncnn", worker("ncnn", f"vulkan={options.ncnn_adapter}"), "vulkan"))
+        if options.rust and listed:
+            found.append(rust("burn", "vulkan", CUBECL_WGPU_DEFAULT_DEVICE=options.burn_adapter))
     if options.cuda:
         found.append(Engine("pentimento", ours("vulkan"), "cuda"))
         half = ["f16", "channels-last"] if options.precision == "f16" else []
@@ -136,8 +157,22 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
     return [e for e in found if not options.engine or any(w in e.name for w in options.engine)]
 
 
+def write_for_rust(subject: Subject, folder: Path) -> None:
+    """The subject as the programs in `rust` read it, where it is missing."""
+    onnx(subject, folder)
+    for part, tensors in [
+        ("input", lambda: {"input": subject.input()}),
+        ("weights", lambda: {k: v.numpy() for k, v in subject.model().state_dict().items()}),
+    ]:
+        path = Path(f"{file(subject, folder)}.{part}.safetensors")
+        if not path.exists():
+            save_file(tensors(), path)
+
+
 def measure(subject: Subject, options: argparse.Namespace, folder: Path) -> list[Result]:
     """All engines on one subject, in turn."""
+    if options.rust:
+        write_for_rust(subject, folder)
     workers = []
     for engine in engines(subject, options, folder):
         log = folder / f"{engine.device}-{engine.name}-{subject.name}.log".replace(" ", "-")
@@ -223,6 +258,10 @@ def main() -> None:
     parser.add_argument("--ncnn-adapter", type=int, default=0, help="ncnn's number of the same adapter")
     parser.add_argument("--cuda", action="store_true", help="also on CUDA, ours on Vulkan")
     parser.add_argument("--precision", choices=["f32", "f16"], default="f32")
+    parser.add_argument(
+        "--burn-adapter", default="DefaultDevice", help="burn's name of the same adapter, such as Cpu"
+    )
+    parser.add_argument("--rust", type=Path, help="folder of the programs of tools/peers/rust")
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "pentimento")
     parser.add_argument("--out", type=Path, default=ROOT / "target" / "peers")
     options = parser.parse_args()

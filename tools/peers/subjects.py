@@ -14,7 +14,8 @@ from torch import nn
 
 from pentimento_reference import gfpgan
 from pentimento_reference.mmrbnet import load_checkpoint
-from pentimento_reference.upscale import RrdbNet, Srvgg
+from pentimento_reference.rrdb import RrdbNet
+from pentimento_reference.srvgg import Srvgg
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,6 +17,7 @@ function tell(name: string, value: string): void {
 }
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(2)} s`;
+const percent = (part: number) => (part < 0.005 ? "< 1 %" : `${(100 * part).toFixed(0)} %`);
 
 /** Tells of the device, and how long everything took since the page was opened. */
 export function tellReady(device: Device, architecture: string, cached: boolean): void {
@@ -59,8 +60,9 @@ export function tellTimings(elapsed: number, timings: Timings, faces: number): v
       const bar = make("td", "", "bar");
       const filled = make("div");
       filled.style.width = `${100 * share}%`;
-      bar.append(filled, make("span", `${(100 * share).toFixed(0)} %`));
-      row.append(name, make("td", String(steps)), make("td", `${time.toFixed(2)} ms`), bar);
+      bar.append(filled, make("span", percent(share)));
+      const spent = make("td", `${time.toFixed(1)} ms`, "number");
+      row.append(name, make("td", String(steps), "number"), spent, bar);
       return row;
     }),
   );

@@ -30,13 +30,16 @@ const TYPES = {
   ".webmanifest": "application/manifest+json",
 };
 
+/** A page that asks for no icon. */
+const EMPTY = `<!doctype html><title>-</title><link rel="icon" href="data:,">`;
+
 /** Serves folders by the first part of the path, and an empty page at its root; `close` ends it. */
 export async function serve(folders) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
     const [, first, ...rest] = path.split("/");
     if (first === "") {
-      response.writeHead(200, { "content-type": TYPES[".html"] }).end("<!doctype html><title>-</title>");
+      response.writeHead(200, { "content-type": TYPES[".html"] }).end(EMPTY);
       return;
     }
     const folder = folders[first];

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 /* tslint:disable */
 /* eslint-disable */
 
@@ -211,48 +212,6 @@ export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembl
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
-    readonly __wbg_photo_free: (a: number, b: number) => void;
-    readonly __wbg_restored_free: (a: number, b: number) => void;
-    readonly __wbg_restorer_free: (a: number, b: number) => void;
-    readonly __wbg_watch_free: (a: number, b: number) => void;
-    readonly photo_decode: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly photo_fromPixels: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly photo_height: (a: number) => number;
-    readonly photo_pixels: (a: number) => any;
-    readonly photo_width: (a: number) => number;
-    readonly restored_encode: (a: number, b: number, c: number, d: number, e: number) => void;
-    readonly restored_faces: (a: number) => any;
-    readonly restored_height: (a: number) => number;
-    readonly restored_pixels: (a: number, b: number) => any;
-    readonly restored_width: (a: number) => number;
-    readonly restorer_architecture: (a: number, b: number) => void;
-    readonly restorer_device: (a: number, b: number) => void;
-    readonly restorer_find: (a: number, b: number, c: number) => any;
-    readonly restorer_open: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => any;
-    readonly restorer_restore: (a: number, b: number, c: any, d: number, e: number, f: any) => any;
-    readonly restorer_timeSteps: (a: number, b: number) => void;
-    readonly restorer_timings: (a: number, b: number) => void;
-    readonly start: () => void;
-    readonly watch_cancel: (a: number) => void;
-    readonly watch_done: (a: number) => number;
-    readonly watch_new: () => number;
-    readonly __wasm_bindgen_func_elem_5185: (a: number, b: number, c: number, d: any) => void;
-    readonly __wasm_bindgen_func_elem_5185_26: (a: number, b: number, c: number, d: any) => void;
-    readonly __wasm_bindgen_func_elem_5185_27: (a: number, b: number, c: number, d: any) => void;
-    readonly __wasm_bindgen_func_elem_6513: (a: number, b: number, c: number, d: any) => void;
-    readonly __wasm_bindgen_func_elem_6515: (a: number, b: number, c: any, d: any) => void;
-    readonly __wasm_bindgen_func_elem_5187: (a: number, b: number, c: any) => void;
-    readonly __wasm_bindgen_func_elem_5187_25: (a: number, b: number, c: any) => void;
-    readonly __wbindgen_export: (a: number, b: number) => number;
-    readonly __wbindgen_export2: (a: number, b: number, c: number, d: number) => number;
-    readonly __wbindgen_export3: (a: number, b: number, c: number) => void;
-    readonly __wbindgen_export4: (a: number) => void;
-    readonly __wbindgen_export5: () => number;
-    readonly __wbindgen_externrefs: WebAssembly.Table;
-    readonly __wbindgen_export6: (a: number, b: number) => void;
-    readonly __wbindgen_add_to_stack_pointer: (a: number) => number;
-    readonly __wbindgen_export7: (a: number) => void;
-    readonly __wbindgen_start: () => void;
 }
 
 export type SyncInitInput = BufferSource | WebAssembly.Module;

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 
 
 class Srvgg(nn.Module):
-    """RGB [N, 3, H, W] in [0, 1] → [N, 3, scale·H, scale·W], nominally in [0, 1]."""
+    """RGB [N, 3, H, W] in [0, 1] → [N, 3, scale·H, scale·W], nominally in [0, 1].
 
-    def __init__(self, width: int, convs: int, scale: int) -> None:
+    The defaults are realesr-general-x4v3's.
+    """
+
+    def __init__(self, width: int = 64, convs: int = 32, scale: int = 4) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.PReLU(width)]
         for _ in range(convs):

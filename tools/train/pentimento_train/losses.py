@@ -74,6 +74,17 @@ def feature_distance(x: list[Tensor], y: list[Tensor]) -> Tensor:
     ).mean()
 
 
+def balancing(given: Tensor, wanted: Tensor, most: float = 3.0) -> Tensor:
+    """[N, 1, 1, 1]: weights that make samples count alike, however badly each was degraded.
+
+    In proportion to 1 / mean |given − wanted|, within `1/most` to `most`, with a mean of 1. With them
+    a sum of L1 losses falls as the mean PSNR rises; without them serious samples drown the mild ones.
+    """
+    error = (given - wanted).abs().mean((1, 2, 3), keepdim=True).clamp_min(1e-6)
+    weights = (error.mean() / error).clamp(1 / most, most)
+    return weights / weights.mean()
+
+
 PICTURE_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "charbonnier": charbonnier,
     "multi_scale": multi_scale,
@@ -85,9 +96,17 @@ PICTURE_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def picture_loss(
-    x: Tensor, y: Tensor, weights: Mapping[str, float]
+    x: Tensor, y: Tensor, weights: Mapping[str, float], scale: Tensor | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum of the terms that have a weight, and the unweighted terms by name."""
-    terms = {k: f(x, y) for k, f in PICTURE_TERMS.items() if weights.get(k, 0.0) > 0}
+    """The weighted sum of the terms that have a weight, and the unweighted terms by name.
+
+    `scale` [N, 1, 1, 1] multiplies the samples' differences; `structure` compares pictures without it.
+    """
+    scaled = (x, y) if scale is None else (x * scale, y * scale)
+    terms = {
+        k: f(*((x, y) if f is structure else scaled))
+        for k, f in PICTURE_TERMS.items()
+        if weights.get(k, 0.0) > 0
+    }
     total = sum((weights[k] * v for k, v in terms.items()), x.new_zeros(()))
     return total, terms

@@ -15,7 +15,7 @@ from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
 from .feature_network import FeatureNetwork
-from .losses import charbonnier, feature_distance, gradient, picture_loss
+from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 
@@ -38,6 +38,8 @@ class RestorationConfig:
     adversarial_from: float
     """The part of the stage after which the adversarial terms set in, growing over a tenth."""
     critics: CriticConfig | None
+    balanced: bool = False
+    """Samples count alike, however badly they were degraded: `losses.balancing`."""
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -102,9 +104,13 @@ class Restoration(Stage):
         with self.networks.autocast():
             restored, code = self.restore(batch.degraded)
         restored = restored.float()
-        loss, terms = picture_loss(restored, batch.target, weights)
+        scale = balancing(batch.degraded, batch.target) if config.balanced else None
+        loss, terms = picture_loss(restored, batch.target, weights, scale)
         if weights.get("parts", 0) > 0:
-            own, wanted = (components(x, batch.landmarks) for x in (restored, batch.target))
+            pictures = (restored, batch.target)
+            if scale is not None:
+                pictures = (restored * scale, batch.target * scale)
+            own, wanted = (components(x, batch.landmarks) for x in pictures)
             terms["parts"] = torch.stack(
                 [charbonnier(own[k], wanted[k]) + gradient(own[k], wanted[k]) for k in COMPONENTS]
             ).mean()

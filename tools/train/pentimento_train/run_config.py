@@ -28,7 +28,7 @@ class Machine:
     workers: int
     """Processes that make pairs."""
     bf16: bool
-    """On a GPU only."""
+    """Convolutions and matrix products in bf16; pays on GPUs, and on CPUs that have its products."""
     compile: bool
     """On a GPU only."""
     log_every_steps: int

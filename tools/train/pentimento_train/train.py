@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,7 @@ class Trainer:
             model,
             copy.deepcopy(model).requires_grad_(False),
             torch.device(device),
-            half=machine.bf16 and on_gpu,
+            half=machine.bf16,
             compiled=machine.compile and on_gpu,
             random=torch.Generator().manual_seed(machine.seed),
         )
@@ -212,6 +213,8 @@ class Trainer:
                 break
             terms = stage.train_step(batch.to(self.networks.device))
             self.recent.append({k: v.item() for k, v in terms.items()})
+            if not math.isfinite(self.recent[-1]["loss"]):
+                raise SystemExit(f"{stage.name}: the loss of step {stage.step} is not a number")
             now = time.monotonic()
             stage.seconds += min(now - last, LONGEST_STEP_SECONDS)
             last = now

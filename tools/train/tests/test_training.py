@@ -17,9 +17,11 @@ from torch import Tensor
 
 from pentimento_train.critics import Critics
 from pentimento_train.data import Pairs
+from pentimento_train.losses import balancing
 from pentimento_train.run_config import RunConfig
 from pentimento_train.stage import Stage
 from pentimento_train.train import Trainer
+from pentimento_train.widen import widen
 
 TINY = Path(__file__).with_name("tiny.toml")
 RUNS = [
@@ -44,6 +46,42 @@ def run(folder: Path, config: RunConfig) -> None:
     """Trains to the end, or on from where it was."""
     folder.mkdir(exist_ok=True)
     Trainer(config, folder).train(source(6, config), faces(2, config.model.size))
+
+
+def test_a_wider_network_computes_the_same() -> None:
+    config = RunConfig.from_toml(TINY).model
+    torch.manual_seed(3)
+    old = MmrbNet(config).eval()
+    mmrb = replace(config.mmrb, path_channels={4: 4, 8: 12})
+    wide = replace(config, channels={4: 16, 8: 16, 16: 16}, mmrb=mmrb)
+    new = widen(old, wide)
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        wanted, got = old(x), new(x)
+    assert (got - wanted).norm() / wanted.norm() < 1e-5
+    assert sum(p.numel() for p in new.parameters()) > 2 * sum(p.numel() for p in old.parameters())
+    # New channels take part in training: what reads them is zero, but not its gradient.
+    new(x).square().mean().backward()
+    assert new.encoder.stem.weight.grad is not None
+    assert new.decoder.levels["8"].conv.weight.grad[:8, 8:].abs().max() > 0
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
+    config = RunConfig.from_toml(TINY)
+    assert config.restoration is not None
+    loss = {**config.restoration.loss, "charbonnier": float("inf")}
+    broken = replace(config.restoration, loss=loss)
+    only = replace(config, prior=None, reconstruction=None, restoration=broken)
+    with pytest.raises(SystemExit, match="restoration: the loss of step 1 is not a number"):
+        run(tmp_path / "run", only)
+
+
+def test_samples_count_alike_when_balanced() -> None:
+    wanted = torch.zeros(3, 3, 8, 8)
+    given = wanted + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
+    weights = balancing(given, wanted)
+    errors = (weights * (given - wanted)).abs().mean((1, 2, 3))
+    assert torch.allclose(errors, errors.mean().expand(3)) and weights.mean().item() == pytest.approx(1)
 
 
 def stage_of(config: RunConfig, name: str) -> Stage:

@@ -104,22 +104,33 @@ pub async fn network(
     Ok(support::relative_error(&outputs[0], &expected))
 }
 
-/// Restores the aligned face in `file` and compares it with the native result, also a file's bytes:
-/// the mean and the largest difference, in levels of 255.
+/// A network that restores faces, on the browser's GPU.
 #[wasm_bindgen]
-pub async fn face(weights: Vec<u8>, file: &[u8], native: &[u8]) -> Result<Vec<f64>, JsValue> {
-    let name = Path::new("a face");
-    let face = photo::decode(file, name).map_err(failed)?;
-    let native = photo::decode(native, name).map_err(failed)?;
-    let options = EngineOptions { device: Some("webgpu".to_owned()), ..Default::default() };
-    let engine = Engine::open(&options).await.map_err(failed)?;
-    let model = Model::from_bytes(weights, "the model", &Options::default()).map_err(failed)?;
-    let restored = Restorer::new(&engine, &model).restore_async(&face).await.map_err(failed)?;
-    if restored.picture.rgb.len() != native.rgb.len() {
-        return Err(js_sys::Error::new("the native result has another size").into());
+pub struct Faces(Restorer);
+
+#[wasm_bindgen]
+impl Faces {
+    /// With a checkpoint's bytes.
+    pub async fn open(weights: Vec<u8>) -> Result<Faces, JsValue> {
+        let options = EngineOptions { device: Some("webgpu".to_owned()), ..Default::default() };
+        let engine = Engine::open(&options).await.map_err(failed)?;
+        let model = Model::from_bytes(weights, "the model", &Options::default()).map_err(failed)?;
+        Ok(Self(Restorer::new(&engine, &model)))
     }
-    let pairs = restored.picture.rgb.iter().zip(&native.rgb);
-    let differences: Vec<f64> = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).collect();
-    let mean = differences.iter().sum::<f64>() / differences.len() as f64;
-    Ok(vec![mean, differences.into_iter().fold(0.0, f64::max)])
+
+    /// Restores the aligned face in `file` and compares it with the native result, also a file's
+    /// bytes: the mean and the largest difference, in levels of 255.
+    pub async fn compare(&mut self, file: &[u8], native: &[u8]) -> Result<Vec<f64>, JsValue> {
+        let name = Path::new("a face");
+        let face = photo::decode(file, name).map_err(failed)?;
+        let native = photo::decode(native, name).map_err(failed)?;
+        let restored = self.0.restore_async(&face).await.map_err(failed)?;
+        if restored.picture.rgb.len() != native.rgb.len() {
+            return Err(js_sys::Error::new("the native result has another size").into());
+        }
+        let pairs = restored.picture.rgb.iter().zip(&native.rgb);
+        let differences: Vec<f64> = pairs.map(|(a, b)| f64::from(a.abs_diff(*b))).collect();
+        let mean = differences.iter().sum::<f64>() / differences.len() as f64;
+        Ok(vec![mean, differences.into_iter().fold(0.0, f64::max)])
+    }
 }

@@ -1,31 +1,10 @@
-"""The enlarging networks of Real-ESRGAN: SRVGGNetCompact and RRDBNet. RGB in [0, 1]."""
+"""RRDBNet, the large enlarger of Real-ESRGAN. RGB in [0, 1]."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-
-class Srvgg(nn.Module):
-    """SRVGGNetCompact: [N, 3, H, W] → [N, 3, factor·H, factor·W]. The defaults are
-    realesr-general-x4v3's."""
-
-    def __init__(self, channels: int = 64, convs: int = 32, factor: int = 4) -> None:
-        super().__init__()
-        self.factor = factor
-        self.body = nn.ModuleList([nn.Conv2d(3, channels, 3, padding=1), nn.PReLU(channels)])
-        for _ in range(convs):
-            self.body.append(nn.Conv2d(channels, channels, 3, padding=1))
-            self.body.append(nn.PReLU(channels))
-        self.body.append(nn.Conv2d(channels, 3 * factor**2, 3, padding=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = x
-        for layer in self.body:
-            y = layer(y)
-        base = F.interpolate(x, scale_factor=self.factor, mode="nearest")
-        return F.pixel_shuffle(y, self.factor) + base
 
 
 class DenseBlock(nn.Module):

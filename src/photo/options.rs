@@ -1,0 +1,49 @@
+//! What is done with a photo.
+
+/// Which faces of a photo are restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Which {
+    /// Every one.
+    #[default]
+    All,
+    /// The one with the largest distance of the eyes.
+    Largest,
+    /// The one nearest to the middle of the photo.
+    Central,
+}
+
+/// Which part of a restored face goes into the photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mask {
+    /// Where a parser sees the face; without a parser, [`Mask::Oval`].
+    #[default]
+    Face,
+    /// A soft oval around the landmarks.
+    Oval,
+    /// The whole crop but its border, as facexlib does without a parser.
+    Square,
+}
+
+/// What is done with a photo.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PhotoOptions {
+    /// Which faces are restored.
+    pub which: Which,
+    /// Faces whose eyes are less than this apart are left, in pixels.
+    pub smallest: f64,
+    /// How much of the restored face is taken, 0 to 1.
+    pub strength: f64,
+    /// Output pixels per pixel of the photo and side.
+    pub scale: usize,
+    /// How much of the photo's grain goes over restored faces that lack it, 0 to 1.
+    pub grain: f64,
+    /// Which part of a restored face goes into the photo.
+    pub mask: Mask,
+}
+
+impl Default for PhotoOptions {
+    fn default() -> Self {
+        let (which, mask) = (Which::All, Mask::Face);
+        Self { which, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5, mask }
+    }
+}
