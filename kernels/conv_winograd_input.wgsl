@@ -31,32 +31,11 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> transformed: array<${V}>;
 
 #include "shared/grid.wgsl"
+alias Value = f32;
 #include "shared/winograd.wgsl"
 
 #if UPSAMPLE == bilinear
-// Six resized values from the four of x around them, zero where `inside` is.
-fn resize(x: array<f32, 4>, inside: array<f32, 6>) -> array<f32, 6> {
-    return array<f32, 6>(
-        inside[0] * (0.75 * x[0] + 0.25 * x[1]),
-        inside[1] * (0.25 * x[0] + 0.75 * x[1]),
-        inside[2] * (0.75 * x[1] + 0.25 * x[2]),
-        inside[3] * (0.25 * x[1] + 0.75 * x[2]),
-        inside[4] * (0.75 * x[2] + 0.25 * x[3]),
-        inside[5] * (0.25 * x[2] + 0.75 * x[3]),
-    );
-}
-
-// 1 for each of the six positions from 4·tile - 1 on that lies in 0..size, else 0.
-fn inside(tile: u32, size: u32) -> array<f32, 6> {
-    let first = 4 * i32(tile) - 1;
-    let end = i32(size);
-    return array<f32, 6>(
-        select(0.0, 1.0, first >= 0),
-#for I in 1..6
-        select(0.0, 1.0, first + ${I} < end),
-#endfor
-    );
-}
+#include "shared/winograd_resize.wgsl"
 #endif
 
 @compute @workgroup_size(BLOCK)
@@ -86,7 +65,7 @@ fn main(
 #for C in 0..4
     let w${C} = clamp(left + ${C}, 0, last_column);
     let resized${C} = resize(
-        array<f32, 4>(
+        array<Value, 4>(
 #for R in 0..4
             read_x(n, c, clamp(top + ${R}, 0, last_row), w${C}),
 #endfor
@@ -97,7 +76,7 @@ fn main(
 #for R in 0..6
     let row${R} = transform_input(
         resize(
-            array<f32, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
+            array<Value, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
             columns_inside,
         ),
     );
@@ -107,7 +86,7 @@ fn main(
     let left = 4 * i32(column) - p.left;
 #for R in 0..6
     let row${R} = transform_input(
-        array<f32, 6>(
+        array<Value, 6>(
 #for C in 0..6
             load_plain(n, c, top + ${R}, left + ${C}),
 #endfor
@@ -118,7 +97,7 @@ fn main(
     let at = p.transformed_offset + (block * p.x_channels + c) * BLOCK + lane;
 #for C in 0..6
     let column${C} = transform_input(
-        array<f32, 6>(
+        array<Value, 6>(
 #for R in 0..6
             row${R}[${C}],
 #endfor

@@ -10,11 +10,12 @@
 // each invocation keeps 8×8 sums: four 128-bit reads of workgroup memory for 64 products.
 // A software driver turns each load into a loop over lanes but a shuffle from a constant lane into
 // one instruction: there, a subgroup computes the tile, each lane loads its share of both panels
-// once, and U is handed around.
+// once, and U is handed around. U is a texture, which the driver reads without a loop: a layer for
+// each frequency, rows and texels as above.
 //
 // It runs without wgpu's checks, because none could fail: f, row_block and column_block are below
 // 36 and the numbers of blocks, i below p.inputs wherever it makes an address, rows of M below
-// p.outputs, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
+// p.outputs, texels lie in a layer of p.row_blocks · p.inputs rows, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
 // In the tiles, lane is below THREADS and four passes of THREADS fill one. Divisors are numbers of
 // blocks, at least 1; loops count up by a constant to p.inputs.
 //
@@ -37,7 +38,11 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#if LANES
+@group(0) @binding(_) var weight: texture_storage_2d_array<rgba32float, read>;
+#else
 @group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
+#endif
 @group(0) @binding(_) var<storage, read_write> inputs: array<vec4<${V}>>;
 @group(0) @binding(_) var<storage, read_write> products: array<vec4<${M}>>;
 
@@ -67,23 +72,21 @@ fn main(
         return;
     }
     let first_row = row_block * ROWS;
-    var u = (f * p.row_blocks + row_block) * p.inputs * (ROWS / 4u);
     var v = (p.v_offset + f * p.inputs_stride + column_block * p.inputs * COLUMNS) / 4u;
     let m = (p.m_offset + f * p.products_stride + column_block * p.outputs * COLUMNS) / 4u;
 #if LANES
     // Lane l holds rows l·SHARE.. of U's panel and columns l·4·QUADS.. of V's.
-    u += lane * ${SHARE_QUADS}u;
+    let first_texel = row_block * p.inputs;
     v += lane * ${QUADS}u;
 #include "shared/lanes_declare.wgsl"
     for (var i = 0u; i < p.inputs; i++) {
 #for S in 0..${SHARE_QUADS}
-        let u${S} = vec4<f32>(weight[u + ${S}u]);
+        let u${S} = textureLoad(weight, vec2(lane * ${SHARE_QUADS}u + ${S}u, first_texel + i), f);
 #endfor
 #for Q in 0..${QUADS}
         let v${Q} = vec4<f32>(inputs[v + ${Q}u]);
 #endfor
 #include "shared/lanes_accumulate.wgsl"
-        u += ROWS / 4u;
         v += COLUMNS / 4u;
     }
 #for L in 0..${LANES}
@@ -102,6 +105,7 @@ fn main(
 #endfor
 #endfor
 #else
+    var u = (f * p.row_blocks + row_block) * p.inputs * (ROWS / 4u);
 #include "shared/tile_declare.wgsl"
     for (var i = 0u; i < p.inputs; i += DEPTH) {
 #for J in 0..4

@@ -1,10 +1,10 @@
 // y[n, o] = epilogue(Σ_i W[o, i] · x[n, i])
 //
 // x: [N, I], a sample flattened in the order C, H, W. weight: [O, I]. y: [N, O].
-// A workgroup computes one output of four samples.
+// A workgroup computes one output of four samples, or of the only one.
 //
 // The trick: it is bound by the weight, so neighbours read neighbouring weights, each once for
-// four samples.
+// four samples, or four at a time for the only one.
 
 struct Params {
     x_offset: u32,
@@ -14,8 +14,13 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#if ALONE
+@group(0) @binding(_) var<storage, read_write> x: array<vec4<${X}>>;
+@group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 @group(0) @binding(_) var<storage, read> weight: array<${W}>;
+#endif
 
 const WORKGROUP = ${WORKGROUP}u;
 
@@ -23,10 +28,12 @@ const WORKGROUP = ${WORKGROUP}u;
 #include "shared/grid.wgsl"
 #include "shared/reduce.wgsl"
 
+#if !ALONE
 // The last sample again for those that are not there: store_y drops them.
 fn load(n: u32, i: u32) -> f32 {
     return f32(x[p.x_offset + min(n, p.y_batch - 1u) * p.x_batch_stride + i]);
 }
+#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -38,6 +45,14 @@ fn main(
     let o = index % p.y_channels;
     let first = index / p.y_channels * 4u;
     var sum = vec4<f32>();
+#if ALONE
+    // Each lane's sums, then the sample's, in the place of the first of four samples.
+    let words = p.inputs / 4u;
+    for (var i = lane; i < words; i += WORKGROUP) {
+        sum += vec4<f32>(weight[o * words + i]) * vec4<f32>(x[p.x_offset / 4u + i]);
+    }
+    sum = vec4(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0);
+#else
     for (var i = lane; i < p.inputs; i += WORKGROUP) {
         let factor = f32(weight[o * p.inputs + i]);
         sum += factor * vec4(
@@ -47,6 +62,7 @@ fn main(
             load(first + 3u, i),
         );
     }
+#endif
     let total = reduce(lane, sum);
     if (lane < 4u) {
         store_y(total[lane], first + lane, o, 0u, 0u);

@@ -1,8 +1,8 @@
 """Lays pictures out as a table: one row per folder, one column per file name.
 
-    python tools/contact_sheet.py docs/first-light.png degraded restored original --below photo.png photo_x4.png
+    python tools/contact_sheet.py docs/first-light.jpg degraded restored original --below photo.png photo_x4.png
 
-    python tools/contact_sheet.py docs/photos.png photos restored --columns 6 --bands 2 --cell 176
+    python tools/contact_sheet.py docs/photos.jpg photos restored --columns 6 --bands 2 --cell 176
 
 Needs Pillow. Pictures of one table are scaled to fit the same square cell; names beyond `--columns`
 go on in further `--bands` below. Pictures after `--below` follow in a row of their own, as high as

@@ -19,27 +19,13 @@
 #endif
 
 #include "shared/activation.wgsl"
-
-// What is the same for all pixels of channel o of sample n.
-struct Channel {
-    factor: f32,
-    bias: f32,
-    slope: f32,
+#if VALUES
+fn value_at(at: u32) -> f32 {
+    return values[at];
 }
+#endif
 
-fn channel_of(n: u32, o: u32) -> Channel {
-    var channel = Channel(p.gain, 0.0, p.activation_low);
-#if DEMODULATION
-    channel.factor *= demodulation[p.demodulation_offset + n * p.demodulation_batch_stride + o];
-#endif
-#if BIAS
-    channel.bias = values[o];
-#endif
-#if PRELU
-    channel.slope = values[p.slopes_start + o];
-#endif
-    return channel;
-}
+#include "shared/channel.wgsl"
 
 fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {
     var v = value * channel.factor;

@@ -77,7 +77,8 @@ impl Arena {
         let (output, gaps) = split(block, step.output, sample_ranges(plan, step.output)?)?;
         let (before, after): (&[Pages], &[Pages]) = (before, after);
         let read = |view: View| {
-            let block = plan.storages.get(view.storage.index()).ok_or(violation(view))?.block;
+            let block =
+                plan.storages.get(view.storage.index()).ok_or_else(|| violation(view))?.block;
             gather(view, sample_ranges(plan, view)?, |range| match block {
                 _ if block < own => before[block].get(range),
                 _ if block > own => after.get(block - own - 1)?.get(range),
@@ -100,14 +101,14 @@ impl Arena {
     }
 
     fn block(&self, plan: &Plan, view: View) -> Result<usize> {
-        let storage = plan.storages.get(view.storage.index()).ok_or(violation(view))?;
+        let storage = plan.storages.get(view.storage.index()).ok_or_else(|| violation(view))?;
         if storage.block < self.blocks.len() { Ok(storage.block) } else { Err(violation(view)) }
     }
 }
 
 /// Where the samples of `view` stand in their block, in elements.
 fn sample_ranges(plan: &Plan, view: View) -> Result<Vec<Range<usize>>> {
-    let storage = plan.storages.get(view.storage.index()).ok_or(violation(view))?;
+    let storage = plan.storages.get(view.storage.index()).ok_or_else(|| violation(view))?;
     if view.shape.is_empty() || view.offset + view.span() > storage.len {
         return Err(violation(view));
     }
@@ -121,7 +122,8 @@ fn gather<'a>(
     ranges: Vec<Range<usize>>,
     slice: impl Fn(Range<usize>) -> Option<&'a [f32]>,
 ) -> Result<Tensor<'a>> {
-    let samples = ranges.into_iter().map(slice).collect::<Option<_>>().ok_or(violation(view))?;
+    let samples =
+        ranges.into_iter().map(slice).collect::<Option<_>>().ok_or_else(|| violation(view))?;
     Ok(Tensor { shape: view.shape, samples })
 }
 
@@ -138,7 +140,7 @@ fn split(
     let mut gaps = Vec::with_capacity(samples.len() + 1);
     let (mut position, mut rest) = (0, block);
     for range in samples {
-        let skip = range.start.checked_sub(position).ok_or(violation(view))?;
+        let skip = range.start.checked_sub(position).ok_or_else(|| violation(view))?;
         if skip + range.len() > rest.len() {
             return Err(violation(view));
         }

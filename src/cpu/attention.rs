@@ -1,10 +1,9 @@
 //! `attention`: softmax attention of pixels, head by head.
 
-use rayon::prelude::*;
-
 use super::epilogue::Epilogue;
 use super::exp::exp;
 use super::matmul::{self, Block, PANEL, Panels};
+use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
@@ -63,7 +62,7 @@ pub fn run_fast(
             heads.map(move |(head, y)| (n, head * width, y))
         })
         .collect();
-    parts.into_par_iter().for_each(|(n, first, y)| {
+    team::for_each(parts, |(n, first, y)| {
         let rows = |x: &Tensor| x.samples[n][first * keys..][..width * keys].to_vec();
         let mut transposed = vec![0.0; width * keys];
         for (j, row) in rows(key).chunks_exact(keys).enumerate() {

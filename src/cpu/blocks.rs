@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::epilogue::Epilogue;
 use super::matmul::PANEL;
+use super::team;
 use super::tensor::TensorMut;
 
 /// Panels of weights that a part has at least, unless its product has fewer.
@@ -55,8 +56,7 @@ impl Part<'_> {
 pub fn cut<'a>(output: &'a mut TensorMut, pixels: usize, products: &[usize]) -> Vec<Part<'a>> {
     let shape = output.shape;
     let blocks = shape.plane().div_ceil(pixels);
-    let cuts =
-        (2 * rayon::current_num_threads()).div_ceil(blocks * shape.n * products.len().max(1));
+    let cuts = (2 * team::threads()).div_ceil(blocks * shape.n * products.len().max(1));
     let mut parts = Vec::new();
     for (n, sample) in output.samples.iter_mut().enumerate() {
         let mut planes = sample.chunks_exact_mut(shape.plane());

@@ -5,23 +5,25 @@
 //! them at one offset per tap; a 1×1 convolution's are not even copied. Otherwise the inputs that the
 //! pixels see are gathered tap by tap. The epilogue runs while the result is in cache.
 
-use rayon::prelude::*;
-
 use super::blocks;
 use super::conv_direct::Direct;
 use super::epilogue::Epilogue;
 use super::gather::{self, Tap};
 use super::matmul::{self, Block, PANEL, Panels, lanes};
+use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::{self, Channel};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
 use crate::plan::Upsample;
+use crate::tensor::Shape;
 
 /// Elements of a gathered block: with the product's, about a core's second-level cache.
 const BLOCK: usize = 96 << 10;
 /// Fewest and most columns of a block.
 const COLUMNS: [usize; 2] = [64, 512];
+/// Elements of a block of rows copied with zeros around them, about, with the product's.
+const SHIFTED_BLOCK: usize = 32 << 10;
 /// Fewest columns of a picture whose rows are copied with zeros around them: those are computed for
 /// nothing.
 const SHIFTED_WIDTH: usize = 16;
@@ -42,11 +44,6 @@ struct Product {
 }
 
 impl Packed {
-    /// Packs `conv`.
-    pub fn new(conv: &Direct) -> Self {
-        Self::of_paths(std::slice::from_ref(conv))
-    }
-
     /// Packs convolutions whose outputs follow each other. They share stride and resize; their
     /// padding goes into the taps.
     pub fn of_paths(paths: &[Direct]) -> Self {
@@ -70,20 +67,28 @@ impl Packed {
         output: &mut TensorMut,
         workspace: &Workspace,
     ) {
-        if self.upsample == Upsample::None {
-            return self.run_on(x, style, epilogue, output, workspace);
+        let seen = upsample::shape(x.shape, self.upsample);
+        let shifted = self.is_shifted(seen, output.shape);
+        if self.upsample == Upsample::None || shifted {
+            return self.run_on(x, self.upsample, style, epilogue, output, workspace);
         }
-        let shape = upsample::shape(x.shape, self.upsample);
-        let mut resized = workspace.take(shape.len());
-        let samples = resized.chunks_exact_mut(shape.sample()).collect();
-        upsample::run(x, self.upsample, &mut TensorMut { shape, samples });
-        let x = Tensor { shape, samples: resized.chunks_exact(shape.sample()).collect() };
-        self.run_on(&x, style, epilogue, output, workspace);
+        let mut resized = workspace.take(seen.len());
+        let samples = resized.chunks_exact_mut(seen.sample()).collect();
+        upsample::run(x, self.upsample, &mut TensorMut { shape: seen, samples });
+        let x = Tensor { shape: seen, samples: resized.chunks_exact(seen.sample()).collect() };
+        self.run_on(&x, Upsample::None, style, epilogue, output, workspace);
+    }
+
+    /// Whether rows of what is `seen` are copied with zeros around them.
+    fn is_shifted(&self, seen: Shape, output: Shape) -> bool {
+        let width = output.w;
+        self.stride == 1 && width >= SHIFTED_WIDTH && seen.w <= width + width / 2
     }
 
     fn run_on(
         &self,
         x: &Tensor,
+        upsample: Upsample,
         style: Option<&Tensor>,
         epilogue: &Epilogue,
         output: &mut TensorMut,
@@ -94,28 +99,29 @@ impl Packed {
         let depth = self.products.iter().map(|product| product.weights.depth).max().unwrap_or(1);
         let columns = (BLOCK / depth).clamp(COLUMNS[0], COLUMNS[1]).next_multiple_of(64);
         let single = self.products.iter().all(Product::is_single) && self.stride == 1;
-        if single && x.shape.plane().is_multiple_of(lanes()) {
+        if single && upsample == Upsample::None && x.shape.plane().is_multiple_of(lanes()) {
             // Modulated weights instead of modulated inputs, which are many more.
             let modulated: Vec<Vec<Panels>> = (style.iter())
                 .flat_map(|style| &style.samples)
                 .map(|style| self.products.iter().map(|product| product.modulated(style)).collect())
                 .collect();
             let parts = blocks::cut(output, columns, &outputs);
-            return parts.into_par_iter().for_each(|part| {
+            return team::for_each(parts, |part| {
                 let product = &self.products[part.product];
                 let modulated = modulated.get(part.n).map(|of_sample| &of_sample[part.product]);
                 product.run_in_place(modulated, x, epilogue, part, workspace);
             });
         }
-        if self.stride == 1 && width >= SHIFTED_WIDTH && x.shape.w <= width + width / 2 {
-            let rows = (columns / width).max(1);
+        if self.is_shifted(upsample::shape(x.shape, upsample), output.shape) {
+            let most = outputs.iter().max().map_or(1, |outputs| outputs + x.shape.c);
+            let rows = (SHIFTED_BLOCK / (most * width)).max(2);
             let parts = blocks::cut(output, rows * width, &outputs);
-            return parts.into_par_iter().for_each(|part| {
+            return team::for_each(parts, |part| {
                 let product = &self.products[part.product];
-                product.run_shifted(x, style, epilogue, width, part, workspace);
+                product.run_shifted(x, upsample, style, epilogue, width, part, workspace);
             });
         }
-        blocks::cut(output, columns, &outputs).into_par_iter().for_each(|mut part| {
+        team::for_each(blocks::cut(output, columns, &outputs), |mut part| {
             let pixels = part.pixels();
             let block = Block::new(pixels);
             let Product { weights, taps } = &self.products[part.product];
@@ -177,9 +183,11 @@ impl Product {
     }
 
     /// A part, of whole rows, of a convolution with stride 1.
+    #[allow(clippy::too_many_arguments)]
     fn run_shifted(
         &self,
         x: &Tensor,
+        upsample: Upsample,
         style: Option<&Tensor>,
         epilogue: &Epilogue,
         width: usize,
@@ -199,8 +207,10 @@ impl Product {
         let lines = rows + (bottom - top) as usize;
         let block = Block::new((rows - 1) * line + width);
         let inputs = channels * lines * line + block.columns + line;
-        let mut buffer = workspace.take(inputs + block.len(part.panels.len() * PANEL));
-        let (b, c) = buffer.split_at_mut(inputs);
+        let sums = block.len(part.panels.len() * PANEL);
+        let mut buffer = workspace.take(inputs + sums + x.shape.w);
+        let (b, rest) = buffer.split_at_mut(inputs);
+        let (c, blended) = rest.split_at_mut(sums);
         let first_row = (part.first_pixel / width) as isize;
         vectorize(
             #[inline(always)]
@@ -209,11 +219,11 @@ impl Product {
                     let channel = Channel {
                         plane: x.plane(part.n, first + i),
                         size: [x.shape.h, x.shape.w],
-                        upsample: Upsample::None,
+                        upsample,
                         gain: style.map_or(1.0, |style| style.samples[part.n][first + i]),
                     };
                     for (h, to) in (first_row + top..).zip(b.chunks_exact_mut(line)) {
-                        channel.row(h, left, &mut [], to);
+                        channel.row(h, left, blended, to);
                     }
                 }
             },
@@ -233,16 +243,9 @@ fn products(path: &Direct) -> Vec<Product> {
     let [outputs, depth, kh, kw] = path.dims;
     let rows = outputs / path.conv.groups;
     let columns = depth * kh * kw;
-    let padding = [path.conv.padding.top, path.conv.padding.left].map(|p| p as isize);
-    let shift = |tap: usize, padding: isize| (tap * path.conv.dilation) as isize - padding;
     let product = |group: usize| Product {
         weights: Panels::new(&path.weight[group * rows * columns..], rows, columns),
-        taps: (0..columns)
-            .map(|k| Tap {
-                channel: path.first_channel + group * depth + k / (kh * kw),
-                shift: [shift(k / kw % kh, padding[0]), shift(k % kw, padding[1])],
-            })
-            .collect(),
+        taps: gather::taps(path, group),
     };
     (0..path.conv.groups).map(product).collect()
 }

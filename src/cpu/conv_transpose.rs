@@ -1,12 +1,11 @@
 //! `conv_transpose`: transposed convolution, of StyleGAN2's upsampling layers.
 
-use rayon::prelude::*;
-
 use super::blocks;
 use super::conv_direct::Direct;
 use super::epilogue::Epilogue;
 use super::gather::{self, Run, Tap};
 use super::matmul::{self, Block, PANEL, Panels};
+use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
@@ -113,16 +112,15 @@ impl Packed {
         let depth = self.phases.iter().map(|phase| phase.taps.len()).max().unwrap_or(1);
         // Rows of a phase in a part, so that its inputs fill a block.
         let rows = (BLOCK / depth.max(1) / (width / self.stride + 1)).max(1);
-        blocks::cut(output, rows * self.stride * width, &[self.outputs]).into_par_iter().for_each(
-            |mut part| {
-                for phase in &self.phases {
-                    self.fill_phase(phase, x, style, width, &mut part, workspace);
-                }
-                for (i, y) in part.rows.iter_mut().enumerate() {
-                    epilogue.apply(part.n, part.first_output + i, part.first_pixel, y);
-                }
-            },
-        );
+        let parts = blocks::cut(output, rows * self.stride * width, &[self.outputs]);
+        team::for_each(parts, |mut part| {
+            for phase in &self.phases {
+                self.fill_phase(phase, x, style, width, &mut part, workspace);
+            }
+            for (i, y) in part.rows.iter_mut().enumerate() {
+                epilogue.apply(part.n, part.first_output + i, part.first_pixel, y);
+            }
+        });
     }
 
     fn fill_phase(

@@ -18,6 +18,7 @@ use super::blocks;
 use super::conv_direct::Direct;
 use super::epilogue::Epilogue;
 use super::matmul::{self, Block, PANEL, Panels};
+use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::Channel;
 use super::workspace::Workspace;
@@ -98,17 +99,16 @@ impl Packed {
         let row_tiles = width.div_ceil(TILE);
         let tiles = if depth < DEEP { STRIP } else { LONG_STRIP };
         let rows = (tiles / row_tiles).max(1);
-        blocks::cut(output, rows * TILE * width, &[outputs]).into_par_iter().for_each(
-            |mut part| {
-                let height = part.rows.first().map_or(0, |row| row.len() / width);
-                let rows = height.div_ceil(TILE);
-                for first in (0..row_tiles).step_by(tiles) {
-                    let row_tiles = tiles.min(row_tiles - first);
-                    let strip = Strip { rows, first, row_tiles };
-                    self.fill_strip(strip, x, style, epilogue, width, &mut part, workspace);
-                }
-            },
-        );
+        let parts = blocks::cut(output, rows * TILE * width, &[outputs]);
+        team::for_each(parts, |mut part| {
+            let height = part.rows.first().map_or(0, |row| row.len() / width);
+            let rows = height.div_ceil(TILE);
+            for first in (0..row_tiles).step_by(tiles) {
+                let row_tiles = tiles.min(row_tiles - first);
+                let strip = Strip { rows, first, row_tiles };
+                self.fill_strip(strip, x, style, epilogue, width, &mut part, workspace);
+            }
+        });
     }
 
     /// The outputs of one strip of a part.

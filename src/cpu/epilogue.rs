@@ -41,7 +41,7 @@ impl Parameters {
 
     /// With the tensors that the step reads.
     pub fn bind<'a>(&'a self, output: Shape, tensors: Tensors<'a>) -> Epilogue<'a> {
-        Epilogue { parameters: self, width: output.plane(), tensors }
+        Epilogue { parameters: self, width: output.plane(), tensors, first_channel: 0 }
     }
 }
 
@@ -62,15 +62,21 @@ pub struct Epilogue<'a> {
     parameters: &'a Parameters,
     width: usize,
     tensors: Tensors<'a>,
+    first_channel: usize,
 }
 
 impl Epilogue<'_> {
+    /// The epilogue of an output's channels from `first_channel` on.
+    pub fn from(&self, first_channel: usize) -> Self {
+        Self { first_channel: self.first_channel + first_channel, ..self.clone() }
+    }
+
     /// Applies it to `values`, which start at pixel `first` of channel `o` of sample `n`.
     pub fn apply(&self, n: usize, o: usize, first: usize, values: &mut [f32]) {
         debug_assert!(first + values.len() <= self.width);
         vectorize(
             #[inline(always)]
-            || self.apply_inlined(n, o, first, values),
+            || self.apply_inlined(n, self.first_channel + o, first, values),
         );
     }
 

@@ -1,6 +1,8 @@
 //! Rows of the matrix that turns a convolution into a product (`im2col`), a block of columns at a
 //! time.
 
+use super::conv_direct::Direct;
+
 /// Consecutive output pixels that read one row of the input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Run {
@@ -17,6 +19,19 @@ pub struct Tap {
     pub channel: usize,
     /// Rows and columns from the output's position.
     pub shift: [isize; 2],
+}
+
+/// What each product of an output of `group` sees, in the order of the weight.
+pub fn taps(path: &Direct, group: usize) -> Vec<Tap> {
+    let [_, depth, kh, kw] = path.dims;
+    let padding = [path.conv.padding.top, path.conv.padding.left].map(|p| p as isize);
+    let shift = |tap: usize, padding: isize| (tap * path.conv.dilation) as isize - padding;
+    (0..depth * kh * kw)
+        .map(|k| Tap {
+            channel: path.first_channel + group * depth + k / (kh * kw),
+            shift: [shift(k / kw % kh, padding[0]), shift(k % kw, padding[1])],
+        })
+        .collect()
 }
 
 /// Output pixels `first..first + len`, counted row by row, as runs.

@@ -1,8 +1,7 @@
 //! `group_norm`: groups of channels of mean 0 and variance 1, then a factor per channel.
 
-use rayon::prelude::*;
-
 use super::epilogue::Epilogue;
+use super::team;
 use super::tensor::{Tensor, TensorMut};
 
 /// `y[n,c,h,w] = weight[c] · (x[n,c,h,w] - mean[n,g]) / √(variance[n,g] + epsilon)`
@@ -16,7 +15,9 @@ pub fn run(
 ) {
     let group = x.shape.sample() / groups;
     let parts: Vec<&[f32]> = x.samples.iter().flat_map(|x| x.chunks_exact(group)).collect();
-    let moments: Vec<Moments> = parts.par_iter().map(|values| Moments::of(values)).collect();
+    let mut moments = vec![Moments::default(); parts.len()];
+    let work = moments.iter_mut().zip(parts).collect();
+    team::for_each(work, |(moments, values)| *moments = Moments::of(values));
     let channels = x.shape.c / groups;
     output.fill_planes(|n, c, plane| {
         let Moments { mean, variance } = moments[n * groups + c / channels];
@@ -30,7 +31,7 @@ pub fn run(
 }
 
 /// Mean and variance of some values.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Moments {
     /// `Σ v / len`
     pub mean: f64,

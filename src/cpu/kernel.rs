@@ -2,14 +2,15 @@
 
 use super::arena::Operands;
 use super::conv_direct::Direct;
+use super::convolution::Convolution;
 use super::tensor::Tensor;
 use super::upfirdn2d::Filter;
 use super::workspace::Workspace;
 use super::{
-    ada_in, adaptive_avg_pool, arg_max, attention, constant, conv_depthwise, conv_gemm,
-    conv_transpose, conv_winograd, demodulate, embedding, epilogue, group_norm, layer_norm, linear,
-    max_pool, multi_path_conv, pixel_norm, pixel_shuffle, pixel_unshuffle, pointwise, reflect_pad,
-    resize, upfirdn2d,
+    ada_in, adaptive_avg_pool, arg_max, attention, constant, conv_depthwise, conv_transpose,
+    conv_winograd, demodulate, embedding, epilogue, group_norm, layer_norm, linear, max_pool,
+    multi_path_conv, pixel_norm, pixel_shuffle, pixel_unshuffle, pointwise, reflect_pad, resize,
+    upfirdn2d,
 };
 use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, Interpolation, Padding, ParamId, Path};
@@ -27,14 +28,15 @@ enum Work {
         upsample: Upsample,
         weight: Weight,
     },
-    Gemm(conv_gemm::Packed),
-    Winograd(conv_winograd::Packed),
+    Convolution(Convolution),
     Transpose {
         conv: Conv2d,
         weight: Weight,
     },
     TransposeFast(conv_transpose::Packed),
     MultiPath(Vec<(Path, Weight)>),
+    /// How many channels, and what computes them.
+    MultiPathFast(Vec<(usize, Convolution)>),
     Linear(Vec<f32>),
     LinearFast(Vec<f32>),
     Demodulate(Vec<f32>),
@@ -127,10 +129,11 @@ impl Prepared {
                     }
                     Kernel::ConvWinograd if !twins && conv_winograd::fits(&conv, weight.dims) => {
                         let direct = weight.direct(&conv, upsample);
-                        Work::Winograd(conv_winograd::Packed::new(&direct))
+                        Work::Convolution(Convolution::winograd(&direct))
                     }
                     Kernel::ConvGemm if !twins => {
-                        Work::Gemm(conv_gemm::Packed::new(&weight.direct(&conv, upsample)))
+                        let direct = weight.direct(&conv, upsample);
+                        Work::Convolution(Convolution::products(&[direct], step.output.shape))
                     }
                     _ if twins || kernel == Kernel::ConvDirect => {
                         Work::Direct { conv, upsample, weight }
@@ -154,7 +157,8 @@ impl Prepared {
                 if twins {
                     Work::MultiPath(paths)
                 } else {
-                    Work::Gemm(conv_gemm::Packed::of_paths(&direct_paths(&paths)))
+                    let shape = step.output.shape;
+                    Work::MultiPathFast(Convolution::of_paths(&direct_paths(&paths), shape))
                 }
             }
             (Kernel::Linear, Compute::Linear(id)) => {
@@ -211,8 +215,8 @@ impl Prepared {
             Work::Direct { weight, .. }
             | Work::Depthwise { weight, .. }
             | Work::Transpose { weight, .. } => size_of_val(&weight.values[..]),
-            Work::Gemm(packed) => packed.memory(),
-            Work::Winograd(packed) => packed.memory(),
+            Work::Convolution(convolution) => convolution.memory(),
+            Work::MultiPathFast(paths) => paths.iter().map(|(_, path)| path.memory()).sum(),
             Work::TransposeFast(packed) => packed.memory(),
             Work::MultiPath(paths) => paths.iter().map(|(_, w)| size_of_val(&w.values[..])).sum(),
             Work::Linear(values)
@@ -257,8 +261,9 @@ impl Prepared {
                 let conv = weight.direct(conv, *upsample);
                 conv_depthwise::run(&conv, x, style, epilogue, output);
             }
-            Work::Gemm(packed) => packed.run(x, style, epilogue, output, workspace),
-            Work::Winograd(packed) => packed.run(x, style, epilogue, output, workspace),
+            Work::Convolution(convolution) => {
+                convolution.run(x, style, epilogue, output, workspace);
+            }
             Work::Transpose { conv, weight } => {
                 conv_transpose::run(
                     &weight.direct(conv, Upsample::None),
@@ -271,6 +276,14 @@ impl Prepared {
             Work::TransposeFast(packed) => packed.run(x, style, epilogue, output, workspace),
             Work::MultiPath(paths) => {
                 multi_path_conv::run(&direct_paths(paths), x, epilogue, output);
+            }
+            Work::MultiPathFast(paths) => {
+                let mut first = 0;
+                for (outputs, path) in paths {
+                    let mut output = output.channels(first..first + outputs);
+                    path.run(x, None, &epilogue.from(first), &mut output, workspace);
+                    first += outputs;
+                }
             }
             Work::Linear(weight) => linear::run(weight, x, epilogue, output),
             Work::LinearFast(weight) => linear::run_fast(weight, x, epilogue, output),

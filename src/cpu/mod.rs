@@ -3,7 +3,7 @@
 //! Each `x.rs` here is kernel `x` as plain loops, straight from the formulas in
 //! [`Op`](crate::graph::Op) and [`Epilogue`](crate::plan::Epilogue): the version to read, and the
 //! one that every fast version is compared with. Convolutions, which cost nearly all the time,
-//! have a fast version too: `conv_gemm`, `conv_winograd` and the `Packed` types of the others;
+//! have a fast version too: `conv_gemm`, `conv_small`, `conv_winograd` and the `Packed` types of the others;
 //! so has `attention`.
 
 mod ada_in;
@@ -16,8 +16,10 @@ mod constant;
 mod conv_depthwise;
 mod conv_direct;
 mod conv_gemm;
+mod conv_small;
 mod conv_transpose;
 mod conv_winograd;
+mod convolution;
 mod demodulate;
 mod embedding;
 mod epilogue;
@@ -44,6 +46,7 @@ mod pointwise;
 pub mod probe;
 mod reflect_pad;
 mod resize;
+mod team;
 mod tensor;
 mod tensor_to_image;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Borrowed tensors: a slice per sample, because the samples of a [`View`](crate::plan::View) need
 //! not follow each other.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
+use super::team;
 use crate::tensor::Shape;
 
 /// A tensor to read.
@@ -49,11 +50,24 @@ impl TensorMut<'_> {
         })
     }
 
+    /// Only `channels` of every sample.
+    pub fn channels(&mut self, channels: Range<usize>) -> TensorMut<'_> {
+        let plane = self.shape.plane();
+        let shape = self.shape.with_channels(channels.len());
+        let channels = channels.start * plane..channels.end * plane;
+        let samples = self.samples.iter_mut().map(|sample| &mut sample[channels.clone()]).collect();
+        TensorMut { shape, samples }
+    }
+
     /// Calls `fill(n, c, plane)` for every channel of every sample, on all threads.
     pub fn fill_planes(&mut self, fill: impl Fn(usize, usize, &mut [f32]) + Sync) {
         // A vector's planes hold one value each: let a thread take many.
         let grain = (4096 / self.shape.plane()).max(1);
-        let planes: Vec<_> = self.planes().collect();
-        planes.into_par_iter().with_min_len(grain).for_each(|([n, c], values)| fill(n, c, values));
+        let mut planes = self.planes();
+        let mut next = || planes.by_ref().take(grain).collect::<Vec<_>>();
+        let parts = std::iter::from_fn(|| Some(next()).filter(|planes| !planes.is_empty()));
+        team::for_each(parts.collect(), |planes| {
+            planes.into_iter().for_each(|([n, c], values)| fill(n, c, values));
+        });
     }
 }

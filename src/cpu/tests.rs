@@ -86,6 +86,21 @@ proptest! {
     }
 
     #[test]
+    fn small_pictures_are_their_twin(
+        batch in 1usize..3, channels in [1usize..9, 12usize..120], size in [1usize..17, 1usize..17],
+        taps in [2usize..4, 2usize..6], stride in 1usize..4, dilation in 1usize..4,
+        groups in 1usize..3, padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
+    ) {
+        let kernel = Kernel::ConvGemm;
+        let case = Case {
+            kernel, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
+        };
+        if let Some(error) = case.error(seed) {
+            prop_assert!(error < BOUND, "{error}");
+        }
+    }
+
+    #[test]
     fn winograd_is_its_twin(
         batch in 1usize..3, channels in [1usize..40, 1usize..160], size in [1usize..19, 1usize..41],
         padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
@@ -152,6 +167,33 @@ proptest! {
             let (inner, k) = ((channels - first_channel) / groups, 2 * half + 1);
             outputs += outer * groups;
             let weight = test.param(&[outer * groups, inner, k, k]);
+            Path { weight, first_channel, channels: inner * groups, dilation, groups }
+        });
+        let compute = Compute::MultiPathConv(paths.collect());
+        let x = test.input(Shape::new(batch, channels, size[0], size[1]));
+        let output = x.shape.with_channels(outputs);
+        let epilogue = test.full_epilogue(output);
+        let [fast, twin] = test.run(Kernel::MultiPathConv, compute, Some(x), output, epilogue);
+        prop_assert!(relative_error(&fast, &twin) < BOUND);
+    }
+
+    #[test]
+    fn wide_paths_are_their_twin(
+        batch in 1usize..3, size in [1usize..40, 1usize..40], seed: u64,
+        paths in prop::collection::vec((0usize..2, 12usize..56, 0usize..3, 1usize..4, 1usize..3), 1..4),
+    ) {
+        let (first, rest): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.0 == 0);
+        // Also such as Winograd computes, between others.
+        let undilated = first.iter().map(|&(first, outer, ..)| (first, outer, 1, 1, 1));
+        let paths = rest.iter().copied().chain(undilated).chain(first.iter().copied());
+        let mut test = OneStep::new(seed);
+        let channels = 20;
+        let mut outputs = 0;
+        let paths = paths.map(|(first_channel, outer, half, dilation, groups)| {
+            let (inner, k) = ((channels - 2 * first_channel) / groups, 2 * half + 1);
+            outputs += outer * groups;
+            let weight = test.param(&[outer * groups, inner, k, k]);
+            let first_channel = 2 * first_channel;
             Path { weight, first_channel, channels: inner * groups, dilation, groups }
         });
         let compute = Compute::MultiPathConv(paths.collect());

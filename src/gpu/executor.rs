@@ -9,7 +9,7 @@ use half::f16;
 use wgpu::BufferUsages as Usage;
 
 use super::mapping::{finished, read_back};
-use super::memory::{Buffer, Memory};
+use super::memory::{Buffer, Memory, Texels};
 use super::ops::bound_bytes;
 use super::pipelines::Pipeline;
 use super::schema::{Constant, PARAMS_STRIDE, PictureSchema, Schema, copied_bytes, weight_dtype};
@@ -76,6 +76,7 @@ pub struct Executor {
     pub(super) plan: Arc<Plan>,
     pub(super) arena: Vec<Buffer>,
     weights: Vec<Buffer>,
+    textures: Vec<Texels>,
     pub(super) params: Buffer,
     pub(super) readback: Buffer,
     /// Where [`Copied`] bytes go.
@@ -126,11 +127,16 @@ impl Executor {
             weights
                 .push(allocate(device, "weights", bytes, Usage::STORAGE | Usage::COPY_DST).await?);
         }
+        let mut textures = Vec::new();
+        for texture in &schema.textures {
+            textures.push(device.inner.allocator.allocate_texels(raw, texture.size).await?);
+        }
         let usage = Usage::UNIFORM | Usage::COPY_DST;
         let params = allocate(device, "parameters", schema.params, usage).await?;
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         let readback = allocate(device, "results", schema.readback, usage).await?;
         upload_constants(device, &plan, &schema, &weights)?;
+        upload_textures(device, &plan, &schema, &textures);
         let bytes = (schema.steps.iter().flatten()).map(|dispatch| copied(&plan, dispatch).1).max();
         let copies = match bytes {
             Some(bytes @ 1..) => {
@@ -147,6 +153,7 @@ impl Executor {
             next: 0,
             arena: &arena,
             weights: &weights,
+            textures: &textures,
             params: &params,
             copies: copies.as_ref(),
             picture: None,
@@ -177,6 +184,7 @@ impl Executor {
             plan,
             arena,
             weights,
+            textures,
             params,
             readback,
             copies,
@@ -210,7 +218,7 @@ impl Executor {
         let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
         let picture = picture.chain(&self.rows).chain(&self.copies);
         Memory {
-            weights: sum(&self.weights),
+            weights: sum(&self.weights) + self.textures.iter().map(Texels::bytes).sum::<usize>(),
             arena: sum(&self.arena),
             params: self.params.bytes(),
             staging: self.readback.bytes() + picture.map(Buffer::bytes).sum::<usize>(),
@@ -469,6 +477,21 @@ fn upload_constants(
     Ok(())
 }
 
+fn upload_textures(device: &Device, plan: &Plan, schema: &Schema, textures: &[Texels]) {
+    let queue = &device.inner.queue;
+    for (texture, texels) in schema.textures.iter().zip(textures) {
+        let values = pack(plan.graph.param(texture.weight.param), texture.weight.layout);
+        let [width, height, layers] = texture.size.map(|size| size as u32);
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(width * 4 * size_of::<f32>() as u32),
+            rows_per_image: Some(height),
+        };
+        let size = wgpu::Extent3d { width, height, depth_or_array_layers: layers };
+        queue.write_texture(texels.raw.as_image_copy(), cast_slice(&values), layout, size);
+    }
+}
+
 /// Makes launches of dispatches; their parameters follow each other.
 struct Binder<'a> {
     device: &'a Device,
@@ -476,6 +499,7 @@ struct Binder<'a> {
     schema: &'a Schema,
     arena: &'a [Buffer],
     weights: &'a [Buffer],
+    textures: &'a [Texels],
     params: &'a Buffer,
     copies: Option<&'a Buffer>,
     /// In, out, and the byte of the flag in the latter.
@@ -493,30 +517,29 @@ impl Binder<'_> {
         let words: &[u8] = cast_slice(&dispatch.params);
         self.device.inner.queue.write_buffer(&self.params.raw, at as u64, words);
 
-        let mut parts = vec![(self.params, at..at + PARAMS_STRIDE)];
+        let mut parts = vec![resource(self.params, at..at + PARAMS_STRIDE)];
         let (copied, _) = copied(self.plan, dispatch);
         let mut copies = Vec::new();
         for (binding, at) in dispatch.bindings.iter().zip(copied) {
+            if let Binding::Texels(weight) = binding {
+                let wanted = self.schema.textures.iter().position(|t| t.weight == *weight);
+                let texels = &self.textures[wanted.ok_or_else(missing)?];
+                parts.push(wgpu::BindingResource::TextureView(&texels.view));
+                continue;
+            }
             let (from, bytes) = self.part(binding).ok_or_else(missing)?;
             match at.zip(self.copies) {
                 Some((at, to)) => {
-                    parts.push((to, at..at + bytes.len()));
+                    parts.push(resource(to, at..at + bytes.len()));
                     let (from, to) = (from.raw.clone(), to.raw.clone());
                     copies.push(Copied { from, bytes, to, at });
                 }
-                None => parts.push((from, bytes)),
+                None => parts.push(resource(from, bytes)),
             }
         }
         let entries: Vec<_> = (0..)
-            .zip(&parts)
-            .map(|(binding, (buffer, bytes))| wgpu::BindGroupEntry {
-                binding,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer.raw,
-                    offset: bytes.start as u64,
-                    size: wgpu::BufferSize::new(bytes.len() as u64),
-                }),
-            })
+            .zip(parts)
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
             .collect();
         let bind_group = raw.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(dispatch.shader.kernel),
@@ -539,11 +562,20 @@ impl Binder<'_> {
             }
             Binding::Weight(weight) => constant(&Constant::Weight(*weight)),
             Binding::Values(params) => constant(&Constant::Values(params.clone())),
+            Binding::Texels(_) => None,
             Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),
             Binding::PictureOut => self.picture.map(|(_, buffer, flag)| (buffer, 0..flag)),
             Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
         }
     }
+}
+
+fn resource(buffer: &Buffer, bytes: Range<usize>) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        buffer: &buffer.raw,
+        offset: bytes.start as u64,
+        size: wgpu::BufferSize::new(bytes.len() as u64),
+    })
 }
 
 /// Where copies of what `dispatch` binds go, one place per binding, and the bytes of them all.

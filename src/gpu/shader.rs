@@ -35,9 +35,12 @@ const KERNELS: &[(&str, &str)] = sources![
     "conv_direct",
     "conv_gemm",
     "conv_gemm_cooperative",
+    "conv_winograd_fused",
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
+    "conv_winograd_quads_input",
+    "conv_winograd_quads_output",
     "demodulate",
     "embedding",
     "grain_histogram",
@@ -68,11 +71,13 @@ const KERNELS: &[(&str, &str)] = sources![
 /// Snippets that kernels include.
 const SHARED: &[(&str, &str)] = sources![
     "shared/activation",
+    "shared/channel",
     "shared/cooperative_read",
     "shared/cooperative_stage",
     "shared/each_output",
     "shared/epilogue",
     "shared/epilogue_params",
+    "shared/epilogue_quads",
     "shared/grid",
     "shared/lanes_accumulate",
     "shared/lanes_declare",
@@ -88,6 +93,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/tile_accumulate",
     "shared/tile_declare",
     "shared/winograd",
+    "shared/winograd_resize",
 ];
 
 /// What a kernel binds at one place.
@@ -99,6 +105,8 @@ pub enum Slot {
     Read,
     /// `var<storage, read_write>`
     ReadWrite,
+    /// `texture_storage_2d_array<rgba32float, read>`
+    Texels,
 }
 
 /// A kernel variant as WGSL.
@@ -296,9 +304,11 @@ fn slot(line: &Line, text: &str) -> Result<Slot> {
         ("var<uniform>", Slot::Uniform),
         ("var<storage, read>", Slot::Read),
         ("var<storage, read_write>", Slot::ReadWrite),
+        ("texture_storage_2d_array<rgba32float, read>", Slot::Texels),
     ];
-    (kinds.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, slot)| *slot))
-        .ok_or_else(|| line.error("a binding is a uniform or storage variable on one line"))
+    (kinds.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, slot)| *slot)).ok_or_else(
+        || line.error("a binding is a uniform, a storage variable or a texture on one line"),
+    )
 }
 
 #[cfg(test)]

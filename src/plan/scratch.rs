@@ -1,6 +1,6 @@
 //! How much working memory a step's kernel needs.
 
-use super::{Backend, Compute, Kernel, Step, Target};
+use super::{Backend, Compute, Kernel, Step, Target, WinogradForm, winograd_form};
 use crate::graph::Param;
 use crate::tensor::Shape;
 
@@ -100,6 +100,11 @@ impl NormScratch {
 /// looked at.
 pub fn scratch_len(step: &Step, _params: &[Param], target: &Target) -> usize {
     match (step.kernel, target.backend) {
+        (Kernel::ConvWinograd, Backend::SoftwareGpu)
+            if matches!(winograd_form(step, target), WinogradForm::Fused(_)) =>
+        {
+            0
+        }
         (Kernel::ConvWinograd, Backend::Gpu | Backend::SoftwareGpu) => {
             let scratch = WinogradScratch::new(step, target);
             scratch.inputs_len() + scratch.products_len()

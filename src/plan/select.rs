@@ -1,15 +1,22 @@
 //! Which kernel executes a step. The only place that decides it.
 
-use super::{Backend, Compute, Kernel, Layout, Target, Upsample, packed_len};
-use crate::graph::{Conv2d, Padding, Param};
+use super::{
+    Backend, Compute, Kernel, Layout, PANEL_ROWS, Step, TEXEL_ROWS, Target, Upsample, View,
+    WINOGRAD_TILE, packed_len,
+};
+use crate::graph::{Activation, Conv2d, Padding, Param};
 use crate::tensor::Shape;
+
+/// Channels from which on a quarter of the products outweighs what a transform costs at 16×16.
+const DEEP: usize = 256;
 
 /// Where the time of a convolution stops to be worth a matrix kernel or a transform.
 struct Thresholds {
     /// Fewest channels, in and out, for Winograd.
     winograd_channels: usize,
-    /// Fewest rows and columns of the output for Winograd.
-    winograd_size: usize,
+    /// Fewest rows and columns of the output for Winograd, with fewer than [`DEEP`] channels and
+    /// with more.
+    winograd_size: [usize; 2],
     /// Fewest output channels of a group for the implicit matrix product.
     gemm_rows: usize,
     /// Fewest products per output for the implicit matrix product.
@@ -18,14 +25,15 @@ struct Thresholds {
     gemm_inputs: usize,
 }
 
-/// Measured on two AVX2 cores (the CPU executor and llvmpipe 22.3); for real GPUs taken from the
-/// tile sizes: a 64-row tile that is less than a quarter
-/// full, or 16 channels at a time that are less than half there, lose to the direct kernel.
+/// Measured on two AVX-512 cores (the CPU executor) and two AVX2 cores (llvmpipe 22.3); for real
+/// GPUs taken from the tile sizes: a 64-row tile that is less than a quarter full, or 16 channels
+/// at a time that are less than half there, lose to the direct kernel.
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
         Backend::Cpu => Thresholds {
             winograd_channels: 8,
-            winograd_size: 8,
+            // A product takes half as long for 8×8 and 16×16 pixels of up to 96 channels.
+            winograd_size: [17, 16],
             gemm_rows: 1,
             gemm_depth: 1,
             gemm_inputs: 1,
@@ -34,14 +42,14 @@ fn thresholds(backend: Backend) -> Thresholds {
             winograd_channels: 32,
             // Transformed weights take four times their memory; what they save grows with the
             // pixels that share them. Below this size GFPGAN would need 1.2 GB instead of 0.4.
-            winograd_size: 256,
+            winograd_size: [256; 2],
             gemm_rows: 16,
             gemm_depth: 16,
             gemm_inputs: 8,
         },
         Backend::SoftwareGpu => Thresholds {
             winograd_channels: 16,
-            winograd_size: 8,
+            winograd_size: [8; 2],
             gemm_rows: 8,
             gemm_depth: 8,
             gemm_inputs: 1,
@@ -101,15 +109,17 @@ fn convolution(
     if conv.groups > 1 && conv.groups == input.c && conv.groups == output.c {
         return Kernel::ConvDepthwise;
     }
+    let channels = input.c.min(output.c);
     // Transformed factors need f32, which cooperative matrices do not multiply: these compute nine
     // products in less time than others a quarter of them.
     let winograd = target.cooperative.is_none()
         && is_winograd(conv, upsample, params)
-        && input.c.min(output.c) >= limits.winograd_channels
-        && output.h.min(output.w) >= limits.winograd_size
+        && channels >= limits.winograd_channels
+        && output.h.min(output.w) >= limits.winograd_size[usize::from(channels >= DEEP)]
         && (target.backend == Backend::Cpu
             || packed_len(&params[conv.weight.index()], Layout::Winograd) * size_of::<f32>()
-                <= target.max_binding);
+                <= target.max_binding)
+        && (target.lanes().is_none() || output.c.div_ceil(PANEL_ROWS) * input.c <= MAX_TEXTURE);
     if winograd {
         return Kernel::ConvWinograd;
     }
@@ -134,6 +144,65 @@ fn is_winograd(conv: &Conv2d, upsample: Upsample, params: &[Param]) -> bool {
         && conv.dilation == 1
         && conv.groups == 1
         && (upsample != Upsample::Bilinear || conv.padding == Padding::all(1))
+}
+
+/// Columns and rows of a texture at most (WebGPU's default limit).
+const MAX_TEXTURE: usize = 8192;
+
+/// Up to these channels (the harmonic mean of both sides) one dispatch is faster than three. Per
+/// tile, two AVX-512 cores (llvmpipe 22.3) take 4 ns for each product of channels in one dispatch;
+/// in three 1.5 ns, and 110 ns for each channel of either side.
+const FUSED_CHANNELS: usize = 88;
+
+/// How [`Kernel::ConvWinograd`] computes a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WinogradForm {
+    /// In three dispatches with working memory between them, an invocation per tile.
+    Tiles,
+    /// The same, with transforms of four neighbouring tiles at a time.
+    Quads,
+    /// In one dispatch by subgroups of so many lanes.
+    Fused(usize),
+}
+
+/// The form for `step` on `target`. The last two are for drivers that run on the CPU, and for rows
+/// of whole words.
+pub fn winograd_form(step: &Step, target: &Target) -> WinogradForm {
+    let (Some(lanes), Some(x)) = (target.lanes(), step.input) else { return WinogradForm::Tiles };
+    let Compute::Conv { conv, upsample, style: _ } = &step.compute else {
+        return WinogradForm::Tiles;
+    };
+    let (y, epilogue) = (step.output, &step.epilogue);
+    let aligned = |view: View, word: usize| {
+        [view.shape.w, view.offset, view.batch_stride].iter().all(|n| n.is_multiple_of(word))
+    };
+    let word = WINOGRAD_TILE;
+    let sft = epilogue.sft.iter().flat_map(|sft| [sft.scale, sft.shift]);
+    let values = epilogue.bias.is_some()
+        || epilogue.noise.is_some()
+        || matches!(epilogue.activation, Activation::Prelu(_));
+    if *upsample == Upsample::Nearest
+        || conv.padding != Padding::all(1)
+        || ![y].into_iter().chain(epilogue.residual).chain(sft).all(|view| aligned(view, word))
+        || values && !y.shape.c.is_multiple_of(word)
+    {
+        return WinogradForm::Tiles;
+    }
+    let (inputs, outputs) = (x.shape.c, y.shape.c);
+    let columns = y.shape.w / WINOGRAD_TILE;
+    let loaded = if *upsample == Upsample::Bilinear { word / 2 } else { word };
+    if aligned(x, loaded)
+        // Lanes past the end of a row are idle.
+        && 4 * columns >= 3 * columns.next_multiple_of(lanes)
+        && 2 * inputs * outputs <= FUSED_CHANNELS * (inputs + outputs)
+        && outputs.div_ceil(TEXEL_ROWS) * inputs <= MAX_TEXTURE
+    {
+        return WinogradForm::Fused(lanes);
+    }
+    if aligned(x, word) && columns.is_multiple_of(word) {
+        return WinogradForm::Quads;
+    }
+    WinogradForm::Tiles
 }
 
 #[cfg(test)]

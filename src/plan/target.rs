@@ -80,4 +80,11 @@ impl Target {
             memory_budget: None,
         }
     }
+
+    /// Lanes of a subgroup, where subgroups compute by shuffles what workgroups compute elsewhere:
+    /// on a driver that runs on the CPU and tells how many it has.
+    pub fn lanes(&self) -> Option<usize> {
+        let software = self.backend == Backend::SoftwareGpu;
+        self.subgroup_size.filter(|lanes| software && matches!(lanes, 4 | 8 | 16))
+    }
 }

@@ -1,6 +1,6 @@
 //! Host side of `kernels/conv_gemm.wgsl` and `kernels/conv_gemm_cooperative.wgsl`.
 
-use super::{Builder, cooperative, define_lanes, input, lanes, misfit};
+use super::{Builder, cooperative, define_lanes, input, misfit};
 use crate::Result;
 use crate::gpu::schema::weight_dtype;
 use crate::gpu::{Dispatch, epilogue, load};
@@ -33,7 +33,7 @@ pub fn tiles(target: &Target) -> usize {
 /// Defines the tile of a workgroup and returns its rows and columns.
 fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>) -> [usize; 2] {
     let target = &launch.plan.target;
-    if lanes(target).is_some() {
+    if target.lanes().is_some() {
         return [PANEL_ROWS, define_lanes(launch, LANE_COLUMNS)];
     }
     let fits = |[rows, columns]: &[usize; 2]| {

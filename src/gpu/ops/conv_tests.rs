@@ -111,8 +111,13 @@ impl Maker {
     }
 
     fn storage(&mut self, shape: Shape, dtype: Dtype) -> View {
-        // Samples lie apart, and the first not at the beginning.
-        let gap = if shape.plane() > 1 { 6 } else { 0 };
+        // Samples lie apart, and the first not at the beginning; but where rows are long words, so
+        // are these gaps.
+        let gap = match (shape.plane(), shape.w) {
+            (1, _) => 0,
+            (_, 8 | 16 | 60 | 120) => 8,
+            _ => 6,
+        };
         let view = View {
             storage: StorageId(self.storages.len() as u32),
             offset: gap,
@@ -420,6 +425,34 @@ fn winograd_is_the_convolution() {
         Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 1], 2) },
         Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 16, 18], 66) },
     ]);
+}
+
+/// The forms for drivers that run on the CPU: rows that fill no group of lanes, channels that fill
+/// no block.
+#[test]
+fn winograd_by_words_is_the_convolution() {
+    let Some((device, targets)) = targets() else { return };
+    let plain = |x, outputs| Case {
+        epilogue: true,
+        style: true,
+        ..Case::new(Kernel::ConvWinograd, x, outputs, 3)
+    };
+    let bilinear = |x, outputs| Case { upsample: Upsample::Bilinear, ..plain(x, outputs) };
+    for target in targets.iter().filter(|target| target.lanes().is_some()) {
+        for (case, form) in [
+            (plain([2, 5, 9, 120], 20), "conv_winograd_fused"),
+            (bilinear([1, 4, 3, 60], 20), "conv_winograd_fused"),
+            (plain([2, 5, 9, 16], 20), "conv_winograd_quads_input"),
+            (bilinear([2, 6, 5, 8], 68), "conv_winograd_quads_input"),
+        ] {
+            let trial = trial(&case, target, true);
+            let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
+            assert_eq!(dispatches[0].shader.kernel, form, "{case:?} on {target:?}");
+            let error = error(&device, trial);
+            let bound = if target.dtype == Dtype::F32 { 1e-5 } else { 2e-3 };
+            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+        }
+    }
 }
 
 /// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.

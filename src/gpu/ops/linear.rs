@@ -19,6 +19,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let y = step.output.shape;
     let mut launch = Builder::new(plan, "linear");
     launch.define("WORKGROUP", WORKGROUP);
+    let words = [x.shape.sample(), x.offset].iter().all(|n| n.is_multiple_of(4));
+    launch.flag("ALONE", y.n == 1 && words);
     launch.view("X", x);
     launch.uint(x.shape.sample());
     launch.weight(Weight { param, layout: Layout::Plain });

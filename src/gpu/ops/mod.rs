@@ -35,7 +35,7 @@ pub mod warp_affine;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
-use crate::plan::{Backend, Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
+use crate::plan::{Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
 use crate::tensor::{Dtype, Shape};
 use crate::{Error, Result};
 
@@ -108,7 +108,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         Kernel::ReflectPad => reflect_pad::record(step, plan)?,
     };
     for dispatch in &dispatches {
-        if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {
+        let buffers = dispatch.bindings.iter().filter(|b| !matches!(b, Binding::Texels(_)));
+        if buffers.count() > MAX_STORAGE_BINDINGS {
             let needed = format!("it binds more than {MAX_STORAGE_BINDINGS} buffers");
             return Err(misfit(step, &needed));
         }
@@ -142,19 +143,12 @@ pub fn grid(workgroups: usize) -> [u32; 3] {
     [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
 }
 
-/// Lanes of a subgroup, where one subgroup computes a tile of 64 × 64 sums by shuffles
-/// (`kernels/shared/lanes_accumulate.wgsl`): on a driver that runs on the CPU and tells how many
-/// it has. Elsewhere kernels use `kernels/shared/tile.wgsl`.
-pub(super) fn lanes(target: &Target) -> Option<usize> {
-    let software = target.backend == Backend::SoftwareGpu;
-    target.subgroup_size.filter(|lanes| software && matches!(lanes, 4 | 8 | 16))
-}
-
-/// Where subgroups compute tiles, defines `LANES` and the 128-bit words that each lane holds of a
+/// Where subgroups compute tiles of 64 × 64 sums by shuffles
+/// (`kernels/shared/lanes_accumulate.wgsl`), defines `LANES` and the 128-bit words that each lane holds of a
 /// tile's 64 rows (`SHARE_QUADS`) and of its columns (`QUADS`). Returns the columns: `wanted`,
 /// rounded to a word per lane. Elsewhere 64, those of `kernels/shared/tile.wgsl`.
 pub(super) fn define_lanes(launch: &mut Builder<'_>, wanted: usize) -> usize {
-    let Some(lanes) = lanes(&launch.plan.target) else {
+    let Some(lanes) = launch.plan.target.lanes() else {
         return PANEL_ROWS;
     };
     let quads = (wanted / 4 / lanes).max(1);
@@ -257,6 +251,11 @@ impl<'a> Builder<'a> {
     pub fn weight(&mut self, weight: Weight) {
         self.define("W", wgsl(super::schema::weight_dtype(self.plan, weight)));
         self.bindings.push(Binding::Weight(weight));
+    }
+
+    /// Binds a weight as a texture.
+    pub fn texels(&mut self, weight: Weight) {
+        self.bindings.push(Binding::Texels(weight));
     }
 
     /// Binds parameters as one array of f32.

@@ -1,7 +1,7 @@
 //! Host side of `kernels/multi_path_conv.wgsl`.
 
 use super::conv_gemm::Product;
-use super::{Builder, input, lanes, misfit};
+use super::{Builder, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::graph::Path;
@@ -17,7 +17,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let Compute::MultiPathConv(paths) = &step.compute else {
         return Err(misfit(step, "multi_path_conv computes MMRB stages"));
     };
-    if lanes(&plan.target).is_some() || plan.target.cooperative.is_some() {
+    if plan.target.lanes().is_some() || plan.target.cooperative.is_some() {
         return products(step, plan, paths);
     }
     let y = step.output.shape;

@@ -7,14 +7,13 @@ use std::collections::HashMap;
 
 use anyhow::{Context, Result, anyhow};
 use burn::backend::Wgpu;
-use burn::prelude::Backend;
 use burn::tensor::module::{conv2d, interpolate};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, TensorData, activation::prelu};
 use peer::{Subject, Values};
 
 type B = Wgpu<f32, i32>;
-type Device = <B as Backend>::Device;
+type Device = burn::tensor::Device<B>;
 
 struct Weights(HashMap<String, Values>);
 
@@ -34,9 +33,12 @@ impl Weights {
 fn pixel_shuffle(x: Tensor<B, 4>, scale: usize) -> Tensor<B, 4> {
     let [n, c, h, w] = x.dims();
     let channels = c / (scale * scale);
-    x.reshape([n, channels, scale, scale, h, w])
-        .permute([0, 1, 4, 2, 5, 3])
-        .reshape([n, channels, h * scale, w * scale])
+    x.reshape([n, channels, scale, scale, h, w]).permute([0, 1, 4, 2, 5, 3]).reshape([
+        n,
+        channels,
+        h * scale,
+        w * scale,
+    ])
 }
 
 fn main() -> Result<()> {

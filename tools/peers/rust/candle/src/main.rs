@@ -47,7 +47,8 @@ fn main() -> Result<()> {
         }
         if let Some((_, scale)) = enlargement {
             let (_, _, height, width) = x.dims4()?;
-            y = (pixel_shuffle(&y, scale)? + x.upsample_nearest2d(height * scale, width * scale)?)?;
+            y = (pixel_shuffle(&y, scale)?
+                + x.upsample_nearest2d(height * scale, width * scale)?)?;
         }
         Ok(y)
     };

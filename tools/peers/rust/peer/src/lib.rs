@@ -106,7 +106,8 @@ pub fn serve<T>(
 /// Convolutions in the names that a network's weights have: `body.0`, `body.2`, … with their PReLUs
 /// between them, and by how much the last of them enlarges. `None` for a single layer.
 pub fn enlargement(weights: &HashMap<String, Values>) -> Option<(usize, usize)> {
-    let convs = (0..).step_by(2).take_while(|i| weights.contains_key(&format!("body.{i}.bias"))).count();
+    let convs =
+        (0..).step_by(2).take_while(|i| weights.contains_key(&format!("body.{i}.bias"))).count();
     let last = weights.get(&format!("body.{}.bias", 2 * convs.checked_sub(1)?))?;
     Some((convs, (last.shape[0] / 3).isqrt()))
 }

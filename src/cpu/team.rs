@@ -1,0 +1,222 @@
+//! The threads of the executor.
+//!
+//! A step of a small network takes a tenth of a millisecond, about as long as a sleeping thread
+//! takes to wake. So the thread that runs a network works too, and its helpers look for more work
+//! for a while before they sleep.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use std::{hint, thread};
+
+use rayon::prelude::*;
+
+/// How long a helper looks for work before it sleeps: several times the longest step that only one
+/// thread computes.
+const PATIENCE: Duration = Duration::from_micros(200);
+/// Looks between two that let other threads of the system run.
+const LOOKS: usize = 64;
+
+/// Calls `work` on every item, each on the next thread that is free.
+pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
+    let Some(team) = Team::get().filter(|_| items.len() > 1) else {
+        return items.into_iter().for_each(work);
+    };
+    let _turn = match team.turn.try_lock() {
+        Ok(turn) => turn,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        // Two networks at once: the second shares rayon's threads with all others.
+        Err(TryLockError::WouldBlock) => return items.into_par_iter().for_each(&work),
+    };
+    let others = items.len() - 1;
+    let items = Mutex::new(items.into_iter());
+    let next = || lock(&items).next();
+    team.run(others, &|| {
+        while let Some(item) = next() {
+            work(item);
+        }
+    });
+}
+
+/// How many threads that is at most.
+pub fn threads() -> usize {
+    1 + Team::get().map_or(0, |team| team.helpers)
+}
+
+/// A piece of work that several threads do together; it ends when there is nothing left to do.
+type Job = &'static (dyn Fn() + Sync);
+
+/// Helpers, and what they help with.
+#[derive(Default)]
+struct Team {
+    helpers: usize,
+    /// Held by the thread that is helped.
+    turn: Mutex<()>,
+    state: Mutex<State>,
+    woken: Condvar,
+    /// Changes with every job, under the lock of `state`.
+    jobs: AtomicUsize,
+    /// How many more helpers the job wants.
+    places: AtomicUsize,
+    /// Helpers that are at the job; grows under the lock of `state`.
+    working: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    job: Option<Job>,
+    sleeping: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Team {
+    /// The team of this process, as many threads as rayon has; none where one thread is all.
+    fn get() -> Option<&'static Self> {
+        static TEAM: OnceLock<Option<&'static Team>> = OnceLock::new();
+        *TEAM.get_or_init(|| {
+            let helpers = rayon::current_num_threads() - 1;
+            let team: &Team = Box::leak(Box::new(Self { helpers, ..Self::default() }));
+            for _ in 0..helpers {
+                let helper = thread::Builder::new().name("pentimento".to_owned());
+                helper.spawn(|| team.help()).ok()?;
+            }
+            (helpers > 0).then_some(team)
+        })
+    }
+
+    /// Calls `job` here and on up to `others` more threads, and returns when all have returned.
+    fn run(&self, others: usize, job: &(dyn Fn() + Sync)) {
+        // SAFETY: helpers reach the job through `state.job` alone, and count themselves in
+        // `working` before they let go of the lock under which they found it. `Ended` takes it out
+        // under that lock and waits until none is counted, before this function returns or unwinds:
+        // nobody has the reference for longer than `job` lives.
+        let shared = unsafe { std::mem::transmute::<&(dyn Fn() + Sync), Job>(job) };
+        let mut state = lock(&self.state);
+        let ended = Ended(self);
+        (state.job, state.panic) = (Some(shared), None);
+        self.places.store(others.min(self.helpers), Ordering::Relaxed);
+        self.jobs.fetch_add(1, Ordering::Release);
+        if state.sleeping > 0 {
+            self.woken.notify_all();
+        }
+        drop(state);
+        job();
+        drop(ended);
+        if let Some(panic) = lock(&self.state).panic.take() {
+            resume_unwind(panic);
+        }
+    }
+
+    /// What a helper does.
+    fn help(&self) {
+        let mut seen = 0;
+        loop {
+            let job = self.next(&mut seen);
+            let result = catch_unwind(AssertUnwindSafe(job));
+            if let Err(panic) = result {
+                lock(&self.state).panic = Some(panic);
+            }
+            self.working.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Waits for a job after the `seen`-th.
+    fn next(&self, seen: &mut usize) -> Job {
+        let start = Instant::now();
+        loop {
+            self.wait(*seen, start);
+            *seen = self.jobs.load(Ordering::Acquire);
+            let fewer = |places: usize| places.checked_sub(1);
+            if self.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
+                let state = lock(&self.state);
+                if let Some(job) = state.job {
+                    self.working.fetch_add(1, Ordering::Relaxed);
+                    return job;
+                }
+            }
+        }
+    }
+
+    /// Returns when there is another job than the `seen`-th.
+    fn wait(&self, seen: usize, start: Instant) {
+        while start.elapsed() < PATIENCE {
+            for _ in 0..LOOKS {
+                if self.jobs.load(Ordering::Acquire) != seen {
+                    return;
+                }
+                hint::spin_loop();
+            }
+            thread::yield_now();
+        }
+        let mut state = lock(&self.state);
+        state.sleeping += 1;
+        while self.jobs.load(Ordering::Relaxed) == seen {
+            state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.sleeping -= 1;
+    }
+}
+
+/// Ends a job when it is dropped.
+struct Ended<'t>(&'t Team);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).job = None;
+        let mut looks = 0usize;
+        while self.0.working.load(Ordering::Acquire) > 0 {
+            looks += 1;
+            if looks.is_multiple_of(LOOKS) { thread::yield_now() } else { hint::spin_loop() }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_worked_on_once() {
+        for len in [0, 1, 2, 3, 100] {
+            for _ in 0..200 {
+                let counts: Vec<AtomicUsize> = (0..len).map(|_| AtomicUsize::new(0)).collect();
+                for_each(counts.iter().collect(), |count| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn work_inside_work_and_beside_it_is_done() {
+        let done = AtomicUsize::new(0);
+        let outer = |_: usize| {
+            for_each(vec![(); 8], |()| {
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        };
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| for_each(vec![0; 50], outer));
+            }
+        });
+        assert_eq!(done.load(Ordering::Relaxed), 3 * 50 * 8);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_ends_nothing_else() {
+        for _ in 0..20 {
+            let work = |i: usize| assert_ne!(i, 7, "seven");
+            let caught = catch_unwind(|| for_each((0..50).collect(), work));
+            assert!(caught.is_err());
+            for_each((10..20).collect(), work);
+        }
+    }
+}
