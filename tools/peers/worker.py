@@ -3,6 +3,7 @@ seconds of one run for every line on standard input, as `pentimento bench --on-d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -52,8 +53,14 @@ def pytorch(subject: Subject, how: set[str]) -> Engine:
 
 
 def file(subject: Subject, folder: Path) -> Path:
-    """Where what is made of a subject is kept, without an ending."""
-    return folder / re.sub(r"[^a-z0-9]+", "_", subject.name)
+    """Where what is made of a subject is kept, without an ending.
+
+    The default model's weights change from version to version, and their digest is in the name.
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", subject.name)
+    if subject.name.startswith("mmrbnet"):
+        name += "_" + hashlib.sha256(subject.weights(folder).read_bytes()).hexdigest()[:8]
+    return folder / name
 
 
 def onnx(subject: Subject, folder: Path) -> Path:
