@@ -3,8 +3,13 @@
 //! A step of a small network takes a tenth of a millisecond, about as long as a sleeping thread
 //! takes to wake. So the thread that runs a network works too, and its helpers look for more work
 //! for a while before they sleep.
+//!
+//! A thread's first items are always the same part of a step's, so that it finds in its own caches
+//! what it wrote in the step before: cores that share no cache fetch it from each other as slowly as
+//! from memory.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -30,14 +35,30 @@ pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
         // Two networks at once: the second shares rayon's threads with all others.
         Err(TryLockError::WouldBlock) => return items.into_par_iter().for_each(&work),
     };
-    let others = items.len() - 1;
-    let items = Mutex::new(items.into_iter());
-    let next = || lock(&items).next();
-    team.run(others, &|| {
-        while let Some(item) = next() {
+    let queues = split(items, 1 + team.helpers);
+    let first = |queue: usize| lock(&queues[queue]).pop_front();
+    let last = |queue: usize| lock(&queues[queue]).pop_back();
+    team.run(queues.len() - 1, &|thread| {
+        while let Some(item) = queues.get(thread).and_then(|_| first(thread)) {
             work(item);
         }
+        // What others have left, from its end.
+        for other in (thread + 1..queues.len()).chain(0..thread.min(queues.len())) {
+            while let Some(item) = last(other) {
+                work(item);
+            }
+        }
     });
+}
+
+/// A queue of consecutive items for each of `threads`, as long as there are items.
+fn split<T>(items: Vec<T>, threads: usize) -> Vec<Mutex<VecDeque<T>>> {
+    let len = items.len();
+    let queues = threads.min(len);
+    let mut items = items.into_iter();
+    let end = |queue: usize| queue * len / queues;
+    let queue = |i: usize| items.by_ref().take(end(i + 1) - end(i)).collect();
+    (0..queues).map(queue).map(Mutex::new).collect()
 }
 
 /// How many threads that is at most.
@@ -46,7 +67,8 @@ pub fn threads() -> usize {
 }
 
 /// A piece of work that several threads do together; it ends when there is nothing left to do.
-type Job = &'static (dyn Fn() + Sync);
+/// It is told which of the team's threads calls it; that which runs the network is the first.
+type Job = &'static (dyn Fn(usize) + Sync);
 
 /// Helpers, and what they help with.
 #[derive(Default)]
@@ -78,21 +100,21 @@ impl Team {
         *TEAM.get_or_init(|| {
             let helpers = rayon::current_num_threads() - 1;
             let team: &Team = Box::leak(Box::new(Self { helpers, ..Self::default() }));
-            for _ in 0..helpers {
+            for thread in 1..=helpers {
                 let helper = thread::Builder::new().name("pentimento".to_owned());
-                helper.spawn(|| team.help()).ok()?;
+                helper.spawn(move || team.help(thread)).ok()?;
             }
             (helpers > 0).then_some(team)
         })
     }
 
     /// Calls `job` here and on up to `others` more threads, and returns when all have returned.
-    fn run(&self, others: usize, job: &(dyn Fn() + Sync)) {
+    fn run(&self, others: usize, job: &(dyn Fn(usize) + Sync)) {
         // SAFETY: helpers reach the job through `state.job` alone, and count themselves in
         // `working` before they let go of the lock under which they found it. `Ended` takes it out
         // under that lock and waits until none is counted, before this function returns or unwinds:
         // nobody has the reference for longer than `job` lives.
-        let shared = unsafe { std::mem::transmute::<&(dyn Fn() + Sync), Job>(job) };
+        let shared = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), Job>(job) };
         let mut state = lock(&self.state);
         let ended = Ended(self);
         (state.job, state.panic) = (Some(shared), None);
@@ -102,19 +124,19 @@ impl Team {
             self.woken.notify_all();
         }
         drop(state);
-        job();
+        job(0);
         drop(ended);
         if let Some(panic) = lock(&self.state).panic.take() {
             resume_unwind(panic);
         }
     }
 
-    /// What a helper does.
-    fn help(&self) {
+    /// What helper `thread` does.
+    fn help(&self, thread: usize) {
         let mut seen = 0;
         loop {
             let job = self.next(&mut seen);
-            let result = catch_unwind(AssertUnwindSafe(job));
+            let result = catch_unwind(AssertUnwindSafe(|| job(thread)));
             if let Err(panic) = result {
                 lock(&self.state).panic = Some(panic);
             }
