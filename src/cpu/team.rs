@@ -99,12 +99,15 @@ impl Team {
         static TEAM: OnceLock<Option<&'static Team>> = OnceLock::new();
         *TEAM.get_or_init(|| {
             let helpers = rayon::current_num_threads() - 1;
+            if helpers == 0 {
+                return None;
+            }
             let team: &Team = Box::leak(Box::new(Self { helpers, ..Self::default() }));
             for thread in 1..=helpers {
                 let helper = thread::Builder::new().name("pentimento".to_owned());
                 helper.spawn(move || team.help(thread)).ok()?;
             }
-            (helpers > 0).then_some(team)
+            Some(team)
         })
     }
 

@@ -86,11 +86,16 @@ def panel(left: float, title: str, unit: str, x: str, lines: dict[str, list[Poin
         svg += f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}"/>'
         svg += f'<text text-anchor="end" x="{left - 6}" y="{y + 4:.1f}">{decade:g}</text>'
         decade *= 10
-    for value in sorted({point[0] for point in points}):
+    beyond = math.inf
+    for value in sorted({point[0] for point in points}, reverse=True):
         px = at((value, y0))[0]
-        svg += f'<text text-anchor="middle" x="{px:.1f}" y="{bottom + 18}">{value:g}</text>'
+        half = 4.0 * len(f"{value:g}")
+        # From the right, what has room beside the one before.
+        if px + half < beyond:
+            svg += f'<text text-anchor="middle" x="{px:.1f}" y="{bottom + 18}">{value:g}</text>'
+            beyond = px - half - 3
     svg += f'<text text-anchor="middle" x="{left + width / 2}" y="{bottom + 38}">{x}</text>'
-    svg += f'<text x="{left - 40}" y="{top - 6}">{unit}</text>'
+    svg += f'<text x="{left - 40}" y="{top - 14}">{unit}</text>'
     for index, (name, line) in enumerate(lines.items()):
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in map(at, line))
         svg += f'<polyline class="l{index}" points="{path}"/>'
