@@ -171,10 +171,11 @@ def write_for_rust(subject: Subject, folder: Path) -> None:
 
 def measure(subject: Subject, options: argparse.Namespace, folder: Path) -> list[Result]:
     """All engines on one subject, in turn."""
-    if options.rust:
+    chosen = engines(subject, options, folder)
+    if any(Path(engine.command[0]).parent == options.rust for engine in chosen):
         write_for_rust(subject, folder)
     workers = []
-    for engine in engines(subject, options, folder):
+    for engine in chosen:
         log = folder / f"{engine.device}-{engine.name}-{subject.name}.log".replace(" ", "-")
         print(f"  {subject.name}: {engine.name} on {engine.device}", file=sys.stderr, flush=True)
         workers.append(Worker(engine, subject, log, str(options.threads)))
