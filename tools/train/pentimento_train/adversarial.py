@@ -9,23 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Logits = Callable[[Tensor], Tensor]
+from .discriminator import Opinion
 
 
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Logistic loss on logits: real ones up, fake ones down."""
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
+def generator_loss(fake: list[Tensor], weight: Tensor | None = None) -> Tensor:
+    """Non-saturating: fake logits [N, places] up; a sample counts by its `weight` [N]."""
+    loss = torch.stack([F.softplus(-x).mean(1) for x in fake]).mean(0)
+    return loss.mean() if weight is None else (weight * loss).mean()
 
 
-def generator_loss(fake: Tensor) -> Tensor:
-    """Non-saturating: fake logits up."""
-    return F.softplus(-fake).mean()
+def discriminator_loss(
+    real: list[Tensor], fake: list[Tensor], weight: Tensor | None = None
+) -> Tensor:
+    """Logistic loss on logits [N, places]: real ones up, fake ones down; the mean over the lists.
+
+    A sample and its real counterpart count by their `weight` [N].
+    """
+    up, down = generator_loss(real, weight), generator_loss([-x for x in fake], weight)
+    return up + down
 
 
-def r1_penalty(discriminator: Logits, real: Tensor) -> Tensor:
+def r1_penalty(discriminator: Callable[[Tensor], Opinion], real: Tensor) -> Tensor:
     """Mean squared gradient of the logits at real pictures (Mescheder et al., 2018)."""
     real = real.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    logits = torch.stack([x.mean(1).sum() for x in discriminator(real).logits]).sum()
+    (gradient,) = torch.autograd.grad(logits, real, create_graph=True)
     return gradient.square().sum((1, 2, 3)).mean()
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import parallel
+
 TARGET = 0.6
 """Wanted mean sign of the real logits; above it the discriminator knows its pictures by heart."""
+
+
+Change = Callable[[Tensor], Tensor]
+"""[N, 3, S, S] → the same shape."""
 
 
 class Augmentation:
@@ -26,28 +33,44 @@ class Augmentation:
 
     def adapt(self, real_logits: Tensor) -> None:
         """After a step of the discriminator."""
-        sign = real_logits.sign().mean().item()
-        step = len(real_logits) / self.pictures_to_full
-        self.p = min(0.8, max(0.0, self.p + math.copysign(step, sign - TARGET)))
+        sign = real_logits.sign().mean()
+        parallel.average([sign])
+        step = len(real_logits) * parallel.place()[1] / self.pictures_to_full
+        self.p = min(0.8, max(0.0, self.p + math.copysign(step, sign.item() - TARGET)))
 
     def _draw(self, count: int, deviation: float) -> Tensor:
         """Normal values, zero where the coin says that nothing happens."""
         values = torch.randn(count, generator=self.generator) * deviation
         return values * (torch.rand(count, generator=self.generator) < self.p)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """[N, 3, S, S] → the same shape."""
+    def _shift(self) -> Change:
+        """By 0 to 7 pixels, always: without it a discriminator's strides keep step with the pixels
+        of a generator's sub-pixel convolutions, whose every place then learns for itself."""
+        rows, columns = torch.randint(8, (2,), generator=self.generator).tolist()
+
+        def shift(x: Tensor) -> Tensor:
+            moved = F.pad(x, (0, columns, 0, rows), mode="reflect")
+            return moved[..., rows:, columns:]
+
+        return shift
+
+    def draw(self, n: int) -> Change:
+        """What is to happen to `n` pictures."""
+        shift = self._shift()
         if self.p == 0:
-            return x
-        n = len(x)
+            return shift
         zoom, angle = torch.exp2(self._draw(n, 0.2)), self._draw(n, 0.26)
         cos, sin = zoom * angle.cos(), zoom * angle.sin()
-        shift = self._draw(n, 0.125), self._draw(n, 0.125)
-        rows = torch.stack([cos, -sin, shift[0], sin, cos, shift[1]], 1)
-        grid = F.affine_grid(rows.view(n, 2, 3).to(x), list(x.shape), align_corners=False)
-        x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-        brightness, contrast, saturation = (self._draw(n, v) for v in (0.2, 0.5, 1.0))
-        x = x * torch.exp2(contrast).to(x)[:, None, None, None]
-        luma = x.mean(1, keepdim=True)
-        x = luma + (x - luma) * torch.exp2(saturation).to(x)[:, None, None, None]
-        return x + brightness.to(x)[:, None, None, None]
+        right, down = self._draw(n, 0.125), self._draw(n, 0.125)
+        rows = torch.stack([cos, -sin, right, sin, cos, down], 1)
+        colours = [self._draw(n, v)[:, None, None, None] for v in (0.2, 0.5, 1.0)]
+
+        def change(x: Tensor) -> Tensor:
+            brightness, contrast, saturation = (v.to(x) for v in colours)
+            grid = F.affine_grid(rows.view(n, 2, 3).to(x), list(x.shape), align_corners=False)
+            x = F.grid_sample(shift(x), grid, padding_mode="reflection", align_corners=False)
+            x = x * torch.exp2(contrast)
+            luma = x.mean(1, keepdim=True)
+            return luma + (x - luma) * torch.exp2(saturation) + brightness
+
+        return change

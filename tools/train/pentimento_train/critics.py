@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from . import parallel
 from .adversarial import discriminator_loss, generator_loss, r1_penalty, requires_grad
-from .augmentation import Augmentation
+from .augmentation import Augmentation, Change
 from .discriminator import Discriminator
+from .losses import feature_distance
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class CriticConfig:
     """Size and training of the discriminators."""
 
     width: int
-    """Channels at the highest resolution; those of a part's discriminator too."""
+    """Channels at the highest resolution, behind the unshuffling."""
     most: int
     unshuffle: int
     learning_rate: float
@@ -27,6 +30,22 @@ class CriticConfig:
     """Lazily: the penalty counts this many times, once in as many steps."""
     pictures_to_full: float
     """Adaptive augmentation's speed; see `Augmentation`."""
+    patches: int = 0
+    """Side of the face's features that are judged place by place; 0: only the face as a whole."""
+    part_unshuffle: int = 1
+    """As `unshuffle`, for eyes and mouth."""
+
+
+def _repeated(weight: Tensor | None, view: Tensor) -> Tensor | None:
+    """The weights of a view that has several crops of each face."""
+    return None if weight is None else weight.repeat(len(view) // len(weight))
+
+
+class Verdict(NamedTuple):
+    """Losses of what was judged: how unreal it is, and how far from the real one in features."""
+
+    adversarial: Tensor
+    matching: Tensor | None
 
 
 class Critics:
@@ -43,8 +62,10 @@ class Critics:
         self.modules = nn.ModuleDict(
             {
                 name: Discriminator(
-                    size, config.width, config.most, config.unshuffle if name == "face" else 1
+                    size, config.width, config.most, config.unshuffle, config.patches
                 )
+                if name == "face"
+                else Discriminator(size, config.width, config.most, config.part_unshuffle)
                 for name, size in sizes.items()
             }
         ).to(device, memory_format=torch.channels_last)
@@ -62,31 +83,60 @@ class Critics:
         )
         self.augmentation = Augmentation(config.pictures_to_full, random)
 
-    def judge(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The generator's loss on its own views."""
+    def judge(
+        self,
+        views: Mapping[str, Tensor],
+        weight: Tensor | None = None,
+        real: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Verdict]:
+        """The generator's losses on its own views; a face and its parts count by its `weight` [N].
+
+        With the `real` views beside them, the distance of the discriminators' features is there too.
+        """
+        verdicts = {}
         with requires_grad(self.modules, False):
-            return {
-                name: generator_loss(self.modules[name](self._seen(name, view)).float())
-                for name, view in views.items()
-            }
+            for name, view in views.items():
+                change = self._change(name, len(view))
+                opinion = self.modules[name](change(view))
+                matching = None
+                if real is not None:
+                    with torch.no_grad():
+                        wanted = self.modules[name](change(real[name])).features
+                    matching = feature_distance(
+                        [f.float() for f in opinion.features], [f.float() for f in wanted]
+                    )
+                verdicts[name] = Verdict(
+                    generator_loss(opinion.logits, _repeated(weight, view)), matching
+                )
+        return verdicts
+
+    def _change(self, name: str, count: int) -> Change:
+        return self.augmentation.draw(count) if name == "face" else lambda x: x
 
     def _seen(self, name: str, view: Tensor) -> Tensor:
-        return self.augmentation(view) if name == "face" else view
+        return self._change(name, len(view))(view)
 
     def learn(
-        self, real: Mapping[str, Tensor], fake: Mapping[str, Tensor], step: int
+        self,
+        real: Mapping[str, Tensor],
+        fake: Mapping[str, Tensor],
+        step: int,
+        weight: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """One update; returns the losses, and the lazy penalty where it was due."""
+        """One update, in which a face and its parts count by their `weight` [N].
+
+        Returns the losses, and the lazy penalty where it was due.
+        """
         terms: dict[str, Tensor] = {}
         total = torch.zeros((), device=next(self.modules.parameters()).device)
         face_logits = None
         for name, view in real.items():
             critic = self.modules[name]
-            up, down = (critic(self._seen(name, v.detach())).float() for v in (view, fake[name]))
-            terms[f"critic_{name}"] = discriminator_loss(up, down)
+            up, down = (critic(self._seen(name, v.detach())).logits for v in (view, fake[name]))
+            terms[f"critic_{name}"] = discriminator_loss(up, down, _repeated(weight, view))
             total = total + terms[f"critic_{name}"]
             if name == "face":
-                face_logits = up.detach()
+                face_logits = up[0].detach()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         if self.config.r1 > 0 and step % self.config.r1_every == 0:
@@ -96,6 +146,7 @@ class Critics:
                 ]
             terms["r1"] = torch.stack(penalties).sum()
             (terms["r1"] * (self.config.r1 / 2 * self.config.r1_every)).backward()
+        parallel.average_gradients(self.optimizer)
         self.optimizer.step()
         if face_logits is not None:
             self.augmentation.adapt(face_logits)

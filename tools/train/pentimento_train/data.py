@@ -95,14 +95,18 @@ class Pairs(IterableDataset[Batch]):
     """Endless batches from sample `start` of a run.
 
     Sample `i` takes face `permutation(epoch)[i mod N]`; its generator is seeded by (seed, i), so a
-    run continued at `start` sees what it would have seen. Workers take turns batch by batch.
+    run continued at `start` sees what it would have seen. The run's processes, and the workers of
+    each, take turns batch by batch.
     """
 
-    def __init__(self, source: Source, batch: int, seed: int, start: int) -> None:
+    def __init__(
+        self, source: Source, batch: int, seed: int, start: int, place: tuple[int, int] = (0, 1)
+    ) -> None:
         self.source = source
         self.batch = batch
         self.seed = seed
         self.start = start
+        self.place = place
 
     def _sample(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         epoch, within = divmod(index, len(self.source.faces))
@@ -112,10 +116,11 @@ class Pairs(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
-        first, workers = (worker.id, worker.num_workers) if worker else (0, 1)
-        index = self.start + first * self.batch
+        turn, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        rank, ranks = self.place
+        index = self.start + (turn * ranks + rank) * self.batch
         while True:
             samples = [self._sample(index + i) for i in range(self.batch)]
-            index += workers * self.batch
+            index += workers * ranks * self.batch
             degraded, target, landmarks = (torch.stack(v) for v in zip(*samples, strict=True))
             yield Batch(degraded, target, landmarks)

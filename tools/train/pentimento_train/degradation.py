@@ -137,9 +137,7 @@ def blurred(
     return blur(x, kernel)
 
 
-def noisy(
-    x: Tensor, s: Strength, config: DegradationConfig, rng: np.random.Generator
-) -> Tensor:
+def noisy(x: Tensor, s: Strength, config: DegradationConfig, rng: np.random.Generator) -> Tensor:
     """Gaussian or Poisson noise, in colour or the same in all channels."""
     channels = 1 if rng.random() < config.same_noise else 3
     if rng.random() < config.poisson:

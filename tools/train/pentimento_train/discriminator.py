@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -48,28 +49,48 @@ def batch_deviation(x: Tensor, group: int = 4) -> Tensor:
     return torch.cat([x, deviation.repeat(group, 1, h, w)], 1)
 
 
+class Opinion(NamedTuple):
+    """What a discriminator makes of pictures."""
+
+    logits: list[Tensor]
+    """[N, places] each, positive for what looks real: of the whole, and of its patches if asked for."""
+    features: list[Tensor]
+    """Behind every block."""
+
+
 class Discriminator(nn.Module):
-    """[N, 3, S, S] in [-1, 1] → logits [N], positive for what looks real.
+    """[N, 3, S, S] in [-1, 1] → its opinion.
 
     `width` is that of the full resolution; each halving doubles it up to `most`. The picture is
-    unshuffled by `unshuffle` first, which saves the work at high resolutions.
+    unshuffled by `unshuffle` first, which saves the work at high resolutions. With `patches` the
+    features of that side are judged place by place too: textures, where the whole is about shapes.
     """
 
-    def __init__(self, size: int, width: int, most: int, unshuffle: int) -> None:
+    def __init__(self, size: int, width: int, most: int, unshuffle: int, patches: int = 0) -> None:
         super().__init__()
         self.unshuffle = unshuffle
         side = size // unshuffle
         self.first = EqualConv(3 * unshuffle**2, width, 1)
         blocks = []
+        self.patches = patches
         while side > 4:
             blocks.append(ResidualBlock(width, min(2 * width, most)))
             width, side = min(2 * width, most), side // 2
+            if side == patches:
+                self.patch = EqualConv(width, 1, 1)
         self.blocks = nn.Sequential(*blocks)
         self.last = EqualConv(width + 1, width, 3)
         self.hidden = EqualLinear(width * 16, width)
         self.out = EqualLinear(width, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Opinion:
         x = fused_leaky_relu(self.first(F.pixel_unshuffle(x, self.unshuffle)))
-        x = fused_leaky_relu(self.last(batch_deviation(self.blocks(x))))
-        return self.out(fused_leaky_relu(self.hidden(x.flatten(1))))[:, 0]
+        features, logits = [], []
+        for block in self.blocks:
+            x = block(x)
+            features.append(x)
+            if x.shape[-1] == self.patches:
+                logits.append(self.patch(x).flatten(1).float())
+        x = fused_leaky_relu(self.last(batch_deviation(x)))
+        whole = self.out(fused_leaky_relu(self.hidden(x.flatten(1)))).float()
+        return Opinion([whole, *logits], features)

@@ -28,7 +28,7 @@ from .alignment import find_landmarks
 from .data import face_files, faces_folder, load_faces
 from .degradation import from_bytes, resize, to_bytes
 from .distances import Reference
-from .feature_network import FeatureNetwork, load_features
+from .feature_network import DetectorFeatures, FeatureNetwork, load_features
 from .levels import LEVELS, Degraded, degraded
 from .metrics import measures
 
@@ -291,7 +291,9 @@ def main() -> None:
     parser.add_argument("--features", type=Path, help="feature network, for the two distances")
     parser.add_argument("--limit", type=int, help="use only the first faces")
     parser.add_argument("--json", type=Path, help="also write every value to this file")
-    parser.add_argument("--rows", type=Path, help="folder that keeps rows; delete it with new levels")
+    parser.add_argument(
+        "--rows", type=Path, help="folder that keeps rows; delete it with new levels"
+    )
     arguments = parser.parse_args()
     restorers: dict[str, Restorer] = {"bicubic": bicubic}
     files: dict[str, list[Path]] = {"bicubic": []}
@@ -310,15 +312,18 @@ def main() -> None:
     size = sizes.pop()
     detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
     features = load_features(arguments.features) if arguments.features else None
+    if isinstance(features, DetectorFeatures):
+        raise SystemExit(f"{arguments.features} is a detector, not a feature network")
     faces = load_faces(face_files(faces_folder("val"), arguments.limit), size)
     judge = Judge.of(faces, detector, features)
     reference = None
     if features is not None:
         train = load_faces(face_files(faces_folder("train")), size)
         reference = Reference(embed(features, train), COMPONENTS)
-        print("Held-out faces themselves, Fréchet and kernel:", *distances(
-            reference, embed(features, faces)
-        ))
+        print(
+            "Held-out faces themselves, Fréchet and kernel:",
+            *distances(reference, embed(features, faces)),
+        )
     kept = {}
     if arguments.rows:
         arguments.rows.mkdir(parents=True, exist_ok=True)

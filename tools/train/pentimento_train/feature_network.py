@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pentimento_reference import yunet
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -61,10 +63,29 @@ class FeatureNetwork(nn.Module):
         return torch.cat([last.mean(2), last.std(2)], 1)
 
 
-def load_features(file: Path) -> FeatureNetwork:
-    """The network in a file that `main` wrote, frozen."""
-    network = FeatureNetwork()
-    network.load_state_dict(load_file(file))
+class DetectorFeatures(nn.Module):
+    """A face detector as a feature network: what it looks at is where eyes, nose and mouth are."""
+
+    def __init__(self, detector: yunet.YuNet) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def levels(self, x: Tensor) -> list[Tensor]:
+        """Features of strides 8, 16 and 32, before and behind the neck."""
+        features = self.detector.backbone((x.flip(1) + 1) * 127.5)
+        return features + self.detector.neck(features)
+
+
+def load_features(file: Path) -> FeatureNetwork | DetectorFeatures:
+    """The network in a file that `main` wrote, or a detector's, frozen."""
+    with safe_open(file, "pt") as opened:
+        arch = (opened.metadata() or {}).get("arch")
+    network: FeatureNetwork | DetectorFeatures
+    if arch == "yunet":
+        network = DetectorFeatures(yunet.load_checkpoint(file))
+    else:
+        network = FeatureNetwork()
+        network.load_state_dict(load_file(file))
     return network.requires_grad_(False).eval()
 
 

@@ -67,6 +67,16 @@ def structure(x: Tensor, y: Tensor, scales: int = 4) -> Tensor:
     return 1 - torch.stack(scores).mean()
 
 
+def checkerboard(x: Tensor, y: Tensor, period: int = 4) -> Tensor:
+    """Mean over windows of 2 periods of how far pixels in the same place of a period are off together.
+
+    Patterns of this period and its divisors, as sub-pixel convolutions leave them; the window's mean
+    error, which the other terms see, does not count.
+    """
+    places = F.avg_pool2d(F.pixel_unshuffle(x - y, period), 2).unflatten(1, (-1, period**2))
+    return charbonnier(places, places.mean(2, keepdim=True))
+
+
 def feature_distance(x: list[Tensor], y: list[Tensor]) -> Tensor:
     """Mean over pairs of mean |x − y| / mean |y|: the scale of each feature does not count."""
     return torch.stack(
@@ -85,12 +95,22 @@ def balancing(given: Tensor, wanted: Tensor, most: float = 3.0) -> Tensor:
     return weights / weights.mean()
 
 
+def severity(given: Tensor, wanted: Tensor, full: float = 0.1) -> Tensor:
+    """[N]: mean |given − wanted| as a part of `full`, at most 1.
+
+    What is hardly degraded shows what was there, and invention would only take away from it; about
+    `full` is lost at ×8.
+    """
+    return ((given - wanted).abs().mean((1, 2, 3)) / full).clamp(max=1.0)
+
+
 PICTURE_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "charbonnier": charbonnier,
     "multi_scale": multi_scale,
     "gradient": gradient,
     "frequency": focal_frequency,
     "structure": structure,
+    "checkerboard": checkerboard,
 }
 """Terms that compare two pictures, by the name of their weight."""
 

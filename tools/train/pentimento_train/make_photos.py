@@ -25,7 +25,9 @@ SIDE = 512
 
 def spoiled(picture: Image.Image, factor: int, rng: np.random.Generator) -> Image.Image:
     """Shrunk and enlarged `factor` times, with noise and JPEG in between."""
-    small = picture.resize((picture.width // factor, picture.height // factor), Image.Resampling.BOX)
+    small = picture.resize(
+        (picture.width // factor, picture.height // factor), Image.Resampling.BOX
+    )
     x = from_bytes(torch.from_numpy(np.array(small)).permute(2, 0, 1))
     x = x + torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32)) * 5 / 127.5
     small = Image.fromarray(to_bytes(jpeg(x, 65)).permute(1, 2, 0).numpy())
@@ -62,7 +64,9 @@ def photos() -> dict[str, Image.Image]:
     scenes = labelled("scenes")
     sure = [name for name, entry in scenes.items() if entry["score"] > 0.85]
     turned = sorted(sure, key=lambda name: -abs(yaw(np.array(scenes[name]["landmarks"]))))
-    front = sorted(portraits, key=lambda name: abs(yaw(np.array(portraits[name]["landmarks"]))))[:30]
+    front = sorted(portraits, key=lambda name: abs(yaw(np.array(portraits[name]["landmarks"]))))[
+        :30
+    ]
     front.sort()
 
     def portrait(i: int) -> Image.Image:

@@ -11,6 +11,7 @@ from pentimento_reference.mmrbnet import Generator, no_probe
 from pentimento_reference.stylegan2 import MappingLayer, pixel_norm
 from torch import Tensor, nn
 
+from . import parallel
 from .adversarial import path_lengths, requires_grad
 from .critics import CriticConfig, Critics
 from .data import Batch
@@ -126,7 +127,7 @@ class Prior(Stage):
         count = len(batch.target)
         with networks.autocast():
             fake = self._synthesise(self._latents(count)).float()
-            loss = self.critics.judge({"face": fake})["face"]
+            loss = self.critics.judge({"face": fake})["face"].adversarial
         terms = {"loss": loss.detach()}
         self.optimizers["generator"].zero_grad(set_to_none=True)
         loss.backward()
@@ -140,6 +141,7 @@ class Prior(Stage):
             (penalty * config.path_weight * config.path_every).backward()
             self.scalars["path_mean"] = mean.item()
             terms["path"] = penalty.detach()
+        parallel.average_gradients(self.optimizers["generator"])
         nn.utils.clip_grad_norm_(self.trained.parameters(), self.schedule.clip_norm)
         self.optimizers["generator"].step()
         with networks.autocast(), requires_grad(self.critics.modules, True):
@@ -155,7 +157,9 @@ class Prior(Stage):
     def sheet(self, given: Tensor, faces: Tensor) -> Tensor:
         """As many invented faces as there are faces given, always of the same noise."""
         config, ema = self.networks.ema.config, self.networks.ema.generator
-        noise = torch.randn(len(faces), config.latent_dim, generator=torch.Generator().manual_seed(1))
+        noise = torch.randn(
+            len(faces), config.latent_dim, generator=torch.Generator().manual_seed(1)
+        )
         w = self._map(noise.to(faces.device), averaged=True)
         latents = w[:, None].repeat(1, config.n_latent, 1)
 

@@ -14,8 +14,8 @@ from .adversarial import requires_grad
 from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
-from .feature_network import FeatureNetwork
-from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss
+from .feature_network import DetectorFeatures, FeatureNetwork
+from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 
@@ -27,8 +27,8 @@ class RestorationConfig:
     schedule: Schedule
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
-    crops of eyes and mouth; `features`; `perceptual`; `adversarial` (the whole face) and
-    `components` (its parts)."""
+    crops of eyes and mouth; `features`; `perceptual`; `adversarial` (the whole face),
+    `components` (its parts) and `matching` (the discriminators' features, of both)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
@@ -39,7 +39,8 @@ class RestorationConfig:
     """The part of the stage after which the adversarial terms set in, growing over a tenth."""
     critics: CriticConfig | None
     balanced: bool = False
-    """Samples count alike, however badly they were degraded: `losses.balancing`."""
+    """Samples count alike, however badly they were degraded: `losses.balancing`; the adversarial
+    terms count by how badly: `losses.severity`."""
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -54,7 +55,10 @@ class Restoration(Stage):
     degrades = True
 
     def __init__(
-        self, networks: Networks, config: RestorationConfig, perceptual: FeatureNetwork | None
+        self,
+        networks: Networks,
+        config: RestorationConfig,
+        perceptual: FeatureNetwork | DetectorFeatures | None,
     ) -> None:
         super().__init__(networks, config.schedule)
         self.config = config
@@ -133,17 +137,23 @@ class Restoration(Stage):
         if critics is not None:
             critics.augmentation.p = self.scalars["augmentation"]
             views = self._views(restored, batch.landmarks)
+            weight = severity(batch.degraded, batch.target) if config.balanced else None
+            real = self._views(batch.target, batch.landmarks)
+            matching = weights.get("matching", 0.0)
             with self.networks.autocast():
-                judged = critics.judge(views)
-            for name, value in judged.items():
-                terms[f"adversarial_{name}"] = value
+                judged = critics.judge(views, weight, real if matching > 0 else None)
+            for name, verdict in judged.items():
                 kind = "adversarial" if name == "face" else "components"
-                loss = loss + part * weights.get(kind, 0.0) * value
+                terms[f"adversarial_{name}"] = verdict.adversarial
+                loss = loss + part * weights.get(kind, 0.0) * verdict.adversarial
+                if verdict.matching is not None:
+                    terms[f"matching_{name}"] = verdict.matching
+                    loss = loss + part * matching * verdict.matching
         self.update("model", loss, self.networks.model.parameters())
         if critics is not None:
             with self.networks.autocast(), requires_grad(critics.modules, True):
-                real = self._views(batch.target, batch.landmarks)
-                terms |= critics.learn(real, {k: v.detach() for k, v in views.items()}, self.step)
+                fake = {k: v.detach() for k, v in views.items()}
+                terms |= critics.learn(real, fake, self.step, weight)
             self.scalars["augmentation"] = critics.augmentation.p
         self.finish_step()
         return {"loss": loss.detach(), **{k: v.detach() for k, v in terms.items()}}

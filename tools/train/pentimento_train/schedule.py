@@ -18,6 +18,7 @@ class Schedule:
     """
 
     batch: int
+    """Of one process."""
     steps: int
     minutes: float
     learning_rate: float

@@ -13,6 +13,7 @@ from pentimento_reference.mmrbnet import MmrbNet
 from pentimento_reference.stylegan2 import EqualLinear, StyledConv, ToRgb
 from torch import Tensor, nn
 
+from . import parallel
 from .data import Batch
 from .schedule import Schedule, average
 
@@ -107,6 +108,7 @@ class Stage(ABC):
         chosen = self.optimizers[optimizer]
         chosen.zero_grad(set_to_none=True)
         loss.backward()
+        parallel.average_gradients(chosen)
         nn.utils.clip_grad_norm_(of, self.schedule.clip_norm)
         chosen.step()
 

@@ -27,10 +27,11 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from . import parallel
 from .alignment import TEMPLATE, find_landmarks
-from .data import Batch, Pairs, Source, face_files, faces_folder, load_faces
+from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
-from .feature_network import FeatureNetwork, load_features
+from .feature_network import DetectorFeatures, FeatureNetwork, load_features
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
@@ -75,7 +76,7 @@ class Trainer:
         config: RunConfig,
         run: Path,
         start: MmrbNet | None = None,
-        perceptual: FeatureNetwork | None = None,
+        perceptual: FeatureNetwork | DetectorFeatures | None = None,
         device: str = "cpu",
     ) -> None:
         machine = config.machine
@@ -95,7 +96,7 @@ class Trainer:
             torch.device(device),
             half=machine.bf16,
             compiled=machine.compile and on_gpu,
-            random=torch.Generator().manual_seed(machine.seed),
+            random=torch.Generator().manual_seed(machine.seed + parallel.place()[0]),
         )
         self.recent: list[dict[str, float]] = []
         self.saved_stage: str | None = None
@@ -103,8 +104,13 @@ class Trainer:
         self.finished = False
         if self.state_file.exists():
             self._load()
-        else:
+        elif self.first:
             self.log_file.unlink(missing_ok=True)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return parallel.place()[0] == 0
 
     @property
     def state_file(self) -> Path:
@@ -118,22 +124,25 @@ class Trainer:
         state = torch.load(self.state_file, weights_only=True, map_location="cpu")
         self.networks.model.load_state_dict(state["model"])
         self.networks.ema.load_state_dict(state["ema"])
-        self.networks.random.set_state(state["random"])
+        self.networks.random.set_state(state["random"][parallel.place()[0]])
         self.recent = state["recent"]
         self.saved_stage, self.saved = state["name"], state["stage"]
         self.finished = state["finished"]
-        if self.log_file.exists():
+        if self.first and self.log_file.exists():
             # Steps after the state was written are done again, and logged again.
             with self.log_file.open("r+b") as file:
                 file.truncate(state["logged"])
 
     def save(self, stage: Stage, finished: bool = False) -> None:
         """Writes the state under a temporary name first, so that a kill never leaves half of it."""
+        random = parallel.gathered(self.networks.random.get_state())
+        if not self.first:
+            return
         staged = self.state_file.with_suffix(".partial")
         state = {
             "model": self.networks.model.state_dict(),
             "ema": self.networks.ema.state_dict(),
-            "random": self.networks.random.get_state(),
+            "random": random,
             "recent": self.recent,
             "name": stage.name,
             "stage": stage.state(),
@@ -146,7 +155,7 @@ class Trainer:
     def export(self, stage: Stage) -> None:
         """Writes the averaged weights as an f16 checkpoint."""
         extra = {
-            "version": "0.2.0",
+            "version": "0.3.0",
             "license": "MIT OR Apache-2.0",
             "stage": stage.name,
             "steps": str(stage.step),
@@ -158,6 +167,8 @@ class Trainer:
     def log(self, stage: Stage, **values: Any) -> None:
         """Appends one line to the log and prints it."""
         where = {"stage": stage.name, "step": stage.step, "seconds": round(stage.seconds, 1)}
+        if not self.first:
+            return
         line = json.dumps(where | values)
         with self.log_file.open("a") as file:
             file.write(line + "\n")
@@ -199,7 +210,11 @@ class Trainer:
         if not stage.degrades:
             source = Source(source.faces, source.landmarks, source.jitter, None)
         pairs = Pairs(
-            source, stage.schedule.batch, machine.seed, stage.step * stage.schedule.batch
+            source,
+            stage.schedule.batch,
+            machine.seed,
+            stage.step * stage.schedule.batch * parallel.place()[1],
+            parallel.place(),
         )
         workers = machine.workers
         loader = DataLoader(
@@ -207,7 +222,8 @@ class Trainer:
         )
         if stage.step == 0:
             self.report(stage, val_faces)
-        last = saved = reported = time.monotonic()
+        last = time.monotonic()
+        saved = reported = stage.seconds
         for batch in loader:
             if stage.progress >= 1:
                 break
@@ -216,16 +232,17 @@ class Trainer:
             if not math.isfinite(self.recent[-1]["loss"]):
                 raise SystemExit(f"{stage.name}: the loss of step {stage.step} is not a number")
             now = time.monotonic()
-            stage.seconds += min(now - last, LONGEST_STEP_SECONDS)
+            took = min(now - last, LONGEST_STEP_SECONDS)
+            stage.seconds = parallel.agreed(stage.seconds + took)
             last = now
             if stage.step % machine.log_every_steps == 0:
                 self._log_recent(stage)
-            if now - saved >= self.save_every_seconds:
+            if stage.seconds - saved >= self.save_every_seconds:
                 self.save(stage)
-                saved = now
-            if now - reported >= 60 * machine.report_every_minutes:
+                saved = stage.seconds
+            if stage.seconds - reported >= 60 * machine.report_every_minutes:
                 self.report(stage, val_faces)
-                reported = last = time.monotonic()
+                reported, last = stage.seconds, time.monotonic()
         stage.finish()
         self.networks.model.load_state_dict(self.networks.ema.state_dict())
         self.save(stage, finished=True)
@@ -241,8 +258,12 @@ class Trainer:
     @torch.no_grad()
     def report(self, stage: Stage, val_faces: Tensor) -> None:
         """Exports the averaged weights, draws a picture, and scores what restores."""
+        if not self.first:
+            return
         self.export(stage)
-        given = torch.cat([degraded(val_faces, level, [i]).enlarged for i, level in _shown(val_faces)])
+        given = torch.cat(
+            [degraded(val_faces, level, [i]).enlarged for i, level in _shown(val_faces)]
+        )
         shown = val_faces[[i for i, _ in _shown(val_faces)]]
         device = self.networks.device
         sheet = stage.sheet(from_bytes(given).to(device), from_bytes(shown).to(device))
@@ -255,7 +276,10 @@ class Trainer:
         for level in LEVELS:
             inputs = degraded(val_faces, level).enlarged
             restored = torch.cat(
-                [to_bytes(self.networks.ema(from_bytes(x).to(device)).cpu()) for x in inputs.split(4)]
+                [
+                    to_bytes(self.networks.ema(from_bytes(x).to(device)).cpu())
+                    for x in inputs.split(4)
+                ]
             )
             scores[f"x{level}"] = {
                 "psnr": round(psnr(restored, val_faces).mean().item(), 4),
@@ -275,7 +299,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of state, log and model")
     parser.add_argument("--start", type=Path, help="checkpoint to start from, not random weights")
     parser.add_argument("--detector", type=Path, help="YuNet checkpoint that finds the landmarks")
-    parser.add_argument("--features", type=Path, help="feature network of the perceptual term")
+    parser.add_argument(
+        "--features", type=Path, help="feature network, or face detector, of the perceptual term"
+    )
     parser.add_argument("--minutes", type=float, help="scale the stages to take this long together")
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default, help=f"here {default}")
@@ -285,6 +311,7 @@ def main() -> None:
         config = config.within(arguments.minutes)
     arguments.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.machine.threads)
+    parallel.join(arguments.device)
     start = load_checkpoint(arguments.start) if arguments.start else None
     if start is not None and start.config != config.model:
         raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
@@ -296,11 +323,16 @@ def main() -> None:
     elif arguments.detector:
         landmarks, found = find_landmarks(yunet.load_checkpoint(arguments.detector), faces)
         print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
-        torch.save(landmarks, known)
+        staged = known.with_suffix(f".{parallel.place()[0]}")
+        torch.save(landmarks, staged)
+        staged.replace(known)
     perceptual = load_features(arguments.features) if arguments.features else None
-    val = load_faces(face_files(faces_folder("val"), config.machine.report_faces), config.model.size)
+    val = load_faces(
+        face_files(faces_folder("val"), config.machine.report_faces), config.model.size
+    )
     trainer = Trainer(config, arguments.run, start, perceptual, arguments.device)
     trainer.train(Source(faces, landmarks, config.jitter, config.degradation), val)
+    parallel.leave()
 
 
 if __name__ == "__main__":

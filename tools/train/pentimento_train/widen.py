@@ -102,7 +102,7 @@ class Widening:
         if old.dim() == 1:
             new[outputs] = old
             return
-        equalised = name.startswith("generator.levels") or name.startswith("encoder.latent")
+        equalised = name.startswith(("generator.levels", "encoder.latent"))
         rows = torch.zeros_like(new[outputs])
         rows[:, inputs] = old * (math.sqrt(new.shape[1] / old.shape[1]) if equalised else 1.0)
         new[outputs] = rows
@@ -119,7 +119,7 @@ def widen(old: MmrbNet, config: MmrbNetConfig, seed: int = 1) -> MmrbNet:
     widening = Widening(old.config, config)
     tensors, wider = old.state_dict(), new.state_dict()
     if tensors.keys() != wider.keys():
-        raise SystemExit(f"in one of the networks alone: {sorted(tensors.keys() ^ wider.keys())[0]}")
+        raise SystemExit(f"in one of the networks alone: {min(tensors.keys() ^ wider.keys())}")
     for name, value in tensors.items():
         widening.put(name, value, wider[name])
     return new.eval()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from faces import faces
+from pentimento_reference import yunet
 from pentimento_reference.srvgg import Srvgg
 
 from pentimento_train.alignment import TEMPLATE
@@ -23,7 +24,7 @@ from pentimento_train.evaluate import (
     paired_table,
     poses,
 )
-from pentimento_train.feature_network import batch_loss, train
+from pentimento_train.feature_network import batch_loss, load_features, train
 from pentimento_train.levels import LEVELS, Degraded, degraded
 from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
 from pentimento_train.metrics import (
@@ -158,3 +159,17 @@ def test_the_feature_network_learns() -> None:
         batch_loss(n, pictures, np.random.default_rng(5)).item() for n in (network, fresh)
     )
     assert after < before
+
+
+def test_a_detector_is_a_feature_network(tmp_path: Path) -> None:
+    """What it sees differs where the pictures do, and pulls the picture towards the other one."""
+    torch.manual_seed(5)
+    yunet.save_checkpoint(tmp_path / "detector.safetensors", yunet.YuNet(), {})
+    network = load_features(tmp_path / "detector.safetensors")
+    x = torch.rand(1, 3, 64, 64).requires_grad_(True)
+    y = torch.rand(1, 3, 64, 64)
+    shapes = [tuple(level.shape[2:]) for level in network.levels(x)]
+    assert shapes == [(8, 8), (4, 4), (2, 2)] * 2
+    feature_distance(network.levels(x), network.levels(y)).backward()
+    assert x.grad is not None and x.grad.abs().max() > 0
+    assert feature_distance(network.levels(y), network.levels(y)) == 0

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from pentimento_train.critics import Critics
 from pentimento_train.data import Pairs
-from pentimento_train.losses import balancing
+from pentimento_train.discriminator import Discriminator
+from pentimento_train.losses import balancing, severity
 from pentimento_train.run_config import RunConfig
 from pentimento_train.stage import Stage
 from pentimento_train.train import Trainer
@@ -28,6 +29,7 @@ RUNS = [
     Path(__file__).parents[1] / f"{name}.toml"
     for name in (
         "restoration",
+        "adversarial",
         "three-stages",
         "ablation",
         "ablation-plain",
@@ -81,7 +83,27 @@ def test_samples_count_alike_when_balanced() -> None:
     given = wanted + torch.tensor([0.1, 0.2, 0.4])[:, None, None, None]
     weights = balancing(given, wanted)
     errors = (weights * (given - wanted)).abs().mean((1, 2, 3))
-    assert torch.allclose(errors, errors.mean().expand(3)) and weights.mean().item() == pytest.approx(1)
+    assert torch.allclose(
+        errors, errors.mean().expand(3)
+    ) and weights.mean().item() == pytest.approx(1)
+
+
+def test_what_is_hardly_degraded_is_hardly_judged() -> None:
+    wanted = torch.zeros(3, 3, 8, 8)
+    given = wanted + torch.tensor([0.02, 0.05, 0.4])[:, None, None, None]
+    assert severity(given, wanted).tolist() == pytest.approx([0.2, 0.5, 1.0])
+
+
+def test_patches_are_judged_in_their_places() -> None:
+    """A blot in one corner moves the opinion of its patch the most, and of the opposite one not."""
+    torch.manual_seed(4)
+    critic = Discriminator(32, 8, 16, 1, patches=8)
+    pictures = torch.zeros(2, 3, 32, 32)
+    pictures[1, :, :4, :4] = 1.0
+    whole, places = critic(pictures).logits
+    assert whole.shape == (2, 1)
+    moved = (places[1] - places[0]).abs().view(8, 8)
+    assert moved.argmax() == 0 and moved[4:, 4:].max() == 0
 
 
 def stage_of(config: RunConfig, name: str) -> Stage:
@@ -110,7 +132,7 @@ def test_the_runs_read(file: Path) -> None:
 def test_the_ablations_have_as_many_weights_as_their_partner() -> None:
     counts = [
         sum(p.numel() for p in MmrbNet(RunConfig.from_toml(f).model).parameters())
-        for f in RUNS[2:]
+        for f in RUNS[-3:]
     ]
     assert counts[0] == counts[1] == counts[2]
     steps = [
@@ -233,5 +255,5 @@ def test_discriminators_tell_bright_from_dark() -> None:
     losses = [critics.learn(views(0.5), views(-0.5), i)["critic_face"].item() for i in range(60)]
     assert fmean(losses[-5:]) < 0.6 * losses[0]
     assert critics.augmentation.p > 0
-    judged = critics.judge(views(-0.5))["face"]
-    assert judged > critics.judge(views(0.5))["face"]
+    judged = critics.judge(views(-0.5))["face"].adversarial
+    assert judged > critics.judge(views(0.5))["face"].adversarial
