@@ -26,7 +26,13 @@ from pentimento_train.evaluate import (
 )
 from pentimento_train.feature_network import batch_loss, load_features, train
 from pentimento_train.levels import LEVELS, Degraded, degraded
-from pentimento_train.losses import PICTURE_TERMS, feature_distance, focal_frequency, picture_loss
+from pentimento_train.losses import (
+    PICTURE_TERMS,
+    checkerboard,
+    feature_distance,
+    focal_frequency,
+    picture_loss,
+)
 from pentimento_train.metrics import (
     frequency_error,
     gradient_error,
@@ -41,11 +47,20 @@ def test_losses_vanish_only_for_equal_pictures() -> None:
     weights = dict.fromkeys(PICTURE_TERMS, 1.0)
     x = torch.rand(2, 3, 16, 16)
     equal, _ = picture_loss(x, x, weights)
-    assert equal.item() == pytest.approx(3e-3, rel=1e-3)
+    # Four of them are Charbonnier's, 10⁻³ at zero.
+    assert equal.item() == pytest.approx(4e-3, rel=1e-3)
     different, terms = picture_loss(x, x.flip(-1), weights)
     assert different > 0.1
     assert all(v > 0 for v in terms.values())
     assert set(picture_loss(x, x, {"frequency": 1.0})[1]) == {"frequency"}
+
+
+def test_a_checkerboard_is_seen_and_a_shift_is_not() -> None:
+    x = torch.zeros(1, 3, 16, 16)
+    board = torch.ones(4, 4)
+    board[::2] = -1
+    assert checkerboard(x + 0.1 * board.repeat(4, 4), x).item() == pytest.approx(0.1, rel=1e-3)
+    assert checkerboard(x + 0.1, x).item() == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_focal_frequency_weighs_a_lone_wave_fully() -> None:
