@@ -75,7 +75,7 @@ def main() -> None:
         both.paste(sheet, (0, 0))
         both.paste(below, (0, sheet.height + 3 * GAP))
         sheet = both
-    sheet.save(args.output, optimize=True)
+    sheet.save(args.output, optimize=True, quality=90)
 
 
 if __name__ == "__main__":
