@@ -1,7 +1,7 @@
 //! What `tools/train` exports: a tiny network is trained here through all its stages, and the engine
 //! must see in the file what PyTorch saw.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pentimento::Model;
@@ -9,29 +9,46 @@ use pentimento::Model;
 use crate::golden::compare;
 use crate::support::npy;
 
-/// Needs a Python with PyTorch: that of the environment variable PENTIMENTO_PYTHON, or python3.
+/// A command of the Python of the environment variable PENTIMENTO_PYTHON, or of python3, that finds
+/// `tools/train` and `tools/reference`; none, saying so, where a module is missing.
+fn python(modules: &str) -> Option<Command> {
+    let python = std::env::var("PENTIMENTO_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    if !found.is_ok_and(|run| run.status.success()) {
+        eprintln!("skipped: {python} lacks one of {modules}");
+        return None;
+    }
+    let paths = [tools().join("train"), tools().join("reference")];
+    let mut command = Command::new(python);
+    command
+        .env("PYTHONPATH", std::env::join_paths(paths).expect("paths"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Some(command)
+}
+
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools")
+}
+
 #[test]
 fn a_trained_network_is_the_same_here() {
-    let python = std::env::var("PENTIMENTO_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let needed = "import torch, safetensors, numpy, PIL";
-    let found = Command::new(&python).args(["-c", needed]).output();
-    if !found.is_ok_and(|run| run.status.success()) {
-        eprintln!("skipped: {python} has no PyTorch, safetensors, numpy or Pillow");
-        return;
-    }
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools");
-    let paths = [tools.join("train"), tools.join("reference")];
+    let Some(mut python) = python("torch, safetensors, numpy, PIL") else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let run = Command::new(&python)
-        .arg(tools.join("train/tests/smoke.py"))
-        .arg(folder.path())
-        .env("PYTHONPATH", std::env::join_paths(paths).expect("paths"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("Python runs");
+    let script = tools().join("train/tests/smoke.py");
+    let run = python.arg(script).arg(folder.path()).output().expect("Python runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let model = Model::open(folder.path().join("model.safetensors")).expect("an exported model");
     let (dims, input) = npy(&folder.path().join("input.npy"));
     let (_, expected) = npy(&folder.path().join("output.npy"));
     compare(&model, "trained", &dims, &input, &[&expected]);
+}
+
+/// Losses fall, interrupted runs resume, processes agree, tables have their rows.
+#[test]
+fn the_training_passes_its_tests() {
+    let Some(mut python) = python("torch, safetensors, numpy, PIL, pytest") else { return };
+    let arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider"];
+    let run =
+        python.args(arguments).arg(tools().join("train/tests")).output().expect("pytest runs");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
 }

@@ -9,6 +9,8 @@ import pytest
 import torch
 from pentimento_reference.yunet import YuNet, decode, load_checkpoint, priors, suppress
 
+pytest.importorskip("cv2", reason="the mosaics need OpenCV")
+
 from pentimento_train.detection import STRIDES, Array, Targets, assign, detection_loss
 from pentimento_train.mosaic import Composer, Mosaic, Mosaics
 from pentimento_train.scenes import Scene, draw, moved
