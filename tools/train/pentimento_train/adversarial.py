@@ -12,21 +12,25 @@ from torch import Tensor, nn
 from .discriminator import Opinion
 
 
-def generator_loss(fake: list[Tensor], weight: Tensor | None = None) -> Tensor:
-    """Non-saturating: fake logits [N, places] up; a sample counts by its `weight` [N]."""
-    loss = torch.stack([F.softplus(-x).mean(1) for x in fake]).mean(0)
+def _upwards(logits: list[Tensor], weight: Tensor | None) -> Tensor:
+    """Falls as logits [N, places] rise; the mean over the lists, a sample counting by its weight."""
+    loss = torch.stack([F.softplus(-x).mean(1) for x in logits]).mean(0)
     return loss.mean() if weight is None else (weight * loss).mean()
 
 
 def discriminator_loss(
     real: list[Tensor], fake: list[Tensor], weight: Tensor | None = None
 ) -> Tensor:
-    """Logistic loss on logits [N, places]: real ones up, fake ones down; the mean over the lists.
+    """Logistic loss on logits [N, places]: real ones up, fake ones down.
 
     A sample and its real counterpart count by their `weight` [N].
     """
-    up, down = generator_loss(real, weight), generator_loss([-x for x in fake], weight)
-    return up + down
+    return _upwards(real, weight) + _upwards([-x for x in fake], weight)
+
+
+def generator_loss(fake: list[Tensor], weight: Tensor | None = None) -> Tensor:
+    """Non-saturating: fake logits [N, places] up; a sample counts by its `weight` [N]."""
+    return _upwards(fake, weight)
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Opinion], real: Tensor) -> Tensor:

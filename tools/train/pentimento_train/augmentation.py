@@ -35,7 +35,7 @@ class Augmentation:
         """After a step of the discriminator."""
         sign = real_logits.sign().mean()
         parallel.average([sign])
-        step = len(real_logits) * parallel.place()[1] / self.pictures_to_full
+        step = len(real_logits) * parallel.processes() / self.pictures_to_full
         self.p = min(0.8, max(0.0, self.p + math.copysign(step, sign.item() - TARGET)))
 
     def _draw(self, count: int, deviation: float) -> Tensor:

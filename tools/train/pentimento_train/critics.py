@@ -59,13 +59,11 @@ class Critics:
         random: torch.Generator,
     ) -> None:
         self.config = config
+        seen = {name: (config.part_unshuffle, 0) for name in sizes}
+        seen["face"] = (config.unshuffle, config.patches)
         self.modules = nn.ModuleDict(
             {
-                name: Discriminator(
-                    size, config.width, config.most, config.unshuffle, config.patches
-                )
-                if name == "face"
-                else Discriminator(size, config.width, config.most, config.part_unshuffle)
+                name: Discriminator(size, config.width, config.most, *seen[name])
                 for name, size in sizes.items()
             }
         ).to(device, memory_format=torch.channels_last)

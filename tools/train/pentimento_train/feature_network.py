@@ -76,11 +76,15 @@ class DetectorFeatures(nn.Module):
         return features + self.detector.neck(features)
 
 
-def load_features(file: Path) -> FeatureNetwork | DetectorFeatures:
+Perceptual = FeatureNetwork | DetectorFeatures
+"""What has levels of features to compare pictures in."""
+
+
+def load_features(file: Path) -> Perceptual:
     """The network in a file that `main` wrote, or a detector's, frozen."""
     with safe_open(file, "pt") as opened:
         arch = (opened.metadata() or {}).get("arch")
-    network: FeatureNetwork | DetectorFeatures
+    network: Perceptual
     if arch == "yunet":
         network = DetectorFeatures(yunet.load_checkpoint(file))
     else:

@@ -33,13 +33,18 @@ def place() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
+def processes() -> int:
+    """How many there are."""
+    return place()[1]
+
+
 def average(tensors: list[Tensor]) -> None:
     """Replaces each tensor by its mean over the processes, all in one message."""
-    if place()[1] == 1 or not tensors:
+    if processes() == 1 or not tensors:
         return
     together = torch.cat([t.flatten() for t in tensors])
     dist.all_reduce(together)
-    together /= place()[1]
+    together /= processes()
     for tensor, mean in zip(tensors, together.split([t.numel() for t in tensors]), strict=True):
         tensor.copy_(mean.view_as(tensor))
 
@@ -51,7 +56,7 @@ def average_gradients(optimizer: torch.optim.Optimizer) -> None:
 
 def agreed(value: float) -> float:
     """The first process's value: clocks differ."""
-    if place()[1] == 1:
+    if processes() == 1:
         return value
     message = torch.tensor(value, dtype=torch.float64)
     dist.broadcast(message, 0)
@@ -60,10 +65,9 @@ def agreed(value: float) -> float:
 
 def gathered(value: Tensor) -> list[Tensor]:
     """Every process's value, in the order of their numbers."""
-    ranks = place()[1]
-    if ranks == 1:
+    if processes() == 1:
         return [value]
-    everybody = [torch.empty_like(value) for _ in range(ranks)]
+    everybody = [torch.empty_like(value) for _ in range(processes())]
     dist.all_gather(everybody, value)
     return everybody
 

@@ -14,7 +14,7 @@ from .adversarial import requires_grad
 from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
-from .feature_network import DetectorFeatures, FeatureNetwork
+from .feature_network import Perceptual
 from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
@@ -55,10 +55,7 @@ class Restoration(Stage):
     degrades = True
 
     def __init__(
-        self,
-        networks: Networks,
-        config: RestorationConfig,
-        perceptual: FeatureNetwork | DetectorFeatures | None,
+        self, networks: Networks, config: RestorationConfig, perceptual: Perceptual | None
     ) -> None:
         super().__init__(networks, config.schedule)
         self.config = config

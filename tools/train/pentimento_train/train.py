@@ -31,7 +31,7 @@ from . import parallel
 from .alignment import TEMPLATE, find_landmarks
 from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
-from .feature_network import DetectorFeatures, FeatureNetwork, load_features
+from .feature_network import Perceptual, load_features
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
@@ -76,7 +76,7 @@ class Trainer:
         config: RunConfig,
         run: Path,
         start: MmrbNet | None = None,
-        perceptual: FeatureNetwork | DetectorFeatures | None = None,
+        perceptual: Perceptual | None = None,
         device: str = "cpu",
     ) -> None:
         machine = config.machine
@@ -213,7 +213,7 @@ class Trainer:
             source,
             stage.schedule.batch,
             machine.seed,
-            stage.step * stage.schedule.batch * parallel.place()[1],
+            stage.step * stage.schedule.batch * parallel.processes(),
             parallel.place(),
         )
         workers = machine.workers

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from faces import faces, source
 from pentimento_reference.mmrbnet import load_checkpoint
+from runs import TINY
 
 from pentimento_train.run_config import RunConfig
 from pentimento_train.train import Trainer
@@ -25,7 +26,7 @@ from pentimento_train.train import Trainer
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    config = RunConfig.from_toml(Path(__file__).with_name("tiny.toml"))
+    config = RunConfig.from_toml(TINY)
     Trainer(config, folder).train(source(6, config), faces(2, config.model.size))
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     for stage in ("reconstruction", "restoration"):

@@ -11,22 +11,20 @@ import pytest
 import torch
 import torch.multiprocessing
 from faces import faces, source
+from runs import TINY, only
 
 from pentimento_train import parallel
 from pentimento_train.data import Pairs
 from pentimento_train.run_config import RunConfig
 from pentimento_train.train import Trainer
 
-TINY = Path(__file__).with_name("tiny.toml")
 
-
-def only(stage: str, batch: int) -> RunConfig:
+def short(stage: str, batch: int) -> RunConfig:
     """One stage of four steps, `batch` pictures in each."""
-    config = RunConfig.from_toml(TINY)
+    config = only(RunConfig.from_toml(TINY), stage)
     kept = getattr(config, stage)
     kept = replace(kept, schedule=replace(kept.schedule, batch=batch, steps=4))
-    others = {k: None for k in ("prior", "reconstruction", "restoration") if k != stage}
-    return replace(config, **others, **{stage: kept})
+    return replace(config, **{stage: kept})
 
 
 def process(rank: int, port: int, folder: Path, stage: str) -> None:
@@ -35,7 +33,7 @@ def process(rank: int, port: int, folder: Path, stage: str) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
     parallel.join("cpu")
-    trainer = Trainer(only(stage, 2), folder)
+    trainer = Trainer(short(stage, 2), folder)
     config = trainer.config
     trainer.train(source(6, config), faces(2, config.model.size))
     torch.save(trainer.networks.model.state_dict(), folder / f"weights-{rank}.pt")
@@ -60,7 +58,7 @@ def test_processes_stay_alike(stage: str, tmp_path: Path) -> None:
 
 def test_two_halves_make_the_same_steps(tmp_path: Path) -> None:
     halves, _ = by_two(tmp_path, "reconstruction")
-    config = only("reconstruction", 4)
+    config = short("reconstruction", 4)
     trainer = Trainer(config, tmp_path / "whole")
     (tmp_path / "whole").mkdir()
     trainer.train(source(6, config), faces(2, config.model.size))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from faces import faces, source
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
+from runs import TINY, only
 from torch import Tensor
 
 from pentimento_train.critics import Critics
@@ -24,7 +25,6 @@ from pentimento_train.stage import Stage
 from pentimento_train.train import Trainer
 from pentimento_train.widen import widen
 
-TINY = Path(__file__).with_name("tiny.toml")
 RUNS = [
     Path(__file__).parents[1] / f"{name}.toml"
     for name in (
@@ -73,9 +73,9 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     assert config.restoration is not None
     loss = {**config.restoration.loss, "charbonnier": float("inf")}
     broken = replace(config.restoration, loss=loss)
-    only = replace(config, prior=None, reconstruction=None, restoration=broken)
+    broken_run = only(replace(config, restoration=broken), "restoration")
     with pytest.raises(SystemExit, match="restoration: the loss of step 1 is not a number"):
-        run(tmp_path / "run", only)
+        run(tmp_path / "run", broken_run)
 
 
 def test_samples_count_alike_when_balanced() -> None:
@@ -108,8 +108,7 @@ def test_patches_are_judged_in_their_places() -> None:
 
 def stage_of(config: RunConfig, name: str) -> Stage:
     """A stage as it begins, the ones before it left out."""
-    others = {k: None for k in ("prior", "reconstruction", "restoration") if k != name}
-    return next(Trainer(replace(config, **others), Path("nowhere")).stages())
+    return next(Trainer(only(config, name), Path("nowhere")).stages())
 
 
 @pytest.fixture(scope="module")
