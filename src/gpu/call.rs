@@ -4,7 +4,7 @@ use bytemuck::cast_slice;
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
-use super::executor::Launch;
+use super::launch::Launch;
 use super::mapping::read_back;
 use super::memory::Buffer;
 use super::ops::Call;

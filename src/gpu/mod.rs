@@ -13,6 +13,7 @@ mod epilogue;
 mod executor;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
+mod launch;
 mod load;
 mod mapping;
 mod memory;
@@ -32,6 +33,7 @@ mod testing;
 mod trace;
 #[cfg(not(target_arch = "wasm32"))]
 mod tune;
+mod upload;
 
 /// The graphics library, at the version that this crate was built with.
 pub use ::wgpu;

@@ -6,7 +6,7 @@ use wgpu::BufferUsages as Usage;
 
 use super::Device;
 use super::call::{Bound, Calls};
-use super::executor::Launch;
+use super::launch::Launch;
 use super::memory::Buffer;
 use super::ops::{Call, grid};
 use super::profile::time_passes;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
-use super::executor::{Executor, Launch, record};
+use super::executor::Executor;
+use super::launch::{Launch, record};
 use super::mapping::{finished, read_back};
 use crate::Result;
 use crate::control::Instant;

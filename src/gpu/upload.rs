@@ -1,0 +1,77 @@
+//! Constants on their way to the GPU.
+
+use bytemuck::cast_slice;
+use half::f16;
+
+use super::Device;
+use super::memory::{Buffer, Texels};
+use super::schema::{Constant, Schema, weight_dtype};
+use crate::graph::ParamId;
+use crate::plan::{Plan, pack};
+use crate::tensor::Dtype;
+use crate::{Error, Result};
+
+/// Bytes of uploads after which the queue is flushed, so that its own staging memory is reused.
+const UPLOAD_FLUSH: usize = 64 << 20;
+
+/// `values` as bytes of whole words.
+pub(super) fn encode(values: &[f32], dtype: Dtype) -> Vec<u8> {
+    match dtype {
+        Dtype::F32 => cast_slice(values).to_vec(),
+        Dtype::F16 => {
+            let mut halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
+            halves.resize(halves.len().next_multiple_of(2), f16::ZERO);
+            cast_slice(&halves).to_vec()
+        }
+    }
+}
+
+pub(super) fn upload_constants(
+    device: &Device,
+    plan: &Plan,
+    schema: &Schema,
+    weights: &[Buffer],
+) -> Result<()> {
+    let queue = &device.inner.queue;
+    let mut pending = 0;
+    for constant in &schema.constants {
+        let place = schema.places[constant];
+        let bytes = match constant {
+            Constant::Weight(weight) => {
+                let values = pack(plan.graph.param(weight.param), weight.layout);
+                encode(&values, weight_dtype(plan, *weight))
+            }
+            Constant::Values(params) => {
+                let values = |&id: &ParamId| plan.graph.param(id).to_f32();
+                encode(&params.iter().flat_map(values).collect::<Vec<_>>(), Dtype::F32)
+            }
+        };
+        if bytes.len() != place.bytes {
+            let what =
+                format!("{constant:?} packs to {} bytes, {} are placed", bytes.len(), place.bytes);
+            return Err(Error::Device(what));
+        }
+        queue.write_buffer(&weights[place.buffer].raw, place.offset as u64, &bytes);
+        pending += bytes.len();
+        if pending > UPLOAD_FLUSH {
+            queue.submit([]);
+            pending = 0;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn upload_textures(device: &Device, plan: &Plan, schema: &Schema, textures: &[Texels]) {
+    let queue = &device.inner.queue;
+    for (texture, texels) in schema.textures.iter().zip(textures) {
+        let values = pack(plan.graph.param(texture.weight.param), texture.weight.layout);
+        let [width, height, layers] = texture.size.map(|size| size as u32);
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: 0,
+            bytes_per_row: Some(width * 4 * size_of::<f32>() as u32),
+            rows_per_image: Some(height),
+        };
+        let size = wgpu::Extent3d { width, height, depth_or_array_layers: layers };
+        queue.write_texture(texels.raw.as_image_copy(), cast_slice(&values), layout, size);
+    }
+}
