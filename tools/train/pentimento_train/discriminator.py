@@ -70,6 +70,9 @@ class Discriminator(nn.Module):
         super().__init__()
         self.unshuffle = unshuffle
         side = size // unshuffle
+        sides = [s for s in (2**k for k in range(2, side.bit_length())) if s < side]
+        if patches and patches not in sides:
+            raise ValueError(f"patches: no features have a side of {patches}, only of {sides}")
         self.first = EqualConv(3 * unshuffle**2, width, 1)
         blocks = []
         self.patches = patches

@@ -24,6 +24,7 @@ from .alignment import Jitter, warp
 from .data import face_files, faces_folder, load_faces
 from .degradation import degrade, from_bytes
 from .levels import LEVELS, level_config
+from .vgg16 import Vgg16Features
 
 WIDTHS = (24, 32, 64, 96, 128)
 BATCH = 16
@@ -76,17 +77,19 @@ class DetectorFeatures(nn.Module):
         return features + self.detector.neck(features)
 
 
-Perceptual = FeatureNetwork | DetectorFeatures
+Perceptual = FeatureNetwork | DetectorFeatures | Vgg16Features
 """What has levels of features to compare pictures in."""
 
 
 def load_features(file: Path) -> Perceptual:
-    """The network in a file that `main` wrote, or a detector's, frozen."""
+    """The network in a file that `main` wrote, a detector's, or VGG16's (`arch`: `vgg16`), frozen."""
     with safe_open(file, "pt") as opened:
         arch = (opened.metadata() or {}).get("arch")
     network: Perceptual
     if arch == "yunet":
         network = DetectorFeatures(yunet.load_checkpoint(file))
+    elif arch == "vgg16":
+        network = Vgg16Features.load(load_file(file))
     else:
         network = FeatureNetwork()
         network.load_state_dict(load_file(file))

@@ -67,21 +67,50 @@ def structure(x: Tensor, y: Tensor, scales: int = 4) -> Tensor:
     return 1 - torch.stack(scores).mean()
 
 
-def checkerboard(x: Tensor, y: Tensor, period: int = 4) -> Tensor:
-    """Mean over windows of 2 periods of how far pixels in the same place of a period are off together.
+def checkerboard(x: Tensor, y: Tensor, period: int = 2, window: int = 4) -> Tensor:
+    """Mean square of how far pixels in the same place of a period are off together, in a window.
 
-    Patterns of this period and its divisors, as sub-pixel convolutions leave them; the window's mean
-    error, which the other terms see, does not count.
+    Patterns of this period, as sub-pixel convolutions by as much leave them. A window has `window`
+    periods a side: what is off here and there, as invented hair is, nearly vanishes in its
+    mean, and the square makes little of the rest. The window's mean error does not count at all.
     """
-    places = F.avg_pool2d(F.pixel_unshuffle(x - y, period), 2).unflatten(1, (-1, period**2))
-    return charbonnier(places, places.mean(2, keepdim=True))
+    places = F.avg_pool2d(F.pixel_unshuffle(x - y, period), window).unflatten(1, (-1, period**2))
+    return (places - places.mean(2, keepdim=True)).square().mean()
 
 
-def feature_distance(x: list[Tensor], y: list[Tensor]) -> Tensor:
-    """Mean over pairs of mean |x − y| / mean |y|: the scale of each feature does not count."""
-    return torch.stack(
-        [(a - b).abs().mean() / b.abs().mean().clamp_min(1e-6) for a, b in zip(x, y, strict=True)]
-    ).mean()
+def feature_distance(x: list[Tensor], y: list[Tensor], weight: Tensor | None = None) -> Tensor:
+    """Mean over pairs [N, …] of mean |x − y| / mean |y|: the scale of each feature does not count.
+
+    A sample counts by its `weight` [N].
+    """
+    distances = torch.stack(
+        [
+            (a - b).abs().flatten(1).mean(1) / b.abs().mean().clamp_min(1e-6)
+            for a, b in zip(x, y, strict=True)
+        ]
+    ).mean(0)
+    return distances.mean() if weight is None else (weight * distances).mean()
+
+
+def gram(x: Tensor, windows: int) -> Tensor:
+    """[N, C, H, W] → [N, windows, windows, C, C]: mean products of channels within each window.
+
+    What a texture is made of, wherever in its window it is (Gatys et al., arXiv 1505.07376).
+    """
+    n, c, h, w = x.shape
+    tiles = x.view(n, c, windows, h // windows, windows, w // windows)
+    tiles = tiles.permute(0, 2, 4, 1, 3, 5).flatten(4)
+    return tiles @ tiles.transpose(-1, -2) / tiles.shape[-1]
+
+
+def texture_distance(
+    x: list[Tensor], y: list[Tensor], windows: int, weight: Tensor | None = None
+) -> Tensor:
+    """`feature_distance` of the features' `gram` matrices, as in EnhanceNet (arXiv 1612.07919).
+
+    Every side of a feature must be a multiple of `windows`.
+    """
+    return feature_distance([gram(a, windows) for a in x], [gram(b, windows) for b in y], weight)
 
 
 def balancing(given: Tensor, wanted: Tensor, most: float = 3.0) -> Tensor:
@@ -95,13 +124,14 @@ def balancing(given: Tensor, wanted: Tensor, most: float = 3.0) -> Tensor:
     return weights / weights.mean()
 
 
-def severity(given: Tensor, wanted: Tensor, full: float = 0.1) -> Tensor:
-    """[N]: mean |given − wanted| as a part of `full`, at most 1.
+def severity(given: Tensor, wanted: Tensor, none: float = 0.06, full: float = 0.1) -> Tensor:
+    """[N]: where mean |given − wanted| lies between `none` and `full`, 0 to 1.
 
-    What is hardly degraded shows what was there, and invention would only take away from it; about
-    `full` is lost at ×8.
+    What is hardly degraded shows what was there, and invention would only take away from it: at ×2
+    about 0.055 is lost. About `full` is lost at ×8.
     """
-    return ((given - wanted).abs().mean((1, 2, 3)) / full).clamp(max=1.0)
+    lost = (given - wanted).abs().mean((1, 2, 3))
+    return ((lost - none) / (full - none)).clamp(0.0, 1.0)
 
 
 PICTURE_TERMS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

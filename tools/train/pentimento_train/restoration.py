@@ -15,7 +15,15 @@ from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
 from .feature_network import Perceptual
-from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
+from .losses import (
+    balancing,
+    charbonnier,
+    feature_distance,
+    gradient,
+    picture_loss,
+    severity,
+    texture_distance,
+)
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 
@@ -27,7 +35,8 @@ class RestorationConfig:
     schedule: Schedule
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
-    crops of eyes and mouth; `features`; `perceptual`; `adversarial` (the whole face),
+    crops of eyes and mouth; `features`; of a network on disk, `perceptual` (its features) and
+    `texture` (how they go together, in windows of 16 pixels); `adversarial` (the whole face),
     `components` (its parts) and `matching` (the discriminators' features, of both)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
@@ -40,7 +49,9 @@ class RestorationConfig:
     critics: CriticConfig | None
     balanced: bool = False
     """Samples count alike, however badly they were degraded: `losses.balancing`; the adversarial
-    terms count by how badly: `losses.severity`."""
+    terms and those of a network on disk count by how badly: `losses.severity`."""
+    perceptual_side: int = 0
+    """Side of the squares, somewhere in each face, that the network on disk compares; 0: the face."""
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -98,6 +109,40 @@ class Restoration(Stage):
             return 0.0
         return min(1.0, max(0.0, (self.progress - self.config.adversarial_from) / 0.1))
 
+    def _perceptual(self, restored: Tensor, target: Tensor, weight: Tensor | None) -> Terms:
+        """Those of `perceptual` and `texture` that have a weight."""
+        network, weights = self.perceptual, self.config.loss
+        wanted = [k for k in ("perceptual", "texture") if weights.get(k, 0) > 0]
+        if network is None or not wanted:
+            return {}
+        if self.config.perceptual_side:
+            restored, target = self._squares([restored, target], self.config.perceptual_side)
+        with self.networks.autocast():
+            with torch.no_grad():
+                real = [f.float() for f in network.levels(target)]
+            own = [f.float() for f in network.levels(restored)]
+        terms = {}
+        if "perceptual" in wanted:
+            terms["perceptual"] = feature_distance(own, real, weight)
+        if "texture" in wanted:
+            windows = restored.shape[-1] // 16
+            terms["texture"] = texture_distance(own[:3], real[:3], windows, weight)
+        return terms
+
+    def _squares(self, pictures: list[Tensor], side: int) -> list[Tensor]:
+        """The same square, somewhere else in every sample, of each of the pictures."""
+        count, size = len(pictures[0]), pictures[0].shape[-1]
+        corners = torch.randint(size - side + 1, (count, 2), generator=self.networks.random)
+        return [
+            torch.stack(
+                [
+                    x[:, t : t + side, l : l + side]
+                    for x, (t, l) in zip(p, corners.tolist(), strict=True)
+                ]
+            )
+            for p in pictures
+        ]
+
     def train_step(self, batch: Batch) -> Terms:
         config, weights = self.config, self.config.loss
         released = self.progress >= config.generator_from
@@ -124,17 +169,16 @@ class Restoration(Stage):
                 [f.float() for f in compared(clean, config.feature_levels)],
             )
             loss = loss + weights["features"] * terms["features"]
-        if self.perceptual is not None and weights.get("perceptual", 0) > 0:
-            terms["perceptual"] = feature_distance(
-                self.perceptual.levels(restored), self.perceptual.levels(batch.target)
-            )
-            loss = loss + weights["perceptual"] * terms["perceptual"]
+        weight = severity(batch.degraded, batch.target) if config.balanced else None
+        if self.perceptual is not None:
+            for name, term in self._perceptual(restored, batch.target, weight).items():
+                terms[name] = term
+                loss = loss + weights[name] * term
         part = self._adversarial_part()
         critics = self.critics if part > 0 else None
         if critics is not None:
             critics.augmentation.p = self.scalars["augmentation"]
             views = self._views(restored, batch.landmarks)
-            weight = severity(batch.degraded, batch.target) if config.balanced else None
             real = self._views(batch.target, batch.landmarks)
             matching = weights.get("matching", 0.0)
             with self.networks.autocast():

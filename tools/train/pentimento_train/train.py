@@ -68,6 +68,11 @@ def initialise(model: MmrbNet) -> None:
             head.out.bias[: head.out.bias.shape[0] // 2].fill_(1.0)
 
 
+def export_metadata() -> dict[str, str]:
+    """What an exported checkpoint says of itself, whatever made it."""
+    return {"version": "0.4.0", "license": "MIT OR Apache-2.0"}
+
+
 class Trainer:
     """A run and where it is."""
 
@@ -154,12 +159,7 @@ class Trainer:
 
     def export(self, stage: Stage) -> None:
         """Writes the averaged weights as an f16 checkpoint."""
-        extra = {
-            "version": "0.3.0",
-            "license": "MIT OR Apache-2.0",
-            "stage": stage.name,
-            "steps": str(stage.step),
-        }
+        extra = export_metadata() | {"stage": stage.name, "steps": str(stage.step)}
         file = self.run / "model.safetensors"
         tensors = {k: v.cpu() for k, v in self.networks.ema.state_dict().items()}
         save_checkpoint(file, tensors, self.config.model, torch.float16, extra)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,6 +20,9 @@ from torch import Tensor
 from pentimento_train.critics import Critics
 from pentimento_train.data import Pairs
 from pentimento_train.discriminator import Discriminator
+from pentimento_train.feature_network import FeatureNetwork
+from pentimento_train.heighten import heighten
+from pentimento_train.interpolate import interpolate
 from pentimento_train.losses import balancing, severity
 from pentimento_train.run_config import RunConfig
 from pentimento_train.stage import Stage
@@ -47,7 +51,10 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 def run(folder: Path, config: RunConfig) -> None:
     """Trains to the end, or on from where it was."""
     folder.mkdir(exist_ok=True)
-    Trainer(config, folder).train(source(6, config), faces(2, config.model.size))
+    torch.manual_seed(6)
+    features = FeatureNetwork().requires_grad_(False).eval()
+    trainer = Trainer(config, folder, perceptual=features)
+    trainer.train(source(6, config), faces(2, config.model.size))
 
 
 def test_a_wider_network_computes_the_same() -> None:
@@ -66,6 +73,38 @@ def test_a_wider_network_computes_the_same() -> None:
     new(x).square().mean().backward()
     assert new.encoder.stem.weight.grad is not None
     assert new.decoder.levels["8"].conv.weight.grad[:8, 8:].abs().max() > 0
+
+
+def test_between_two_networks() -> None:
+    config = RunConfig.from_toml(TINY).model
+    first, second = MmrbNet(config), MmrbNet(config)
+    between = interpolate(first, second, 0.25)
+    ours, theirs = (n.state_dict()["encoder.stem.weight"] for n in (first, second))
+    torch.testing.assert_close(between["encoder.stem.weight"], 0.75 * ours + 0.25 * theirs)
+    other = MmrbNet(replace(config, latent_dim=12))
+    with pytest.raises(SystemExit, match="differ in more than their weights"):
+        interpolate(first, other, 0.5)
+
+
+def test_a_codec_with_a_higher_top_learns_what_the_old_one_does() -> None:
+    """Old levels keep their weights, and the new ones bring the output near the old one's."""
+    config = RunConfig.from_toml(TINY).model
+    assert config.codec_size == 8
+    torch.manual_seed(3)
+    old = MmrbNet(config).eval()
+    high = replace(config, stem_unshuffle=1, channels=config.channels | {16: 12})
+    pictures = torch.rand(4, 2, 3, 16, 16) * 2 - 1
+
+    def error(steps: int) -> float:
+        new = heighten(old, high, cycle(pictures), steps)
+        kept = ("encoder.levels.8.mmrb.0.fuse.weight", "generator.constant")
+        for name in kept:
+            assert torch.equal(new.state_dict()[name], old.state_dict()[name])
+        with torch.no_grad():
+            wanted, got = old(pictures[0]), new(pictures[0])
+        return ((got - wanted).norm() / wanted.norm()).item()
+
+    assert error(150) < 0.5 * error(1)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
@@ -90,8 +129,8 @@ def test_samples_count_alike_when_balanced() -> None:
 
 def test_what_is_hardly_degraded_is_hardly_judged() -> None:
     wanted = torch.zeros(3, 3, 8, 8)
-    given = wanted + torch.tensor([0.02, 0.05, 0.4])[:, None, None, None]
-    assert severity(given, wanted).tolist() == pytest.approx([0.2, 0.5, 1.0])
+    given = wanted + torch.tensor([0.02, 0.08, 0.4])[:, None, None, None]
+    assert severity(given, wanted).tolist() == pytest.approx([0.0, 0.5, 1.0], abs=1e-5)
 
 
 def test_patches_are_judged_in_their_places() -> None:
@@ -104,6 +143,8 @@ def test_patches_are_judged_in_their_places() -> None:
     assert whole.shape == (2, 1)
     moved = (places[1] - places[0]).abs().view(8, 8)
     assert moved.argmax() == 0 and moved[4:, 4:].max() == 0
+    with pytest.raises(ValueError, match=r"no features have a side of 32, only of \[4, 8, 16\]"):
+        Discriminator(32, 8, 16, 1, patches=32)
 
 
 def stage_of(config: RunConfig, name: str) -> Stage:
@@ -149,6 +190,7 @@ def test_every_stage_runs_and_exports(whole: Path) -> None:
     assert all("path" in x for x in logged if x["stage"] == "prior" and x["step"] % 4 == 1)
     assert all("features" in x for x in logged if x["stage"] == "restoration")
     assert any("adversarial_face" in x for x in logged if x["stage"] == "restoration")
+    assert all("perceptual" in x for x in logged if x["stage"] == "restoration")
     model = load_checkpoint(whole / "model.safetensors")
     assert torch.isfinite(model(torch.zeros(1, 3, 16, 16))).all()
 

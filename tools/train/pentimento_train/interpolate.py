@@ -1,0 +1,44 @@
+"""Weights between those of two networks, one of which was trained on from the other.
+
+    python -m pentimento_train.interpolate faithful.safetensors sharp.safetensors between.safetensors \\
+        --part 0.9
+
+What lies between a network without discriminators and what they made of it is less sharp, and less
+grainy (Wang et al., "ESRGAN", arXiv 1809.00219, section 3.4).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint, save_checkpoint
+from torch import Tensor
+
+from .train import export_metadata
+
+
+def interpolate(first: MmrbNet, second: MmrbNet, part: float) -> dict[str, Tensor]:
+    """(1 − part) · first + part · second, tensor by tensor."""
+    if first.config != second.config:
+        raise SystemExit("the two networks differ in more than their weights")
+    others = second.state_dict()
+    return {k: torch.lerp(v, others[k], part) for k, v in first.state_dict().items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Interpolate between two networks' weights.")
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("file", type=Path, help="safetensors file to write, in float16")
+    parser.add_argument("--part", type=float, required=True, help="of the second, 0 to 1")
+    arguments = parser.parse_args()
+    first, second = load_checkpoint(arguments.first), load_checkpoint(arguments.second)
+    tensors = interpolate(first, second, arguments.part)
+    extra = export_metadata() | {"interpolated": f"{arguments.part}"}
+    save_checkpoint(arguments.file, tensors, second.config, torch.float16, extra)
+
+
+if __name__ == "__main__":
+    main()
