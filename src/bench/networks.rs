@@ -228,12 +228,12 @@ fn srvgg(w: &mut Weights) {
 }
 
 /// Resolution, width of the level, width of a path (0 above the codec), as in
-/// `tools/train/restoration.toml`; at 512 the codec's top level is 128 and has its neighbour's.
+/// `tools/train/restoration.toml`; at 512 the levels above 64 have the widths of half their side at 256.
 fn mmrbnet_levels(size: usize) -> &'static [[usize; 3]] {
     const SMALL: [[usize; 3]; 5] =
         [[4, 96, 32], [8, 96, 32], [16, 64, 24], [32, 48, 16], [64, 64, 32]];
     const AT_256: [[usize; 3]; 7] =
-        [SMALL[0], SMALL[1], SMALL[2], SMALL[3], SMALL[4], [128, 16, 0], [256, 8, 0]];
+        [SMALL[0], SMALL[1], SMALL[2], SMALL[3], SMALL[4], [128, 32, 16], [256, 16, 0]];
     const AT_512: [[usize; 3]; 8] = [
         SMALL[0],
         SMALL[1],
@@ -241,15 +241,15 @@ fn mmrbnet_levels(size: usize) -> &'static [[usize; 3]] {
         SMALL[3],
         SMALL[4],
         [128, 64, 32],
-        [256, 16, 0],
-        [512, 8, 0],
+        [256, 32, 16],
+        [512, 16, 0],
     ];
     if size == 256 { &AT_256 } else { &AT_512 }
 }
 
 /// Width of MMRB-Net's latents, and its shrinking stem.
 const MMRBNET_LATENT: usize = 128;
-const MMRBNET_STEM: usize = 4;
+const MMRBNET_STEM: usize = 2;
 
 fn mmrbnet_config(size: usize) -> serde_json::Value {
     let levels = mmrbnet_levels(size);
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn every_network_is_built_and_costs_what_the_published_one_does() {
         for (name, millions) in [
-            ("mmrbnet-256", 2_805),
+            ("mmrbnet-256", 4_180),
             ("gfpgan-512", 197_800),
             // 137.1 G, and 1.05 G of blurs.
             ("gpen-512", 138_150),
