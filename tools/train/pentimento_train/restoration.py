@@ -27,6 +27,9 @@ from .losses import (
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 
+TEXTURE_WINDOW = 16
+"""Side in pixels of the windows whose textures are compared."""
+
 
 @dataclass(frozen=True)
 class RestorationConfig:
@@ -36,7 +39,7 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; of a network on disk, `perceptual` (its features) and
-    `texture` (how they go together, in windows of 16 pixels); `adversarial` (the whole face),
+    `texture` (how they go together, in windows of `TEXTURE_WINDOW`); `adversarial` (the whole face),
     `components` (its parts) and `matching` (the discriminators' features, of both)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
@@ -52,6 +55,11 @@ class RestorationConfig:
     terms and those of a network on disk count by how badly: `losses.severity`."""
     perceptual_side: int = 0
     """Side of the squares, somewhere in each face, that the network on disk compares; 0: the face."""
+
+    def __post_init__(self) -> None:
+        side = self.perceptual_side
+        if side > TEXTURE_WINDOW and side % TEXTURE_WINDOW:
+            raise ValueError(f"perceptual_side is {side}, not a multiple of {TEXTURE_WINDOW}")
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -125,7 +133,7 @@ class Restoration(Stage):
         if "perceptual" in wanted:
             terms["perceptual"] = feature_distance(own, real, weight)
         if "texture" in wanted:
-            windows = restored.shape[-1] // 16
+            windows = max(1, restored.shape[-1] // TEXTURE_WINDOW)
             terms["texture"] = texture_distance(own[:3], real[:3], windows, weight)
         return terms
 

@@ -169,6 +169,13 @@ def test_the_runs_read(file: Path) -> None:
     assert sum(s.schedule.minutes for s in stages if s) == pytest.approx(10)
 
 
+def test_squares_hold_whole_windows() -> None:
+    config = RunConfig.from_toml(TINY).restoration
+    assert config is not None
+    with pytest.raises(ValueError, match="perceptual_side is 40, not a multiple of 16"):
+        replace(config, perceptual_side=40)
+
+
 def test_the_ablations_have_as_many_weights_as_their_partner() -> None:
     counts = [
         sum(p.numel() for p in MmrbNet(RunConfig.from_toml(f).model).parameters())
@@ -190,7 +197,7 @@ def test_every_stage_runs_and_exports(whole: Path) -> None:
     assert all("path" in x for x in logged if x["stage"] == "prior" and x["step"] % 4 == 1)
     assert all("features" in x for x in logged if x["stage"] == "restoration")
     assert any("adversarial_face" in x for x in logged if x["stage"] == "restoration")
-    assert all("perceptual" in x for x in logged if x["stage"] == "restoration")
+    assert all({"perceptual", "texture"} <= x.keys() for x in logged if x["stage"] == "restoration")
     model = load_checkpoint(whole / "model.safetensors")
     assert torch.isfinite(model(torch.zeros(1, 3, 16, 16))).all()
 
