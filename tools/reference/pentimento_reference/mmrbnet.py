@@ -271,14 +271,15 @@ class MmrbNet(nn.Module):
         encoded, latents = self.encoder(x, probe)
         return Code(encoded, self.decoder(encoded, probe), latents)
 
+    def condition_at(self, resolution: int, decoded: Mapping[int, Tensor]) -> Tensor:
+        """A generator level's condition, from the decoder's features of its side or the top's."""
+        feature = decoded[min(resolution, self.config.codec_size)]
+        return self.condition[str(resolution)](feature)
+
     def generate(self, code: Code, x: Tensor, probe: Probe = no_probe) -> Tensor:
         """The conditioned prior on a code; `x` is the network's input."""
 
-        def conditions(resolution: int) -> Tensor:
-            feature = code.decoded[min(resolution, self.config.codec_size)]
-            return self.condition[str(resolution)](feature)
-
-        rgb = self.generator(code.latents, conditions, probe)
+        rgb = self.generator(code.latents, lambda r: self.condition_at(r, code.decoded), probe)
         if self.config.input_skip:
             rgb = rgb + x
         probe("output", rgb)

@@ -70,17 +70,17 @@ class Discriminator(nn.Module):
         super().__init__()
         self.unshuffle = unshuffle
         side = size // unshuffle
-        sides = [s for s in (2**k for k in range(2, side.bit_length())) if s < side]
-        if patches and patches not in sides:
-            raise ValueError(f"patches: no features have a side of {patches}, only of {sides}")
         self.first = EqualConv(3 * unshuffle**2, width, 1)
-        blocks = []
+        blocks, sides = [], []
         self.patches = patches
         while side > 4:
             blocks.append(ResidualBlock(width, min(2 * width, most)))
             width, side = min(2 * width, most), side // 2
+            sides.insert(0, side)
             if side == patches:
                 self.patch = EqualConv(width, 1, 1)
+        if patches and patches not in sides:
+            raise ValueError(f"patches: no features have a side of {patches}, only of {sides}")
         self.blocks = nn.Sequential(*blocks)
         self.last = EqualConv(width + 1, width, 3)
         self.hidden = EqualLinear(width * 16, width)

@@ -28,7 +28,7 @@ from .alignment import find_landmarks
 from .data import face_files, faces_folder, load_faces
 from .degradation import from_bytes, resize, to_bytes
 from .distances import Reference
-from .feature_network import DetectorFeatures, FeatureNetwork, load_features
+from .feature_network import FeatureNetwork, load_features
 from .levels import LEVELS, Degraded, degraded
 from .metrics import measures
 
@@ -312,8 +312,8 @@ def main() -> None:
     size = sizes.pop()
     detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
     features = load_features(arguments.features) if arguments.features else None
-    if isinstance(features, DetectorFeatures):
-        raise SystemExit(f"{arguments.features} is a detector, not a feature network")
+    if features is not None and not isinstance(features, FeatureNetwork):
+        raise SystemExit(f"{arguments.features} is no network that feature_network.py trained")
     faces = load_faces(face_files(faces_folder("val"), arguments.limit), size)
     judge = Judge.of(faces, detector, features)
     reference = None

@@ -70,17 +70,11 @@ def lesson(old: MmrbNet, new: MmrbNet, given: Tensor) -> tuple[Tensor, Tensor]:
     """How far the new parts are off: behind the way down, and in the conditions."""
     seen: dict[str, Tensor] = {}
 
-    def remember(name: str, value: Tensor) -> None:
-        seen[name] = value
-
     top = old.config.codec_size
     with torch.no_grad():
-        code = old.encode(given, remember)
-        wanted = {
-            int(r): head(code.decoded[min(int(r), top)])
-            for r, head in old.condition.items()
-            if int(r) > top
-        }
+        code = old.encode(given, seen.__setitem__)
+        above = [r for r in old.config.generator_resolutions if r > top]
+        wanted = {r: old.condition_at(r, code.decoded) for r in above}
     slope = new.config.mmrb.slope
     x = F.leaky_relu(new.encoder.stem(F.pixel_unshuffle(given, new.config.stem_unshuffle)), slope)
     decoded = dict(code.decoded)
@@ -95,10 +89,7 @@ def lesson(old: MmrbNet, new: MmrbNet, given: Tensor) -> tuple[Tensor, Tensor]:
     for side in sides:
         level = new.decoder.levels[str(side)]
         decoded[side] = level(decoded[side // 2], features[side])
-    conditions = [
-        distance(new.condition[str(r)](decoded[min(r, new.config.codec_size)]), value)
-        for r, value in wanted.items()
-    ]
+    conditions = [distance(new.condition_at(r, decoded), v) for r, v in wanted.items()]
     return distance(x, seen["encoder.stem"]), torch.stack(conditions).mean()
 
 

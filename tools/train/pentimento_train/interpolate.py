@@ -16,7 +16,7 @@ import torch
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint, save_checkpoint
 from torch import Tensor
 
-from .train import export_metadata
+from .train import METADATA
 
 
 def interpolate(first: MmrbNet, second: MmrbNet, part: float) -> dict[str, Tensor]:
@@ -36,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     first, second = load_checkpoint(arguments.first), load_checkpoint(arguments.second)
     tensors = interpolate(first, second, arguments.part)
-    extra = export_metadata() | {"interpolated": f"{arguments.part}"}
+    extra = METADATA | {"interpolated": f"{arguments.part}"}
     save_checkpoint(arguments.file, tensors, second.config, torch.float16, extra)
 
 

@@ -178,10 +178,9 @@ class Restoration(Stage):
             )
             loss = loss + weights["features"] * terms["features"]
         weight = severity(batch.degraded, batch.target) if config.balanced else None
-        if self.perceptual is not None:
-            for name, term in self._perceptual(restored, batch.target, weight).items():
-                terms[name] = term
-                loss = loss + weights[name] * term
+        for name, term in self._perceptual(restored, batch.target, weight).items():
+            terms[name] = term
+            loss = loss + weights[name] * term
         part = self._adversarial_part()
         critics = self.critics if part > 0 else None
         if critics is not None:

@@ -40,6 +40,9 @@ from .restoration import Restoration
 from .run_config import RunConfig
 from .stage import Networks, Stage
 
+METADATA = {"version": "0.4.0", "license": "MIT OR Apache-2.0"}
+"""What an exported checkpoint says of itself, whatever made it."""
+
 SAVE_EVERY_SECONDS = 60.0
 
 LONGEST_STEP_SECONDS = 30.0
@@ -66,11 +69,6 @@ def initialise(model: MmrbNet) -> None:
     if model.config.inject in ("sft", "sft_half"):
         for head in model.condition.values():
             head.out.bias[: head.out.bias.shape[0] // 2].fill_(1.0)
-
-
-def export_metadata() -> dict[str, str]:
-    """What an exported checkpoint says of itself, whatever made it."""
-    return {"version": "0.4.0", "license": "MIT OR Apache-2.0"}
 
 
 class Trainer:
@@ -159,7 +157,7 @@ class Trainer:
 
     def export(self, stage: Stage) -> None:
         """Writes the averaged weights as an f16 checkpoint."""
-        extra = export_metadata() | {"stage": stage.name, "steps": str(stage.step)}
+        extra = METADATA | {"stage": stage.name, "steps": str(stage.step)}
         file = self.run / "model.safetensors"
         tensors = {k: v.cpu() for k, v in self.networks.ema.state_dict().items()}
         save_checkpoint(file, tensors, self.config.model, torch.float16, extra)
