@@ -34,6 +34,9 @@ class CriticConfig:
     """Side of the face's features that are judged place by place; 0: only the face as a whole."""
     part_unshuffle: int = 1
     """As `unshuffle`, for eyes and mouth."""
+    face_side: int = 0
+    """Side to which the face is averaged before it is judged; 0: as it is. What is finer, as grain
+    is, then neither convinces nor betrays: shapes must."""
 
 
 def _repeated(weight: Tensor | None, view: Tensor) -> Tensor | None:

@@ -69,7 +69,7 @@ class DetectorFeatures(nn.Module):
 
     def __init__(self, detector: yunet.YuNet) -> None:
         super().__init__()
-        self.detector = detector
+        self.detector = detector.requires_grad_(False).eval()
 
     def levels(self, x: Tensor) -> list[Tensor]:
         """Features of strides 8, 16 and 32, before and behind the neck."""

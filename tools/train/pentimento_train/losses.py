@@ -92,27 +92,6 @@ def feature_distance(x: list[Tensor], y: list[Tensor], weight: Tensor | None = N
     return distances.mean() if weight is None else (weight * distances).mean()
 
 
-def gram(x: Tensor, windows: int) -> Tensor:
-    """[N, C, H, W] → [N, windows, windows, C, C]: mean products of channels within each window.
-
-    What a texture is made of, wherever in its window it is (Gatys et al., arXiv 1505.07376).
-    """
-    n, c, h, w = x.shape
-    tiles = x.view(n, c, windows, h // windows, windows, w // windows)
-    tiles = tiles.permute(0, 2, 4, 1, 3, 5).flatten(4)
-    return tiles @ tiles.transpose(-1, -2) / tiles.shape[-1]
-
-
-def texture_distance(
-    x: list[Tensor], y: list[Tensor], windows: int, weight: Tensor | None = None
-) -> Tensor:
-    """`feature_distance` of the features' `gram` matrices, as in EnhanceNet (arXiv 1612.07919).
-
-    Every side of a feature must be a multiple of `windows`.
-    """
-    return feature_distance([gram(a, windows) for a in x], [gram(b, windows) for b in y], weight)
-
-
 def balancing(given: Tensor, wanted: Tensor, most: float = 3.0) -> Tensor:
     """[N, 1, 1, 1]: weights that make samples count alike, however badly each was degraded.
 

@@ -28,6 +28,12 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+def wait() -> None:
+    """Returns once every process has come here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
 def place() -> tuple[int, int]:
     """This process's number, and how many there are."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)

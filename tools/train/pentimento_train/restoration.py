@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from pentimento_reference.mmrbnet import Code, MmrbNet
 from torch import Tensor
 
@@ -22,13 +23,10 @@ from .losses import (
     gradient,
     picture_loss,
     severity,
-    texture_distance,
 )
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
-
-TEXTURE_WINDOW = 16
-"""Side in pixels of the windows whose textures are compared."""
+from .texture import texture_distance
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,9 @@ class RestorationConfig:
     schedule: Schedule
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
-    crops of eyes and mouth; `features`; of a network on disk, `perceptual` (its features) and
-    `texture` (how they go together, in windows of `TEXTURE_WINDOW`); `adversarial` (the whole face),
-    `components` (its parts) and `matching` (the discriminators' features, of both)."""
+    crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
+    of a network on disk; `texture`; `adversarial` (the whole face), `components` (its parts) and `matching` (the discriminators'
+    features, of both)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
@@ -52,14 +50,10 @@ class RestorationConfig:
     critics: CriticConfig | None
     balanced: bool = False
     """Samples count alike, however badly they were degraded: `losses.balancing`; the adversarial
-    terms and those of a network on disk count by how badly: `losses.severity`."""
+    terms, `perceptual` and `texture` count by how badly: `losses.severity`."""
     perceptual_side: int = 0
-    """Side of the squares, somewhere in each face, that the network on disk compares; 0: the face."""
-
-    def __post_init__(self) -> None:
-        side = self.perceptual_side
-        if side > TEXTURE_WINDOW and side % TEXTURE_WINDOW:
-            raise ValueError(f"perceptual_side is {side}, not a multiple of {TEXTURE_WINDOW}")
+    """Side of the squares, somewhere in each face, that `perceptual` and `texture` compare; 0: the
+    whole face."""
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -74,11 +68,16 @@ class Restoration(Stage):
     degrades = True
 
     def __init__(
-        self, networks: Networks, config: RestorationConfig, perceptual: Perceptual | None
+        self,
+        networks: Networks,
+        config: RestorationConfig,
+        perceptual: Perceptual | None,
+        detector: Perceptual | None = None,
     ) -> None:
         super().__init__(networks, config.schedule)
         self.config = config
         self.perceptual = perceptual
+        self.detector = detector
         model = networks.model
         self.teacher: MmrbNet = copy.deepcopy(model).requires_grad_(False).eval()
         self.modules["teacher"] = self.teacher
@@ -90,7 +89,10 @@ class Restoration(Stage):
         self.critics: Critics | None = None
         if config.critics is not None:
             size = model.config.size
-            sizes = {"face": size}
+            side = config.critics.face_side or size
+            if size % side:
+                raise ValueError(f"face_side is {side}, which does not divide {size}")
+            sizes = {"face": side}
             if config.loss.get("components", 0) > 0:
                 sizes |= {"eyes": size // 4, "mouth": size // 4}
             self.critics = Critics(config.critics, sizes, networks.device, networks.random)
@@ -106,7 +108,9 @@ class Restoration(Stage):
         return self.networks.model.generate(code, given), code
 
     def _views(self, pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
-        views = {"face": pictures}
+        critics, size = self.config.critics, pictures.shape[-1]
+        side = critics.face_side if critics and critics.face_side else size
+        views = {"face": F.avg_pool2d(pictures, size // side)}
         if self.config.loss.get("components", 0) > 0:
             views |= components(pictures, landmarks)
         return views
@@ -117,24 +121,24 @@ class Restoration(Stage):
             return 0.0
         return min(1.0, max(0.0, (self.progress - self.config.adversarial_from) / 0.1))
 
-    def _perceptual(self, restored: Tensor, target: Tensor, weight: Tensor | None) -> Terms:
-        """Those of `perceptual` and `texture` that have a weight."""
-        network, weights = self.perceptual, self.config.loss
-        wanted = [k for k in ("perceptual", "texture") if weights.get(k, 0) > 0]
-        if network is None or not wanted:
-            return {}
+    def _likeness(self, restored: Tensor, target: Tensor, weight: Tensor | None) -> Terms:
+        """`detection`, `perceptual` and `texture`, where they have a weight."""
+        weights, network, detector = self.config.loss, self.perceptual, self.detector
+        terms = {}
+        if detector is not None and weights.get("detection", 0) > 0:
+            with torch.no_grad():
+                seen = detector.levels(target)
+            terms["detection"] = feature_distance(detector.levels(restored), seen)
         if self.config.perceptual_side:
             restored, target = self._squares([restored, target], self.config.perceptual_side)
-        with self.networks.autocast():
-            with torch.no_grad():
-                real = [f.float() for f in network.levels(target)]
-            own = [f.float() for f in network.levels(restored)]
-        terms = {}
-        if "perceptual" in wanted:
+        if network is not None and weights.get("perceptual", 0) > 0:
+            with self.networks.autocast():
+                with torch.no_grad():
+                    real = [f.float() for f in network.levels(target)]
+                own = [f.float() for f in network.levels(restored)]
             terms["perceptual"] = feature_distance(own, real, weight)
-        if "texture" in wanted:
-            windows = max(1, restored.shape[-1] // TEXTURE_WINDOW)
-            terms["texture"] = texture_distance(own[:3], real[:3], windows, weight)
+        if weights.get("texture", 0) > 0:
+            terms["texture"] = texture_distance(restored, target, weight)
         return terms
 
     def _squares(self, pictures: list[Tensor], side: int) -> list[Tensor]:
@@ -178,7 +182,7 @@ class Restoration(Stage):
             )
             loss = loss + weights["features"] * terms["features"]
         weight = severity(batch.degraded, batch.target) if config.balanced else None
-        for name, term in self._perceptual(restored, batch.target, weight).items():
+        for name, term in self._likeness(restored, batch.target, weight).items():
             terms[name] = term
             loss = loss + weights[name] * term
         part = self._adversarial_part()

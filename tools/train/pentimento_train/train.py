@@ -31,7 +31,7 @@ from . import parallel
 from .alignment import TEMPLATE, find_landmarks
 from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
-from .feature_network import Perceptual, load_features
+from .feature_network import DetectorFeatures, Perceptual, load_features
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
@@ -81,11 +81,13 @@ class Trainer:
         start: MmrbNet | None = None,
         perceptual: Perceptual | None = None,
         device: str = "cpu",
+        detector: Perceptual | None = None,
     ) -> None:
         machine = config.machine
         self.config = config
         self.run = run
         self.perceptual = perceptual.to(device) if perceptual else None
+        self.detector = detector.to(device) if detector else None
         self.save_every_seconds = SAVE_EVERY_SECONDS
         torch.manual_seed(machine.seed)
         model = start if start is not None else MmrbNet(config.model)
@@ -181,7 +183,7 @@ class Trainer:
                 Reconstruction(networks, config.reconstruction) if config.reconstruction else None
             ),
             "restoration": lambda: (
-                Restoration(networks, config.restoration, self.perceptual)
+                Restoration(networks, config.restoration, self.perceptual, self.detector)
                 if config.restoration
                 else None
             ),
@@ -291,12 +293,32 @@ def _shown(faces: Tensor) -> list[tuple[int, int]]:
     return [(i, LEVELS[i % len(LEVELS)]) for i in range(min(6, len(faces)))]
 
 
+def training_landmarks(run: Path, detector: Path | None, faces: Tensor) -> Tensor:
+    """[N, 5, 2] of faces uint8 [N, 3, S, S]: those the run has found before, or the detector finds now.
+
+    One process finds them for all. Without a detector every face has the template's.
+    """
+    known = run / "landmarks.pt"
+    if detector and not known.exists() and parallel.place()[0] == 0:
+        landmarks, found = find_landmarks(yunet.load_checkpoint(detector), faces)
+        print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
+        staged = known.with_suffix(".partial")
+        torch.save(landmarks, staged)
+        staged.replace(known)
+    parallel.wait()
+    if not known.exists():
+        return TEMPLATE.repeat(len(faces), 1, 1)
+    return torch.load(known, weights_only=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train MMRB-Net.")
     parser.add_argument("config", type=Path, help="TOML file of the run")
     parser.add_argument("--run", type=Path, required=True, help="folder of state, log and model")
     parser.add_argument("--start", type=Path, help="checkpoint to start from, not random weights")
-    parser.add_argument("--detector", type=Path, help="YuNet checkpoint that finds the landmarks")
+    parser.add_argument(
+        "--detector", type=Path, help="YuNet checkpoint: finds the landmarks; the detection term's"
+    )
     parser.add_argument(
         "--features", type=Path, help="feature network, or face detector, of the perceptual term"
     )
@@ -314,21 +336,15 @@ def main() -> None:
     if start is not None and start.config != config.model:
         raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
     faces = load_faces(face_files(faces_folder("train")), config.model.size)
-    landmarks = TEMPLATE.repeat(len(faces), 1, 1)
-    known = arguments.run / "landmarks.pt"
-    if known.exists():
-        landmarks = torch.load(known, weights_only=True)
-    elif arguments.detector:
-        landmarks, found = find_landmarks(yunet.load_checkpoint(arguments.detector), faces)
-        print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
-        staged = known.with_suffix(f".{parallel.place()[0]}")
-        torch.save(landmarks, staged)
-        staged.replace(known)
+    landmarks = training_landmarks(arguments.run, arguments.detector, faces)
     perceptual = load_features(arguments.features) if arguments.features else None
     val = load_faces(
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size
     )
-    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device)
+    detector = None
+    if arguments.detector:
+        detector = DetectorFeatures(yunet.load_checkpoint(arguments.detector))
+    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device, detector)
     trainer.train(Source(faces, landmarks, config.jitter, config.degradation), val)
     parallel.leave()
 

@@ -33,7 +33,6 @@ from pentimento_train.losses import (
     feature_distance,
     focal_frequency,
     picture_loss,
-    texture_distance,
 )
 from pentimento_train.metrics import (
     frequency_error,
@@ -43,6 +42,7 @@ from pentimento_train.metrics import (
     psnr,
     ssim,
 )
+from pentimento_train.texture import strengths, texture_distance
 from pentimento_train.vgg16 import from_keras
 
 
@@ -82,15 +82,26 @@ def test_feature_distance_does_not_know_scales() -> None:
     )
 
 
-def test_a_texture_is_the_same_wherever_it_is_in_its_window() -> None:
-    x = torch.randn(2, 5, 8, 8)
-    moved = x.view(2, 5, 2, 4, 2, 4).roll((1, 2), (3, 5)).reshape(2, 5, 8, 8)
-    assert texture_distance([moved], [x], 2) == pytest.approx(0, abs=1e-6)
-    assert texture_distance([x.roll(2, 3)], [x], 2) > 0.1
+def test_a_texture_is_the_same_wherever_it_is() -> None:
+    waves = torch.sin(torch.arange(64.0) * (2 * math.pi * 4 / 16)).expand(2, 3, 64, 64)
+    assert texture_distance(waves.roll(2, -1), waves) < 0.02
+    assert texture_distance(waves.mT, waves) > 0.5
+    assert texture_distance(0 * waves, waves) > 0.1
+    assert texture_distance(waves + 0.3, waves) == pytest.approx(0, abs=1e-4)
     one = torch.tensor([1.0, 0.0])
-    half_wrong = torch.cat([x[:1], 2 * x[1:]])
-    assert texture_distance([half_wrong], [x], 2, one) == pytest.approx(0, abs=1e-6)
-    assert texture_distance([half_wrong], [x], 2, 1 - one) > 0.1
+    half_wrong = torch.cat([waves[:1], 0 * waves[1:]])
+    assert texture_distance(half_wrong, waves, one) == pytest.approx(0, abs=1e-6)
+    assert texture_distance(half_wrong, waves, 1 - one) > 0.05
+
+
+def test_strengths_are_those_of_the_fourier_transform() -> None:
+    """All bands together hold what the half spectrum of the windows holds beside its mean."""
+    x = torch.randn(1, 1, 16, 16).expand(-1, 3, -1, -1)
+    taper = torch.hann_window(16)
+    window = (x[0, 0] - x[0, 0].mean()) * taper * taper[:, None]
+    power = torch.fft.rfft2(window).abs().square()
+    power[0, 0] = 0
+    assert strengths(x).square().sum().item() == pytest.approx(power.sum().item(), rel=1e-2)
 
 
 def test_metrics_on_known_values() -> None:

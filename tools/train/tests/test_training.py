@@ -53,7 +53,7 @@ def run(folder: Path, config: RunConfig) -> None:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(6)
     features = FeatureNetwork().requires_grad_(False).eval()
-    trainer = Trainer(config, folder, perceptual=features)
+    trainer = Trainer(config, folder, perceptual=features, detector=features)
     trainer.train(source(6, config), faces(2, config.model.size))
 
 
@@ -169,11 +169,14 @@ def test_the_runs_read(file: Path) -> None:
     assert sum(s.schedule.minutes for s in stages if s) == pytest.approx(10)
 
 
-def test_squares_hold_whole_windows() -> None:
-    config = RunConfig.from_toml(TINY).restoration
-    assert config is not None
-    with pytest.raises(ValueError, match="perceptual_side is 40, not a multiple of 16"):
-        replace(config, perceptual_side=40)
+def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None:
+    config = only(RunConfig.from_toml(TINY), "restoration")
+    stage = config.restoration
+    assert stage is not None and stage.critics is not None
+    odd = replace(stage, critics=replace(stage.critics, face_side=5))
+    trainer = Trainer(replace(config, restoration=odd), tmp_path)
+    with pytest.raises(ValueError, match="face_side is 5, which does not divide 16"):
+        next(trainer.stages())
 
 
 def test_the_ablations_have_as_many_weights_as_their_partner() -> None:
@@ -197,7 +200,8 @@ def test_every_stage_runs_and_exports(whole: Path) -> None:
     assert all("path" in x for x in logged if x["stage"] == "prior" and x["step"] % 4 == 1)
     assert all("features" in x for x in logged if x["stage"] == "restoration")
     assert any("adversarial_face" in x for x in logged if x["stage"] == "restoration")
-    assert all({"perceptual", "texture"} <= x.keys() for x in logged if x["stage"] == "restoration")
+    wanted = {"detection", "perceptual", "texture"}
+    assert all(wanted <= x.keys() for x in logged if x["stage"] == "restoration")
     model = load_checkpoint(whole / "model.safetensors")
     assert torch.isfinite(model(torch.zeros(1, 3, 16, 16))).all()
 
