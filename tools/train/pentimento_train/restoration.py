@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from pentimento_reference.mmrbnet import Code, MmrbNet
+from pentimento_reference.stylegan2 import StyledConv
 from torch import Tensor
 
 from .adversarial import requires_grad
@@ -51,6 +52,9 @@ class RestorationConfig:
     balanced: bool = False
     """Samples count alike, however badly they were degraded: `losses.balancing`; the adversarial
     terms, `perceptual` and `texture` count by how badly: `losses.severity`."""
+    noise: bool = True
+    """Whether the generator adds its stored noise. Its weights are zero without, and stay so: what is
+    stored is the same grain for every face, and the easiest answer to a discriminator."""
     perceptual_side: int = 0
     """Side of the squares, somewhere in each face, that `perceptual` and `texture` compare; 0: the
     whole face."""
@@ -59,6 +63,14 @@ class RestorationConfig:
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
     """What the feature term sees of a code."""
     return [code.latents, *(code.decoded[level] for level in levels)]
+
+
+@torch.no_grad()
+def silence(model: MmrbNet) -> None:
+    """Leaves the stored noise out, now and in training."""
+    for module in model.generator.modules():
+        if isinstance(module, StyledConv):
+            module.noise_weight.zero_().requires_grad_(False)
 
 
 class Restoration(Stage):
@@ -82,6 +94,13 @@ class Restoration(Stage):
         self.teacher: MmrbNet = copy.deepcopy(model).requires_grad_(False).eval()
         self.modules["teacher"] = self.teacher
         model.requires_grad_(True)
+        if not config.noise:
+            if model.config.inject == "noise_concat":
+                raise ValueError(
+                    "noise is off, but `noise_concat` puts the conditions in its place"
+                )
+            silence(model)
+            silence(networks.ema)
         codec = [model.encoder, model.decoder, model.condition]
         groups = parameter_groups(codec, config.schedule)
         groups += parameter_groups([model.generator], config.schedule, "generator")

@@ -179,6 +179,17 @@ def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None
         next(trainer.stages())
 
 
+def test_without_noise_the_stored_one_stays_out(tmp_path: Path) -> None:
+    config = only(RunConfig.from_toml(TINY), "restoration")
+    assert config.restoration is not None
+    quiet = replace(config.restoration, noise=False)
+    run(tmp_path, replace(config, restoration=quiet))
+    generator = load_checkpoint(tmp_path / "model.safetensors").generator
+    weights = [v for k, v in generator.named_parameters() if k.endswith("noise_weight")]
+    assert weights
+    assert not any(weights)
+
+
 def test_the_ablations_have_as_many_weights_as_their_partner() -> None:
     counts = [
         sum(p.numel() for p in MmrbNet(RunConfig.from_toml(f).model).parameters())
