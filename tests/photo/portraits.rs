@@ -131,13 +131,20 @@ pub fn ssim(a: &Picture, b: &Picture, inside: impl Fn(usize) -> bool) -> f64 {
     sum / f64::max(count, 1.0)
 }
 
-/// How much steeper a result is across the edge of a mask than along it, compared with its input:
-/// the most in any band of the mask's slope. About 1 where nothing shows, more where there is a seam.
-pub fn seam(result: &Picture, input: &Picture, mask: impl Fn([f64; 2]) -> f64) -> f64 {
+/// How much steeper a result is across the edge of a mask than along it, compared with its input or
+/// with the clear picture, whichever is steeper there, since an outline on the edge should be as steep as
+/// it was: the most in any band of the mask's slope. About 1 where nothing shows, more where there is a
+/// seam.
+pub fn seam(
+    result: &Picture,
+    input: &Picture,
+    clear: &Picture,
+    mask: impl Fn([f64; 2]) -> f64,
+) -> f64 {
     /// Bands of the slope, from outside to inside.
     const BANDS: usize = 20;
-    // Across and along, in the result and in the input.
-    let mut sums = [[0.0_f64; 4]; BANDS];
+    // Across and along, in each picture.
+    let mut sums = [[[0.0_f64; 2]; 3]; BANDS];
     for y in 1..SIDE - 1 {
         for x in 1..SIDE - 1 {
             let value = mask([x as f64, y as f64]);
@@ -150,13 +157,17 @@ pub fn seam(result: &Picture, input: &Picture, mask: impl Fn([f64; 2]) -> f64) -
             let [nx, ny] = slope(&|y, x| mask([x as f64, y as f64]));
             let steep = nx.hypot(ny).max(f64::MIN_POSITIVE);
             let band = &mut sums[(value * BANDS as f64) as usize];
-            for (i, picture) in [result, input].into_iter().enumerate() {
+            for (sum, picture) in band.iter_mut().zip([result, input, clear]) {
                 let [dx, dy] = slope(&|y, x| f64::from(picture.rgb[(y * SIDE + x) * 3 + 1]));
-                band[2 * i] += ((dx * nx + dy * ny) / steep).abs();
-                band[2 * i + 1] += ((dy * nx - dx * ny) / steep).abs();
+                sum[0] += ((dx * nx + dy * ny) / steep).abs();
+                sum[1] += ((dy * nx - dx * ny) / steep).abs();
             }
         }
     }
-    let steeper = sums.iter().filter(|band| band.iter().all(|&sum| sum > 0.0));
-    steeper.map(|band| (band[0] / band[1]) / (band[2] / band[3])).fold(0.0, f64::max)
+    let bands = sums.iter().filter(|band| band.as_flattened().iter().all(|&sum| sum > 0.0));
+    let steeper = bands.map(|band| {
+        let [result, input, clear] = band.map(|[across, along]| across / along);
+        result / input.max(clear)
+    });
+    steeper.fold(0.0, f64::max)
 }
