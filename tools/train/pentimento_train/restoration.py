@@ -38,8 +38,8 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `texture`; `adversarial` (the whole face), `components` (its parts) and `matching` (the discriminators'
-    features, of both)."""
+    of a network on disk; `texture`; `adversarial` (the whole face), `components` (its parts) and
+    `matching` (the discriminators' features, of both)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
