@@ -33,7 +33,7 @@ fn detector(engine: &Engine, shared: &Path) -> Detector {
 
 /// From here on a seam shows, on average: over sixty portraits restored faces have 1.18, those that
 /// are 8 levels brighter and end at once 1.36.
-const SEAM: f64 = 1.25;
+const SEAM: f64 = 1.2;
 /// The most of a single face: among the sixty it is 1.37.
 const CLEAR_SEAM: f64 = 1.5;
 

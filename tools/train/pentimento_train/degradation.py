@@ -107,10 +107,14 @@ def jpeg(x: Tensor, quality: int, form: str = "JPEG") -> Tensor:
     return from_bytes(torch.from_numpy(decoded).permute(2, 0, 1))
 
 
+def luma(x: Tensor) -> Tensor:
+    """[..., 3, H, W] → [..., 1, H, W]: BT.601's weights of red, green and blue."""
+    return (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(-3, keepdim=True)
+
+
 def gray(x: Tensor) -> Tensor:
     """BT.601 luma in all three channels."""
-    luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
-    return luma.expand(3, -1, -1)
+    return luma(x).expand(3, -1, -1)
 
 
 def faded(x: Tensor, rng: np.random.Generator) -> Tensor:

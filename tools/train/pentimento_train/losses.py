@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .degradation import luma
+
 
 def charbonnier(x: Tensor, y: Tensor) -> Tensor:
     """mean √((x − y)² + 10⁻⁶): L1 that is smooth at zero."""
@@ -50,8 +52,7 @@ def structure(x: Tensor, y: Tensor, scales: int = 4) -> Tensor:
     uniform windows of 8×8 every 4 pixels, which a CPU computes much faster than Gaussian ones. Scales
     smaller than the window are left out.
     """
-    weights = x.new_tensor([0.299, 0.587, 0.114])[:, None, None]
-    a, b = ((v * weights).sum(1, keepdim=True) for v in (x, y))
+    a, b = luma(x), luma(y)
     # (0.03 · the range)²: the range of [-1, 1] is 2.
     c2 = (0.03 * 2) ** 2
     scores = []

@@ -17,14 +17,7 @@ from .alignment import COMPONENTS, components
 from .critics import CriticConfig, Critics
 from .data import Batch
 from .feature_network import Perceptual
-from .losses import (
-    balancing,
-    charbonnier,
-    feature_distance,
-    gradient,
-    picture_loss,
-    severity,
-)
+from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 from .texture import texture_distance
@@ -111,6 +104,7 @@ class Restoration(Stage):
             side = config.critics.face_side or size
             if size % side:
                 raise ValueError(f"face_side is {side}, which does not divide {size}")
+            self.face_reduction = size // side
             sizes = {"face": side}
             if config.loss.get("components", 0) > 0:
                 sizes |= {"eyes": size // 4, "mouth": size // 4}
@@ -127,9 +121,7 @@ class Restoration(Stage):
         return self.networks.model.generate(code, given), code
 
     def _views(self, pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
-        critics, size = self.config.critics, pictures.shape[-1]
-        side = critics.face_side if critics and critics.face_side else size
-        views = {"face": F.avg_pool2d(pictures, size // side)}
+        views = {"face": F.avg_pool2d(pictures, self.face_reduction)}
         if self.config.loss.get("components", 0) > 0:
             views |= components(pictures, landmarks)
         return views

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .degradation import luma
 from .losses import feature_distance
 
 SIDE = 16
@@ -60,10 +61,9 @@ def waves(side: int) -> tuple[Tensor, Tensor]:
 
 def strengths(x: Tensor) -> Tensor:
     """[N, 3, H, W] in [-1, 1] → [N, bands, windows, windows]: root of each band's power in luma."""
-    luma = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
-    side = min(SIDE, *luma.shape[-2:])
+    side = min(SIDE, *x.shape[-2:])
     filters, bands = (t.to(x.device) for t in waves(side))
-    parts = F.conv2d(luma, filters, stride=max(1, side // 2))
+    parts = F.conv2d(luma(x), filters, stride=max(1, side // 2))
     real, imaginary = parts.square().chunk(2, 1)
     return (F.conv2d(real + imaginary, bands[:, :, None, None]) + FLOOR).sqrt()
 

@@ -293,14 +293,14 @@ def _shown(faces: Tensor) -> list[tuple[int, int]]:
     return [(i, LEVELS[i % len(LEVELS)]) for i in range(min(6, len(faces)))]
 
 
-def training_landmarks(run: Path, detector: Path | None, faces: Tensor) -> Tensor:
+def training_landmarks(run: Path, detector: yunet.YuNet | None, faces: Tensor) -> Tensor:
     """[N, 5, 2] of faces uint8 [N, 3, S, S]: those the run has found before, or the detector finds now.
 
     One process finds them for all. Without a detector every face has the template's.
     """
     known = run / "landmarks.pt"
     if detector and not known.exists() and parallel.place()[0] == 0:
-        landmarks, found = find_landmarks(yunet.load_checkpoint(detector), faces)
+        landmarks, found = find_landmarks(detector, faces)
         print(f"landmarks of {int(found.sum())} of {len(faces)} faces", flush=True)
         staged = known.with_suffix(".partial")
         torch.save(landmarks, staged)
@@ -336,15 +336,14 @@ def main() -> None:
     if start is not None and start.config != config.model:
         raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
     faces = load_faces(face_files(faces_folder("train")), config.model.size)
-    landmarks = training_landmarks(arguments.run, arguments.detector, faces)
+    detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
+    landmarks = training_landmarks(arguments.run, detector, faces)
     perceptual = load_features(arguments.features) if arguments.features else None
     val = load_faces(
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size
     )
-    detector = None
-    if arguments.detector:
-        detector = DetectorFeatures(yunet.load_checkpoint(arguments.detector))
-    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device, detector)
+    seen = DetectorFeatures(detector) if detector else None
+    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device, seen)
     trainer.train(Source(faces, landmarks, config.jitter, config.degradation), val)
     parallel.leave()
 
