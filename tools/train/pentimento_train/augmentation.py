@@ -16,7 +16,7 @@ TARGET = 0.6
 
 
 Change = Callable[[Tensor], Tensor]
-"""[N, 3, S, S] → the same shape."""
+"""[N, C, S, S], of one or more pictures with three channels each → the same shape."""
 
 
 class Augmentation:
@@ -70,7 +70,9 @@ class Augmentation:
             grid = F.affine_grid(rows.view(n, 2, 3).to(x), list(x.shape), align_corners=False)
             x = F.grid_sample(shift(x), grid, padding_mode="reflection", align_corners=False)
             x = x * torch.exp2(contrast)
-            luma = x.mean(1, keepdim=True)
-            return luma + (x - luma) * torch.exp2(saturation) + brightness
+            x = x.unflatten(1, (-1, 3))
+            luma = x.mean(2, keepdim=True)
+            x = luma + (x - luma) * torch.exp2(saturation)[..., None]
+            return x.flatten(1, 2) + brightness
 
         return change

@@ -37,6 +37,9 @@ class CriticConfig:
     face_side: int = 0
     """Side to which the face is averaged before it is judged; 0: as it is. What is finer, as grain
     is, then neither convinces nor betrays: shapes must."""
+    beside_given: bool = False
+    """Whether restoration has a face and its parts judged beside the degraded ones. Without that a
+    closed mouth convinces, whatever the input shows of teeth."""
 
 
 def _repeated(weight: Tensor | None, view: Tensor) -> Tensor | None:
@@ -60,13 +63,14 @@ class Critics:
         sizes: Mapping[str, int],
         device: torch.device,
         random: torch.Generator,
+        channels: int = 3,
     ) -> None:
         self.config = config
         seen = {name: (config.part_unshuffle, 0) for name in sizes}
         seen["face"] = (config.unshuffle, config.patches)
         self.modules = nn.ModuleDict(
             {
-                name: Discriminator(size, config.width, config.most, *seen[name])
+                name: Discriminator(size, config.width, config.most, *seen[name], channels)
                 for name, size in sizes.items()
             }
         ).to(device, memory_format=torch.channels_last)

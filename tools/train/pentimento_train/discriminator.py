@@ -59,18 +59,27 @@ class Opinion(NamedTuple):
 
 
 class Discriminator(nn.Module):
-    """[N, 3, S, S] in [-1, 1] → its opinion.
+    """[N, C, S, S] in [-1, 1] → its opinion.
 
     `width` is that of the full resolution; each halving doubles it up to `most`. The picture is
     unshuffled by `unshuffle` first, which saves the work at high resolutions. With `patches` the
     features of that side are judged place by place too: textures, where the whole is about shapes.
+    `channels` are 3, or 6 where pictures are judged beside what they were made of.
     """
 
-    def __init__(self, size: int, width: int, most: int, unshuffle: int, patches: int = 0) -> None:
+    def __init__(
+        self,
+        size: int,
+        width: int,
+        most: int,
+        unshuffle: int,
+        patches: int = 0,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
         self.unshuffle = unshuffle
         side = size // unshuffle
-        self.first = EqualConv(3 * unshuffle**2, width, 1)
+        self.first = EqualConv(channels * unshuffle**2, width, 1)
         blocks, sides = [], []
         self.patches = patches
         while side > 4:

@@ -108,7 +108,10 @@ class Restoration(Stage):
             sizes = {"face": side}
             if config.loss.get("components", 0) > 0:
                 sizes |= {"eyes": size // 4, "mouth": size // 4}
-            self.critics = Critics(config.critics, sizes, networks.device, networks.random)
+            channels = 6 if config.critics.beside_given else 3
+            self.critics = Critics(
+                config.critics, sizes, networks.device, networks.random, channels
+            )
             self.modules["critics"] = self.critics.modules
             self.optimizers["critics"] = self.critics.optimizer
             self.scalars["augmentation"] = 0.0
@@ -120,10 +123,13 @@ class Restoration(Stage):
         code = self.networks.model.encode(given)
         return self.networks.model.generate(code, given), code
 
-    def _views(self, pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
+    def _views(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """What the discriminators see of pictures of the batch's faces."""
+        if self.critics is not None and self.critics.config.beside_given:
+            pictures = torch.cat([pictures, batch.degraded], 1)
         views = {"face": F.avg_pool2d(pictures, self.face_reduction)}
         if self.config.loss.get("components", 0) > 0:
-            views |= components(pictures, landmarks)
+            views |= components(pictures, batch.landmarks)
         return views
 
     def _adversarial_part(self) -> float:
@@ -200,8 +206,8 @@ class Restoration(Stage):
         critics = self.critics if part > 0 else None
         if critics is not None:
             critics.augmentation.p = self.scalars["augmentation"]
-            views = self._views(restored, batch.landmarks)
-            real = self._views(batch.target, batch.landmarks)
+            views = self._views(restored, batch)
+            real = self._views(batch.target, batch)
             matching = weights.get("matching", 0.0)
             with self.networks.autocast():
                 judged = critics.judge(views, weight, real if matching > 0 else None)

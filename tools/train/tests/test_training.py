@@ -320,3 +320,23 @@ def test_discriminators_tell_bright_from_dark() -> None:
     assert critics.augmentation.p > 0
     judged = critics.judge(views(-0.5))["face"].adversarial
     assert judged > critics.judge(views(0.5))["face"].adversarial
+
+
+def test_beside_the_input_what_contradicts_it_betrays() -> None:
+    """Bright and dark are real alike; only a picture unlike its input is not."""
+    config = RunConfig.from_toml(TINY)
+    assert config.restoration and config.restoration.critics
+    random_source = torch.Generator().manual_seed(3)
+    torch.manual_seed(3)
+    critic_config = replace(config.restoration.critics, patches=0)
+    critics = Critics(critic_config, {"face": 16}, torch.device("cpu"), random_source, channels=6)
+
+    def views(sign: float) -> dict[str, Tensor]:
+        level = torch.tensor([0.5, -0.5, 0.5, -0.5])[:, None, None, None]
+        given = torch.randn(4, 3, 16, 16, generator=random_source) * 0.1 + level
+        return {"face": torch.cat([given * sign, given], 1)}
+
+    losses = [critics.learn(views(1), views(-1), i)["critic_face"].item() for i in range(60)]
+    assert fmean(losses[-5:]) < 0.6 * losses[0]
+    judged = critics.judge(views(-1))["face"].adversarial
+    assert judged > critics.judge(views(1))["face"].adversarial
