@@ -21,18 +21,19 @@ from .losses import feature_distance
 SIDE = 16
 """Of the windows, in pixels; they overlap by half."""
 
+AREA = 3
+"""Windows a side over which the power of a wave is averaged: a texture is what holds for an area."""
+
 RINGS = (0.9, 1.9, 3.1, 4.6, 6.5, 12.0)
 """Bounds of the bands' frequencies, in waves per window: lengths from 16 pixels to 2."""
 
-DIRECTIONS = 4
-
 FLOOR = 1e-3
-"""Power of a band that counts as none: about what rounding to bytes makes."""
+"""Power of a band that counts as none, about what rounding to bytes makes; its waves share it."""
 
 
 @cache
-def waves(side: int) -> tuple[Tensor, Tensor]:
-    """Filters [2 · waves, 1, side, side] and the waves' bands [bands, waves], 0 or 1.
+def waves(side: int) -> tuple[Tensor, list[int]]:
+    """Filters [2 · waves, 1, side, side] and how many of the waves are in each band, low ones first.
 
     The filters are the windowed discrete Fourier transform's real parts, then its imaginary parts, blind
     to the window's mean. Bands without a wave, as of windows of few pixels, are left out.
@@ -42,36 +43,34 @@ def waves(side: int) -> tuple[Tensor, Tensor]:
     )
     down, across = down.flatten(), across.flatten()
     radius = (across.square() + down.square()).sqrt()
-    sector = (torch.atan2(down, across) / (math.pi / DIRECTIONS)).round().remainder(DIRECTIONS)
-    bands = torch.stack(
-        [
-            (radius >= low) & (radius < high) & (sector == d)
-            for low, high in itertools.pairwise(RINGS)
-            for d in range(DIRECTIONS)
-        ]
-    )
-    used = bands.any(0)
+    bands = [
+        ((radius >= low) & (radius < high)).nonzero()[:, 0]
+        for low, high in itertools.pairwise(RINGS)
+    ]
+    order = torch.cat(bands)
     place = torch.arange(side) * (2 * math.pi / side)
-    phase = down[used, None, None] * place[:, None] + across[used, None, None] * place
+    phase = down[order, None, None] * place[:, None] + across[order, None, None] * place
     taper = torch.hann_window(side)
     filters = torch.cat([phase.cos(), phase.sin()]) * (taper * taper[:, None])
     filters = filters - filters.mean((1, 2), keepdim=True)
-    return filters[:, None], bands[bands.any(1)][:, used].float()
+    return filters[:, None], [len(b) for b in bands if len(b)]
 
 
-def strengths(x: Tensor) -> Tensor:
-    """[N, 3, H, W] in [-1, 1] → [N, bands, windows, windows]: root of each band's power in luma."""
+def strengths(x: Tensor) -> list[Tensor]:
+    """[N, 3, H, W] in [-1, 1] → per band [N, waves, areas, areas]: root of each wave's power in luma."""
     side = min(SIDE, *x.shape[-2:])
-    filters, bands = (t.to(x.device) for t in waves(side))
-    parts = F.conv2d(luma(x), filters, stride=max(1, side // 2))
+    filters, counts = waves(side)
+    parts = F.conv2d(luma(x), filters.to(x.device), stride=max(1, side // 2))
     real, imaginary = parts.square().chunk(2, 1)
-    return (F.conv2d(real + imaginary, bands[:, :, None, None]) + FLOOR).sqrt()
+    power = real + imaginary
+    power = F.avg_pool2d(power, min(AREA, *power.shape[-2:]), 1)
+    return [(p + FLOOR / p.shape[1]).sqrt() for p in power.split(counts, 1)]
 
 
 def texture_distance(x: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """How differently strong waves are in windows of pictures [N, 3, H, W], relative to `y`.
+    """How differently strong waves are in areas of pictures [N, 3, H, W], relative to `y`.
 
-    Every band counts alike, and a sample by its `weight` [N].
+    Every wave for itself: a single one in place of its band's, as in a mesh, is no texture. Every band
+    counts alike, and a sample by its `weight` [N].
     """
-    own, wanted = strengths(x), strengths(y)
-    return feature_distance(list(own.unbind(1)), list(wanted.unbind(1)), weight)
+    return feature_distance(strengths(x), strengths(y), weight)

@@ -95,13 +95,28 @@ def test_a_texture_is_the_same_wherever_it_is() -> None:
 
 
 def test_strengths_are_those_of_the_fourier_transform() -> None:
-    """All bands together hold what the half spectrum of the windows holds beside its mean."""
+    """All waves together hold what the half spectrum of a window holds beside its mean."""
     x = torch.randn(1, 1, 16, 16).expand(-1, 3, -1, -1)
     taper = torch.hann_window(16)
     window = (x[0, 0] - x[0, 0].mean()) * taper * taper[:, None]
     power = torch.fft.rfft2(window).abs().square()
     power[0, 0] = 0
-    assert strengths(x).square().sum().item() == pytest.approx(power.sum().item(), rel=1e-2)
+    own = sum(s.square().sum().item() for s in strengths(x))
+    assert own == pytest.approx(power.sum().item(), rel=1e-2)
+
+
+def test_a_mesh_is_no_texture() -> None:
+    """As strong as the noise that it stands for, in the noise's band, but of two waves."""
+    noise = torch.randn(4, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    spectrum = torch.fft.rfft2(noise)
+    down, across = torch.meshgrid(torch.fft.fftfreq(64), torch.fft.rfftfreq(64), indexing="ij")
+    band = (down.square() + across.square()).sqrt().sub(3 / 16).abs() < 0.04
+    textures = torch.fft.irfft2(spectrum * band).expand(-1, 3, -1, -1)
+    other = textures.roll(1, 0).flip(-1).mT
+    wave = torch.sin(torch.arange(64.0) * (2 * math.pi * 3 / 16))
+    mesh = (wave + wave[:, None]).expand_as(textures)
+    mesh = mesh / mesh.std() * textures.std()
+    assert texture_distance(mesh, textures) > 2 * texture_distance(other, textures)
 
 
 def test_metrics_on_known_values() -> None:
