@@ -93,11 +93,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged, everything else is replaced or, by `false`, left out."""
+    """Tables are merged, everything else is replaced; `false` leaves out what is there and is no flag."""
     out = dict(base)
     for key, value in source.items():
         before = out.get(key)
-        if value is False and not isinstance(before, bool):
+        if value is False and not isinstance(before, bool | None):
             out.pop(key, None)
         elif isinstance(value, dict) and isinstance(before, dict):
             out[key] = _merged(before, value)

@@ -169,6 +169,14 @@ def test_the_runs_read(file: Path) -> None:
     assert sum(s.schedule.minutes for s in stages if s) == pytest.approx(10)
 
 
+def test_false_leaves_out_what_is_there_and_is_a_value_where_nothing_is(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(f'base = "{TINY}"\nprior = false\n[restoration]\nnoise = false\n')
+    config = RunConfig.from_toml(file)
+    assert config.prior is None
+    assert config.restoration is not None and not config.restoration.noise
+
+
 def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None:
     config = only(RunConfig.from_toml(TINY), "restoration")
     stage = config.restoration
