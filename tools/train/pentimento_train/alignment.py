@@ -91,12 +91,12 @@ def crop(pictures: Tensor, centres: Tensor, lengths: Tensor, side: int) -> Tenso
 def components(pictures: Tensor, landmarks: Tensor) -> dict[str, Tensor]:
     """Crops of the parts of every face, at about their own resolution; differentiable.
 
-    `pictures` [N, 3, S, S], `landmarks` [N, 5, 2]. Eyes [2N, 3, S/4, S/4]: squares of 0.7 of the
-    distance between eyes and mouth; mouth [N, 3, S/4, S/4]: 0.9 of it. The distance does not shrink
-    when a head turns, as that between the eyes would.
+    `pictures` [N, 3, S, S], `landmarks` [N, 5, 2]. Eyes [2N, 3, S/4, S/4]: squares of 1.1 of the
+    distance between eyes and mouth, which holds a whole lens of glasses; mouth [N, 3, S/4, S/4]: 0.9
+    of it. The distance does not shrink when a head turns, as that between the eyes would.
     """
     side = pictures.shape[-1] // 4
     mouth = landmarks[:, 3:].mean(1)
     height = (mouth - landmarks[:, :2].mean(1)).norm(dim=1)
-    eyes = [crop(pictures, landmarks[:, i], 0.7 * height, side) for i in (0, 1)]
+    eyes = [crop(pictures, landmarks[:, i], 1.1 * height, side) for i in (0, 1)]
     return {"eyes": torch.cat(eyes), "mouth": crop(pictures, mouth, 0.9 * height, side)}

@@ -34,6 +34,23 @@ def face_files(folder: Path, limit: int | None = None) -> list[Path]:
     return files[:limit]
 
 
+@dataclass(frozen=True)
+class Repetition:
+    """Faces of which there are too few: an epoch shows each of them `times`."""
+
+    faces: Path
+    """A text file of their names, one a line; `#` begins a remark."""
+    times: int
+
+    def places(self, files: list[Path]) -> tuple[int, ...]:
+        """Where the faces are among `files`, once for each time but the first."""
+        names = [line.partition("#")[0].strip() for line in self.faces.read_text().splitlines()]
+        known = {file.name: place for place, file in enumerate(files)}
+        if unknown := [name for name in names if name and name not in known]:
+            raise SystemExit(f"{self.faces} names {unknown[0]}, which is not among the faces")
+        return tuple(known[name] for name in names if name) * (self.times - 1)
+
+
 def load_faces(files: list[Path], size: int) -> Tensor:
     """uint8 [N, 3, size, size]; a picture of another size is resampled."""
     faces = np.empty((len(files), 3, size, size), np.uint8)
@@ -68,13 +85,24 @@ class Batch:
 class Source:
     """Faces uint8 [N, 3, S, S], their landmarks [N, 5, 2], and what is done to them.
 
-    Without a degradation the network's input is the face itself.
+    Without a degradation the network's input is the face itself. An epoch shows every face once,
+    and again for each time that its place is among the `repeated`.
     """
 
     faces: Tensor
     landmarks: Tensor
     jitter: Jitter
     degradation: DegradationConfig | None
+    repeated: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        """Samples of an epoch."""
+        return len(self.faces) + len(self.repeated)
+
+    def shown(self, epoch: int, within: int, seed: int) -> int:
+        """The place of the face that an epoch, in an order of its own, shows as its `within`th."""
+        turn = int(np.random.default_rng([seed, 0, epoch]).permutation(len(self))[within])
+        return turn if turn < len(self.faces) else self.repeated[turn - len(self.faces)]
 
     def sample(self, place: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """The face at `place`, mirrored half of the time: input, target and landmarks."""
@@ -94,7 +122,7 @@ class Source:
 class Pairs(IterableDataset[Batch]):
     """Endless batches from sample `start` of a run.
 
-    Sample `i` takes face `permutation(epoch)[i mod N]`; its generator is seeded by (seed, i), so a
+    Sample `i` takes the face that its epoch shows next; its generator is seeded by (seed, i), so a
     run continued at `start` sees what it would have seen. The run's processes, and the workers of
     each, take turns batch by batch.
     """
@@ -109,10 +137,8 @@ class Pairs(IterableDataset[Batch]):
         self.place = place
 
     def _sample(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        epoch, within = divmod(index, len(self.source.faces))
-        order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.source.faces))
-        rng = np.random.default_rng([self.seed, 1, index])
-        return self.source.sample(int(order[within]), rng)
+        place = self.source.shown(*divmod(index, len(self.source)), self.seed)
+        return self.source.sample(place, np.random.default_rng([self.seed, 1, index]))
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()

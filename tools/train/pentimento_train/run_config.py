@@ -12,6 +12,7 @@ from pentimento_reference.config import MmrbNetConfig
 
 from .alignment import Jitter
 from .critics import CriticConfig
+from .data import Repetition
 from .degradation import DegradationConfig
 from .prior import PriorConfig
 from .reconstruction import ReconstructionConfig
@@ -38,12 +39,16 @@ class Machine:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Sections `machine`, `model`, `jitter`, `degradation`, and one for each stage that is run."""
+    """Sections `machine`, `model`, `jitter`, `degradation`, and one for each stage that is run.
+
+    `repeated` may name a list beside the file, of faces that are shown more often.
+    """
 
     machine: Machine
     model: MmrbNetConfig
     jitter: Jitter
     degradation: DegradationConfig
+    repeated: Repetition | None
     prior: PriorConfig | None
     reconstruction: ReconstructionConfig | None
     restoration: RestorationConfig | None
@@ -67,6 +72,7 @@ class RunConfig:
             model=MmrbNetConfig.from_json(source.pop("model")),
             jitter=Jitter(**source.pop("jitter")),
             degradation=DegradationConfig.from_table(source.pop("degradation")),
+            repeated=_repetition(source.pop("repeated", None), path.parent),
             **read,
             **source,
         )
@@ -104,6 +110,10 @@ def _merged(base: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         else:
             out[key] = value
     return out
+
+
+def _repetition(source: Mapping[str, Any] | None, folder: Path) -> Repetition | None:
+    return Repetition(folder / source["faces"], source["times"]) if source else None
 
 
 def _parts(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -208,7 +209,7 @@ class Trainer:
     def _run_stage(self, stage: Stage, source: Source, val_faces: Tensor) -> None:
         machine = self.config.machine
         if not stage.degrades:
-            source = Source(source.faces, source.landmarks, source.jitter, None)
+            source = replace(source, degradation=None)
         pairs = Pairs(
             source,
             stage.schedule.batch,
@@ -335,7 +336,9 @@ def main() -> None:
     start = load_checkpoint(arguments.start) if arguments.start else None
     if start is not None and start.config != config.model:
         raise SystemExit(f"{arguments.start} is not the model that {arguments.config} describes")
-    faces = load_faces(face_files(faces_folder("train")), config.model.size)
+    files = face_files(faces_folder("train"))
+    repeated = config.repeated.places(files) if config.repeated else ()
+    faces = load_faces(files, config.model.size)
     detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
     landmarks = training_landmarks(arguments.run, detector, faces)
     perceptual = load_features(arguments.features) if arguments.features else None
@@ -344,7 +347,8 @@ def main() -> None:
     )
     seen = DetectorFeatures(detector) if detector else None
     trainer = Trainer(config, arguments.run, start, perceptual, arguments.device, seen)
-    trainer.train(Source(faces, landmarks, config.jitter, config.degradation), val)
+    source = Source(faces, landmarks, config.jitter, config.degradation, repeated)
+    trainer.train(source, val)
     parallel.leave()
 
 

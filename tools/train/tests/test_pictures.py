@@ -20,7 +20,7 @@ from pentimento_train.alignment import (
     warp_points,
 )
 from pentimento_train.blur import blur, defocus_kernel, gaussian_kernel, motion_kernel
-from pentimento_train.data import Pairs, face_files, load_faces
+from pentimento_train.data import Pairs, Repetition, face_files, load_faces
 from pentimento_train.degradation import (
     degrade,
     degrade_small,
@@ -157,6 +157,19 @@ def test_pairs_continue_where_they_stopped() -> None:
     assert torch.equal(want.degraded, got.degraded)
     assert torch.equal(want.target, got.target)
     assert torch.equal(want.landmarks, got.landmarks)
+
+
+def test_an_epoch_shows_a_repeated_face_as_often_as_it_says(tmp_path: Path) -> None:
+    rare = tmp_path / "rare.txt"
+    rare.write_text("# remark\nb.png\n\nc.jpg  # why\n")
+    files = [Path(n) for n in ("a.jpg", "b.png", "c.jpg", "d.jpg")]
+    repeated = Repetition(rare, times=3).places(files)
+    faces = replace(source(4, CONFIG), repeated=repeated)
+    assert len(faces) == 8
+    for epoch in range(3):
+        assert sorted(faces.shown(epoch, i, 5) for i in range(8)) == [0, 1, 1, 1, 2, 2, 2, 3]
+    with pytest.raises(SystemExit, match="names c.jpg, which is not among the faces"):
+        Repetition(rare, times=3).places(files[:2])
 
 
 def test_without_degradation_faces_come_as_they_are() -> None:

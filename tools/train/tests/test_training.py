@@ -164,6 +164,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_runs_read(file: Path) -> None:
     config = RunConfig.from_toml(file)
     assert config.model.size in (64, 256)
+    assert config.repeated is None or config.repeated.faces.is_file()
     within = config.within(10)
     stages = (within.prior, within.reconstruction, within.restoration)
     assert sum(s.schedule.minutes for s in stages if s) == pytest.approx(10)
