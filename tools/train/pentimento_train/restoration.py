@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -118,6 +119,18 @@ class Restoration(Stage):
         self.restore: Callable[[Tensor], tuple[Tensor, Code]] = self._restore
         if networks.compiled:
             self.restore = torch.compile(self._restore)
+
+    def adopt_critics(self, state: Mapping[str, Any]) -> None:
+        """Goes on with the discriminators of another restoration's state, at this one's rates."""
+        if self.critics is None:
+            raise SystemExit("the run has no discriminators to take the place of")
+        try:
+            self.critics.modules.load_state_dict(state["modules"]["critics"])
+        except (KeyError, RuntimeError) as error:
+            raise SystemExit("the state holds no discriminators of this form") from error
+        optimizer = self.critics.optimizer
+        moments = state["optimizers"]["critics"]["state"]
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
 
     def _restore(self, given: Tensor) -> tuple[Tensor, Code]:
         code = self.networks.model.encode(given)

@@ -83,12 +83,14 @@ class Trainer:
         perceptual: Perceptual | None = None,
         device: str = "cpu",
         detector: Perceptual | None = None,
+        critics: Path | None = None,
     ) -> None:
         machine = config.machine
         self.config = config
         self.run = run
         self.perceptual = perceptual.to(device) if perceptual else None
         self.detector = detector.to(device) if detector else None
+        self.critics = critics
         self.save_every_seconds = SAVE_EVERY_SECONDS
         torch.manual_seed(machine.seed)
         model = start if start is not None else MmrbNet(config.model)
@@ -199,6 +201,9 @@ class Trainer:
                 continue
             if name == self.saved_stage and self.saved is not None:
                 stage.load(self.saved)
+            elif self.critics and isinstance(stage, Restoration):
+                state = torch.load(self.critics, weights_only=True, map_location="cpu")
+                stage.adopt_critics(state["stage"])
             yield stage
 
     def train(self, source: Source, val_faces: Tensor) -> None:
@@ -323,6 +328,11 @@ def main() -> None:
     parser.add_argument(
         "--features", type=Path, help="feature network, or face detector, of the perceptual term"
     )
+    parser.add_argument(
+        "--critics",
+        type=Path,
+        help="state.pt of another run, whose restoration's discriminators go on",
+    )
     parser.add_argument("--minutes", type=float, help="scale the stages to take this long together")
     default = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", default=default, help=f"here {default}")
@@ -346,7 +356,9 @@ def main() -> None:
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size
     )
     seen = DetectorFeatures(detector) if detector else None
-    trainer = Trainer(config, arguments.run, start, perceptual, arguments.device, seen)
+    trainer = Trainer(
+        config, arguments.run, start, perceptual, arguments.device, seen, arguments.critics
+    )
     source = Source(faces, landmarks, config.jitter, config.degradation, repeated)
     trainer.train(source, val)
     parallel.leave()

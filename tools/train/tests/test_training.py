@@ -22,8 +22,9 @@ from pentimento_train.data import Pairs
 from pentimento_train.discriminator import Discriminator
 from pentimento_train.feature_network import FeatureNetwork
 from pentimento_train.heighten import heighten
-from pentimento_train.interpolate import interpolate
+from pentimento_train.interpolate import interpolate, transfer
 from pentimento_train.losses import balancing, severity
+from pentimento_train.restoration import Restoration
 from pentimento_train.run_config import RunConfig
 from pentimento_train.stage import Stage
 from pentimento_train.train import Trainer
@@ -84,6 +85,12 @@ def test_between_two_networks() -> None:
     other = MmrbNet(replace(config, latent_dim=12))
     with pytest.raises(SystemExit, match="differ in more than their weights"):
         interpolate(first, other, 0.5)
+    onto = MmrbNet(config)
+    moved = transfer(first, second, onto, 0.5)["encoder.stem.weight"]
+    stem = onto.state_dict()["encoder.stem.weight"]
+    torch.testing.assert_close(moved, stem + 0.5 * (theirs - ours))
+    with pytest.raises(SystemExit, match="differ in more than their weights"):
+        transfer(first, second, other, 0.5)
 
 
 def test_a_codec_with_a_higher_top_learns_what_the_old_one_does() -> None:
@@ -186,6 +193,26 @@ def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None
     trainer = Trainer(replace(config, restoration=odd), tmp_path)
     with pytest.raises(ValueError, match="face_side is 5, which does not divide 16"):
         next(trainer.stages())
+
+
+def test_discriminators_go_on_in_another_run(whole: Path, tmp_path: Path) -> None:
+    """The run's rates are its own; without discriminators there is no place for them."""
+    config = only(RunConfig.from_toml(TINY), "restoration")
+    stage = next(Trainer(config, tmp_path, critics=whole / "state.pt").stages())
+    assert isinstance(stage, Restoration) and stage.critics is not None
+    before = torch.load(whole / "state.pt", weights_only=True)["stage"]
+    name, weight = next(iter(stage.critics.modules.state_dict().items()))
+    assert torch.equal(weight, before["modules"]["critics"][name])
+    assert len(stage.critics.optimizer.state) == len(before["optimizers"]["critics"]["state"])
+    own = config.restoration
+    assert own is not None and own.critics is not None
+    faster = replace(own, critics=replace(own.critics, learning_rate=0.5))
+    trainer = Trainer(replace(config, restoration=faster), tmp_path, critics=whole / "state.pt")
+    stage = next(trainer.stages())
+    assert stage.optimizers["critics"].param_groups[0]["peak"] > 0.25
+    none = replace(config, restoration=replace(own, critics=None))
+    with pytest.raises(SystemExit, match="no discriminators to take the place of"):
+        next(Trainer(none, tmp_path, critics=whole / "state.pt").stages())
 
 
 def test_without_noise_the_stored_one_stays_out(tmp_path: Path) -> None:
