@@ -24,7 +24,11 @@ impl Default for Selection {
     }
 }
 
-/// Finds faces with a detector. Keeps its session for the next picture of the same size.
+/// Pictures with sides up to this are small: sessions of so many sizes are kept, but one of larger ones.
+const SMALL: usize = 256;
+const SMALL_SIZES: usize = 3;
+
+/// Finds faces with a detector. Keeps its sessions for the next picture of the same size.
 ///
 /// ```no_run
 /// use pentimento::photo::{self, Detector, Selection};
@@ -43,7 +47,8 @@ pub struct Detector {
     model: Model,
     multiple: usize,
     selection: Selection,
-    session: Option<([usize; 2], Session)>,
+    /// By height and width, the latest one last.
+    sessions: Vec<([usize; 2], Session)>,
     control: Option<Control>,
 }
 
@@ -58,7 +63,7 @@ impl Detector {
             return Err(Error::Input(what));
         };
         let (engine, model) = (engine.clone(), model.clone());
-        Ok(Self { engine, model, multiple, selection, session: None, control: None })
+        Ok(Self { engine, model, multiple, selection, sessions: Vec::new(), control: None })
     }
 
     /// Lets `control` cancel the following searches. It is not told how far they have come: that
@@ -99,6 +104,16 @@ impl Detector {
         picture: &Picture,
         blocking: bool,
     ) -> Result<Vec<Detection>> {
+        self.look_for(picture, self.selection.threshold, blocking).await
+    }
+
+    /// What has a score above `threshold`, whatever the selection's is.
+    pub(super) async fn look_for(
+        &mut self,
+        picture: &Picture,
+        threshold: f32,
+        blocking: bool,
+    ) -> Result<Vec<Detection>> {
         let long = picture.height.max(picture.width);
         let shrunk;
         let seen = if long > self.selection.long_side {
@@ -109,23 +124,35 @@ impl Detector {
             picture
         };
         let size = [seen.height, seen.width].map(|n| n.next_multiple_of(self.multiple));
-        let mut session = match self.session.take() {
-            Some((known, session)) if known == size => session,
-            // The old one is dropped first, so that there is room for the new one.
-            _ => {
+        let mut session = match self.sessions.iter().position(|(known, _)| *known == size) {
+            Some(place) => self.sessions.remove(place).1,
+            None => {
+                // The old one is dropped first, so that there is room for the new one.
+                self.make_room(size);
                 let shape = self.model.input_shape(size[0], size[1]);
                 Session::prepare(&self.engine, &self.model, shape).await?
             }
         };
         session.set_control(self.control.clone());
         let outputs = session.run_pixels(&padded(seen, size), blocking).await?;
-        let mut candidates =
-            self.model.detections(session.input_shape(), &outputs, self.selection.threshold)?;
-        self.session = Some((size, session));
+        let mut candidates = self.model.detections(session.input_shape(), &outputs, threshold)?;
+        self.sessions.push((size, session));
         candidates = thinned(candidates, self.selection.overlap);
         let scale = [[picture.width, seen.width], [picture.height, seen.height]]
             .map(|[all, seen]| all as f32 / seen as f32);
         Ok(candidates.into_iter().map(|face| face.scaled(scale)).collect())
+    }
+
+    /// Drops the oldest of the sessions that one for `size` would be too many of.
+    fn make_room(&mut self, size: [usize; 2]) {
+        let is_small = |size: [usize; 2]| size.iter().all(|&side| side <= SMALL);
+        let kept = if is_small(size) { SMALL_SIZES } else { 1 };
+        let alike = |(known, _): &([usize; 2], Session)| is_small(*known) == is_small(size);
+        if self.sessions.iter().filter(|known| alike(known)).count() >= kept
+            && let Some(oldest) = self.sessions.iter().position(alike)
+        {
+            self.sessions.remove(oldest);
+        }
     }
 }
 

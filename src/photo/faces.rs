@@ -394,6 +394,12 @@ impl PhotoRestorer {
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
+        if let Some(detector) = &mut self.detector {
+            let middle = to_face.apply(face.centre());
+            if detector.doubts(face, restored, self.size, middle, blocking).await? {
+                return Ok(Err("what was restored of it is no face to the detector".to_owned()));
+            }
+        }
         let restored = with_colours_of(&crop, restored, self.size);
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {

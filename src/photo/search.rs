@@ -7,6 +7,14 @@ use super::warp::View;
 use super::{Detection, Detector, Face, Picture, Pose};
 use crate::Result;
 
+/// What is less than [`SURE`] may be a button or a wheel: it must be a face when it is restored. The
+/// sides at which it is then looked at, and the mean score that it needs. Of 15 such mistakes of the
+/// default detector in 60 portraits 12 have less, of 80 true faces that were small, blurred and unsure
+/// none; of 137 that YuNet was unsure of, 2.
+const RESTORED_SIDES: [usize; 3] = [128, 192, 256];
+const RESTORED: f32 = 0.89;
+/// What has less counts as 0 in the mean.
+const RESTORED_LEAST: f32 = 0.3;
 /// Tiles share this part of their side, so that a face that one cuts is whole in another.
 const SHARED: f64 = 0.25;
 /// Photos are searched in at most this many tiles along an axis; larger ones are shrunk to that.
@@ -25,6 +33,9 @@ const SURER: f32 = 0.02;
 const TILTED: f64 = 12.0;
 /// Side of the upright crop of a tilted face, in which the face has some 130 pixels.
 const UPRIGHT: usize = 256;
+/// A face in a crop is the one that was cut out when its centre is nearer to that one's than this part
+/// of the crop's side.
+const NEAR: f64 = 6.0;
 /// How much around a box is seen, in parts of its longer side, and how long that is made: the face
 /// then has some 130 pixels, where detectors are at their best.
 const AROUND: f32 = 0.5;
@@ -78,6 +89,35 @@ impl Detector {
         Ok(faces)
     }
 
+    /// Whether `face` was not sure and what was `restored` of it, `size` pixels square with its centre
+    /// at `middle`, is none.
+    pub(super) async fn doubts(
+        &mut self,
+        face: &Face,
+        restored: &[[u8; 3]],
+        size: usize,
+        middle: [f64; 2],
+        blocking: bool,
+    ) -> Result<bool> {
+        if face.score.is_none_or(|score| score >= SURE) {
+            return Ok(false);
+        }
+        let rgb = restored.as_flattened().to_vec();
+        let restored = Picture { height: size, width: size, rgb, alpha: None, icc: None };
+        let mut sum = 0.0;
+        for side in RESTORED_SIDES {
+            let shown = restored.resized(side, side)?;
+            let scale = side as f64 / size as f64;
+            let found = self.look_for(&shown, RESTORED_LEAST, blocking).await?;
+            let here = found.into_iter().filter(|seen| {
+                let [x, y] = Face::from(*seen).centre();
+                (x - middle[0] * scale).hypot(y - middle[1] * scale) < side as f64 / NEAR
+            });
+            sum += here.map(|seen| seen.score).fold(0.0, f32::max);
+        }
+        Ok(sum < RESTORED * RESTORED_SIDES.len() as f32)
+    }
+
     /// The face with the landmarks that are found in an upright crop, where it is tilted.
     async fn straightened(&mut self, photo: &Picture, face: Face, blocking: bool) -> Result<Face> {
         if Pose::of(&face.landmarks).roll.abs() < TILTED {
@@ -95,7 +135,7 @@ impl Detector {
         });
         let nearest = found.min_by(|(a, _), (b, _)| a.total_cmp(b));
         Ok(match nearest {
-            Some((distance, seen)) if distance < middle / 3.0 => {
+            Some((distance, seen)) if distance < UPRIGHT as f64 / NEAR => {
                 let to_photo = to_crop.inverse();
                 Face { landmarks: seen.landmarks.map(|point| to_photo.apply(point)), ..face }
             }
