@@ -129,6 +129,12 @@ impl Model {
         self.network.task()
     }
 
+    /// A value of the file's metadata.
+    #[doc(hidden)]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.checkpoint.metadata(key)
+    }
+
     /// How 8-bit pictures become its inputs and its outputs become pictures.
     #[doc(hidden)]
     pub fn pixels(&self) -> PixelFormat {

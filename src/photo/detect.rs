@@ -77,6 +77,13 @@ impl Detector {
         self.selection.long_side
     }
 
+    /// The mean score that the restored version of a face it was not sure of must have; its file's
+    /// metadata `restored_score`, `None` where there is no such number between 0 and 1.
+    pub(super) fn restored_score(&self) -> Option<f32> {
+        let score: f32 = self.model.metadata("restored_score")?.parse().ok()?;
+        (0.0..=1.0).contains(&score).then_some(score)
+    }
+
     /// How much two faces may overlap; see [`Selection::overlap`].
     pub fn overlap(&self) -> f32 {
         self.selection.overlap
