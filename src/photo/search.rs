@@ -7,10 +7,6 @@ use super::warp::View;
 use super::{Detection, Detector, Face, Picture, Pose};
 use crate::Result;
 
-/// What is less than [`SURE`] may be a button or a wheel. The sides at which it is looked at when it has
-/// been restored; what has less than the score counts as 0 in their mean.
-const RESTORED_SIDES: [usize; 3] = [128, 192, 256];
-const RESTORED_LEAST: f32 = 0.3;
 /// Tiles share this part of their side, so that a face that one cuts is whole in another.
 const SHARED: f64 = 0.25;
 /// Photos are searched in at most this many tiles along an axis; larger ones are shrunk to that.
@@ -29,9 +25,13 @@ const SURER: f32 = 0.02;
 const TILTED: f64 = 12.0;
 /// Side of the upright crop of a tilted face, in which the face has some 130 pixels.
 const UPRIGHT: usize = 256;
-/// A face in a crop is the one that was cut out when its centre is nearer to that one's than this part
-/// of the crop's side.
+/// A face in a crop is the one that was cut out when its centre is no further from that one's than a
+/// sixth of the crop's side.
 const NEAR: f64 = 6.0;
+/// What is less than [`SURE`] may be a button or a wheel. The sides at which it is looked at when it has
+/// been restored; what has less than the score counts as 0 in their mean.
+const RESTORED_SIDES: [usize; 3] = [128, 192, 256];
+const RESTORED_LEAST: f32 = 0.3;
 /// How much around a box is seen, in parts of its longer side, and how long that is made: the face
 /// then has some 130 pixels, where detectors are at their best.
 const AROUND: f32 = 0.5;

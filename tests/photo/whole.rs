@@ -31,6 +31,16 @@ fn detector(engine: &Engine, shared: &Path) -> Detector {
     Detector::new(engine, &model, Selection::default()).expect("a detector")
 }
 
+/// The default model with the default detector.
+fn default_restorer() -> PhotoRestorer {
+    let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
+    let detector =
+        Detector::new(&engine, &weights("face-detector.safetensors"), Selection::default());
+    let detector = Some(detector.expect("a detector"));
+    PhotoRestorer::new(&engine, &model, detector, None, PhotoOptions::default())
+        .expect("a face model")
+}
+
 /// From here on a seam shows, on average: over sixty portraits restored faces have 1.19, those that
 /// are 8 levels brighter and end at once 1.37.
 const SEAM: f64 = 1.2;
@@ -40,12 +50,7 @@ const CLEAR_SEAM: f64 = 1.5;
 /// Restores the first portraits; says by how much their faces gain, and asserts it.
 fn restore(count: usize) {
     let Some(shared) = support::shared() else { return };
-    let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
-    let detector =
-        Detector::new(&engine, &weights("face-detector.safetensors"), Selection::default());
-    let detector = Some(detector.expect("a detector"));
-    let mut restorer = PhotoRestorer::new(&engine, &model, detector, None, PhotoOptions::default())
-        .expect("a face model");
+    let mut restorer = default_restorer();
     let (mut psnr, mut similarity) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     let (mut seams, mut cuts, mut missed, mut wrong) = (Vec::new(), Vec::new(), 0, 0);
     for (seed, (clear, landmarks)) in (1..).zip(portraits(&shared, count)) {
@@ -140,12 +145,7 @@ fn sixty_faces_gain_without_a_seam_and_the_rest_stays() {
 #[test]
 fn what_is_no_face_stays_as_it_was() {
     let Some(shared) = support::shared() else { return };
-    let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
-    let detector =
-        Detector::new(&engine, &weights("face-detector.safetensors"), Selection::default());
-    let detector = Some(detector.expect("a detector"));
-    let mut restorer = PhotoRestorer::new(&engine, &model, detector, None, PhotoOptions::default())
-        .expect("a face model");
+    let mut restorer = default_restorer();
     for name in ["portrait_21.jpg", "portrait_40.jpg"] {
         let photo = photo::read(&shared.join("data/photos").join(name)).expect("a portrait");
         let output = restorer.restore(&photo, None).expect("a portrait");
