@@ -104,6 +104,8 @@ def panel(left: float, title: str, unit: str, x: str, lines: dict[str, list[Poin
         px, py = at(line[-1])
         # Beside the line, not on it.
         py += 18 if line[-1][1] < line[0][1] else -8
+        # Not over the numbers at the left; a letter is at most 7.2 wide.
+        px = max(px, left + 7.2 * len(name))
         svg += f'<text class="t{index}" text-anchor="end" x="{px:.1f}" y="{py:.1f}">{name}</text>'
     return svg
 
