@@ -25,8 +25,8 @@ const SURER: f32 = 0.02;
 const TILTED: f64 = 12.0;
 /// Side of the upright crop of a tilted face, in which the face has some 130 pixels.
 const UPRIGHT: usize = 256;
-/// A face in a crop is the one that was cut out when its centre is no further from that one's than a
-/// sixth of the crop's side.
+/// A face in a crop is the one that was cut out when its centre is nearer to that one's than a sixth
+/// of the crop's side.
 const NEAR: f64 = 6.0;
 /// What is less than [`SURE`] may be a button or a wheel. The sides at which it is looked at when it has
 /// been restored; what has less than the score counts as 0 in their mean.

@@ -44,11 +44,12 @@ class Repetition:
 
     def places(self, files: list[Path]) -> tuple[int, ...]:
         """Where the faces are among `files`, once for each time but the first."""
-        names = [line.partition("#")[0].strip() for line in self.faces.read_text().splitlines()]
+        lines = (line.partition("#")[0].strip() for line in self.faces.read_text().splitlines())
+        names = [name for name in lines if name]
         known = {file.name: place for place, file in enumerate(files)}
-        if unknown := [name for name in names if name and name not in known]:
+        if unknown := [name for name in names if name not in known]:
             raise SystemExit(f"{self.faces} names {unknown[0]}, which is not among the faces")
-        return tuple(known[name] for name in names if name) * (self.times - 1)
+        return tuple(known[name] for name in names) * (self.times - 1)
 
 
 def load_faces(files: list[Path], size: int) -> Tensor:
