@@ -123,10 +123,10 @@ impl Engine {
                 let choice = gpu::DeviceOptions { selector, allow_software: true };
                 Self::on(gpu::Device::open(&choice).await?, options)
             }
-            None if gpu::best(&gpu::adapters().await).is_none() => {
-                Self::of(Device::Cpu, cpu_info(), options)
-            }
-            None => Self::on(gpu::Device::open(&gpu::DeviceOptions::default()).await?, options),
+            None => match gpu::Device::open_best().await? {
+                Some(device) => Self::on(device, options),
+                None => Self::of(Device::Cpu, cpu_info(), options),
+            },
         }
     }
 

@@ -113,15 +113,32 @@ impl fmt::Display for AdapterInfo {
     }
 }
 
-/// Every adapter of this machine, in the order that [`DeviceOptions::selector`] counts.
+/// The adapters of this machine, in the order that [`DeviceOptions::selector`] counts: those of the
+/// native interfaces, and OpenGL's where these have no real GPU. Otherwise it would show the same GPUs
+/// again, and starting it costs time and, in several threads at once, has stopped a driver.
 pub async fn adapters() -> Vec<AdapterInfo> {
-    enumerate().await.iter().map(|(_, info)| info.clone()).collect()
+    infos(&enumerate().await)
 }
 
+pub(super) fn infos(adapters: &[(wgpu::Adapter, AdapterInfo)]) -> Vec<AdapterInfo> {
+    adapters.iter().map(|(_, info)| info.clone()).collect()
+}
+
+/// What [`adapters`] lists.
 pub(super) async fn enumerate() -> Vec<(wgpu::Adapter, AdapterInfo)> {
-    let instance =
-        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let mut adapters = enumerate_of(wgpu::Backends::PRIMARY).await;
+    if !adapters.iter().any(|(_, info)| !info.is_software()) {
+        adapters.extend(enumerate_of(wgpu::Backends::GL).await);
+    }
+    adapters
+}
+
+/// The adapters of some backends; only these are started.
+pub(super) async fn enumerate_of(backends: wgpu::Backends) -> Vec<(wgpu::Adapter, AdapterInfo)> {
+    let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+    wanted.backends &= backends;
+    let instance = wgpu::Instance::new(wanted);
+    let adapters = instance.enumerate_adapters(backends).await;
     let compute = wgpu::DownlevelFlags::COMPUTE_SHADERS;
     adapters
         .into_iter()

@@ -59,9 +59,32 @@ impl Device {
     /// [`Error::Device`] says which devices there are, or why the driver refused.
     pub async fn open(options: &DeviceOptions) -> Result<Self> {
         let mut adapters = adapter::enumerate().await;
-        let infos: Vec<_> = adapters.iter().map(|(_, info)| info.clone()).collect();
-        let (adapter, info) = adapters.swap_remove(adapter::choose(&infos, options)?);
-        let mut wanted = descriptor(&adapter);
+        let chosen = adapter::choose(&adapter::infos(&adapters), options);
+        if chosen.is_err() && options.selector.is_some() {
+            // OpenGL beside native interfaces is not listed, but there for who names it.
+            let mut others = adapter::enumerate_of(wgpu::Backends::GL).await;
+            if let Ok(index) = adapter::choose(&adapter::infos(&others), options) {
+                let (adapter, info) = others.swap_remove(index);
+                return Self::request(&adapter, info).await;
+            }
+        }
+        let (adapter, info) = adapters.swap_remove(chosen?);
+        Self::request(&adapter, info).await
+    }
+
+    /// Opens the best GPU; `None` where there is no real one.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the driver refuses.
+    pub async fn open_best() -> Result<Option<Self>> {
+        let mut adapters = adapter::enumerate().await;
+        let Some(index) = adapter::best(&adapter::infos(&adapters)) else { return Ok(None) };
+        let (adapter, info) = adapters.swap_remove(index);
+        Self::request(&adapter, info).await.map(Some)
+    }
+
+    async fn request(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Self> {
+        let mut wanted = descriptor(adapter);
         if info.cooperative.is_some() {
             wanted.required_features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
             // SAFETY: asks that one knows of undefined behaviour in unfinished parts of wgpu. Of
