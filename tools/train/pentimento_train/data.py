@@ -81,6 +81,11 @@ class Batch:
             self.landmarks.to(device, non_blocking=True),
         )
 
+    def pin_memory(self) -> Batch:
+        """Where a GPU fetches it by itself; a `DataLoader` asks for it by this name."""
+        pinned = (t.pin_memory() for t in (self.degraded, self.target, self.landmarks))
+        return Batch(*pinned)
+
 
 @dataclass(frozen=True)
 class Source:

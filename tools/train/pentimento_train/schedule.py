@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Schedule:
 def average(ema: nn.Module, model: nn.Module, step: int, ema_steps: float) -> None:
     """Moves averaged weights towards the current ones; the horizon grows with the step."""
     decay = 1 - 1 / min(ema_steps, 1 + step / 10)
-    for slow, fast in zip(ema.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1 - decay)
+    move = get_ema_multi_avg_fn(decay)
+    move(list(ema.parameters()), list(model.parameters()), None)
     for slow, fast in zip(ema.buffers(), model.buffers(), strict=True):
         slow.copy_(fast)

@@ -224,7 +224,11 @@ class Trainer:
         )
         workers = machine.workers
         loader = DataLoader(
-            pairs, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
+            pairs,
+            batch_size=None,
+            num_workers=workers,
+            prefetch_factor=4 if workers else None,
+            pin_memory=self.networks.device.type == "cuda",
         )
         if stage.step == 0:
             self.report(stage, val_faces)
@@ -234,7 +238,9 @@ class Trainer:
             if stage.progress >= 1:
                 break
             terms = stage.train_step(batch.to(self.networks.device))
-            self.recent.append({k: v.item() for k, v in terms.items()})
+            # All in one message from the device.
+            values = torch.stack([v.double() for v in terms.values()]).tolist()
+            self.recent.append(dict(zip(terms, values, strict=True)))
             if not math.isfinite(self.recent[-1]["loss"]):
                 raise SystemExit(f"{stage.name}: the loss of step {stage.step} is not a number")
             now = time.monotonic()
@@ -342,6 +348,8 @@ def main() -> None:
         config = config.within(arguments.minutes)
     arguments.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.machine.threads)
+    # Both take a GPU's first minute to find what is fastest.
+    torch.backends.cudnn.benchmark = config.machine.compile
     parallel.join(arguments.device)
     start = load_checkpoint(arguments.start) if arguments.start else None
     if start is not None and start.config != config.model:

@@ -290,6 +290,18 @@ def test_the_generator_waits_for_its_release() -> None:
     assert not torch.equal(constant, before)
 
 
+def test_what_squares_show_is_what_is_there() -> None:
+    stage = stage_of(RunConfig.from_toml(TINY), "restoration")
+    assert isinstance(stage, Restoration)
+    pictures = torch.rand(5, 3, 16, 16)
+    one, other = stage._squares([pictures, -pictures], 8)
+    assert torch.equal(one, -other)
+    places = pictures.unfold(2, 8, 1).unfold(3, 8, 1)
+    apart = (places - one[:, :, None, None]).abs().amax((1, 4, 5)).flatten(1)
+    found = apart.argmin(1)
+    assert apart.amin(1).max() < 1e-5 and len(set(found.tolist())) > 1
+
+
 def step(stage: Stage, config: RunConfig) -> None:
     """One step on the run's first pairs."""
     pairs = Pairs(source(6, config), stage.schedule.batch, 1, 0)
