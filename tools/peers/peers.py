@@ -151,6 +151,7 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
         found.append(Engine("pentimento", ours("vulkan"), "cuda"))
         half = ["f16", "channels-last"] if options.precision == "f16" else []
         found.append(Engine("PyTorch eager", worker("pytorch", "cuda", *half), "cuda"))
+        found.append(Engine("PyTorch graph", worker("pytorch", "cuda", "graph", *half), "cuda"))
         compiled = worker("pytorch", "cuda", "compiled", *half)
         found.append(Engine("PyTorch compiled", compiled, "cuda"))
         found.append(Engine("ONNX Runtime", worker("onnxruntime", "cuda"), "cuda"))
