@@ -8,7 +8,8 @@
 // x: through shared/load.wgsl. weight: panels [g][o / 64][tap · I + i][o % 64] (Layout::Panels).
 // y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS.
 //
-// On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl). On a software
+// On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl); where it has parts,
+// each stages 16 of its own, and their sums are added at the end. On a software
 // driver, each lane gathers its own columns and the weights are handed around
 // (shared/lanes_accumulate.wgsl).
 //
@@ -17,7 +18,8 @@
 // shapes; panel is below groups · panels, because workgroups past the end return and a second panel
 // that is not there is replaced by the last. Writes: store_channel guards them, and what the
 // epilogue reads has y's shape. Tiles: lane is below THREADS, a pass adds THREADS, and PASSES of
-// them are a tile; d is below DEPTH. Divisors: rows, columns, phases and groups of a plan are at
+// them are a tile; part is below SPLITS, d below SPLITS · DEPTH; the 16 sums of an invocation fit the
+// tiles of the weights (conv_gemm.rs). Divisors: rows, columns, phases and groups of a plan are at
 // least 1. Loops: each counts up by a constant to a number below 2³¹.
 
 #include "shared/product_params.wgsl"
@@ -42,7 +44,7 @@ const COLUMNS = 4u * ${QUADS}u * WORKGROUP;
 #include "shared/tile.wgsl"
 const ROWS = TILE_ROWS;
 const COLUMNS = TILE_COLUMNS;
-const WORKGROUP = THREADS;
+const WORKGROUP = SPLITS * THREADS;
 // Rows of the tiles that the workgroup stages at a time.
 const U_STEP = THREADS / U_WIDTH;
 const V_STEP = THREADS / V_WIDTH;
@@ -60,8 +62,15 @@ fn store_pixels(v: vec4<f32>, channel: Channel, n: u32, o: u32, pixel: u32) {
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
+#if SPLITS
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let part = invocation / THREADS;
+    let lane = invocation % THREADS;
+#else
     @builtin(local_invocation_index) lane: u32,
 ) {
+#endif
     let row_blocks = (p.group_outputs + ROWS - 1u) / ROWS;
     let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
     let index = workgroup_index(workgroup, workgroups);
@@ -90,8 +99,17 @@ fn main(
 #else
     // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
     let row_word = first_row / 4u + lane % U_WIDTH;
+#if SPLITS
+    let u_depth = part * DEPTH + lane / U_WIDTH;
+    let v_depth = part * DEPTH + lane / V_WIDTH;
+    let u_at = part * DEPTH * U_WIDTH + lane;
+    let v_at = part * DEPTH * V_WIDTH + lane;
+#else
     let u_depth = lane / U_WIDTH;
     let v_depth = lane / V_WIDTH;
+    let u_at = lane;
+    let v_at = lane;
+#endif
     let panel = group * panels + min(row_word / PANEL_WIDTH, panels - 1u);
     let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + row_word % PANEL_WIDTH;
     let pixel = column_block * COLUMNS + lane % V_WIDTH * 4u;
@@ -136,7 +154,7 @@ fn main(
 #for J in 0..4
             let at${J} = corner${J} + shift;
 #endfor
-            for (var i = 0u; i < p.group_inputs; i += DEPTH) {
+            for (var i = 0u; i < p.group_inputs; i += SPLITS * DEPTH) {
 #for K in 0..${U_PASSES}
                 {
                     let depth = u_depth + ${K}u * U_STEP;
@@ -144,7 +162,7 @@ fn main(
                     if (i + depth < p.group_inputs) {
                         weights = vec4<f32>(weight[u + depth * PANEL_WIDTH]);
                     }
-                    u_tile[lane + ${K}u * THREADS] = weights;
+                    u_tile[u_at + ${K}u * THREADS] = weights;
                 }
 #endfor
 #for K in 0..${V_PASSES}
@@ -159,13 +177,13 @@ fn main(
 #endfor
                         );
                     }
-                    v_tile[lane + ${K}u * THREADS] = values;
+                    v_tile[v_at + ${K}u * THREADS] = values;
                 }
 #endfor
                 workgroupBarrier();
 #include "shared/tile_accumulate.wgsl"
                 workgroupBarrier();
-                u += DEPTH * PANEL_WIDTH;
+                u += SPLITS * DEPTH * PANEL_WIDTH;
             }
 #endif
         }
@@ -190,6 +208,34 @@ fn main(
 #endfor
     }
 #else
+#if SPLITS
+    // The first part adds the others' sums to its own; the loops have ended with a barrier.
+#for S in 1..${SPLITS}
+    if (part == ${S}u) {
+#for H in 0..2
+#for C in 0..4
+#for Q in 0..2
+        u_tile[(${H}u * 8u + ${C}u * 2u + ${Q}u) * THREADS + lane] = m${H}_${C}_${Q};
+#endfor
+#endfor
+#endfor
+    }
+    workgroupBarrier();
+    if (part == 0u) {
+#for H in 0..2
+#for C in 0..4
+#for Q in 0..2
+        m${H}_${C}_${Q} += u_tile[(${H}u * 8u + ${C}u * 2u + ${Q}u) * THREADS + lane];
+#endfor
+#endfor
+#endfor
+    }
+    workgroupBarrier();
+#endfor
+    if (part > 0u) {
+        return;
+    }
+#endif
     let first_pixel = column_block * COLUMNS + tile_column * 4u;
 #for H in 0..2
 #for C in 0..4

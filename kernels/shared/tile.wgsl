@@ -2,7 +2,8 @@
 // in workgroup memory (8 KiB for 64×64), and an invocation reads four 128-bit words of it for 64
 // products. Its rows and columns are two groups of four, half a tile apart, so that neighbouring
 // invocations read neighbouring words. TILE_ROWS and TILE_COLUMNS are 64 where nothing else is
-// asked for.
+// asked for. With SPLITS a workgroup has as many tiles of every factor: parts of THREADS invocations,
+// of which `part` says the number, sum shares of the depth.
 
 const DEPTH = 16u;
 #if TILE_ROWS
@@ -13,10 +14,15 @@ const TILE_ROWS = 64u;
 const TILE_COLUMNS = 64u;
 #endif
 const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
+#if SPLITS
+const SPLITS = ${SPLITS}u;
+#else
+const SPLITS = 1u;
+#endif
 
 // In words of four values.
 const U_WIDTH = TILE_ROWS / 4u;
 const V_WIDTH = TILE_COLUMNS / 4u;
 
-var<workgroup> u_tile: array<vec4<f32>, DEPTH * U_WIDTH>;
-var<workgroup> v_tile: array<vec4<f32>, DEPTH * V_WIDTH>;
+var<workgroup> u_tile: array<vec4<f32>, SPLITS * DEPTH * U_WIDTH>;
+var<workgroup> v_tile: array<vec4<f32>, SPLITS * DEPTH * V_WIDTH>;

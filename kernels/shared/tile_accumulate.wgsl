@@ -1,5 +1,9 @@
         // of shared/tile.wgsl
+#if SPLITS
+        for (var d = part * DEPTH; d < (part + 1u) * DEPTH; d++) {
+#else
         for (var d = 0u; d < DEPTH; d++) {
+#endif
             let v0 = v_tile[d * V_WIDTH + tile_column];
             let v1 = v_tile[d * V_WIDTH + V_WIDTH / 2u + tile_column];
 #for H in 0..2

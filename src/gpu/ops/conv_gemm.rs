@@ -21,6 +21,13 @@ const TILES: [[usize; 2]; 3] = [[PANEL_ROWS, 64], [2 * PANEL_ROWS, 64], [2 * PAN
 /// Channels that are staged at a time.
 const DEPTH: usize = 16;
 
+/// Parts of a workgroup that share the depth where there are few tiles: one tile is 64 invocations,
+/// too few for a GPU to hide behind other work that they wait for their loads.
+const SPLITS: usize = 4;
+
+/// Tiles of 64 × 64 below which depths are shared.
+const FEW_TILES: usize = 512;
+
 /// How many tiles [`Step::tile`] chooses from.
 pub fn tiles(target: &Target) -> usize {
     match target.cooperative {
@@ -30,19 +37,37 @@ pub fn tiles(target: &Target) -> usize {
     }
 }
 
-/// Defines the tile of a workgroup and returns its rows and columns.
-fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>) -> [usize; 2] {
+/// Whether the device has room for as many parts of a tile. The sums of a part pass through the
+/// tiles of the weights of all of them, and fit where a tile is no wider than the parts are deep.
+fn fits([rows, columns]: [usize; 2], splits: usize, target: &Target) -> bool {
+    splits * rows * columns / 64 <= target.max_invocations
+        && splits * DEPTH * (rows + columns) * size_of::<f32>() <= target.workgroup_memory
+        && (splits == 1 || columns <= splits * DEPTH)
+}
+
+/// Defines the tile of a workgroup for products of `work`, `[rows, columns, inputs]`, of which there
+/// are `products`, and returns its rows and columns. Whether depths are shared, which changes the
+/// order of sums, depends on the work alone, so that tuning changes no result.
+fn define_tile(
+    launch: &mut Builder<'_>,
+    wanted: Option<usize>,
+    work: [usize; 3],
+    products: usize,
+) -> [usize; 2] {
     let target = &launch.plan.target;
     if target.lanes().is_some() {
         return [PANEL_ROWS, define_lanes(launch, LANE_COLUMNS)];
     }
-    let fits = |[rows, columns]: &[usize; 2]| {
-        rows * columns / 64 <= target.max_invocations
-            && DEPTH * (rows + columns) * size_of::<f32>() <= target.workgroup_memory
-    };
-    let wanted = wanted.and_then(|tile| TILES.get(tile)).copied().filter(fits);
+    let tiles = work[0].div_ceil(TILES[0][0]) * work[1].div_ceil(TILES[0][1]) * products;
+    let shared = tiles < FEW_TILES && 2 * work[2] > SPLITS * DEPTH;
+    let splits = if shared && fits(TILES[0], SPLITS, target) { SPLITS } else { 1 };
+    let wanted = wanted.and_then(|tile| TILES.get(tile)).copied();
+    let wanted = wanted.filter(|&tile| fits(tile, splits, target));
     let [rows, columns] = wanted.unwrap_or(TILES[0]);
     let threads = rows * columns / 64;
+    if splits > 1 {
+        launch.define("SPLITS", splits);
+    }
     launch.define("TILE_ROWS", rows);
     launch.define("TILE_COLUMNS", columns);
     launch.define("U_PASSES", DEPTH * rows / 4 / threads);
@@ -140,7 +165,8 @@ impl Product {
             }
             None => {
                 let mut launch = Builder::new(plan, "conv_gemm");
-                let size = define_tile(&mut launch, step.tile);
+                let work = [self.group_outputs, pixels, self.group_inputs];
+                let size = define_tile(&mut launch, step.tile, work, batch * self.groups);
                 (launch, size)
             }
         };

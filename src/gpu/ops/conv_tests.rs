@@ -119,6 +119,34 @@ fn gemm_is_the_convolution() {
     check(&products(19));
 }
 
+/// Four parts of a workgroup sum shares of the depth, the last of which some have nothing of.
+#[test]
+fn shared_depths_add_up() {
+    let Some((device, targets)) = targets() else { return };
+    let own = device.target(Dtype::F32);
+    let Some(target) = targets.iter().find(|target| target.backend == Backend::Gpu) else { return };
+    if own.workgroup_memory < 32 << 10 || own.max_invocations < 256 {
+        eprintln!("skipped: {} has no room for four parts", device.info());
+        return;
+    }
+    let target = Target { workgroup_memory: own.workgroup_memory, ..target.clone() };
+    let plain = |x, outputs| Case::new(Kernel::ConvGemm, x, outputs, 3);
+    for (case, shared) in [
+        (Case { epilogue: true, ..plain([2, 70, 6, 13], 70) }, true),
+        (Case { stride: 2, groups: 2, style: true, ..plain([1, 66, 9, 12], 66) }, true),
+        (plain([1, 32, 6, 5], 9), false),
+    ] {
+        let trial = trial(&case, &target, true);
+        let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
+        let defines = &dispatches[0].shader.defines;
+        assert_eq!(defines.iter().any(|(name, _)| *name == "SPLITS"), shared, "{case:?}");
+        if shared {
+            let error = error(&device, trial);
+            assert!(error < 1e-5, "{error:.1e} for {case:?}");
+        }
+    }
+}
+
 /// Large tiles, of which some channels and pixels are not there; the others are tried above.
 #[test]
 fn large_tiles_multiply() {
