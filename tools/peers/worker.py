@@ -48,11 +48,10 @@ def pytorch(subject: Subject, how: set[str]) -> Engine:
     def run() -> torch.Tensor:
         with torch.inference_mode():
             y = model(x)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return y
+        # As ours does, and ncnn's.
+        return y.cpu() if device == "cuda" else y
 
-    return run, lambda y: y.float().cpu().contiguous().numpy()
+    return run, lambda y: y.float().contiguous().numpy()
 
 
 def recorded(model: torch.nn.Module, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
