@@ -114,8 +114,8 @@ impl fmt::Display for AdapterInfo {
 }
 
 /// The adapters of this machine, in the order that [`DeviceOptions::selector`] counts: those of the
-/// native interfaces, and OpenGL's where these have no real GPU. Otherwise it would show the same GPUs
-/// again, and starting it costs time and, in several threads at once, has stopped a driver.
+/// native interfaces, and OpenGL's where these have no real GPU. Beside one it would only show the same
+/// GPUs again.
 pub async fn adapters() -> Vec<AdapterInfo> {
     infos(&enumerate().await)
 }

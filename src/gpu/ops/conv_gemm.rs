@@ -25,7 +25,7 @@ const DEPTH: usize = 16;
 /// too few for a GPU to hide behind other work that they wait for their loads.
 const SPLITS: usize = 4;
 
-/// Tiles of 64 × 64 below which depths are shared.
+/// Tiles of 64 × 64 of a picture below which depths are shared.
 const FEW_TILES: usize = 512;
 
 /// How many tiles [`Step::tile`] chooses from.
@@ -45,9 +45,9 @@ fn fits([rows, columns]: [usize; 2], splits: usize, target: &Target) -> bool {
         && (splits == 1 || columns <= splits * DEPTH)
 }
 
-/// Defines the tile of a workgroup for products of `work`, `[rows, columns, inputs]`, of which there
-/// are `products`, and returns its rows and columns. Whether depths are shared, which changes the
-/// order of sums, depends on the work alone, so that tuning changes no result.
+/// Defines the tile of a workgroup for products of `work`, `[rows, columns, inputs]`, of which a picture
+/// has `products`, and returns its rows and columns. Whether depths are shared, which changes the order
+/// of sums, depends on nothing else: neither tuning nor a batch changes a result.
 fn define_tile(
     launch: &mut Builder<'_>,
     wanted: Option<usize>,
@@ -166,7 +166,7 @@ impl Product {
             None => {
                 let mut launch = Builder::new(plan, "conv_gemm");
                 let work = [self.group_outputs, pixels, self.group_inputs];
-                let size = define_tile(&mut launch, step.tile, work, batch * self.groups);
+                let size = define_tile(&mut launch, step.tile, work, self.groups);
                 (launch, size)
             }
         };
