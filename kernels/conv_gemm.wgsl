@@ -70,6 +70,7 @@ fn main(
 #else
     @builtin(local_invocation_index) lane: u32,
 ) {
+    const part = 0u;
 #endif
     let row_blocks = (p.group_outputs + ROWS - 1u) / ROWS;
     let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
@@ -99,17 +100,10 @@ fn main(
 #else
     // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
     let row_word = first_row / 4u + lane % U_WIDTH;
-#if SPLITS
     let u_depth = part * DEPTH + lane / U_WIDTH;
     let v_depth = part * DEPTH + lane / V_WIDTH;
     let u_at = part * DEPTH * U_WIDTH + lane;
     let v_at = part * DEPTH * V_WIDTH + lane;
-#else
-    let u_depth = lane / U_WIDTH;
-    let v_depth = lane / V_WIDTH;
-    let u_at = lane;
-    let v_at = lane;
-#endif
     let panel = group * panels + min(row_word / PANEL_WIDTH, panels - 1u);
     let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + row_word % PANEL_WIDTH;
     let pixel = column_block * COLUMNS + lane % V_WIDTH * 4u;

@@ -127,7 +127,7 @@ pub(super) fn infos(adapters: &[(wgpu::Adapter, AdapterInfo)]) -> Vec<AdapterInf
 /// What [`adapters`] lists.
 pub(super) async fn enumerate() -> Vec<(wgpu::Adapter, AdapterInfo)> {
     let mut adapters = enumerate_of(wgpu::Backends::PRIMARY).await;
-    if !adapters.iter().any(|(_, info)| !info.is_software()) {
+    if best(&infos(&adapters)).is_none() {
         adapters.extend(enumerate_of(wgpu::Backends::GL).await);
     }
     adapters

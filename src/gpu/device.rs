@@ -64,12 +64,10 @@ impl Device {
             // OpenGL beside native interfaces is not listed, but there for who names it.
             let mut others = adapter::enumerate_of(wgpu::Backends::GL).await;
             if let Ok(index) = adapter::choose(&adapter::infos(&others), options) {
-                let (adapter, info) = others.swap_remove(index);
-                return Self::request(&adapter, info).await;
+                return Self::request(others.swap_remove(index)).await;
             }
         }
-        let (adapter, info) = adapters.swap_remove(chosen?);
-        Self::request(&adapter, info).await
+        Self::request(adapters.swap_remove(chosen?)).await
     }
 
     /// Opens the best GPU; `None` where there is no real one.
@@ -79,12 +77,11 @@ impl Device {
     pub async fn open_best() -> Result<Option<Self>> {
         let mut adapters = adapter::enumerate().await;
         let Some(index) = adapter::best(&adapter::infos(&adapters)) else { return Ok(None) };
-        let (adapter, info) = adapters.swap_remove(index);
-        Self::request(&adapter, info).await.map(Some)
+        Self::request(adapters.swap_remove(index)).await.map(Some)
     }
 
-    async fn request(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Self> {
-        let mut wanted = descriptor(adapter);
+    async fn request((adapter, info): (wgpu::Adapter, AdapterInfo)) -> Result<Self> {
+        let mut wanted = descriptor(&adapter);
         if info.cooperative.is_some() {
             wanted.required_features |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
             // SAFETY: asks that one knows of undefined behaviour in unfinished parts of wgpu. Of

@@ -348,7 +348,7 @@ def main() -> None:
         config = config.within(arguments.minutes)
     arguments.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(config.machine.threads)
-    # Both take a GPU's first minute to find what is fastest.
+    # As compiling does, this spends a GPU's first minute on finding what is fastest.
     torch.backends.cudnn.benchmark = config.machine.compile
     parallel.join(arguments.device)
     start = load_checkpoint(arguments.start) if arguments.start else None
