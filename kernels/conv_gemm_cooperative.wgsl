@@ -5,7 +5,9 @@
 // y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS, each of its PARTS a part of
 // FRAGMENT_ROWS × FRAGMENT_COLUMNS fragments. Parts are dealt out to the subgroups there are: one
 // each where their size is the expected one, in rounds where there are fewer; a subgroup too many
-// repeats the last part.
+// repeats the last part. With SPLITS a team of as many subgroups has a part: each multiplies its
+// share of the channels that are staged, and what they sum is added as it leaves. Where there are too
+// few subgroups for that, each is a team by itself.
 //
 // DEPTH channels of both factors are staged in workgroup memory, twice: while one half is
 // multiplied, the other is filled, so that a step costs one barrier and its reads of x and weight
@@ -18,9 +20,10 @@
 // by x's first, a channel past the last by the last, a panel that is not there by the last one, a
 // sample past the last by the last; only then do addresses arise. Writes: store_channel guards
 // them. Tiles: depth of a pass is below DEPTH and a word below the stride; a fragment begins where
-// it ends inside of its half; `at` is below the size of `sums`. Divisors: rows, columns, phases and
-// groups of a plan are at least 1, as are subgroups. Loops: each counts up by at least 1 to a
-// number below 2³¹.
+// it ends inside of its half, as a share is below 2 · SPLITS; a slot is below PARTS times the team,
+// as is what `at` and a member of the team make, and a team has at most SPLITS. Divisors: rows,
+// columns, phases and groups of a plan are at least 1, as are subgroups. Loops: each counts up by at
+// least 1 to a number below 2³¹.
 //
 // The twin is that of every convolution, src/cpu/conv_direct.rs.
 
@@ -45,6 +48,11 @@ const PART_COLUMNS = ${FRAGMENT_COLUMNS}u * FRAGMENT;
 const PARTS_ACROSS = COLUMNS / PART_COLUMNS;
 const PARTS = ROWS / PART_ROWS * PARTS_ACROSS;
 const THREADS = ${THREADS}u;
+#if SPLITS
+const SPLITS = ${SPLITS}u;
+#else
+const SPLITS = 1u;
+#endif
 const PANEL_QUADS = 16u;
 
 // In words of four values, with the gap.
@@ -57,7 +65,7 @@ const V_STEP = THREADS / (COLUMNS / 4u);
 
 var<workgroup> u_tile: array<vec4<f16>, 2u * DEPTH * U_STRIDE>;
 var<workgroup> v_tile: array<vec4<f16>, 2u * DEPTH * V_STRIDE>;
-var<workgroup> sums: array<f32, PARTS * FRAGMENT * FRAGMENT>;
+var<workgroup> sums: array<f32, PARTS * SPLITS * FRAGMENT * FRAGMENT>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -100,8 +108,9 @@ fn main(
 #endfor
 
     let steps = p.tap_rows * p.tap_columns * ((p.group_inputs + DEPTH - 1u) / DEPTH);
-    for (var round = 0u; round * subgroups < PARTS; round++) {
-        let part = min(round * subgroups + subgroup, PARTS - 1u);
+    let team = select(1u, SPLITS, subgroups >= PARTS * SPLITS);
+    for (var round = 0u; round * subgroups < PARTS * team; round++) {
+        let part = min((round * subgroups + subgroup) / team, PARTS - 1u);
         let part_row = part / PARTS_ACROSS * PART_ROWS;
         let part_column = part % PARTS_ACROSS * PART_COLUMNS;
 #for R in 0..${FRAGMENT_ROWS}
@@ -126,34 +135,37 @@ fn main(
             workgroupBarrier();
             // After the last step this reads the first tiles again; nobody multiplies them.
 #include "shared/cooperative_read.wgsl"
-            let u_half = half * DEPTH * U_STRIDE + part_row / 4u;
-            let v_half = half * DEPTH * V_STRIDE + part_column / 4u;
+            for (var turn = 0u; turn * team < SPLITS; turn++) {
+                let share = (half * SPLITS + turn * team + subgroup % team) * (DEPTH / SPLITS);
+                let u_share = share * U_STRIDE + part_row / 4u;
+                let v_share = share * V_STRIDE + part_column / 4u;
 #for K in 0..${DEPTH_FRAGMENTS}
-            {
+                {
 #for R in 0..${FRAGMENT_ROWS}
-                let a${R} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
-                    &u_tile[u_half + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT / 4u],
-                    U_STRIDE,
-                );
+                    let a${R} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
+                        &u_tile[u_share + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT / 4u],
+                        U_STRIDE,
+                    );
 #endfor
 #for S in 0..${FRAGMENT_COLUMNS}
-                let b${S} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
-                    &v_tile[v_half + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT / 4u],
-                    V_STRIDE,
-                );
+                    let b${S} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
+                        &v_tile[v_share + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT / 4u],
+                        V_STRIDE,
+                    );
 #for R in 0..${FRAGMENT_ROWS}
-                m${R}_${S} = coopMultiplyAdd(a${R}, b${S}, m${R}_${S});
+                    m${R}_${S} = coopMultiplyAdd(a${R}, b${S}, m${R}_${S});
 #endfor
+#endfor
+                }
 #endfor
             }
-#endfor
             half = 1u - half;
 #include "shared/cooperative_stage.wgsl"
         }
-        let slot = (part - round * subgroups) * FRAGMENT * FRAGMENT;
+        let slot = part * team + subgroup % team - round * subgroups;
 #for R in 0..${FRAGMENT_ROWS}
 #for S in 0..${FRAGMENT_COLUMNS}
-        coopStoreT(m${R}_${S}, &sums[slot], FRAGMENT);
+        coopStoreT(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);
         workgroupBarrier();
         for (var at = lane; at < PARTS * FRAGMENT * FRAGMENT; at += THREADS) {
             let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
@@ -164,7 +176,12 @@ fn main(
                 let pixel = first_pixel + owner % PARTS_ACROSS * PART_COLUMNS
                     + ${S}u * FRAGMENT + at % FRAGMENT;
                 let o = first_output + row;
-                store_pixel(sums[at], channel_of(n, o), n, o, pixel);
+                let first = at / (FRAGMENT * FRAGMENT) * (team - 1u) * FRAGMENT * FRAGMENT + at;
+                var sum = sums[first];
+                for (var member = 1u; member < team; member++) {
+                    sum += sums[first + member * FRAGMENT * FRAGMENT];
+                }
+                store_pixel(sum, channel_of(n, o), n, o, pixel);
             }
         }
         workgroupBarrier();

@@ -149,13 +149,14 @@ impl Product {
         let stored = |view: View| plan.storages[view.storage.index()].dtype;
         let halves = [stored(input(step)?), weight_dtype(plan, weight)] == [Dtype::F16; 2];
         let tile = (plan.target.cooperative.filter(|_| halves)).and_then(|matrices| {
-            let products = batch * self.groups;
-            cooperative::Tile::choose(
-                matrices,
-                &plan.target,
-                [self.group_outputs, pixels, products],
-                step.tile,
-            )
+            let work = cooperative::Work {
+                rows: self.group_outputs,
+                columns: pixels,
+                inputs: self.group_inputs,
+                groups: self.groups,
+                batch,
+            };
+            cooperative::Tile::choose(matrices, &plan.target, work, step.tile)
         });
         let (mut launch, [rows, columns]) = match tile {
             Some(tile) => {

@@ -8,6 +8,40 @@ use crate::plan::{Backend, Cooperative, Target};
 /// the largest is taken of which there are as many.
 const BUSY: usize = 128;
 
+/// Shares of the depth that as many subgroups sum where there are few tiles: one tile alone keeps too
+/// few subgroups at work for a GPU to hide that they wait for their loads.
+const SPLITS: usize = 4;
+
+/// Tiles of 64 × 64 of a picture below which depths are shared.
+const FEW_TILES: usize = 256;
+
+/// Channels from which on they are: with fewer, most shares would have nothing to sum.
+const LEAST_INPUTS: usize = 33;
+
+/// The products of a launch.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Output channels of one product.
+    pub rows: usize,
+    /// Pixels of one product.
+    pub columns: usize,
+    /// Input channels of one product.
+    pub inputs: usize,
+    /// Products of one picture.
+    pub groups: usize,
+    /// Pictures.
+    pub batch: usize,
+}
+
+impl Work {
+    /// Whether depths are shared, which changes the order of sums. It depends on no batch, so that a
+    /// picture of a batch comes out as it does alone.
+    fn shares(&self) -> bool {
+        let tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64) * self.groups;
+        tiles < FEW_TILES && self.inputs >= LEAST_INPUTS
+    }
+}
+
 /// What a workgroup computes, and how its subgroups share it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tile {
@@ -17,6 +51,8 @@ pub struct Tile {
     pub columns: usize,
     /// Channels that are staged at a time.
     pub depth: usize,
+    /// Subgroups that sum a part, each the products of as large a share of these channels.
+    pub splits: usize,
     /// Rows and columns of a subgroup's part.
     part: [usize; 2],
     /// Rows and columns of a matrix.
@@ -26,26 +62,42 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// The tile for `[rows, columns, products]`, if the device has room for one: `products` of
-    /// `rows` × `columns` sums each. `wanted` is a position in the family.
+    /// The tile for `work`, if the device has room for one. `wanted` is a position in the family; where
+    /// depths are shared, there is no choice.
     pub fn choose(
         matrices: Cooperative,
         target: &Target,
-        work: [usize; 3],
+        work: Work,
         wanted: Option<usize>,
     ) -> Option<Self> {
-        let [rows, columns, products] = work;
+        if work.shares()
+            && let Some(tile) = Self::shared(matrices, target)
+        {
+            return Some(tile);
+        }
         let family = Self::family(matrices, target);
         if let Some(tile) = wanted.and_then(|wanted| family.get(wanted)) {
             return Some(*tile);
         }
+        let Work { rows, columns, groups, batch, .. } = work;
         let tiles = |tile: &Self| rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns);
         // More than half of the rows and columns of a tile must be there.
         let half = |there: usize, size: usize| 2 * there > size || size <= 32;
         let full = |tile: &&Self| half(rows, tile.rows) && half(columns, tile.columns);
-        let busy = |tile: &&Self| tiles(tile) * products >= BUSY;
+        let busy = |tile: &&Self| tiles(tile) * groups * batch >= BUSY;
         let full: Vec<_> = family.iter().filter(full).collect();
         full.iter().copied().find(busy).or(full.last().copied()).copied()
+    }
+
+    /// The tile of shared depths, if the device has room for it.
+    fn shared(matrices: Cooperative, target: &Target) -> Option<Self> {
+        let (part, depths) = match target.backend {
+            Backend::SoftwareGpu => ([16, 16], [32, 32]),
+            Backend::Cpu | Backend::Gpu => ([32, 32], [128, 64]),
+        };
+        let Cooperative { side, lanes } = matrices;
+        let tile = |depth| Self { rows: 32, columns: 32, depth, splits: SPLITS, part, side, lanes };
+        depths.map(tile).into_iter().find(|tile| tile.fits(target))
     }
 
     /// Every tile that the device has room for, the largest first.
@@ -64,7 +116,7 @@ impl Tile {
             for depth in depths {
                 let part = [part_rows, part_columns];
                 let Cooperative { side, lanes } = matrices;
-                let tile = Self { rows, columns, depth, part, side, lanes };
+                let tile = Self { rows, columns, depth, splits: 1, part, side, lanes };
                 if tile.fits(target) {
                     family.push(tile);
                     break;
@@ -79,14 +131,14 @@ impl Tile {
     }
 
     fn threads(&self) -> usize {
-        self.parts() * self.lanes
+        self.parts() * self.splits * self.lanes
     }
 
     /// Bytes of workgroup memory: both halves of both tiles with their gaps, and a fragment of
-    /// sums for each part.
+    /// sums for each share of each part.
     fn bytes(&self) -> usize {
         let staged = 2 * self.depth * (self.rows + 8 + self.columns + 8) * size_of::<u16>();
-        staged + self.parts() * self.side * self.side * size_of::<f32>()
+        staged + self.parts() * self.splits * self.side * self.side * size_of::<f32>()
     }
 
     /// Whether its invocations share the staging equally, and the device has room for it.
@@ -100,6 +152,7 @@ impl Tile {
         self.bytes() <= target.workgroup_memory
             && self.threads() <= target.max_invocations
             && self.part.iter().all(|part| part.is_multiple_of(self.side))
+            && self.depth.is_multiple_of(self.splits * self.side)
             && staged(self.rows)
             && staged(self.columns)
     }
@@ -113,7 +166,10 @@ impl Tile {
         launch.define("FRAGMENT", self.side);
         launch.define("FRAGMENT_ROWS", self.part[0] / self.side);
         launch.define("FRAGMENT_COLUMNS", self.part[1] / self.side);
-        launch.define("DEPTH_FRAGMENTS", self.depth / self.side);
+        launch.define("DEPTH_FRAGMENTS", self.depth / self.splits / self.side);
+        if self.splits > 1 {
+            launch.define("SPLITS", self.splits);
+        }
         launch.define("THREADS", threads);
         launch.define("U_QUADS", self.depth * self.rows / 4 / threads);
         launch.define("V_QUADS", self.depth * self.columns / 4 / threads);
@@ -128,27 +184,42 @@ mod tests {
         Target { workgroup_memory, max_invocations: 1024, ..Target::webgpu_defaults() }
     }
 
-    fn chosen(lanes: usize, memory: usize, work: [usize; 3]) -> [usize; 3] {
+    fn work([rows, columns, inputs, batch]: [usize; 4]) -> Work {
+        Work { rows, columns, inputs, groups: 1, batch }
+    }
+
+    /// Rows, columns, depth and splits.
+    fn chosen(lanes: usize, memory: usize, sizes: [usize; 4]) -> [usize; 4] {
         let matrices = Cooperative { side: 16, lanes };
-        let tile = Tile::choose(matrices, &target(memory), work, None).unwrap();
-        [tile.rows, tile.columns, tile.depth]
+        let tile = Tile::choose(matrices, &target(memory), work(sizes), None).unwrap();
+        [tile.rows, tile.columns, tile.depth, tile.splits]
     }
 
     #[test]
     fn many_pixels_get_large_tiles() {
-        assert_eq!(chosen(32, 48 << 10, [512, 64 * 64, 1]), [128, 128, 32]);
-        assert_eq!(chosen(32, 32 << 10, [512, 64 * 64, 1]), [128, 128, 16]);
-        assert_eq!(chosen(32, 48 << 10, [64, 512 * 512, 1]), [64, 128, 32]);
-        assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 1]), [64, 64, 32]);
-        assert_eq!(chosen(32, 48 << 10, [512, 16, 1]), [32, 32, 32]);
-        assert_eq!(chosen(32, 48 << 10, [512, 16, 64]), [32, 32, 32]);
-        assert_eq!(chosen(64, 48 << 10, [512, 64 * 64, 1]), [128, 128, 32]);
+        assert_eq!(chosen(32, 48 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
+        assert_eq!(chosen(32, 32 << 10, [512, 64 * 64, 512, 1]), [128, 128, 16, 1]);
+        assert_eq!(chosen(32, 48 << 10, [64, 512 * 512, 64, 1]), [64, 128, 32, 1]);
+        assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 3, 1]), [64, 64, 32, 1]);
+        assert_eq!(chosen(32, 48 << 10, [512, 16, 32, 1]), [32, 32, 32, 1]);
+        assert_eq!(chosen(32, 48 << 10, [512, 16, 32, 64]), [32, 32, 32, 1]);
+        assert_eq!(chosen(64, 48 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
+    }
+
+    #[test]
+    fn few_tiles_share_depths_whatever_the_batch() {
+        assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 512, 1]), [32, 32, 128, 4]);
+        assert_eq!(chosen(32, 48 << 10, [512, 32 * 32, 512, 64]), [32, 32, 128, 4]);
+        assert_eq!(chosen(32, 32 << 10, [512, 32 * 32, 512, 1]), [32, 32, 64, 4]);
+        assert_eq!(chosen(64, 48 << 10, [224, 16 * 16, 192, 1]), [32, 32, 128, 4]);
     }
 
     #[test]
     fn small_devices_get_small_tiles_or_none() {
-        assert_eq!(chosen(32, 16 << 10, [512, 64 * 64, 1]), [64, 64, 16]);
+        assert_eq!(chosen(32, 16 << 10, [512, 64 * 64, 512, 1]), [64, 64, 16, 1]);
+        assert_eq!(chosen(32, 16 << 10, [512, 16, 512, 1]), [32, 32, 32, 1]);
         let matrices = Cooperative { side: 16, lanes: 32 };
-        assert_eq!(Tile::choose(matrices, &target(1 << 10), [512, 64 * 64, 1], None), None);
+        let none = Tile::choose(matrices, &target(1 << 10), work([512, 64 * 64, 512, 1]), None);
+        assert_eq!(none, None);
     }
 }
