@@ -3,45 +3,9 @@
 mod control;
 mod frames;
 mod on_gpu;
-mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod surface;
 mod timings;
 
-use std::path::{Path, PathBuf};
-
-use pentimento::{Engine, EngineOptions, Model, Precision};
-
-/// A face model of 32×32 pixels.
-fn model_file() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    root.join("tests/goldens/mmrbnet/default_32/checkpoint.safetensors")
-}
-
-fn model() -> Model {
-    Model::open(model_file()).expect("a golden")
-}
-
-fn cpu() -> Engine {
-    let device = Some("cpu".to_owned());
-    Engine::new(&EngineOptions { device, ..Default::default() }).expect("the CPU is there")
-}
-
-/// A GPU, f32; `None` where this machine has none.
-fn gpu() -> Option<Engine> {
-    let index = Engine::devices().iter().find_map(|device| device.index)?;
-    let options =
-        EngineOptions { device: Some(index.to_string()), precision: Precision::F32, memory: None };
-    Some(Engine::new(&options).expect("a listed device"))
-}
-
-/// The CPU, and a GPU where there is one.
-fn engines() -> Vec<Engine> {
-    std::iter::once(cpu()).chain(gpu()).collect()
-}
-
-/// Pixels of a picture, different for every `seed`.
-fn picture(seed: usize, len: usize) -> Vec<u8> {
-    (0..len).map(|i| ((i * 7 + i / 96 * 13 + seed * 29) % 256) as u8).collect()
-}
+use support::engines::{cpu, engines, gpu, model, model_file, picture};

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports)] // every test binary uses its own part
 
+pub mod engines;
 pub mod formula;
 mod tensors;
 
