@@ -37,8 +37,7 @@ class Reconstruction(Stage):
         model.requires_grad_(True)
         model.generator.requires_grad_(False)
         self.codec = [model.encoder, model.decoder, model.condition]
-        groups = parameter_groups(self.codec, config.schedule)
-        self.optimizers["codec"] = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.optimise("codec", parameter_groups(self.codec, config.schedule))
         self.restore = torch.compile(model) if networks.compiled else model
 
     def train_step(self, batch: Batch) -> Terms:

@@ -98,7 +98,7 @@ class Restoration(Stage):
         codec = [model.encoder, model.decoder, model.condition]
         groups = parameter_groups(codec, config.schedule)
         groups += parameter_groups([model.generator], config.schedule, "generator")
-        self.optimizers["model"] = torch.optim.Adam(groups, betas=(0.9, 0.99))
+        self.optimise("model", groups)
         self.critics: Critics | None = None
         if config.critics is not None:
             size = model.config.size

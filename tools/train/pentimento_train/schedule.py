@@ -27,6 +27,8 @@ class Schedule:
     warmup_steps: int
     ema_steps: float
     clip_norm: float
+    muon: float = 0.0
+    """Momentum with which `muon.Muon` moves the network's matrices; 0: Adam moves them too."""
 
     def progress(self, step: int, seconds: float) -> float:
         """The part of the stage that is over, 0 to 1."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from . import parallel
 from .data import Batch
+from .muon import Muon, split
 from .schedule import Schedule, average
 
 Terms = dict[str, Tensor]
@@ -103,14 +104,25 @@ class Stage(ABC):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate * (factors or {}).get(group["factor"], 1.0)
 
-    def update(self, optimizer: str, loss: Tensor, of: Iterable[nn.Parameter]) -> None:
-        """One step of an optimiser against the gradient of `loss`, clipped."""
-        chosen = self.optimizers[optimizer]
-        chosen.zero_grad(set_to_none=True)
+    def optimise(self, name: str, groups: list[dict[str, Any]]) -> None:
+        """Adam for the network's parameters, and Muon for its matrices where the schedule has it."""
+        if self.schedule.muon > 0:
+            matrices, groups = split(groups)
+            self.optimizers[f"{name}_matrices"] = Muon(matrices, self.schedule.muon)
+        self.optimizers[name] = torch.optim.Adam(groups, betas=(0.9, 0.99))
+
+    def update(self, name: str, loss: Tensor, of: Iterable[nn.Parameter]) -> None:
+        """One step of an optimiser, and of its matrices', against the gradient of `loss`, clipped."""
+        names = (name, f"{name}_matrices")
+        chosen = [self.optimizers[n] for n in names if n in self.optimizers]
+        for optimizer in chosen:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        parallel.average_gradients(chosen)
+        for optimizer in chosen:
+            parallel.average_gradients(optimizer)
         nn.utils.clip_grad_norm_(of, self.schedule.clip_norm)
-        chosen.step()
+        for optimizer in chosen:
+            optimizer.step()
 
     def finish_step(self) -> None:
         """Averages the weights and counts."""

@@ -24,6 +24,7 @@ from pentimento_train.feature_network import FeatureNetwork
 from pentimento_train.heighten import heighten
 from pentimento_train.interpolate import interpolate, transfer
 from pentimento_train.losses import balancing, severity
+from pentimento_train.muon import Muon, orthogonal, split
 from pentimento_train.restoration import Restoration
 from pentimento_train.run_config import RunConfig
 from pentimento_train.stage import Stage
@@ -122,6 +123,45 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path) -> None:
     broken_run = only(replace(config, restoration=broken), "restoration")
     with pytest.raises(SystemExit, match="restoration: the loss of step 1 is not a number"):
         run(tmp_path / "run", broken_run)
+
+
+def test_orthogonal_matrices_have_the_directions_and_no_other_lengths() -> None:
+    torch.manual_seed(8)
+    left, right = (torch.linalg.qr(torch.randn(2, n, 8))[0] for n in (8, 30))
+    values = torch.logspace(0, -1, 8)
+    matrices = (left * values) @ right.mT
+    for x, wanted in ((matrices, left @ right.mT), (matrices.mT, right @ left.mT)):
+        found = orthogonal(x)
+        lengths = torch.linalg.svdvals(found)
+        assert lengths.min() > 0.6 and lengths.max() < 1.3
+        assert (found - wanted).norm() / wanted.norm() < 0.3
+    assert not orthogonal(torch.zeros(1, 4, 3)).any()
+
+
+def test_muon_descends_where_gradients_are_small_too() -> None:
+    """Errors along rare directions are gone as soon as the others; Adam's rate fits one of them."""
+    torch.manual_seed(9)
+    scales = torch.logspace(0, -2, 16)
+    weight = torch.nn.Parameter(torch.zeros(16, 4, 2, 2))
+    optimizer = Muon([{"params": [weight], "lr": 0.05}], 0.9)
+    wanted = torch.randn(16, 16) * 0.3
+    for step in range(200):
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 200)
+        optimizer.zero_grad()
+        # Inputs that are rarely large.
+        ((weight.flatten(1) - wanted) * scales).square().sum().backward()
+        optimizer.step()
+    error = (weight.detach().flatten(1) - wanted).square().mean(0)
+    assert error.max() < 0.01 * wanted.square().mean()
+
+
+def test_only_matrices_are_muons() -> None:
+    shapes = ((8, 4, 3, 3), (3, 8, 1, 1), (8,), (1, 8, 4, 4), (8, 8))
+    parameters = [torch.nn.Parameter(torch.zeros(s)) for s in shapes]
+    matrices, others = split([{"params": parameters, "lr": 0.1, "factor": "codec"}])
+    assert [p.shape for p in matrices[0]["params"]] == [shapes[0], shapes[4]]
+    assert [p.shape for p in others[0]["params"]] == [shapes[1], shapes[2], shapes[3]]
+    assert all(g["lr"] == 0.1 and g["factor"] == "codec" for g in matrices + others)
 
 
 def test_samples_count_alike_when_balanced() -> None:
