@@ -31,7 +31,7 @@ pub async fn tune(device: &Device, plan: &mut Plan, folder: &Path) -> Result<()>
     let mut known = read(&path);
     let mut trials: BTreeMap<String, (Step, usize)> = BTreeMap::new();
     for step in &plan.steps {
-        let tiles = ops::tiles(step, &plan.target);
+        let tiles = ops::tiles(step, plan)?;
         let key = key(step, plan);
         if tiles > 1 && known.get(&key).is_none_or(|&tile| tile >= tiles) {
             trials.entry(key).or_insert_with(|| (step.clone(), tiles));
@@ -169,7 +169,7 @@ mod tests {
         let mut plan = Plan::new(Arc::new(graph), target).unwrap();
         let folder = tempfile::tempdir().unwrap();
         pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
-        let tiles = ops::tiles(&plan.steps[0], &plan.target);
+        let tiles = ops::tiles(&plan.steps[0], &plan).unwrap();
         assert!(tiles > 1 && plan.steps[0].tile.is_some_and(|tile| tile < tiles));
 
         let path = file(device, folder.path());

@@ -144,6 +144,10 @@ fn shared_depths_add_up() {
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "SPLITS"), shared, "{case:?}");
+            if target.cooperative.is_some() {
+                let tiles = super::tiles(&trial.plan.steps[0], &trial.plan).unwrap();
+                assert_eq!(tiles == 1, shared, "{case:?}");
+            }
             if shared {
                 let error = error(&device, trial);
                 let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
@@ -199,7 +203,8 @@ fn cooperative_matrices_multiply() {
         },
     ]);
     for (index, case) in cases.iter().enumerate() {
-        let tiles = super::tiles(&trial(case, &own, false).plan.steps[0], &own);
+        let Trial { plan, .. } = trial(case, &own, false);
+        let tiles = super::tiles(&plan.steps[0], &plan).unwrap();
         for tile in [None, Some(index % tiles)] {
             let mut trial = trial(case, &own, true);
             trial.plan.steps[0].tile = tile;

@@ -33,9 +33,11 @@ pub mod tensor_to_image;
 mod upfirdn2d;
 pub mod warp_affine;
 
+use std::collections::BTreeSet;
+
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
-use crate::plan::{Kernel, PANEL_ROWS, Plan, Step, Target, View, Weight};
+use crate::plan::{Kernel, PANEL_ROWS, Plan, Step, View, Weight};
 use crate::tensor::{Dtype, Shape};
 use crate::{Error, Result};
 
@@ -117,13 +119,24 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     Ok(dispatches)
 }
 
-/// How many tiles [`Step::tile`] chooses from; 1 where there is no choice.
-pub fn tiles(step: &Step, target: &Target) -> usize {
-    match step.kernel {
-        Kernel::ConvGemm | Kernel::ConvTranspose => conv_gemm::tiles(target),
-        Kernel::MultiPathConv if target.cooperative.is_some() => conv_gemm::tiles(target),
-        _ => 1,
+/// How many tiles [`Step::tile`] chooses from; 1 where there is no choice, as where depths are shared.
+///
+/// # Errors
+/// As [`record`].
+pub fn tiles(step: &Step, plan: &Plan) -> Result<usize> {
+    let family = match step.kernel {
+        Kernel::ConvGemm | Kernel::ConvTranspose => conv_gemm::tiles(&plan.target),
+        Kernel::MultiPathConv if plan.target.cooperative.is_some() => {
+            conv_gemm::tiles(&plan.target)
+        }
+        _ => return Ok(1),
+    };
+    let mut variants = BTreeSet::new();
+    for tile in 0..family {
+        let dispatches = record(&Step { tile: Some(tile), ..step.clone() }, plan)?;
+        variants.insert(dispatches.into_iter().map(|d| d.shader).collect::<Vec<_>>());
     }
+    Ok(if variants.len() > 1 { family } else { 1 })
 }
 
 /// A step that its kernel cannot execute: a mistake of the planner.

@@ -29,7 +29,7 @@ class Machine:
     workers: int
     """Processes that make pairs."""
     bf16: bool
-    """Convolutions and matrix products in bf16; pays on GPUs, and on CPUs that have its products."""
+    """Convolutions and matrix products in bf16, where the device has instructions for it."""
     compile: bool
     """On a GPU only."""
     log_every_steps: int

@@ -33,6 +33,7 @@ from .alignment import TEMPLATE, find_landmarks
 from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
 from .feature_network import DetectorFeatures, Perceptual, load_features
+from .half import multiplies_bf16
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
@@ -102,7 +103,7 @@ class Trainer:
             model,
             copy.deepcopy(model).requires_grad_(False),
             torch.device(device),
-            half=machine.bf16,
+            half=machine.bf16 and multiplies_bf16(device),
             compiled=machine.compile and on_gpu,
             random=torch.Generator().manual_seed(machine.seed + parallel.place()[0]),
         )

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 
 from .detection import Targets, detection_loss
 from .evaluate_detector import Pictures
+from .half import multiplies_bf16
 from .mosaic import Mosaic, Mosaics
 from .scenes import Scene, load_scenes
 
@@ -44,7 +45,8 @@ class Schedule:
     clip_norm: float
     weight_decay: float
     exact_from: float
-    """From this part of the run on the network computes in float32, before in bfloat16."""
+    """From this part of the run on the network computes in float32, before in bfloat16 where the CPU
+    has instructions for it."""
     seed: int
     log_every_steps: int
     evaluate_every_minutes: float
@@ -77,6 +79,7 @@ class Trainer:
     def __init__(self, mosaic: Mosaic, schedule: Schedule, scenes: list[Scene], run: Path) -> None:
         self.mosaic, self.schedule, self.scenes, self.run = mosaic, schedule, scenes, run
         self.step, self.seconds = 0, 0.0
+        self.half = multiplies_bf16("cpu")
         torch.manual_seed(schedule.seed)
         self.model = YuNet()
         initialise(self.model)
@@ -124,7 +127,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = schedule.learning_rate * schedule.rate(self.step, self.seconds)
         pictures = pictures.float().contiguous(memory_format=torch.channels_last)
-        coarse = schedule.over(self.step, self.seconds) < schedule.exact_from
+        coarse = self.half and schedule.over(self.step, self.seconds) < schedule.exact_from
         with torch.autocast("cpu", torch.bfloat16, enabled=coarse):
             cells = self.model(pictures)
         loss, terms = detection_loss(cells.float(), targets, self.priors[pictures.shape[2]])

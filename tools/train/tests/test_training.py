@@ -21,6 +21,7 @@ from pentimento_train.critics import Critics
 from pentimento_train.data import Pairs
 from pentimento_train.discriminator import Discriminator
 from pentimento_train.feature_network import FeatureNetwork
+from pentimento_train.half import multiplies_bf16
 from pentimento_train.heighten import heighten
 from pentimento_train.interpolate import interpolate, transfer
 from pentimento_train.losses import balancing, severity
@@ -162,6 +163,25 @@ def test_only_matrices_are_muons() -> None:
     assert [p.shape for p in matrices[0]["params"]] == [shapes[0], shapes[4]]
     assert [p.shape for p in others[0]["params"]] == [shapes[1], shapes[2], shapes[3]]
     assert all(g["lr"] == 0.1 and g["factor"] == "codec" for g in matrices + others)
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"neon": True}, True),
+        (None, True),
+    ],
+)
+def test_bf16_is_for_what_multiplies_it(
+    known: dict[str, bool] | None, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    if known is not None:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert multiplies_bf16("cpu") == wanted
+    assert multiplies_bf16("cuda")
 
 
 def test_samples_count_alike_when_balanced() -> None:
