@@ -28,7 +28,8 @@ class Schedule:
     ema_steps: float
     clip_norm: float
     muon: float = 0.0
-    """Momentum with which `muon.Muon` moves the network's matrices; 0: Adam moves them too."""
+    """Momentum with which `muon.Muon` moves the network's matrices; 0: Adam moves them too, as it
+    always does in the prior's stage."""
 
     def progress(self, step: int, seconds: float) -> float:
         """The part of the stage that is over, 0 to 1."""
