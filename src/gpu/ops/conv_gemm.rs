@@ -1,5 +1,6 @@
 //! Host side of `kernels/conv_gemm.wgsl` and `kernels/conv_gemm_cooperative.wgsl`.
 
+use super::work::{SPLITS, Work};
 use super::{Builder, cooperative, define_lanes, input, misfit};
 use crate::Result;
 use crate::gpu::schema::weight_dtype;
@@ -21,10 +22,6 @@ const TILES: [[usize; 2]; 3] = [[PANEL_ROWS, 64], [2 * PANEL_ROWS, 64], [2 * PAN
 /// Channels that are staged at a time.
 const DEPTH: usize = 16;
 
-/// Parts of a workgroup that share the depth where there are few tiles: one tile is 64 invocations,
-/// too few for a GPU to hide behind other work that they wait for their loads.
-const SPLITS: usize = 4;
-
 /// Tiles of 64 × 64 of a picture below which depths are shared.
 const FEW_TILES: usize = 512;
 
@@ -45,21 +42,13 @@ fn fits([rows, columns]: [usize; 2], splits: usize, target: &Target) -> bool {
         && (splits == 1 || columns <= splits * DEPTH)
 }
 
-/// Defines the tile of a workgroup for products of `work`, `[rows, columns, inputs]`, of which a picture
-/// has `products`, and returns its rows and columns. Whether depths are shared, which changes the order
-/// of sums, depends on nothing else: neither tuning nor a batch changes a result.
-fn define_tile(
-    launch: &mut Builder<'_>,
-    wanted: Option<usize>,
-    work: [usize; 3],
-    products: usize,
-) -> [usize; 2] {
+/// Defines the tile of a workgroup for `work`, and returns its rows and columns.
+fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>, work: Work) -> [usize; 2] {
     let target = &launch.plan.target;
     if target.lanes().is_some() {
         return [PANEL_ROWS, define_lanes(launch, LANE_COLUMNS)];
     }
-    let tiles = work[0].div_ceil(TILES[0][0]) * work[1].div_ceil(TILES[0][1]) * products;
-    let shared = tiles < FEW_TILES && 2 * work[2] > SPLITS * DEPTH;
+    let shared = work.shares_depth(FEW_TILES);
     let splits = if shared && fits(TILES[0], SPLITS, target) { SPLITS } else { 1 };
     let wanted = wanted.and_then(|tile| TILES.get(tile)).copied();
     let wanted = wanted.filter(|&tile| fits(tile, splits, target));
@@ -148,14 +137,14 @@ impl Product {
         let weight = Weight { param: self.weight, layout };
         let stored = |view: View| plan.storages[view.storage.index()].dtype;
         let halves = [stored(input(step)?), weight_dtype(plan, weight)] == [Dtype::F16; 2];
+        let work = Work {
+            rows: self.group_outputs,
+            columns: pixels,
+            inputs: self.group_inputs,
+            groups: self.groups,
+            batch,
+        };
         let tile = (plan.target.cooperative.filter(|_| halves)).and_then(|matrices| {
-            let work = cooperative::Work {
-                rows: self.group_outputs,
-                columns: pixels,
-                inputs: self.group_inputs,
-                groups: self.groups,
-                batch,
-            };
             cooperative::Tile::choose(matrices, &plan.target, work, step.tile)
         });
         let (mut launch, [rows, columns]) = match tile {
@@ -166,8 +155,7 @@ impl Product {
             }
             None => {
                 let mut launch = Builder::new(plan, "conv_gemm");
-                let work = [self.group_outputs, pixels, self.group_inputs];
-                let size = define_tile(&mut launch, step.tile, work, self.groups);
+                let size = define_tile(&mut launch, step.tile, work);
                 (launch, size)
             }
         };

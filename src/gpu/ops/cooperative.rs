@@ -2,45 +2,15 @@
 //! (`kernels/conv_gemm_cooperative.wgsl`).
 
 use super::Builder;
+use super::work::{SPLITS, Work};
 use crate::plan::{Backend, Cooperative, Target};
 
 /// Tiles that should be under way for a device to be busy. Large ones read less per product, so
 /// the largest is taken of which there are as many.
 const BUSY: usize = 128;
 
-/// Shares of the depth that as many subgroups sum where there are few tiles: one tile alone keeps too
-/// few subgroups at work for a GPU to hide that they wait for their loads.
-const SPLITS: usize = 4;
-
 /// Tiles of 64 × 64 of a picture below which depths are shared.
 const FEW_TILES: usize = 256;
-
-/// Channels from which on they are: with fewer, most shares would have nothing to sum.
-const LEAST_INPUTS: usize = 33;
-
-/// The products of a launch.
-#[derive(Clone, Copy, Debug)]
-pub struct Work {
-    /// Output channels of one product.
-    pub rows: usize,
-    /// Pixels of one product.
-    pub columns: usize,
-    /// Input channels of one product.
-    pub inputs: usize,
-    /// Products of one picture.
-    pub groups: usize,
-    /// Pictures.
-    pub batch: usize,
-}
-
-impl Work {
-    /// Whether depths are shared, which changes the order of sums. It depends on no batch, so that a
-    /// picture of a batch comes out as it does alone.
-    fn shares(&self) -> bool {
-        let tiles = self.rows.div_ceil(64) * self.columns.div_ceil(64) * self.groups;
-        tiles < FEW_TILES && self.inputs >= LEAST_INPUTS
-    }
-}
 
 /// What a workgroup computes, and how its subgroups share it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +40,7 @@ impl Tile {
         work: Work,
         wanted: Option<usize>,
     ) -> Option<Self> {
-        if work.shares()
+        if work.shares_depth(FEW_TILES)
             && let Some(tile) = Self::shared(matrices, target)
         {
             return Some(tile);

@@ -32,6 +32,7 @@ mod resize;
 pub mod tensor_to_image;
 mod upfirdn2d;
 pub mod warp_affine;
+mod work;
 
 use std::collections::BTreeSet;
 
