@@ -5,7 +5,9 @@
 // OUT output channels and ROWS output rows per invocation; neighbours compute neighbouring columns.
 //
 // The trick: the SPAN input pixels of one column serve all taps of ROWS output rows, and each is
-// loaded once for OUT output channels, so that layers with few channels are bound by memory.
+// loaded once for OUT output channels, so that layers with few channels are bound by memory. Where there
+// are few pixels and many channels, as where a generator's features become RGB, PARTS invocations sum
+// every PARTS-th channel of the same pixels each, for one alone would wait for every load in turn.
 
 struct Params {
 #include "shared/load_params.wgsl"
@@ -28,6 +30,20 @@ struct Params {
 
 const WORKGROUP = ${WORKGROUP}u;
 const ROWS = 4u;
+#if PARTS
+const PARTS = ${PARTS}u;
+var<workgroup> sums: array<vec4<f32>, ${OUT}u * WORKGROUP>;
+#else
+const PARTS = 1u;
+#endif
+// Places of a workgroup: four rows of a column each.
+const PLACES = WORKGROUP / PARTS;
+
+fn store_rows(v: vec4<f32>, n: u32, o: u32, h: u32, w: u32) {
+#for R in 0..4
+    store_y(v[${R}], n, o, h + ${R}u, w);
+#endfor
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -36,16 +52,24 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let strips = (p.y_height + ROWS - 1u) / ROWS;
-    let tiles = (strips * p.y_width + WORKGROUP - 1u) / WORKGROUP;
+    let tiles = (strips * p.y_width + PLACES - 1u) / PLACES;
     let blocks = (p.group_outputs + ${OUT}u - 1u) / ${OUT}u;
     let index = workgroup_index(workgroup, workgroups);
     let n = index / (tiles * blocks * p.groups);
-    let pixel = index % tiles * WORKGROUP + lane;
+    let part = lane / PLACES;
+    let pixel = index % tiles * PLACES + lane % PLACES;
     let h = pixel / p.y_width * ROWS;
     let w = pixel % p.y_width;
-    if (n >= p.y_batch || h >= p.y_height) {
+    if (n >= p.y_batch) {
         return;
     }
+#if PARTS
+    // Whatever is summed for rows below y's is stored nowhere.
+#else
+    if (h >= p.y_height) {
+        return;
+    }
+#endif
     let block = index / tiles % (blocks * p.groups);
     let group = block / blocks;
     let first = block % blocks * ${OUT}u;
@@ -58,7 +82,7 @@ fn main(
     let w${O} = (group * p.group_outputs + min(first + ${O}u, p.group_outputs - 1u)) * taps;
     var y${O} = vec4<f32>();
 #endfor
-    for (var i = 0u; i < p.group_inputs; i++) {
+    for (var i = part; i < p.group_inputs; i += PARTS) {
         let c = group * p.group_inputs + i;
         let factor = load_style(n, c);
         for (var v = 0u; v < ${KW}u; v++) {
@@ -88,13 +112,26 @@ fn main(
 #endfor
         }
     }
+#if PARTS
+#for O in 0..${OUT}
+    sums[${O}u * WORKGROUP + lane] = y${O};
+#endfor
+    workgroupBarrier();
+    // As many invocations as places for each output channel add its parts; each stays at its place.
+    let own = lane / PLACES;
+    if (own >= ${OUT}u || first + own >= p.group_outputs) {
+        return;
+    }
+    var sum = vec4<f32>();
+    for (var k = 0u; k < PARTS; k++) {
+        sum += sums[own * WORKGROUP + k * PLACES + lane % PLACES];
+    }
+    store_rows(sum, n, group * p.group_outputs + first + own, h, w);
+#else
 #for O in 0..${OUT}
     if (first + ${O}u < p.group_outputs) {
-        let o = group * p.group_outputs + first + ${O}u;
-        store_y(y${O}.x, n, o, h, w);
-        store_y(y${O}.y, n, o, h + 1u, w);
-        store_y(y${O}.z, n, o, h + 2u, w);
-        store_y(y${O}.w, n, o, h + 3u, w);
+        store_rows(y${O}, n, group * p.group_outputs + first + ${O}u, h, w);
     }
 #endfor
+#endif
 }

@@ -1,12 +1,19 @@
 //! Host side of `kernels/conv_direct.wgsl`.
 
+use super::work::Work;
 use super::{Builder, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue, load};
-use crate::plan::{Compute, Layout, Plan, Step, Weight};
+use crate::plan::{Backend, Compute, Layout, Plan, Step, Target, Weight};
 
-/// Invocations per workgroup.
+/// Invocations per workgroup, each with pixels of its own.
 const WORKGROUP: usize = 64;
+/// Invocations that share the channels of the same pixels where there are few pixels, and those of
+/// such a workgroup.
+const PARTS: usize = 16;
+const SHARED_WORKGROUP: usize = 256;
+/// Tiles of 64 × 64 of a picture below which they do.
+const FEW_TILES: usize = 2048;
 /// Output rows per invocation.
 const ROWS: usize = 4;
 /// Output channels per invocation at most: with 4 rows, 32 sums and as many registers.
@@ -14,6 +21,14 @@ const MAX_OUT: usize = 8;
 /// Unrolled multiplications of four rows per invocation and kernel column at most; bounds the
 /// length of the shader for large kernels.
 const MAX_UNROLLED: usize = 64;
+
+/// Whether the channels of `work` are shared, and the device has room for the sums of `out` of them.
+fn shares(work: Work, out: usize, target: &Target) -> bool {
+    target.backend == Backend::Gpu
+        && work.shares_depth(FEW_TILES)
+        && SHARED_WORKGROUP <= target.max_invocations
+        && out * SHARED_WORKGROUP * size_of::<[f32; ROWS]>() <= target.workgroup_memory
+}
 
 /// Any convolution.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -29,7 +44,20 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let out = group_outputs.next_power_of_two().min(MAX_OUT).min((MAX_UNROLLED / kh).max(1));
 
     let mut launch = Builder::new(plan, "conv_direct");
-    launch.define("WORKGROUP", WORKGROUP);
+    let work = Work {
+        rows: group_outputs,
+        columns: y.h * y.w,
+        inputs: i,
+        groups: conv.groups,
+        batch: y.n,
+    };
+    let (workgroup, parts) = if shares(work, out, &plan.target) {
+        launch.define("PARTS", PARTS);
+        (SHARED_WORKGROUP, PARTS)
+    } else {
+        (WORKGROUP, 1)
+    };
+    launch.define("WORKGROUP", workgroup);
     launch.define("OUT", out);
     launch.define("KH", kh);
     launch.define("KW", kw);
@@ -45,6 +73,6 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.weight(Weight { param: conv.weight, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
 
-    let tiles = (y.h.div_ceil(ROWS) * y.w).div_ceil(WORKGROUP);
+    let tiles = (y.h.div_ceil(ROWS) * y.w).div_ceil(workgroup / parts);
     Ok(vec![launch.finish(tiles * group_outputs.div_ceil(out) * conv.groups * y.n)])
 }

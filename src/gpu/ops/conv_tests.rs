@@ -157,6 +157,33 @@ fn shared_depths_add_up() {
     }
 }
 
+/// The same of direct convolutions: sixteen invocations sum the channels of the same pixels, the last
+/// of which some have nothing of.
+#[test]
+fn shared_channels_add_up() {
+    let Some((device, targets)) = targets() else { return };
+    let plain = |x, outputs, size| Case::new(Kernel::ConvDirect, x, outputs, size);
+    for target in targets.iter().filter(|target| target.backend == Backend::Gpu) {
+        for (case, shared) in [
+            (Case { style: true, ..plain([2, 70, 9, 13], 3, 1) }, true),
+            (Case { epilogue: true, ..plain([2, 40, 7, 6], 3, 3) }, true),
+            (Case { stride: 2, groups: 2, ..plain([1, 66, 9, 12], 6, 3) }, true),
+            (Case { upsample: Upsample::Bilinear, ..plain([1, 33, 3, 5], 4, 3) }, true),
+            (plain([1, 40, 6, 5], 1, 1), true),
+            (plain([1, 40, 6, 5], 5, 1), false),
+            (plain([1, 32, 6, 5], 3, 1), false),
+        ] {
+            let trial = trial(&case, target, true);
+            let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
+            let defines = &dispatches[0].shader.defines;
+            assert_eq!(defines.iter().any(|(name, _)| *name == "PARTS"), shared, "{case:?}");
+            let error = error(&device, trial);
+            let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
+            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+        }
+    }
+}
+
 /// Large tiles, of which some channels and pixels are not there; the others are tried above.
 #[test]
 fn large_tiles_multiply() {
