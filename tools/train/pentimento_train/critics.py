@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from . import parallel
 from .adversarial import discriminator_loss, generator_loss, r1_penalty, requires_grad
 from .augmentation import Augmentation, Change
-from .discriminator import Discriminator
+from .discriminator import Discriminator, Opinion
 from .losses import feature_distance
 
 
@@ -37,6 +37,13 @@ class CriticConfig:
     face_side: int = 0
     """Side to which the face is averaged before it is judged; 0: as it is. What is finer, as grain
     is, then neither convinces nor betrays: shapes must."""
+    detail_side: int = 0
+    """Side of a square somewhere in each face that is judged at full resolution, as `face` is but by
+    a discriminator of its own; 0: none. Where `face_side` hides what is fine, hair and skin are seen
+    here."""
+    augment_parts: bool = False
+    """Whether what is not the face is changed too before it is judged. The faces that a long run
+    shows again and again are soon known by heart otherwise."""
     beside_given: bool = False
     """Whether restoration has a face and its parts judged beside the degraded ones. Without that a
     closed mouth convinces, whatever the input shows of teeth."""
@@ -45,6 +52,11 @@ class CriticConfig:
 def _repeated(weight: Tensor | None, view: Tensor) -> Tensor | None:
     """The weights of a view that has several crops of each face."""
     return None if weight is None else weight.repeat(len(view) // len(weight))
+
+
+def _laid_out(view: Tensor) -> Tensor:
+    """In one layout, whatever was done to it; what is compiled is so for each that it sees."""
+    return view.contiguous(memory_format=torch.channels_last)
 
 
 class Verdict(NamedTuple):
@@ -64,16 +76,23 @@ class Critics:
         device: torch.device,
         random: torch.Generator,
         channels: int = 3,
+        compiled: bool = False,
     ) -> None:
         self.config = config
         seen = {name: (config.part_unshuffle, 0) for name in sizes}
-        seen["face"] = (config.unshuffle, config.patches)
+        for name in {"face", "detail"} & set(sizes):
+            seen[name] = (config.unshuffle, config.patches)
         self.modules = nn.ModuleDict(
             {
                 name: Discriminator(size, config.width, config.most, *seen[name], channels)
                 for name, size in sizes.items()
             }
         ).to(device, memory_format=torch.channels_last)
+        # Second derivatives, for R1, are taken of the modules themselves.
+        self.opinions: dict[str, Callable[[Tensor], Opinion]] = {
+            name: torch.compile(module) if compiled else module
+            for name, module in self.modules.items()
+        }
         ratio = config.r1_every / (config.r1_every + 1)
         self.optimizer = torch.optim.Adam(
             [
@@ -102,11 +121,11 @@ class Critics:
         with requires_grad(self.modules, False):
             for name, view in views.items():
                 change = self._change(name, len(view))
-                opinion = self.modules[name](change(view))
+                opinion = self.opinions[name](_laid_out(change(view)))
                 matching = None
                 if real is not None:
                     with torch.no_grad():
-                        wanted = self.modules[name](change(real[name])).features
+                        wanted = self.opinions[name](_laid_out(change(real[name]))).features
                     matching = feature_distance(
                         [f.float() for f in opinion.features], [f.float() for f in wanted]
                     )
@@ -116,10 +135,12 @@ class Critics:
         return verdicts
 
     def _change(self, name: str, count: int) -> Change:
-        return self.augmentation.draw(count) if name == "face" else lambda x: x
+        if name == "face" or self.config.augment_parts:
+            return self.augmentation.draw(count)
+        return lambda x: x
 
     def _seen(self, name: str, view: Tensor) -> Tensor:
-        return self._change(name, len(view))(view)
+        return _laid_out(self._change(name, len(view))(view))
 
     def learn(
         self,
@@ -136,7 +157,7 @@ class Critics:
         total = torch.zeros((), device=next(self.modules.parameters()).device)
         face_logits = None
         for name, view in real.items():
-            critic = self.modules[name]
+            critic = self.opinions[name]
             up, down = (critic(self._seen(name, v.detach())).logits for v in (view, fake[name]))
             terms[f"critic_{name}"] = discriminator_loss(up, down, _repeated(weight, view))
             total = total + terms[f"critic_{name}"]

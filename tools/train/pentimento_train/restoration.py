@@ -32,8 +32,9 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `texture`; `adversarial` (the whole face), `components` (its parts) and
-    `matching` (the discriminators' features, of both)."""
+    of a network on disk; `texture`; `adversarial` (the whole face), `detail` (a square of it at
+    full resolution), `components` (its parts) and `matching` (the discriminators' features, of
+    all)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
@@ -52,6 +53,10 @@ class RestorationConfig:
     perceptual_side: int = 0
     """Side of the squares, somewhere in each face, that `perceptual` and `texture` compare; 0: the
     whole face."""
+
+
+Views = dict[str, Tensor]
+"""Pictures by the name of the discriminator that judges them."""
 
 
 def compared(code: Code, levels: tuple[int, ...]) -> list[Tensor]:
@@ -109,9 +114,20 @@ class Restoration(Stage):
             sizes = {"face": side}
             if config.loss.get("components", 0) > 0:
                 sizes |= {"eyes": size // 4, "mouth": size // 4}
+            if config.loss.get("detail", 0) > 0:
+                sizes["detail"] = config.critics.detail_side
+                if not 4 < sizes["detail"] <= size:
+                    raise ValueError(
+                        f"detail_side is {sizes['detail']}, not above 4 and up to {size}"
+                    )
             channels = 6 if config.critics.beside_given else 3
             self.critics = Critics(
-                config.critics, sizes, networks.device, networks.random, channels
+                config.critics,
+                sizes,
+                networks.device,
+                networks.random,
+                channels,
+                networks.compiled,
             )
             self.modules["critics"] = self.critics.modules
             self.optimizers["critics"] = self.critics.optimizer
@@ -136,13 +152,18 @@ class Restoration(Stage):
         code = self.networks.model.encode(given)
         return self.networks.model.generate(code, given), code
 
-    def _views(self, pictures: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """What the discriminators see of pictures of the batch's faces."""
-        if self.critics is not None and self.critics.config.beside_given:
-            pictures = torch.cat([pictures, batch.degraded], 1)
-        views = {"face": F.avg_pool2d(pictures, self.face_reduction)}
-        if self.config.loss.get("components", 0) > 0:
-            views |= components(pictures, batch.landmarks)
+    def _views(self, critics: Critics, batch: Batch, several: list[Tensor]) -> list[Views]:
+        """What the discriminators see of each of `several` pictures of the batch's faces."""
+        if critics.config.beside_given:
+            several = [torch.cat([pictures, batch.degraded], 1) for pictures in several]
+        views: list[Views] = [{"face": F.avg_pool2d(p, self.face_reduction)} for p in several]
+        if "detail" in critics.modules:
+            squares = self._squares(several, critics.config.detail_side)
+            for view, square in zip(views, squares, strict=True):
+                view["detail"] = square
+        if "eyes" in critics.modules:
+            for view, pictures in zip(views, several, strict=True):
+                view |= components(pictures, batch.landmarks)
         return views
 
     def _adversarial_part(self) -> float:
@@ -214,13 +235,12 @@ class Restoration(Stage):
         critics = self.critics if part > 0 else None
         if critics is not None:
             critics.augmentation.p = self.scalars["augmentation"]
-            views = self._views(restored, batch)
-            real = self._views(batch.target, batch)
+            views, real = self._views(critics, batch, [restored, batch.target])
             matching = weights.get("matching", 0.0)
             with self.networks.autocast():
                 judged = critics.judge(views, weight, real if matching > 0 else None)
             for name, verdict in judged.items():
-                kind = "adversarial" if name == "face" else "components"
+                kind = {"face": "adversarial", "detail": "detail"}.get(name, "components")
                 terms[f"adversarial_{name}"] = verdict.adversarial
                 loss = loss + part * weights.get(kind, 0.0) * verdict.adversarial
                 if verdict.matching is not None:

@@ -17,8 +17,9 @@ from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
 from runs import TINY, only
 from torch import Tensor
 
+from pentimento_train.alignment import TEMPLATE
 from pentimento_train.critics import Critics
-from pentimento_train.data import Pairs
+from pentimento_train.data import Batch, Pairs
 from pentimento_train.discriminator import Discriminator
 from pentimento_train.feature_network import FeatureNetwork
 from pentimento_train.half import multiplies_bf16
@@ -253,6 +254,43 @@ def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None
     trainer = Trainer(replace(config, restoration=odd), tmp_path)
     with pytest.raises(ValueError, match="face_side is 5, which does not divide 16"):
         next(trainer.stages())
+
+
+def test_a_detail_is_the_same_square_of_what_is_judged_and_of_what_is_real(tmp_path: Path) -> None:
+    config = only(RunConfig.from_toml(TINY), "restoration")
+    stage = next(Trainer(config, tmp_path).stages())
+    assert isinstance(stage, Restoration) and stage.critics is not None
+    face = torch.rand(2, 3, 16, 16)
+    batch = Batch(-face, face, TEMPLATE.repeat(2, 1, 1))
+    own, real = stage._views(stage.critics, batch, [face + 1, face])
+    assert own["face"].shape == (2, 6, 8, 8) and own["detail"].shape == (2, 6, 8, 8)
+    assert torch.allclose(own["detail"][:, :3], real["detail"][:, :3] + 1, atol=1e-5)
+    assert torch.allclose(real["detail"][:, 3:], -real["detail"][:, :3], atol=1e-5)
+    squares = face.unfold(2, 8, 1).unfold(3, 8, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
+    distances = (squares - real["detail"][:, None, :3]).abs().amax((2, 3, 4))
+    assert (distances.amin(1) < 1e-5).all(), "it is no square of the face at full resolution"
+
+
+def test_a_detail_has_a_side_within_the_face(tmp_path: Path) -> None:
+    config = only(RunConfig.from_toml(TINY), "restoration")
+    stage = config.restoration
+    assert stage is not None and stage.critics is not None
+    large = replace(stage, critics=replace(stage.critics, detail_side=32))
+    trainer = Trainer(replace(config, restoration=large), tmp_path)
+    with pytest.raises(ValueError, match="detail_side is 32, not above 4 and up to 16"):
+        next(trainer.stages())
+
+
+def test_what_is_not_the_face_is_changed_where_that_is_asked_for() -> None:
+    config = RunConfig.from_toml(TINY)
+    assert config.restoration and config.restoration.critics
+    view = torch.randn(4, 3, 8, 8)
+    for asked in (False, True):
+        critic_config = replace(config.restoration.critics, augment_parts=asked)
+        sizes = {"face": 8, "mouth": 8}
+        critics = Critics(critic_config, sizes, torch.device("cpu"), torch.Generator())
+        critics.augmentation.p = 0.8
+        assert torch.equal(critics._seen("mouth", view), view) != asked
 
 
 def test_discriminators_go_on_in_another_run(whole: Path, tmp_path: Path) -> None:
