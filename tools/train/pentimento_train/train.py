@@ -42,7 +42,7 @@ from .restoration import Restoration
 from .run_config import RunConfig
 from .stage import Networks, Stage
 
-METADATA = {"version": "0.8.0", "license": "MIT OR Apache-2.0"}
+METADATA = {"version": "0.9.0", "license": "MIT OR Apache-2.0"}
 """What an exported checkpoint says of itself, whatever made it."""
 
 SAVE_EVERY_SECONDS = 60.0
@@ -89,16 +89,20 @@ class Trainer:
         machine = config.machine
         self.config = config
         self.run = run
-        self.perceptual = perceptual.to(device) if perceptual else None
-        self.detector = detector.to(device) if detector else None
+        last = torch.channels_last
+        self.perceptual = perceptual.to(device, memory_format=last) if perceptual else None
+        self.detector = detector.to(device, memory_format=last) if detector else None
         self.critics = critics
         self.save_every_seconds = SAVE_EVERY_SECONDS
         torch.manual_seed(machine.seed)
         model = start if start is not None else MmrbNet(config.model)
         if start is None:
             initialise(model)
-        model.train().to(device, memory_format=torch.channels_last)
+        model.train().to(device, memory_format=last)
         on_gpu = device != "cpu"
+        if machine.compile and on_gpu:
+            # Discriminators share their code, and each is compiled with gradients and without.
+            torch._dynamo.config.recompile_limit = 64
         self.networks = Networks(
             model,
             copy.deepcopy(model).requires_grad_(False),
