@@ -106,35 +106,33 @@ class Restoration(Stage):
         self.optimise("model", groups)
         self.critics: Critics | None = None
         if config.critics is not None:
-            size = model.config.size
-            side = config.critics.face_side or size
-            if size % side:
-                raise ValueError(f"face_side is {side}, which does not divide {size}")
-            self.face_reduction = size // side
-            sizes = {"face": side}
-            if config.loss.get("components", 0) > 0:
-                sizes |= {"eyes": size // 4, "mouth": size // 4}
-            if config.loss.get("detail", 0) > 0:
-                sizes["detail"] = config.critics.detail_side
-                if not 4 < sizes["detail"] <= size:
-                    raise ValueError(
-                        f"detail_side is {sizes['detail']}, not above 4 and up to {size}"
-                    )
-            channels = 6 if config.critics.beside_given else 3
-            self.critics = Critics(
-                config.critics,
-                sizes,
-                networks.device,
-                networks.random,
-                channels,
-                networks.compiled,
-            )
+            self.critics = self._discriminators(config.critics)
             self.modules["critics"] = self.critics.modules
             self.optimizers["critics"] = self.critics.optimizer
             self.scalars["augmentation"] = 0.0
         self.restore: Callable[[Tensor], tuple[Tensor, Code]] = self._restore
         if networks.compiled:
             self.restore = torch.compile(self._restore)
+
+    def _discriminators(self, config: CriticConfig) -> Critics:
+        """Those that the loss has a weight for: of the face, of a square of it, of its parts."""
+        networks, weights = self.networks, self.config.loss
+        size = networks.model.config.size
+        side = config.face_side or size
+        if size % side:
+            raise ValueError(f"face_side is {side}, which does not divide {size}")
+        self.face_reduction = size // side
+        sizes = {"face": side}
+        if weights.get("components", 0) > 0:
+            sizes |= {"eyes": size // 4, "mouth": size // 4}
+        if weights.get("detail", 0) > 0:
+            sizes["detail"] = config.detail_side
+            if not 4 < config.detail_side <= size:
+                raise ValueError(
+                    f"detail_side is {config.detail_side}, not above 4 and up to {size}"
+                )
+        channels = 6 if config.beside_given else 3
+        return Critics(config, sizes, networks.device, networks.random, channels, networks.compiled)
 
     def adopt_critics(self, state: Mapping[str, Any]) -> None:
         """Goes on with the discriminators of another restoration's state, at this one's rates."""

@@ -246,13 +246,22 @@ def test_false_leaves_out_what_is_there_and_is_a_value_where_nothing_is(tmp_path
     assert config.restoration is not None and not config.restoration.noise
 
 
-def test_a_face_is_judged_at_a_side_that_divides_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sides", "error"),
+    [
+        ({"face_side": 5}, "face_side is 5, which does not divide 16"),
+        ({"detail_side": 32}, "detail_side is 32, not above 4 and up to 16"),
+    ],
+)
+def test_discriminators_judge_sides_that_fit_the_face(
+    tmp_path: Path, sides: dict[str, int], error: str
+) -> None:
     config = only(RunConfig.from_toml(TINY), "restoration")
     stage = config.restoration
     assert stage is not None and stage.critics is not None
-    odd = replace(stage, critics=replace(stage.critics, face_side=5))
+    odd = replace(stage, critics=replace(stage.critics, **sides))
     trainer = Trainer(replace(config, restoration=odd), tmp_path)
-    with pytest.raises(ValueError, match="face_side is 5, which does not divide 16"):
+    with pytest.raises(ValueError, match=error):
         next(trainer.stages())
 
 
@@ -269,16 +278,6 @@ def test_a_detail_is_the_same_square_of_what_is_judged_and_of_what_is_real(tmp_p
     squares = face.unfold(2, 8, 1).unfold(3, 8, 1).permute(0, 2, 3, 1, 4, 5).flatten(1, 2)
     distances = (squares - real["detail"][:, None, :3]).abs().amax((2, 3, 4))
     assert (distances.amin(1) < 1e-5).all(), "it is no square of the face at full resolution"
-
-
-def test_a_detail_has_a_side_within_the_face(tmp_path: Path) -> None:
-    config = only(RunConfig.from_toml(TINY), "restoration")
-    stage = config.restoration
-    assert stage is not None and stage.critics is not None
-    large = replace(stage, critics=replace(stage.critics, detail_side=32))
-    trainer = Trainer(replace(config, restoration=large), tmp_path)
-    with pytest.raises(ValueError, match="detail_side is 32, not above 4 and up to 16"):
-        next(trainer.stages())
 
 
 def test_what_is_not_the_face_is_changed_where_that_is_asked_for() -> None:
