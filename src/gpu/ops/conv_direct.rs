@@ -8,9 +8,9 @@ use crate::plan::{Backend, Compute, Layout, Plan, Step, Target, Weight};
 
 /// Invocations per workgroup, each with pixels of its own.
 const WORKGROUP: usize = 64;
-/// Invocations that share the channels of the same pixels where there are few pixels, and those of
-/// such a workgroup.
+/// Invocations that share the channels of the same pixels where there are few pixels.
 const PARTS: usize = 16;
+/// Invocations per workgroup then.
 const SHARED_WORKGROUP: usize = 256;
 /// Tiles of 64 × 64 of a picture below which they do.
 const FEW_TILES: usize = 2048;

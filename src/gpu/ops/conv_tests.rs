@@ -44,14 +44,19 @@ fn error(device: &Device, trial: Trial) -> f64 {
     (distance / trial.expected.iter().copied().map(square).sum::<f64>()).sqrt()
 }
 
+/// The trial of `case` for `target` yields what it must.
+fn assert_close(device: &Device, trial: Trial, case: &Case, target: &Target) {
+    let error = error(device, trial);
+    // Inputs are rounded to the dtype before the device sees them.
+    let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
+    assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+}
+
 fn check(cases: &[Case]) {
     let Some((device, targets)) = targets() else { return };
     for case in cases {
         for target in &targets {
-            let error = error(&device, trial(case, target, true));
-            // Inputs are rounded to the dtype before the device sees them.
-            let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
-            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+            assert_close(&device, trial(case, target, true), case, target);
         }
     }
 }
@@ -92,9 +97,7 @@ fn winograd_by_words_is_the_convolution() {
             let trial = trial(&case, target, true);
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             assert_eq!(dispatches[0].shader.kernel, form, "{case:?} on {target:?}");
-            let error = error(&device, trial);
-            let bound = if target.dtype == Dtype::F32 { 1e-5 } else { 2e-3 };
-            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+            assert_close(&device, trial, &case, target);
         }
     }
 }
@@ -149,9 +152,7 @@ fn shared_depths_add_up() {
                 assert_eq!(tiles == 1, shared, "{case:?}");
             }
             if shared {
-                let error = error(&device, trial);
-                let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
-                assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+                assert_close(&device, trial, &case, &target);
             }
         }
     }
@@ -177,9 +178,7 @@ fn shared_channels_add_up() {
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "PARTS"), shared, "{case:?}");
-            let error = error(&device, trial);
-            let bound = if target.dtype == Dtype::F16 { 2e-3 } else { 1e-5 };
-            assert!(error < bound, "{error:.1e} for {case:?} on {target:?}");
+            assert_close(&device, trial, &case, target);
         }
     }
 }

@@ -121,11 +121,11 @@ class Critics:
         with requires_grad(self.modules, False):
             for name, view in views.items():
                 change = self._change(name, len(view))
-                opinion = self.opinions[name](_laid_out(change(view)))
+                opinion = self.opinions[name](change(view))
                 matching = None
                 if real is not None:
                     with torch.no_grad():
-                        wanted = self.opinions[name](_laid_out(change(real[name]))).features
+                        wanted = self.opinions[name](change(real[name])).features
                     matching = feature_distance(
                         [f.float() for f in opinion.features], [f.float() for f in wanted]
                     )
@@ -135,12 +135,13 @@ class Critics:
         return verdicts
 
     def _change(self, name: str, count: int) -> Change:
-        if name == "face" or self.config.augment_parts:
-            return self.augmentation.draw(count)
-        return lambda x: x
+        if name != "face" and not self.config.augment_parts:
+            return _laid_out
+        change = self.augmentation.draw(count)
+        return lambda x: _laid_out(change(x))
 
     def _seen(self, name: str, view: Tensor) -> Tensor:
-        return _laid_out(self._change(name, len(view))(view))
+        return self._change(name, len(view))(view)
 
     def learn(
         self,
