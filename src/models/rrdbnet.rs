@@ -5,9 +5,9 @@
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Share of a block's result that is added to its input.
@@ -73,11 +73,11 @@ impl RrdbNet {
             let spec = ConvSpec::same(3).out(self.growth);
             let y = b.conv(all, &format!("{name}.conv{layer}"), spec)?;
             parts.push(b.leaky_relu(y, SLOPE)?);
-            all = b.add(Op::Concat, &parts)?;
+            all = b.add(ops::Concat, &parts)?;
         }
         let y = self.conv(b, all, &format!("{name}.conv5"))?;
-        let y = b.add(Op::Scale(RESIDUAL), &[y])?;
-        b.add(Op::Add, &[y, x])
+        let y = b.add(ops::Scale(RESIDUAL), &[y])?;
+        b.add(ops::Add, &[y, x])
     }
 }
 
@@ -118,7 +118,7 @@ impl Network for RrdbNet {
         let x = b.graph.add_input("picture", input);
         let x = match multiple {
             1 => x,
-            r => b.add(Op::PixelUnshuffle(r), &[x])?,
+            r => b.add(ops::PixelUnshuffle(r), &[x])?,
         };
         let first = self.conv(&mut b, x, "conv_first")?;
         let mut x = first;
@@ -127,11 +127,11 @@ impl Network for RrdbNet {
             for dense in ["rdb1", "rdb2", "rdb3"] {
                 y = self.dense_block(&mut b, y, &format!("body.{block}.{dense}"))?;
             }
-            let y = b.add(Op::Scale(RESIDUAL), &[y])?;
-            x = b.add(Op::Add, &[y, x])?;
+            let y = b.add(ops::Scale(RESIDUAL), &[y])?;
+            x = b.add(ops::Add, &[y, x])?;
         }
         let x = self.conv(&mut b, x, "conv_body")?;
-        let mut x = b.add(Op::Add, &[x, first])?;
+        let mut x = b.add(ops::Add, &[x, first])?;
         for up in ["conv_up1", "conv_up2"] {
             x = b.nearest(x, 2)?;
             x = self.active(&mut b, x, up)?;
