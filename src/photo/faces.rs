@@ -6,7 +6,7 @@ use super::agreement::agreement;
 use super::align;
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
-use super::options::{Mask, PhotoOptions, Which};
+use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
 use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
@@ -22,14 +22,14 @@ pub struct Outcome {
     pub pose: Pose,
     /// Whether it was cut out as a head that is turned far to the side, not by the template.
     pub turned: bool,
-    /// Why it was left as it was; `None` where it was restored.
+    /// Why it was skipped, and so left as it was; `None` where it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left: Option<String>,
+    pub skipped: Option<String>,
 }
 
 /// A restored face before it is blended into its photo.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Aligned {
+pub struct AlignedFace {
     /// Rows and columns.
     pub size: usize,
     /// `[size, size]` pixels, red first.
@@ -253,7 +253,7 @@ impl PhotoRestorer {
             faces.push(match (given, &mut self.detector) {
                 (GivenFace::Face(face), _) => face.clone(),
                 (GivenFace::Box(bounds), Some(detector)) => {
-                    let found = detector.find_in(photo, *bounds, blocking).await?;
+                    let found = detector.detect_in(photo, *bounds, blocking).await?;
                     found.unwrap_or_else(|| Face::upright(*bounds))
                 }
                 (GivenFace::Box(bounds), None) => Face::upright(*bounds),
@@ -282,7 +282,7 @@ impl PhotoRestorer {
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        show: impl FnMut(&Outcome, Option<&Aligned>),
+        show: impl FnMut(&Outcome, Option<&AlignedFace>),
     ) -> Result<RestoredPhoto> {
         self.run(photo, given, show, false).await
     }
@@ -291,7 +291,7 @@ impl PhotoRestorer {
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        mut show: impl FnMut(&Outcome, Option<&Aligned>),
+        mut show: impl FnMut(&Outcome, Option<&AlignedFace>),
         blocking: bool,
     ) -> Result<RestoredPhoto> {
         let control = self.watch();
@@ -314,8 +314,8 @@ impl PhotoRestorer {
                 self.put_back(&mut surface, photo, &face, blocking).await?
             };
             let pose = Pose::of(&face.landmarks);
-            let left = done.as_ref().err().cloned();
-            let outcome = Outcome { turned: pose.is_turned(), pose, face, left };
+            let skipped = done.as_ref().err().cloned();
+            let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
             show(&outcome, done.as_ref().ok());
             outcomes.push(outcome);
         }
@@ -332,9 +332,9 @@ impl PhotoRestorer {
             (0..faces.len()).max_by(|&a, &b| value(&faces[a]).total_cmp(&value(&faces[b])))
         };
         match self.options.which {
-            Which::All => None,
-            Which::Largest => best(&Face::eye_distance),
-            Which::Central => {
+            FaceSelection::All => None,
+            FaceSelection::Largest => best(&Face::eye_distance),
+            FaceSelection::Central => {
                 let [x, y] = [photo.width as f64 / 2.0, photo.height as f64 / 2.0];
                 best(&|face| -(face.centre()[0] - x).hypot(face.centre()[1] - y))
             }
@@ -366,7 +366,7 @@ impl PhotoRestorer {
         photo: &Picture,
         face: &Face,
         blocking: bool,
-    ) -> Result<Result<Aligned, String>> {
+    ) -> Result<Result<AlignedFace, String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -403,19 +403,21 @@ impl PhotoRestorer {
         let restored = with_colours_of(&crop, restored, self.size);
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
-            (Some(parser), Mask::Face) => Some(parser.run(&restored, self.size, blocking).await?),
+            (Some(parser), BlendMask::Face) => {
+                Some(parser.run(&restored, self.size, blocking).await?)
+            }
             _ => None,
         };
         let shape = match (&parsed, self.options.mask) {
             (Some(face), _) => Shape::Parsed(face),
-            (None, Mask::Square) => Shape::Square,
-            (None, Mask::Face | Mask::Oval) => Shape::Oval(&landmarks),
+            (None, BlendMask::Square) => Shape::Square,
+            (None, BlendMask::Face | BlendMask::Oval) => Shape::Oval(&landmarks),
         };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
         surface.paste(&restored, self.size, place).await?;
-        Ok(Ok(Aligned { size: self.size, rgb: restored, to_photo: to_photo.0 }))
+        Ok(Ok(AlignedFace { size: self.size, rgb: restored, to_photo: to_photo.0 }))
     }
 }
 

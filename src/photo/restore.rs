@@ -36,12 +36,12 @@ pub struct Restored {
     /// The result.
     pub picture: Picture,
     /// How it was computed.
-    pub work: Work,
+    pub work: TileReport,
 }
 
 /// How a picture was computed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Work {
+pub struct TileReport {
     /// Height and width of what the network saw at a time.
     pub tile: [usize; 2],
     /// How often the network ran.
@@ -136,7 +136,7 @@ impl Restorer {
         };
         let alpha = picture.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: picture.icc.clone() };
-        Ok(Restored { picture, work: Work { tile, tiles, notes } })
+        Ok(Restored { picture, work: TileReport { tile, tiles, notes } })
     }
 
     /// Height and width of the result for a picture of `height × width`.

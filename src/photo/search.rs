@@ -1,7 +1,7 @@
 //! Faces wherever they are: small ones in large photos, and photos that lie on their side.
 
 use super::align::align_posed;
-use super::detect::{shared, thinned};
+use super::detect::{iou, non_max_suppression};
 use super::paste::crop_smooth;
 use super::warp::View;
 use super::{Detection, Detector, Face, Picture, Pose};
@@ -65,12 +65,12 @@ impl Detector {
     }
 
     pub(super) async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
-        let mut found = self.search(photo, blocking).await?;
+        let mut found = self.detect_tiled(photo, blocking).await?;
         let surest = |faces: &[Detection]| faces.iter().map(|face| face.score).fold(0.0, f32::max);
         if surest(&found) < SURE {
             let mut least = (surest(&found) + SURER).max(SURE_TURNED);
             for quarters in 1..4 {
-                let faces = self.search(&turned(photo, quarters), blocking).await?;
+                let faces = self.detect_tiled(&turned(photo, quarters), blocking).await?;
                 if surest(&faces) > least {
                     least = surest(&faces);
                     let upright = |face| turned_back(face, quarters, photo);
@@ -80,7 +80,7 @@ impl Detector {
         }
         let mut faces = Vec::new();
         for face in found {
-            faces.push(self.straightened(photo, face.into(), blocking).await?);
+            faces.push(self.refine_landmarks(photo, face.into(), blocking).await?);
         }
         Ok(faces)
     }
@@ -106,7 +106,7 @@ impl Detector {
         for side in RESTORED_SIDES {
             let shown = restored.resized(side, side)?;
             let scale = side as f64 / size as f64;
-            let found = self.look_for(&shown, RESTORED_LEAST, blocking).await?;
+            let found = self.detect_above(&shown, RESTORED_LEAST, blocking).await?;
             let here = found.into_iter().filter(|seen| {
                 let [x, y] = Face::from(*seen).centre();
                 (x - middle[0] * scale).hypot(y - middle[1] * scale) < side as f64 / NEAR
@@ -117,7 +117,12 @@ impl Detector {
     }
 
     /// The face with the landmarks that are found in an upright crop, where it is tilted.
-    async fn straightened(&mut self, photo: &Picture, face: Face, blocking: bool) -> Result<Face> {
+    async fn refine_landmarks(
+        &mut self,
+        photo: &Picture,
+        face: Face,
+        blocking: bool,
+    ) -> Result<Face> {
         if Pose::of(&face.landmarks).roll.abs() < TILTED {
             return Ok(face);
         }
@@ -127,10 +132,11 @@ impl Detector {
         let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
         let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
         let middle = UPRIGHT as f64 / 2.0;
-        let found = self.look(&crop, blocking).await?.into_iter().map(Face::from).map(|seen| {
-            let [x, y] = seen.centre();
-            ((x - middle).hypot(y - middle), seen)
-        });
+        let found =
+            self.detect_once(&crop, blocking).await?.into_iter().map(Face::from).map(|seen| {
+                let [x, y] = seen.centre();
+                ((x - middle).hypot(y - middle), seen)
+            });
         let nearest = found.min_by(|(a, _), (b, _)| a.total_cmp(b));
         Ok(match nearest {
             Some((distance, seen)) if distance < UPRIGHT as f64 / NEAR => {
@@ -146,7 +152,7 @@ impl Detector {
     ///
     /// # Errors
     /// As [`Detector::detect`].
-    pub(super) async fn find_in(
+    pub(super) async fn detect_in(
         &mut self,
         photo: &Picture,
         bounds: [f32; 4],
@@ -180,13 +186,13 @@ impl Detector {
             });
             Face { landmarks: face.landmarks.map(back), score: face.score, bounds: corners }
         });
-        let overlap = |face: &Face| face.bounds.map_or(0.0, |found| shared(&found, &bounds));
+        let overlap = |face: &Face| face.bounds.map_or(0.0, |found| iou(&found, &bounds));
         let best = found.max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
         Ok(best.filter(|face| overlap(face) >= LEAST_SHARED))
     }
 
-    async fn search(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
-        let mut found = self.look(photo, blocking).await?;
+    async fn detect_tiled(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
+        let mut found = self.detect_once(photo, blocking).await?;
         let tile = self.long_side();
         let step = ((1.0 - SHARED) * tile as f64) as usize;
         let (long, most) = (photo.height.max(photo.width), tile + (TILES - 1) * step);
@@ -209,7 +215,7 @@ impl Detector {
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
-                let faces = self.look(&part, blocking).await?;
+                let faces = self.detect_once(&part, blocking).await?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
                         |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;
@@ -217,7 +223,7 @@ impl Detector {
                 }));
             }
         }
-        found = thinned(found, self.overlap());
+        found = non_max_suppression(found, self.overlap());
         Ok(found)
     }
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, Aligned, Deep, Detection, Detector, Face, FaceParser, Format, GivenFace, Landmarks,
-    MAX_PIXELS, Mask, Metadata, Outcome, PhotoOptions, PhotoRestorer, Picture, Pose, Restored,
-    RestoredPhoto, Restorer, Selection, Tracker, Which, Work,
+    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Face, FaceParser,
+    FaceSelection, Format, GivenFace, Landmarks, MAX_PIXELS, Metadata, Outcome, PhotoOptions,
+    PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Samples16, TileReport,
+    Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
@@ -109,7 +110,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
     let Metadata { exif, gray, gray_icc, deep } = metadata;
     let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
-    if let Some(Deep { height, width, rgb, alpha }) = deep {
+    if let Some(Samples16 { height, width, rgb, alpha }) = deep {
         let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
     }
     Format::of(Path::new(""))?.check_size(Path::new(""), 1, 1)?;
@@ -118,10 +119,11 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let mut restorer: Restorer = Restorer::new(&engine, &model);
     restorer.set_control(None);
     let _: [usize; 2] = restorer.output_size(1, 1)?;
-    let Restored { picture, work: Work { tile, tiles, notes } } = restorer.restore(&picture)?;
+    let Restored { picture, work: TileReport { tile, tiles, notes } } =
+        restorer.restore(&picture)?;
     let _: ([usize; 2], usize, Vec<String>) = (tile, tiles, notes);
 
-    let selection = Selection { threshold: 0.8_f32, overlap: 0.4_f32, long_side: 640_usize };
+    let selection = DetectorOptions { threshold: 0.8_f32, overlap: 0.4_f32, long_side: 640_usize };
     let mut detector: Detector = Detector::new(&engine, &model, selection)?;
     detector.set_control(None);
     let _: (usize, f32) = (detector.long_side(), detector.overlap());
@@ -135,15 +137,15 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let mut parser: FaceParser = FaceParser::new(&engine, &model)?;
     let _: Vec<bool> = parser.parse(&[[0_u8; 3]], 1_usize)?;
     let options = PhotoOptions {
-        which: Which::All,
+        which: FaceSelection::All,
         smallest: 5.0_f64,
         strength: 1.0_f64,
         scale: 1_usize,
         grain: 0.5_f64,
-        mask: Mask::Face,
+        mask: BlendMask::Face,
     };
-    let _ = [Mask::Oval, Mask::Square];
-    let _ = [Which::Largest, Which::Central];
+    let _ = [BlendMask::Oval, BlendMask::Square];
+    let _ = [FaceSelection::Largest, FaceSelection::Central];
     let mut restorer: PhotoRestorer =
         PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?
             .with_parser(parser);
@@ -153,8 +155,8 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let pointed = [GivenFace::Box([0.0_f32; 4]), GivenFace::Face(faces[0].clone())];
     let _: Vec<Face> = restorer.locate(&picture, &pointed)?;
     let _: Vec<Face> = pollster::block_on(restorer.locate_async(&picture, &pointed))?;
-    let show = |_: &Outcome, shown: Option<&Aligned>| {
-        let Some(Aligned { size, rgb, to_photo }) = shown else { return };
+    let show = |_: &Outcome, shown: Option<&AlignedFace>| {
+        let Some(AlignedFace { size, rgb, to_photo }) = shown else { return };
         let _: (&usize, &Vec<[u8; 3]>, &[[f64; 3]; 2]) = (size, rgb, to_photo);
     };
     let _: RestoredPhoto =
@@ -166,11 +168,11 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
     let _: f64 = face.eye_distance();
     let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
-    let Some(Outcome { face, pose, turned: false, left }) = faces.into_iter().next() else {
+    let Some(Outcome { face, pose, turned: false, skipped }) = faces.into_iter().next() else {
         return Ok(());
     };
     let Pose { yaw, pitch, roll } = Pose::of(&face.landmarks);
-    let _: ([f64; 3], Pose, Option<String>) = ([yaw, pitch, roll], pose, left);
+    let _: ([f64; 3], Pose, Option<String>) = ([yaw, pitch, roll], pose, skipped);
     Ok(())
 }
 
