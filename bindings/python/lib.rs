@@ -124,9 +124,11 @@ impl Native {
             "central" => FaceSelection::Central,
             _ => return Err(PyValueError::new_err("which is 'all', 'largest' or 'central'")),
         };
+        let mut engine = EngineOptions::new().precision(precision);
+        (engine.device, engine.memory) = (device, memory);
         let options = PhotoOptions { which, strength, scale, ..PhotoOptions::default() };
         py.detach(|| {
-            let engine = Engine::new(&EngineOptions { device, precision, memory })?;
+            let engine = Engine::new(&engine)?;
             let model = open(model)?;
             let whole = Restorer::new(&engine, &model);
             // Says at once when the model is of another kind.

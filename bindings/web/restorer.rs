@@ -93,8 +93,8 @@ impl Restorer {
             "cpu" => "cpu",
             other => return Err(Error::Input(format!("{other} is no device"))),
         };
-        let device = Some(device.to_owned());
-        let engine = Engine::open(&EngineOptions { device, precision, memory: None }).await?;
+        let options = EngineOptions::new().device(device).precision(precision);
+        let engine = Engine::open(&options).await?;
         let model = Model::from_bytes(model, "the model", &Options::default())?;
         let detector = Model::from_bytes(detector, "the detector", &Options::default())?;
         let detector = Detector::new(&engine, &detector, DetectorOptions::default())?;

@@ -10,6 +10,7 @@ use pentimento::photo::{
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
+use super::output::with_flags;
 use super::{model, value};
 
 /// What is done with the faces in a picture.
@@ -230,6 +231,7 @@ impl Worker {
         match self {
             Worker::Picture { restorer, note } => {
                 let Restored { picture, mut work } = restorer.restore(picture)?;
+                work.notes = work.notes.iter().map(|note| with_flags(note)).collect();
                 work.notes.extend(note.map(str::to_owned));
                 Ok(Finished { picture, work, faces: None })
             }

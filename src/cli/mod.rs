@@ -67,7 +67,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Models(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        eprintln!("error: {}", output::with_flags(&error.to_string()));
         ExitCode::FAILURE
     })
 }
@@ -103,23 +103,17 @@ struct EngineArgs {
 
 impl EngineArgs {
     fn options(&self) -> EngineOptions {
-        EngineOptions {
-            device: self.device.clone(),
-            precision: self.precision,
-            memory: self.memory,
-        }
+        let mut options = EngineOptions::new()
+            .precision(self.precision)
+            .cooperative_matrices(!self.no_cooperative);
+        // Without a home nothing is kept.
+        options.cache = cache::kernels().ok();
+        options.tuning = options.cache.clone().filter(|_| self.tune);
+        (options.device, options.memory) = (self.device.clone(), self.memory);
+        options
     }
 
     fn engine(&self) -> pentimento::Result<Engine> {
-        let mut engine = Engine::new(&self.options())?;
-        if self.no_cooperative {
-            engine = engine.without_cooperative_matrices();
-        }
-        // Without a home nothing is kept.
-        Ok(match cache::kernels() {
-            Ok(folder) if self.tune => engine.with_cache(&folder).with_tuning(&folder),
-            Ok(folder) => engine.with_cache(&folder),
-            Err(_) => engine,
-        })
+        Engine::new(&self.options())
     }
 }

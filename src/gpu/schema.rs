@@ -152,7 +152,7 @@ impl Schema {
                 continue;
             }
             let size = texels(plan.graph.param(weight.param), weight.layout)
-                .ok_or_else(|| Error::Device(format!("{:?} is no texture", weight.layout)))?;
+                .ok_or_else(|| Error::Internal(format!("{:?} is no texture", weight.layout)))?;
             self.textures.push(Texture { weight, size });
         }
         Ok(())

@@ -95,7 +95,7 @@ impl Detector {
     /// As [`Session::new`] and [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        pollster::block_on(self.detect_once(picture, true))
+        crate::blocking::block_on(self.detect_async(picture))
     }
 
     /// [`Detector::detect`] for programs with an async runtime, as [`Session::run_async`].
@@ -103,15 +103,7 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub async fn detect_async(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        self.detect_once(picture, false).await
-    }
-
-    pub(super) async fn detect_once(
-        &mut self,
-        picture: &Picture,
-        blocking: bool,
-    ) -> Result<Vec<Detection>> {
-        self.detect_above(picture, self.options.threshold, blocking).await
+        self.detect_above(picture, self.options.threshold).await
     }
 
     /// What has a score above `threshold`, whatever the options ask for.
@@ -119,7 +111,6 @@ impl Detector {
         &mut self,
         picture: &Picture,
         threshold: f32,
-        blocking: bool,
     ) -> Result<Vec<Detection>> {
         let long = picture.height.max(picture.width);
         let shrunk;
@@ -141,7 +132,7 @@ impl Detector {
             }
         };
         session.set_control(self.control.clone());
-        let outputs = session.run_pixels(&padded(seen, size), blocking).await?;
+        let outputs = session.run_to_tensors_async(&padded(seen, size)).await?;
         let mut candidates = self.model.detections(session.input_shape(), &outputs, threshold)?;
         self.sessions.push((size, session));
         candidates = non_max_suppression(candidates, self.options.overlap);

@@ -21,17 +21,17 @@ use pentimento::{
 /// Compiled, never called.
 #[allow(dead_code, clippy::too_many_lines)]
 fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) -> Result<()> {
-    let options = EngineOptions {
-        device: Some(String::new()),
-        precision: Precision::Auto,
-        memory: Some(0_usize),
-    };
+    let options = EngineOptions::new()
+        .device(String::new())
+        .precision(Precision::Auto)
+        .memory(0_usize)
+        .cache(Path::new(""))
+        .tuning(Path::new(""))
+        .cooperative_matrices(true);
     let _ = [Precision::F32, Precision::F16];
     let engine: Engine = Engine::new(&options)?;
     let _: Engine = pollster::block_on(Engine::open(&options))?;
     let _: Engine = Engine::from_wgpu(device, queue, &options)?;
-    let tuned: Engine = engine.clone().with_cache(Path::new("")).with_tuning(Path::new(""));
-    let _: Engine = tuned.without_cooperative_matrices();
     let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
     let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
     let _: Vec<DeviceInfo> = Engine::devices();
@@ -136,6 +136,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Option<Detection> = found.first().map(|face| face.scaled([1.0_f32; 2]));
     let mut parser: FaceParser = FaceParser::new(&engine, &model)?;
     let _: Vec<bool> = parser.parse(&[[0_u8; 3]], 1_usize)?;
+    let _: Vec<bool> = pollster::block_on(parser.parse_async(&[[0_u8; 3]], 1_usize))?;
     let options = PhotoOptions {
         which: FaceSelection::All,
         smallest: 5.0_f64,
@@ -233,6 +234,24 @@ fn sources(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
             sources(&path, files);
         } else if path.extension().is_some_and(|e| e == "rs") {
             files.push(path);
+        }
+    }
+}
+
+/// Programs in C, Python and JavaScript read the library's sentences too, and have no flags.
+#[test]
+fn the_library_names_no_flags_of_the_command_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    files.retain(|file| !["cli", "bench"].iter().any(|room| file.starts_with(root.join(room))));
+    assert!(files.len() > 100, "{} files", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let flag = |at: usize| line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
+            let named = line.match_indices("--").any(|(at, _)| flag(at));
+            assert!(!named, "{}: {line}", file.display());
         }
     }
 }

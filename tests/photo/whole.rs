@@ -20,8 +20,7 @@ fn weights(name: &str) -> Model {
 }
 
 fn cpu() -> Engine {
-    let options =
-        EngineOptions { device: Some("cpu".to_owned()), precision: Precision::F32, memory: None };
+    let options = EngineOptions::new().device("cpu").precision(Precision::F32);
     Engine::new(&options).expect("the CPU is there")
 }
 

@@ -142,7 +142,7 @@ pub fn tiles(step: &Step, plan: &Plan) -> Result<usize> {
 
 /// A step that its kernel cannot execute: a mistake of the planner.
 pub(super) fn misfit(step: &Step, what: &str) -> Error {
-    Error::Device(format!("step {} cannot run on the GPU: {what}", step.name))
+    Error::Internal(format!("step {} cannot run on the GPU: {what}", step.name))
 }
 
 /// The input of a step that must have one.
