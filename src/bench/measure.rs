@@ -192,7 +192,7 @@ impl Bench<'_> {
             }
             ("twins", twins(graph, &input)?)
         } else {
-            let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+            let options = EngineOptions::new().device("cpu");
             let mut session = Session::for_shape(&Engine::new(&options)?, model, shape)?;
             ("CPU executor", session.run_tensors(&[&input])?)
         };

@@ -108,7 +108,7 @@ impl Device {
     /// As [`open`](Self::open).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open_blocking(options: &DeviceOptions) -> Result<Self> {
-        pollster::block_on(Self::open(options))
+        crate::blocking::block_on(Self::open(options))
     }
 
     /// A device of our own: its errors and its loss are kept for [`check`](Self::check).

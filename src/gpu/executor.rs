@@ -77,7 +77,7 @@ impl Executor {
             || plan.target.dtype == Dtype::F16 && !device.info().f16
         {
             let what = format!("the plan was made for another device than {}", device.info());
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         let schema = Schema::new(&plan)?;
         let shaders: Vec<_> = (schema.steps.iter().flatten())
@@ -165,7 +165,7 @@ impl Executor {
     /// As [`new`](Self::new).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(device: &Device, plan: Arc<Plan>) -> Result<Self> {
-        pollster::block_on(Self::new(device, plan))
+        crate::blocking::block_on(Self::new(device, plan))
     }
 
     /// What it executes.
@@ -203,8 +203,7 @@ impl Executor {
             at += bytes.len();
         }
         self.device.inner.queue.submit([encoder.finish()]);
-        let blocking = self.watch.blocking;
-        let outputs = read_back(&self.device, &self.readback, at, blocking, |bytes| {
+        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -227,8 +226,7 @@ impl Executor {
     /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run(inputs))
+        crate::blocking::block_on(self.run(inputs))
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
@@ -253,7 +251,7 @@ impl Executor {
             if self.watch.control.is_some()
                 && let Some(index) = last.replace(index)
             {
-                finished(&self.device, index, self.watch.blocking).await?;
+                finished(&self.device, index).await?;
             }
         }
         self.watch.report(all, all)

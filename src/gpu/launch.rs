@@ -92,7 +92,7 @@ pub(super) struct Binder<'a> {
 
 impl Binder<'_> {
     pub fn bind(&mut self, dispatch: &Dispatch) -> Result<Launch> {
-        let missing = || Error::Device(format!("{} was not prepared", dispatch.shader.kernel));
+        let missing = || Error::Internal(format!("{} was not prepared", dispatch.shader.kernel));
         let raw = &self.device.inner.raw;
         let pipeline = self.device.inner.pipelines.get(&dispatch.shader).ok_or_else(missing)?;
         let at = self.next;

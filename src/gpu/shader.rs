@@ -106,7 +106,7 @@ struct Line {
 
 impl Line {
     fn error(&self, what: impl std::fmt::Display) -> Error {
-        Error::Device(format!("kernels/{}.wgsl:{}: {what}", self.file, self.number))
+        Error::Internal(format!("kernels/{}.wgsl:{}: {what}", self.file, self.number))
     }
 
     /// The words after `directive`, if the line is one.
@@ -123,7 +123,7 @@ impl Line {
 pub fn expand(shader: &Shader) -> Result<Source> {
     let (file, text) = (KERNELS.iter().chain(OTHERS))
         .find(|(name, _)| *name == shader.kernel)
-        .ok_or_else(|| Error::Device(format!("there is no kernel {}", shader.kernel)))?;
+        .ok_or_else(|| Error::Internal(format!("there is no kernel {}", shader.kernel)))?;
     expand_text(file, text, &shader.defines)
 }
 

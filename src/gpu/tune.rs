@@ -172,7 +172,7 @@ mod tests {
         graph.set_output(y);
         let mut plan = Plan::new(Arc::new(graph), target).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
         let variants = alternatives(&plan, 0).unwrap();
         let chosen = &plan.steps[0].variant;
         assert!(variants.len() > 1 && variants.contains(chosen));
@@ -181,7 +181,7 @@ mod tests {
         let now = variants.iter().position(|variant| variant == chosen).unwrap();
         let other = (now + 1) % variants.len();
         write(&path, &BTreeMap::from([(key(&plan.steps[0], &plan), other)]));
-        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
         assert_eq!(plan.steps[0].variant, variants[other]);
 
         let x = random(1, 30 * 90);

@@ -49,7 +49,7 @@ pub(super) fn upload_constants(
         if bytes.len() != place.bytes {
             let what =
                 format!("{constant:?} packs to {} bytes, {} are placed", bytes.len(), place.bytes);
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         queue.write_buffer(&weights[place.buffer].raw, place.offset as u64, &bytes);
         pending += bytes.len();

@@ -88,8 +88,7 @@ pub async fn network(
     let (dims, input) = support::tensor(input);
     let (_, expected) = support::tensor(output);
     let precision = if f16 { Precision::F16 } else { Precision::F32 };
-    let device = Some("webgpu".to_owned());
-    let options = EngineOptions { device, precision, memory: None };
+    let options = EngineOptions::new().device("webgpu").precision(precision);
     let engine = Engine::open(&options).await.map_err(failed)?;
     let model = Model::from_bytes(checkpoint, "a golden", &Options::default()).map_err(failed)?;
     let shape = support::shape(&dims);
@@ -106,7 +105,7 @@ pub struct Faces(Restorer);
 impl Faces {
     /// With a checkpoint's bytes.
     pub async fn open(weights: Vec<u8>) -> Result<Faces, JsValue> {
-        let options = EngineOptions { device: Some("webgpu".to_owned()), ..Default::default() };
+        let options = EngineOptions::new().device("webgpu");
         let engine = Engine::open(&options).await.map_err(failed)?;
         let model = Model::from_bytes(weights, "the model", &Options::default()).map_err(failed)?;
         Ok(Self(Restorer::new(&engine, &model)))
