@@ -58,6 +58,16 @@ pub enum Ending {
     },
 }
 
+/// How a result was computed.
+#[derive(Serialize)]
+pub struct Work {
+    /// Of a picture that the network saw as a whole; of a photo, `faces` tells.
+    #[serde(flatten)]
+    pub tiles: Option<TileReport>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
+}
+
 #[derive(Serialize)]
 pub struct Done {
     #[serde(serialize_with = "lossy")]
@@ -66,7 +76,7 @@ pub struct Done {
     pub input_size: [usize; 2],
     pub output_size: [usize; 2],
     #[serde(flatten)]
-    pub work: TileReport,
+    pub work: Work,
     /// What became of every face, where they were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,

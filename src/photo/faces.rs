@@ -9,7 +9,7 @@ use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
-use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
+use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// What became of a face.
@@ -44,8 +44,10 @@ pub struct AlignedFace {
 pub struct RestoredPhoto {
     /// The result.
     pub picture: Picture,
-    /// Every face that was found, from left to right.
+    /// Every face that was found or given, from left to right.
     pub faces: Vec<Outcome>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
 }
 
 /// A face's frame is at most this many times as long as the longer side of its photo: one that
@@ -113,6 +115,13 @@ impl PhotoRestorer {
         options: PhotoOptions,
     ) -> Result<Self> {
         Self::check(&options)?;
+        if let Some(model) = background.as_ref().map(Restorer::model)
+            && !matches!(model.task(), Task::Upscale { .. })
+        {
+            let name = model.architecture();
+            let what = format!("{name} enlarges no pictures; use an upscaling model as background");
+            return Err(Error::Input(what));
+        }
         let Task::RestoreFace { size } = model.task() else {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
@@ -151,6 +160,10 @@ impl PhotoRestorer {
         if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || !(1..=4).contains(&options.scale)
         {
             let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
+            return Err(Error::Input(what.to_owned()));
+        }
+        if !options.smallest.is_finite() {
+            let what = "the smallest distance of the eyes is a number of pixels";
             return Err(Error::Input(what.to_owned()));
         }
         Ok(())
@@ -278,7 +291,7 @@ impl PhotoRestorer {
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original).await?;
+        let (result, notes) = self.enlarged(photo, &original).await?;
         let mut surface = Surface::new(&self.engine, original, result).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
@@ -299,7 +312,7 @@ impl PhotoRestorer {
         let rgb = surface.finish().await?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
-        Ok(RestoredPhoto { picture, faces: outcomes })
+        Ok(RestoredPhoto { picture, faces: outcomes, notes })
     }
 
     /// The only face that is restored; `None`: all.
@@ -317,17 +330,24 @@ impl PhotoRestorer {
         }
     }
 
-    /// The photo at its new size.
-    async fn enlarged(&mut self, photo: &Picture, original: &Canvas) -> Result<Canvas> {
+    /// The photo at its new size, and what is to be said about it.
+    async fn enlarged(
+        &mut self,
+        photo: &Picture,
+        original: &Canvas,
+    ) -> Result<(Canvas, Vec<String>)> {
+        let mut notes = Vec::new();
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
-                let large = network.restore_async(photo).await?.picture;
+                let Restored { picture: large, notes: said, .. } =
+                    network.restore_async(photo).await?;
+                notes = said;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
             None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
         };
-        Ok(Canvas { pixels, height, width })
+        Ok((Canvas { pixels, height, width }, notes))
     }
 
     /// Restores one face; says why not where it is left.

@@ -23,6 +23,7 @@ mod options;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
+mod pipeline;
 mod resize;
 mod restore;
 mod search;
@@ -53,6 +54,7 @@ pub use file::{Unfinished, is_unfinished, write_whole};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
 pub use parse::FaceParser;
+pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 

@@ -9,14 +9,24 @@ use std::time::Duration;
 use pentimento::photo::{
     self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Face, FaceParser,
     FaceSelection, Format, GivenFace, Landmarks, MAX_PIXELS, Metadata, Outcome, PhotoOptions,
-    PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Samples16, TileReport,
-    Tracker,
+    PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored, RestoredPhoto,
+    Restorer, Samples16, TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
     Model, ModelInfo, Options, PixelOrder, Precision, Resample, Result, Session, Shape, Task,
     Timings, Truncation, wgpu,
 };
+
+/// Compiled, never called.
+#[allow(dead_code)]
+fn pipeline(engine: &Engine, model: &Model) -> Result<Pipeline> {
+    let builder: PipelineBuilder = Pipeline::builder(engine, model);
+    let builder = builder.detector(model, DetectorOptions::default()).background(model);
+    let builder = builder.parser(model).options(PhotoOptions::default()).given_faces();
+    let _: Pipeline = pollster::block_on(Pipeline::builder(engine, model).prepare())?;
+    builder.build()
+}
 
 /// Compiled, never called.
 #[allow(dead_code, clippy::too_many_lines)]
@@ -119,7 +129,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let mut restorer: Restorer = Restorer::new(&engine, &model);
     restorer.set_control(None);
     let _: [usize; 2] = restorer.output_size(1, 1)?;
-    let Restored { picture, work: TileReport { tile, tiles, notes } } =
+    let Restored { picture, tiles: TileReport { tile, tiles }, notes } =
         restorer.restore(&picture)?;
     let _: ([usize; 2], usize, Vec<String>) = (tile, tiles, notes);
 
@@ -168,6 +178,18 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let landmarks: Landmarks = [[0.0; 2]; 5];
     let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
     let _: f64 = face.eye_distance();
+    let mut pipeline: Pipeline = pipeline(&engine, &model)?;
+    pipeline.set_control(None);
+    pipeline.set_options(*pipeline.options())?;
+    let _: (bool, [usize; 2]) = (pipeline.is_photo(), pipeline.output_size(1, 1)?);
+    let _: Vec<Face> = pipeline.find(&picture)?;
+    let _: Vec<Face> = pollster::block_on(pipeline.find_async(&picture))?;
+    let _: Vec<Face> = pipeline.locate(&picture, &pointed)?;
+    let _: Vec<Face> = pollster::block_on(pipeline.locate_async(&picture, &pointed))?;
+    let Restoration { picture, faces, tiles, notes, .. } = pipeline.restore(&picture, None)?;
+    let _: (Option<Vec<Outcome>>, Option<TileReport>, Vec<String>) = (faces, tiles, notes);
+    let restored = pipeline.restore_async(&picture, None, |_, _| ());
+    let _: Restoration = pollster::block_on(restored)?;
     let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
     let Some(Outcome { face, pose, turned: false, skipped }) = faces.into_iter().next() else {
         return Ok(());
