@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 
-use super::agreement::agreement;
-use super::align;
+use super::align::{self, Affine};
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
-use super::paste::{Canvas, Shape, with_colours_of};
-use super::surface::{Place, Surface};
+use super::paste::{Canvas, Shape};
+use super::surface::{AlignedPixels, Place, Surface};
 use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
@@ -57,6 +56,10 @@ const LARGEST: f64 = 2.0;
 /// A face whose restored version agrees less than this with what was in the photo (correlation of
 /// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
 const LEAST_AGREEMENT: f64 = 0.75;
+
+/// Sees no face.
+pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
+
 /// Restores the faces of photos. Keeps its sessions.
 ///
 /// ```
@@ -268,7 +271,7 @@ impl PhotoRestorer {
     /// faces nor a detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
-        crate::blocking::block_on(self.restore_async(photo, given, |_, _| ()))
+        crate::blocking::block_on(self.run(photo, given, NOBODY))
     }
 
     /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -281,7 +284,17 @@ impl PhotoRestorer {
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        mut show: impl FnMut(&Outcome, Option<&AlignedFace>),
+        show: impl FnMut(&Outcome, Option<&AlignedFace>),
+    ) -> Result<RestoredPhoto> {
+        self.run(photo, given, Some(show)).await
+    }
+
+    /// With nobody to show them to, restored faces stay where they are.
+    pub(super) async fn run(
+        &mut self,
+        photo: &Picture,
+        given: Option<&[Face]>,
+        mut show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
     ) -> Result<RestoredPhoto> {
         let control = self.watch();
         let mut faces = match given {
@@ -305,7 +318,16 @@ impl PhotoRestorer {
             let pose = Pose::of(&face.landmarks);
             let skipped = done.as_ref().err().cloned();
             let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
-            show(&outcome, done.as_ref().ok());
+            if let Some(show) = &mut show {
+                let face = match &done {
+                    Ok((face, to_photo)) => {
+                        let (size, rgb) = (self.size, surface.pixels(face).await?);
+                        Some(AlignedFace { size, rgb, to_photo: to_photo.0 })
+                    }
+                    Err(_) => None,
+                };
+                show(&outcome, face.as_ref());
+            }
             outcomes.push(outcome);
         }
         let [height, width] = self.output_size(photo.height, photo.width);
@@ -356,7 +378,7 @@ impl PhotoRestorer {
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-    ) -> Result<Result<AlignedFace, String>> {
+    ) -> Result<Result<(AlignedPixels, Affine), String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -378,23 +400,23 @@ impl PhotoRestorer {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
         let crop = surface.crop(&to_face, self.size).await?;
-        let restored = self.session.run_async(crop.as_flattened()).await?;
-        let restored: &[[u8; 3]] = restored.as_chunks().0;
-        let agreement = agreement(&crop, restored, self.size);
+        let restored = surface.restore(&crop, &mut self.session).await?;
+        let agreement = surface.agreement([&crop, &restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
-        if let Some(detector) = &mut self.detector {
-            let middle = to_face.apply(face.centre());
-            if detector.doubts(face, restored, self.size, middle).await? {
+        if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
+            let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
+            if detector.doubts(&seen, self.size, middle).await? {
                 return Ok(Err("what was restored of it is no face to the detector".to_owned()));
             }
         }
-        let restored = with_colours_of(&crop, restored, self.size);
+        let restored = surface.with_colours_of(&crop, &restored, self.size).await?;
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
             (Some(parser), BlendMask::Face) => {
-                Some(parser.parse_async(&restored, self.size).await?)
+                let seen = surface.pixels(&restored).await?;
+                Some(parser.parse_async(&seen, self.size).await?)
             }
             _ => None,
         };
@@ -407,7 +429,7 @@ impl PhotoRestorer {
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
         surface.paste(&restored, self.size, place).await?;
-        Ok(Ok(AlignedFace { size: self.size, rgb: restored, to_photo: to_photo.0 }))
+        Ok(Ok((restored, to_photo)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One front door: from a picture to its result, with whatever networks take part. The command line,
 //! C, Python and the browser make their restorers here, so that their checks cannot differ.
 
+use super::faces::NOBODY;
 use super::options::{BlendMask, PhotoOptions};
 use super::{
     AlignedFace, Detector, DetectorOptions, Face, FaceParser, GivenFace, Outcome, PhotoRestorer,
@@ -290,7 +291,7 @@ impl Pipeline {
     /// As [`Restorer::restore`] and [`PhotoRestorer::restore`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, picture: &Picture, given: Option<&[Face]>) -> Result<Restoration> {
-        crate::blocking::block_on(self.restore_async(picture, given, |_, _| ()))
+        crate::blocking::block_on(self.run(picture, given, NOBODY))
     }
 
     /// [`Pipeline::restore`] for programs with an async runtime. `show` is called for every face as
@@ -304,11 +305,20 @@ impl Pipeline {
         given: Option<&[Face]>,
         show: impl FnMut(&Outcome, Option<&AlignedFace>),
     ) -> Result<Restoration> {
+        self.run(picture, given, Some(show)).await
+    }
+
+    async fn run(
+        &mut self,
+        picture: &Picture,
+        given: Option<&[Face]>,
+        show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
+    ) -> Result<Restoration> {
         if given.is_none() && !self.is_photo {
             let Restored { picture, tiles, notes } = self.whole.restore_async(picture).await?;
             return Ok(Restoration { picture, faces: None, tiles: Some(tiles), notes });
         }
-        let restored = self.photo().await?.restore_async(picture, given, show).await?;
+        let restored = self.photo().await?.run(picture, given, show).await?;
         let RestoredPhoto { picture, faces, notes } = restored;
         Ok(Restoration { picture, faces: Some(faces), tiles: None, notes })
     }
