@@ -16,7 +16,7 @@ use super::faces::{FaceArgs, Worker};
 use super::inputs::{self, Job, Jobs};
 use super::journal::{Journal, Stamp};
 use super::output::{about, exit_code, print, print_json, progress, write_text};
-use super::report::{Done, Ending, FORMAT, Outcome, Report};
+use super::report::{Became, Done, Ending, FORMAT, Outcome, Report};
 use super::{EngineArgs, film, model, page};
 
 /// Restores pictures
@@ -275,7 +275,9 @@ impl Run<'_> {
             device: self.engine.device(),
             model: self.model,
             architecture: self.architecture,
-            restored: self.count(|ending| matches!(ending, Ending::Restored(_))),
+            restored: self.count(|ending| ending.became(Became::Restored)),
+            without_a_face: self.count(|ending| ending.became(Became::WithoutAFace)),
+            left_alone: self.count(|ending| ending.became(Became::LeftAlone)),
             kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
             failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
             interrupted: album::is_stopped(),
@@ -309,13 +311,8 @@ impl Run<'_> {
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {
-            let Report { restored, kept, failed, seconds, .. } = report;
-            let name = &report.device.name;
-            let some = |n: usize, what: &str| {
-                if n == 0 { String::new() } else { format!(", {n} {what}") }
-            };
-            let (kept, failed) = (some(kept, "already there"), some(failed, "failed"));
-            print(&format!("{restored} restored{kept}{failed} in {seconds:.1} s on {name}\n"))?;
+            let (counts, seconds, name) = (report.counts(), report.seconds, &report.device.name);
+            print(&format!("{counts} in {seconds:.1} s on {name}\n"))?;
         }
         if report.interrupted && !command.watch {
             return Ok(ExitCode::from(album::INTERRUPTED));
