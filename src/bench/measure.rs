@@ -277,9 +277,7 @@ fn flops(work: Work) -> f64 {
 fn launches(step: &Step, plan: &Plan) -> usize {
     match plan.target.backend {
         Backend::Cpu => 0,
-        Backend::Gpu | Backend::SoftwareGpu => {
-            gpu::ops::record(step, plan).map_or(0, |dispatches| dispatches.len())
-        }
+        Backend::Gpu => gpu::ops::record(step, plan).map_or(0, |dispatches| dispatches.len()),
     }
 }
 

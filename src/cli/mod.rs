@@ -8,6 +8,7 @@ mod devices;
 mod download;
 mod faces;
 mod film;
+mod generate;
 mod inputs;
 mod inspect;
 mod journal;
@@ -54,6 +55,8 @@ enum Command {
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
     Models(models::Models),
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 /// Reads the arguments, the program's name first, and does what they ask for.
@@ -65,6 +68,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Models(command) => command.run(),
+        Command::Generate(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {}", output::with_flags(&error.to_string()));

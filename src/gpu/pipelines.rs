@@ -164,13 +164,6 @@ fn binding_type(slot: Slot) -> wgpu::BindingType {
         Slot::Uniform => wgpu::BufferBindingType::Uniform,
         Slot::Read => wgpu::BufferBindingType::Storage { read_only: true },
         Slot::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-        Slot::Texels => {
-            return wgpu::BindingType::StorageTexture {
-                access: wgpu::StorageTextureAccess::ReadOnly,
-                format: wgpu::TextureFormat::Rgba32Float,
-                view_dimension: wgpu::TextureViewDimension::D2Array,
-            };
-        }
     };
     wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }
