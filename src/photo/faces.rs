@@ -183,7 +183,7 @@ impl PhotoRestorer {
         self.session.time_steps(wanted);
     }
 
-    /// The same, blending restored faces where `parser` sees them, not in an oval.
+    /// Blends restored faces where `parser` sees them, not in an oval.
     #[must_use]
     pub fn with_parser(self, parser: FaceParser) -> Self {
         Self { parser: Some(parser), ..self }
