@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    BlendMask, Detector, DetectorOptions, Face, FaceParser, FaceSelection, GivenFaces, Outcome,
-    PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, TileReport, Tracker,
+    BlendMask, Cuts, Detector, DetectorOptions, Face, FaceParser, FaceSelection, GivenFaces,
+    Outcome, PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, TileReport, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -109,6 +109,7 @@ pub enum Worker {
 /// The frames of a film while they go by.
 pub struct Film {
     tracker: Tracker,
+    cuts: Cuts,
     amount: f64,
     /// Where the frames are: each folder holds a film of its own.
     folder: PathBuf,
@@ -240,7 +241,7 @@ impl Worker {
                     None => restorer.find(picture)?,
                 };
                 if let Some(film) = film {
-                    film.smooth(input, &mut faces);
+                    film.smooth(input, picture, &mut faces);
                 }
                 let restored = restorer.restore(picture, Some(&faces))?;
                 let mut notes = Vec::new();
@@ -263,14 +264,19 @@ impl Worker {
 
 impl Film {
     fn new(amount: f64) -> Self {
-        Self { tracker: Tracker::new(amount), amount, folder: PathBuf::new() }
+        let (tracker, cuts) = (Tracker::new(amount), Cuts::default());
+        Self { tracker, cuts, amount, folder: PathBuf::new() }
     }
 
     /// Moves the faces of the frame at `path`, the next one of its folder, to where they are shown.
-    fn smooth(&mut self, path: &Path, faces: &mut [Face]) {
+    /// A cut ends what was known of them.
+    fn smooth(&mut self, path: &Path, frame: &Picture, faces: &mut [Face]) {
         let folder = path.parent().unwrap_or(Path::new(""));
         if self.folder != folder {
             *self = Self { folder: folder.to_owned(), ..Self::new(self.amount) };
+        }
+        if self.cuts.begins_with(frame) {
+            self.tracker.forget();
         }
         self.tracker.smooth(faces);
     }

@@ -302,7 +302,7 @@ impl PhotoRestorer {
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original, blocking).await?;
+        let result = self.enlarged(photo, blocking).await?;
         let mut surface = Surface::new(&self.engine, original, result, blocking).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
@@ -342,19 +342,14 @@ impl PhotoRestorer {
     }
 
     /// The photo at its new size.
-    async fn enlarged(
-        &mut self,
-        photo: &Picture,
-        original: &Canvas,
-        blocking: bool,
-    ) -> Result<Canvas> {
+    async fn enlarged(&mut self, photo: &Picture, blocking: bool) -> Result<Canvas> {
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
                 let large = network.run(photo, blocking).await?.picture;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
-            None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
+            None => photo.enlarged(height, width),
         };
         Ok(Canvas { pixels, height, width })
     }
