@@ -14,7 +14,7 @@ use pentimento_convert::{
 };
 
 use super::inputs::{Job, create_folders, ends_with_separator};
-use super::output::{about, bytes, exit_code, print, progress};
+use super::output::{about, bytes, exit_code, one_line, print, print_error, print_note, progress};
 use super::value;
 
 /// Converts checkpoints of PyTorch to safetensors
@@ -204,7 +204,7 @@ fn recognise(input: &Path, contents: &Contents) -> Result<Recognition, String> {
 
 /// Says what went wrong; one failure.
 fn fail(input: &Path, error: &pentimento_convert::Error) -> usize {
-    eprintln!("error: {}", about(input, error));
+    print_error(&about(input, error));
     1
 }
 
@@ -236,12 +236,15 @@ fn tell(input: &Path, output: &Path, report: &Report, seconds: f64) -> Result<()
         ));
     }
     for note in notes {
-        eprintln!("note: {name}: {note}");
+        print_note(&format!("{name}: {note}"));
     }
     if let Some(Err(reason)) = &report.recognition {
         let of =
             if reason.contains(&name.to_string()) { String::new() } else { format!("{name}: ") };
-        eprintln!("warning: the engine cannot run this yet: {of}{reason}");
+        eprintln!(
+            "warning: the engine cannot run this yet: {}",
+            one_line(&format!("{of}{reason}"))
+        );
     }
     Ok(())
 }

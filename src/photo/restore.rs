@@ -113,7 +113,7 @@ impl Restorer {
                     done += 1;
                     session.run_async(tile).await
                 };
-                let rgb = tiling.run(&picture.rgb, network).await?;
+                let rgb = tiling.run(&picture.visible_rgb(), network).await?;
                 self.session = Some((tile_height, tile_width, session));
                 (rgb, tiling.tile(), tiling.count())
             }

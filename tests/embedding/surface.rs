@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Face, FaceParser,
-    FaceSelection, Format, GivenFace, Landmarks, MAX_PIXELS, Metadata, Outcome, PhotoOptions,
-    PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored, RestoredPhoto,
-    Restorer, Samples16, TileReport, Tracker,
+    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Encoded, Encoding, Face,
+    FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata, Outcome,
+    PhotoOptions, PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored,
+    RestoredPhoto, Restorer, Samples16, TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
@@ -118,8 +118,13 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let (picture, metadata): (Picture, Metadata) = photo::read_with_metadata(Path::new(""))?;
     let _: (Picture, Metadata) = photo::decode_with_metadata(&[], Path::new(""))?;
     let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
-    let Metadata { exif, gray, gray_icc, deep } = metadata;
+    let Metadata { exif, gray, gray_icc, deep, kept } = metadata;
     let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
+    let Kept { quality, .. } = kept;
+    let encoding = Encoding { quality, matte: [255_u8; 3] };
+    let Encoded { bytes, notes } =
+        photo::encode_with(&picture, &Metadata::default(), Path::new(""), &encoding)?;
+    let _: (Vec<u8>, Vec<String>, Option<Format>) = (bytes, notes, Format::of_bytes(&[]));
     if let Some(Samples16 { height, width, rgb, alpha }) = deep {
         let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
     }
