@@ -16,6 +16,7 @@ use crate::{
     element::{Choice, Element, Kept, encode},
     error::{Error, Result},
     options::Options,
+    pattern::matches,
     source::Source,
     write::{Line, Output, header},
 };
@@ -33,7 +34,7 @@ pub struct Convert<'a> {
     pub architecture: Option<String>,
     /// Whether an output that is there already may be replaced.
     pub overwrite: bool,
-    /// Names of tensors, or what names begin with, that are left out.
+    /// Patterns of the names of tensors that are left out, as [`crate::matches`] reads them.
     pub leave_out: Vec<String>,
     /// Once it is set, the conversion ends with [`Error::Cancelled`] and leaves nothing behind.
     pub cancelled: Option<&'a AtomicBool>,
@@ -107,7 +108,7 @@ pub fn convert(
         Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::Cancelled),
         _ => Ok(()),
     };
-    source.leave_out(|name| convert.leave_out.iter().any(|start| name.starts_with(start)));
+    source.leave_out(|name| convert.leave_out.iter().any(|pattern| matches(pattern, name)));
     if source.contents().tensors.is_empty() {
         return Err(Error::NoTensors { found: "no tensor that is not left out".into() });
     }

@@ -13,7 +13,9 @@ use std::{
 
 use serde::{
     Deserialize,
-    de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{
+        DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    },
 };
 
 use crate::{

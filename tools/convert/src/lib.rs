@@ -54,6 +54,7 @@ mod legacy;
 mod names;
 mod opcode;
 mod options;
+mod pattern;
 mod pickle;
 mod roles;
 mod safetensors;
@@ -76,8 +77,9 @@ pub use dtype::Dtype;
 pub use element::{Element, Kept};
 pub use error::{Error, Place, Result};
 pub use options::{Limits, Options};
-pub use source::Source;
+pub use pattern::matches;
 pub use roles::CONTAINERS;
+pub use source::Source;
 pub use tensor::{Elements, Tensor};
 
 use blob::Blob;

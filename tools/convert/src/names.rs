@@ -191,9 +191,21 @@ mod tests {
             // MMRB-Net's own names: not all of them begin so.
             (&["generator.a", "encoder.b"], &["generator.a", "encoder.b"], &[]),
             (&["generator.", "generator.a"], &["generator.", "generator.a"], &[]),
-            (&["_orig_mod.body.0.w", "_orig_mod.body.1.w"], &["body.0.w", "body.1.w"], &["_orig_mod."]),
-            (&["module._orig_mod.a", "module._orig_mod.b"], &["a", "b"], &["module.", "_orig_mod."]),
-            (&["netG.module.a", "netG._orig_mod.b"], &["a", "b"], &["netG.", "_orig_mod.", "module."]),
+            (
+                &["_orig_mod.body.0.w", "_orig_mod.body.1.w"],
+                &["body.0.w", "body.1.w"],
+                &["_orig_mod."],
+            ),
+            (
+                &["module._orig_mod.a", "module._orig_mod.b"],
+                &["a", "b"],
+                &["module.", "_orig_mod."],
+            ),
+            (
+                &["netG.module.a", "netG._orig_mod.b"],
+                &["a", "b"],
+                &["netG.", "_orig_mod.", "module."],
+            ),
             (&["vqvae.encoder.a", "vqvae.decoder.b"], &["encoder.a", "decoder.b"], &["vqvae."]),
             (&["model.net.a", "model.net.b"], &["a", "b"], &["model.", "net."]),
             (&["generator_ema.module.a", "steps"], &["a", "steps"], &["generator_ema.", "module."]),

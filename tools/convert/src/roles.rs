@@ -11,22 +11,74 @@ const SMOOTHED: [&str; 7] = ["ema", "shadow", "averaged", "average", "avg", "swa
 
 /// Words that stand for the network itself.
 const OWN: [&str; 26] = [
-    "params", "param", "parameters", "g", "gen", "generator", "net", "netg", "network", "networks",
-    "model", "models", "module", "state", "dict", "statedict", "sd", "weights", "weight",
-    "student", "online", "sr", "vqvae", "copy", "target", "best",
+    "params",
+    "param",
+    "parameters",
+    "g",
+    "gen",
+    "generator",
+    "net",
+    "netg",
+    "network",
+    "networks",
+    "model",
+    "models",
+    "module",
+    "state",
+    "dict",
+    "statedict",
+    "sd",
+    "weights",
+    "weight",
+    "student",
+    "online",
+    "sr",
+    "vqvae",
+    "copy",
+    "target",
+    "best",
 ];
 
 /// Words that stand for what only the training needs.
 const OTHERS: [&str; 24] = [
-    "d", "netd", "disc", "discriminator", "discriminators", "critic", "optimizer", "optimizers",
-    "optim", "optimizerg", "optimizerd", "scheduler", "schedulers", "loss", "losses", "criterion",
-    "vgg", "perceptual", "identity", "arcface", "lpips", "preprocessor", "teacher", "scaler",
+    "d",
+    "netd",
+    "disc",
+    "discriminator",
+    "discriminators",
+    "critic",
+    "optimizer",
+    "optimizers",
+    "optim",
+    "optimizerg",
+    "optimizerd",
+    "scheduler",
+    "schedulers",
+    "loss",
+    "losses",
+    "criterion",
+    "vgg",
+    "perceptual",
+    "identity",
+    "arcface",
+    "lpips",
+    "preprocessor",
+    "teacher",
+    "scaler",
 ];
 
 /// Names of single numbers that programs save beside the weights, or among them.
 const COUNTERS: [&str; 10] = [
-    "n_averaged", "num_updates", "decay", "step", "steps", "global_step", "epoch", "iter",
-    "iteration", "it",
+    "n_averaged",
+    "num_updates",
+    "decay",
+    "step",
+    "steps",
+    "global_step",
+    "epoch",
+    "iter",
+    "iteration",
+    "it",
 ];
 
 /// What a name, or a path of names, says.
@@ -45,7 +97,8 @@ pub(crate) enum Role {
 /// What one name says: `net_g_ema`, `params-ema`, `ema_state_dict`, `discriminator`.
 pub(crate) fn of(name: &str) -> Role {
     let lower = name.to_ascii_lowercase();
-    let words = || lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words =
+        || lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     if words().any(|word| OTHERS.contains(&word)) {
         return Role::Other;
     }
@@ -117,8 +170,18 @@ mod tests {
     #[test]
     fn names_of_public_programs_are_known() {
         for name in [
-            "params_ema", "params-ema", "ema", "ema_state_dict", "state_dict_ema", "generator_ema",
-            "model_ema", "g_ema", "netG_ema", "ema_model", "net_g_ema", "shadow",
+            "params_ema",
+            "params-ema",
+            "ema",
+            "ema_state_dict",
+            "state_dict_ema",
+            "generator_ema",
+            "model_ema",
+            "g_ema",
+            "netG_ema",
+            "ema_model",
+            "net_g_ema",
+            "shadow",
         ] {
             assert_eq!(of(name), Role::Smoothed, "{name}");
         }

@@ -35,8 +35,8 @@ pub(crate) fn read(file: &Blob, options: &Options) -> Result<(Contents, Parts)> 
     let mut ranges = HashMap::new();
     let mut tensors = Vec::new();
     for Line { name, dtype, shape, bytes } in lines {
-        let layout = Layout::dense(&shape)
-            .map_err(|reason| Error::Tensor { name: short(&name), reason })?;
+        let layout =
+            Layout::dense(&shape).map_err(|reason| Error::Tensor { name: short(&name), reason })?;
         ranges.insert(name.clone(), bytes);
         tensors.push(Entry::new(name.clone(), dtype, layout, name));
     }

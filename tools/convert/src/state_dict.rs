@@ -209,9 +209,7 @@ fn choose<'c, 'p>(
         }
         [only] => Ok(only),
         // A name of its own is as good as any other: the user has to say.
-        [first, second, ..]
-            if first.rank().is_doubtful() && first.rank() == second.rank() =>
-        {
+        [first, second, ..] if first.rank().is_doubtful() && first.rank() == second.rank() => {
             Err(Error::AmbiguousContainer { candidates: owned() })
         }
         [first, ..] => Ok(first),

@@ -313,10 +313,9 @@ pub(crate) fn dimensions(values: &Values<'_>, id: Id) -> usize {
     for _ in 0..3 {
         let &Value::Call { callable, args, .. } = values.get(id) else { return 0 };
         let inner = match (callable, values.as_tuple(args)) {
-            (
-                Global::RebuildParameter | Global::RebuildParameterWithState,
-                Some(&[tensor, ..]),
-            ) => tensor,
+            (Global::RebuildParameter | Global::RebuildParameterWithState, Some(&[tensor, ..])) => {
+                tensor
+            }
             (Global::RebuildFromType, Some(&[_, _, args, ..])) => args,
             (_, Some(&[_, _, shape, ..])) => {
                 return values.as_tuple(shape).map_or(0, <[Id]>::len);

@@ -180,7 +180,8 @@ fn the_metadata_say_where_it_came_from() {
         architecture: "Net".into(),
         parameters: [("size".to_string(), "6".to_string())].into(),
     };
-    let recognise = |contents: &pentimento_convert::Contents| {
+    let recognise = |source: &mut Source| {
+        let contents = source.contents();
         assert_eq!(contents.tensors[0].shape(), [2, 3]);
         Ok(recognition.clone())
     };
