@@ -35,8 +35,9 @@ pub(super) fn recognise(
         index.parse().ok()
     };
     let plain = |name: &str| layer(name).is_some() && name.matches('.').count() == 2;
-    let convs = checkpoint.tensors().any(|p| p.dims.len() == 4);
-    if !convs || !checkpoint.tensors().all(|p| plain(&p.name)) {
+    let mut body = checkpoint.tensors().filter(|p| p.name.starts_with("body."));
+    let convs = checkpoint.tensors().any(|p| p.dims.len() == 4 && plain(&p.name));
+    if !convs || !body.all(|p| plain(&p.name)) {
         return None;
     }
     let slope = (options.slope.unwrap_or(DEFAULT_SLOPE), options.slope.is_some());
@@ -44,7 +45,7 @@ pub(super) fn recognise(
 }
 
 fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
-    let channels = checkpoint.usual("", ".bias", 0)?;
+    let channels = checkpoint.usual("body.", ".bias", 0)?;
     let last = checkpoint.numbered("body.").saturating_sub(1);
     if last % 2 == 1 || last == 0 {
         return Err(Error::UnknownArchitecture(format!(
@@ -71,7 +72,8 @@ fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
             what: format!("has {out} rows, expected {inputs} times a square (one per sub-pixel)"),
         });
     }
-    let prelu = checkpoint.tensors().any(|p| p.dims.len() == 1 && p.name.ends_with(".weight"));
+    let prelu = (checkpoint.tensors())
+        .any(|p| p.dims.len() == 1 && p.name.starts_with("body.") && p.name.ends_with(".weight"));
     Ok(Srvgg { slope, channels, convs: last / 2 - 1, factor, prelu, colours })
 }
 
