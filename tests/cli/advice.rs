@@ -207,9 +207,8 @@ fn ctrl_c_leaves_no_temporary_file() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let hidden = || {
-        workspace.files("").into_iter().filter(|n| n.starts_with(".pentimento-")).count()
-    };
+    let hidden =
+        || workspace.files("").into_iter().filter(|n| n.starts_with(".pentimento-")).count();
     let start = Instant::now();
     while hidden() == 0 && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(5));

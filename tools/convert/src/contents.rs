@@ -36,7 +36,7 @@ pub struct Contents {
     pub stripped: Vec<String>,
     /// What was left out: optimizer state, counters, other networks' weights, each with its type.
     pub dropped: Vec<String>,
-    /// The metadata of a safetensors file.
+    /// The metadata of a safetensors file; of a pickle, the numbers that tell two networks apart.
     pub metadata: BTreeMap<String, String>,
     /// The tensors, in the order of the file. Names are unique.
     pub tensors: Vec<Entry>,
@@ -218,7 +218,7 @@ fn weights(
         candidates: chosen.candidates,
         stripped: chosen.stripped,
         dropped: chosen.dropped,
-        metadata: BTreeMap::new(),
+        metadata: chosen.numbers.iter().map(|(k, n)| ((*k).to_owned(), n.to_string())).collect(),
         tensors,
     })
 }

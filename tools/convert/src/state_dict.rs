@@ -14,6 +14,10 @@ use crate::{
     value::{Id, Value, Values},
 };
 
+/// Numbers among the weights that tell two networks apart: RealCUGAN's files say with `pro` that
+/// they take values of another range.
+const NUMBERS: [&str; 1] = ["pro"];
+
 /// Between the names of dictionaries that lie in each other.
 const SEPARATOR: &str = "/";
 
@@ -29,6 +33,8 @@ pub(crate) struct StateDict {
     pub stripped: Vec<String>,
     /// Names and values, in the order of the file.
     pub entries: Vec<(String, Id)>,
+    /// Those of [`NUMBERS`] that there are.
+    pub numbers: Vec<(&'static str, u64)>,
 }
 
 /// A place with tensors: a dictionary, or those tensors in it whose names begin with a network's.
@@ -96,7 +102,13 @@ pub(crate) fn select(
     let dict = values.as_dict(chosen.dict).unwrap_or_default();
     unique_names(values, dict, place)?;
     let (mut found, mut tensors) = (Vec::new(), Vec::new());
+    let mut numbers = Vec::new();
     for &(key, value) in dict {
+        let known = NUMBERS.iter().find(|name| values.as_str(key) == Some(name));
+        if let (Some(name), Some(number)) = (known, values.as_u64(value)) {
+            numbers.push((*name, number));
+            continue;
+        }
         let name = values.as_str(key).filter(|_| is_tensor(values, value));
         match name.and_then(|name| names::in_group(name, chosen.group)) {
             Some(name) => {
@@ -109,7 +121,7 @@ pub(crate) fn select(
     let stripped = if whole { Vec::new() } else { names::strip(&mut found) };
     names::check(&found, place, options)?;
     let entries = found.into_iter().map(String::from).zip(tensors).collect();
-    Ok(StateDict { container, candidates, dropped, stripped, entries })
+    Ok(StateDict { container, candidates, dropped, stripped, entries, numbers })
 }
 
 /// What a dictionary holds, looked up once however many names it has.
@@ -143,16 +155,24 @@ impl<'p> Inside<'p> {
     }
 }
 
+/// A dictionary, and the way down to it.
+struct Way<'p> {
+    path: Vec<&'p str>,
+    /// Those around it.
+    dicts: Vec<Id>,
+    dict: Id,
+}
+
 /// All places that hold tensors, in the order of the file.
 fn places<'p>(values: &Values<'p>, root: Id, options: &Options) -> Result<Vec<Place<'p>>> {
     let limit = options.limits.places;
     let mut looked: HashMap<Id, Rc<Inside<'p>>> = HashMap::new();
     let mut found = Vec::new();
     let mut visited = 0_usize;
-    let mut open: Vec<(Vec<&'p str>, Id)> = vec![(Vec::new(), root)];
-    while let Some((path, dict)) = open.pop() {
+    let mut open: Vec<Way<'p>> = vec![Way { path: Vec::new(), dicts: Vec::new(), dict: root }];
+    while let Some(Way { path, mut dicts, dict }) = open.pop() {
         visited += 1;
-        // A dictionary may hold itself, or be held by thousands of others.
+        // A dictionary may be held by thousands of others.
         if visited > limit || path.len() > limit {
             let (what, value) = ("the search for weights".into(), visited as u64);
             return Err(Error::Limit { what, value, limit: limit as u64, option: "places" });
@@ -166,9 +186,13 @@ fn places<'p>(values: &Values<'p>, root: Id, options: &Options) -> Result<Vec<Pl
         if inside.tensors && inside.groups.is_empty() {
             found.push(Place { path: path.clone(), dict, group: None, weights: inside.weights });
         }
-        for &(name, inner) in inside.inner.iter().rev() {
-            open.push(([&path[..], &[name]].concat(), inner));
-        }
+        dicts.push(dict);
+        // One that holds itself, or one around it, is not looked through again.
+        let new = inside.inner.iter().rev().filter(|(_, inner)| !dicts.contains(inner));
+        open.extend(new.map(|&(name, dict)| {
+            let path = [&path[..], &[name]].concat();
+            Way { path, dicts: dicts.clone(), dict }
+        }));
     }
     Ok(found)
 }
