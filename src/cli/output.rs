@@ -13,7 +13,11 @@ use pentimento::{Error, Result};
 
 /// Whether a terminal would act on this character, or show text in another order for it.
 fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}'
+        )
 }
 
 /// `text` with every character that [`steers`], but those of `kept`, as `escape` writes it.
