@@ -182,6 +182,13 @@ impl Model {
         self.network.detections(input, outputs, threshold)
     }
 
+    /// Whether the network averages over its whole input: parts of a picture then give something
+    /// else than the whole.
+    #[doc(hidden)]
+    pub fn averages(&self) -> bool {
+        self.network.averages()
+    }
+
     /// Of a parser: which of its classes belong to the face; `None` for other networks.
     pub fn face_classes(&self) -> Option<&'static [bool]> {
         self.network.face_classes()

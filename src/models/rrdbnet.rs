@@ -90,7 +90,8 @@ impl Network for RrdbNet {
         // At the unshuffled size: five 3×3 convolutions per dense block, those before and after
         // the body, and less than two pixels for those that follow at twice and four times it.
         let radius = self.unshuffle * (15 * self.blocks + 2 + 2);
-        Task::Upscale { factor: 4 / self.unshuffle, radius, multiple: self.unshuffle }
+        let multiple = self.unshuffle;
+        Task::Upscale { factor: 4 / self.unshuffle, radius, multiple, align: multiple }
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

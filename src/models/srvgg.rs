@@ -68,7 +68,7 @@ impl Network for Srvgg {
     }
 
     fn task(&self) -> Task {
-        Task::Upscale { factor: self.factor, radius: self.convs + 2, multiple: 1 }
+        Task::Upscale { factor: self.factor, radius: self.convs + 2, multiple: 1, align: 1 }
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

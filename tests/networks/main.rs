@@ -14,3 +14,4 @@ mod precision;
 mod recognise;
 mod sessions;
 mod training;
+mod upscalers;
