@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pentimento::photo::{
-    Detector, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer, Selection, Which,
+    Detector, DetectorOptions, FaceSelection, Outcome, PhotoOptions, PhotoRestorer, Picture,
+    Restorer,
 };
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use pyo3::create_exception;
@@ -118,14 +119,16 @@ impl Native {
             _ => return Err(PyValueError::new_err("precision is 'auto', 'f32' or 'f16'")),
         };
         let which = match which {
-            "all" => Which::All,
-            "largest" => Which::Largest,
-            "central" => Which::Central,
+            "all" => FaceSelection::All,
+            "largest" => FaceSelection::Largest,
+            "central" => FaceSelection::Central,
             _ => return Err(PyValueError::new_err("which is 'all', 'largest' or 'central'")),
         };
+        let mut engine = EngineOptions::new().precision(precision);
+        (engine.device, engine.memory) = (device, memory);
         let options = PhotoOptions { which, strength, scale, ..PhotoOptions::default() };
         py.detach(|| {
-            let engine = Engine::new(&EngineOptions { device, precision, memory })?;
+            let engine = Engine::new(&engine)?;
             let model = open(model)?;
             let whole = Restorer::new(&engine, &model);
             // Says at once when the model is of another kind.
@@ -138,7 +141,7 @@ impl Native {
                 None => Worker::Whole(Box::new(whole)),
                 Some(detector) => {
                     let detector = open_detector(detector)?;
-                    let detector = Detector::new(&engine, &detector, Selection::default())?;
+                    let detector = Detector::new(&engine, &detector, DetectorOptions::default())?;
                     let background = background.map(|source| open(Some(source))).transpose()?;
                     let background = background.map(|model| Restorer::new(&engine, &model));
                     let detector = Some(detector);
@@ -193,8 +196,8 @@ impl Native {
             dict.set_item("landmarks", outcome.face.landmarks.map(|[x, y]| (x, y)))?;
             dict.set_item("bounds", outcome.face.bounds)?;
             dict.set_item("score", outcome.face.score)?;
-            dict.set_item("restored", outcome.left.is_none())?;
-            dict.set_item("left", &outcome.left)?;
+            dict.set_item("restored", outcome.skipped.is_none())?;
+            dict.set_item("skipped", &outcome.skipped)?;
             Ok(dict)
         });
         dicts.collect()

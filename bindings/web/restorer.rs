@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use js_sys::Array;
 use pentimento::photo::{
-    Aligned, Detector, Face, Outcome, PhotoOptions, PhotoRestorer, Picture, Selection, enlarge,
+    AlignedFace, Detector, DetectorOptions, Face, Outcome, PhotoOptions, PhotoRestorer, Picture,
+    enlarge,
 };
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use serde_json::json;
@@ -92,11 +93,11 @@ impl Restorer {
             "cpu" => "cpu",
             other => return Err(Error::Input(format!("{other} is no device"))),
         };
-        let device = Some(device.to_owned());
-        let engine = Engine::open(&EngineOptions { device, precision, memory: None }).await?;
+        let options = EngineOptions::new().device(device).precision(precision);
+        let engine = Engine::open(&options).await?;
         let model = Model::from_bytes(model, "the model", &Options::default())?;
         let detector = Model::from_bytes(detector, "the detector", &Options::default())?;
-        let detector = Detector::new(&engine, &detector, Selection::default())?;
+        let detector = Detector::new(&engine, &detector, DetectorOptions::default())?;
         let options = PhotoOptions::default();
         let restorer =
             PhotoRestorer::prepare(&engine, &model, Some(detector), None, options).await?;
@@ -168,7 +169,7 @@ impl Restorer {
         let options = PhotoOptions { scale, ..PhotoOptions::default() };
         self.restorer.set_options(options).map_err(thrown)?;
         self.restorer.set_control(Some(watch.control.clone()));
-        let shown = |outcome: &Outcome, face: Option<&Aligned>| {
+        let shown = |outcome: &Outcome, face: Option<&AlignedFace>| {
             // What a listener throws is its own affair.
             let _thrown = tell(&show, outcome, face);
         };
@@ -192,7 +193,11 @@ impl Restorer {
     }
 }
 
-fn tell(show: &js_sys::Function, outcome: &Outcome, face: Option<&Aligned>) -> Result<(), JsValue> {
+fn tell(
+    show: &js_sys::Function,
+    outcome: &Outcome,
+    face: Option<&AlignedFace>,
+) -> Result<(), JsValue> {
     let arguments = Array::of1(&object(outcome)?);
     if let Some(face) = face {
         let rgba: Vec<u8> = face.rgb.iter().flat_map(|&[r, g, b]| [r, g, b, u8::MAX]).collect();

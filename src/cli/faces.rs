@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    Detector, Face, FaceParser, GivenFaces, Mask, Outcome, PhotoOptions, PhotoRestorer, Picture,
-    Restored, Restorer, Selection, Tracker, Which, Work,
+    BlendMask, Detector, DetectorOptions, Face, FaceParser, FaceSelection, GivenFaces, Outcome,
+    PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, TileReport, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
+use super::output::with_flags;
 use super::{model, value};
 
 /// What is done with the faces in a picture.
@@ -38,7 +39,7 @@ pub struct FaceArgs {
 
     /// Restore only one face: "largest" or "central"
     #[arg(long, value_name = "WHICH", value_parser = which, conflicts_with = "aligned")]
-    only: Option<Which>,
+    only: Option<FaceSelection>,
 
     /// Leave faces whose eyes are less than this apart
     #[arg(long, value_name = "PIXELS", default_value_t = 5.0, conflicts_with = "aligned")]
@@ -63,7 +64,7 @@ pub struct FaceArgs {
     /// a soft oval around its landmarks; "square", all but a soft border. Without this, the first
     /// where there is a parser, else the second.
     #[arg(long, value_name = "MASK", value_parser = mask, conflicts_with = "aligned")]
-    mask: Option<Mask>,
+    mask: Option<BlendMask>,
 
     /// Enlarge the picture 1, 2, 3 or 4 times
     #[arg(long, value_name = "FACTOR", value_parser = clap::value_parser!(u8).range(1..=4),
@@ -81,19 +82,19 @@ pub struct FaceArgs {
     background: Option<PathBuf>,
 }
 
-fn which(text: &str) -> std::result::Result<Which, String> {
+fn which(text: &str) -> std::result::Result<FaceSelection, String> {
     match text {
-        "largest" => Ok(Which::Largest),
-        "central" => Ok(Which::Central),
+        "largest" => Ok(FaceSelection::Largest),
+        "central" => Ok(FaceSelection::Central),
         _ => Err("expected largest or central".to_owned()),
     }
 }
 
-fn mask(text: &str) -> std::result::Result<Mask, String> {
+fn mask(text: &str) -> std::result::Result<BlendMask, String> {
     match text {
-        "face" => Ok(Mask::Face),
-        "oval" => Ok(Mask::Oval),
-        "square" => Ok(Mask::Square),
+        "face" => Ok(BlendMask::Face),
+        "oval" => Ok(BlendMask::Oval),
+        "square" => Ok(BlendMask::Square),
         _ => Err("expected face, oval or square".to_owned()),
     }
 }
@@ -125,7 +126,7 @@ const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned fac
 /// A restored picture and how it came about.
 pub struct Finished {
     pub picture: Picture,
-    pub work: Work,
+    pub work: TileReport,
     pub faces: Option<Vec<Outcome>>,
 }
 
@@ -156,7 +157,7 @@ impl FaceArgs {
         let given = self.faces.as_deref().map(given).transpose()?;
         let detector = match model::detector(self.detector.as_deref())? {
             Some(path) => {
-                let mut selection = Selection::default();
+                let mut selection = DetectorOptions::default();
                 if let Some(threshold) = self.threshold {
                     selection.threshold = threshold;
                 }
@@ -181,14 +182,14 @@ impl FaceArgs {
         };
         let mut restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
         let parser = match self.mask {
-            None | Some(Mask::Face) => model::parser(self.parser.as_deref())?,
-            Some(Mask::Oval | Mask::Square) => None,
+            None | Some(BlendMask::Face) => model::parser(self.parser.as_deref())?,
+            Some(BlendMask::Oval | BlendMask::Square) => None,
         };
         match parser {
             Some(path) => {
                 restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
             }
-            None if self.mask == Some(Mask::Face) => {
+            None if self.mask == Some(BlendMask::Face) => {
                 return Err(Error::Input(NO_PARSER.to_owned()));
             }
             None => {}
@@ -230,6 +231,7 @@ impl Worker {
         match self {
             Worker::Picture { restorer, note } => {
                 let Restored { picture, mut work } = restorer.restore(picture)?;
+                work.notes = work.notes.iter().map(|note| with_flags(note)).collect();
                 work.notes.extend(note.map(str::to_owned));
                 Ok(Finished { picture, work, faces: None })
             }
@@ -248,13 +250,13 @@ impl Worker {
                     notes.push("no face was found in it; --aligned takes it for one".to_owned());
                 }
                 for (i, face) in restored.faces.iter().enumerate() {
-                    if let Some(why) = &face.left {
-                        notes.push(format!("face {} from the left was left: {why}", i + 1));
+                    if let Some(why) = &face.skipped {
+                        notes.push(format!("face {} from the left was skipped: {why}", i + 1));
                     }
                 }
                 let tile = [picture.height, picture.width];
-                let tiles = restored.faces.iter().filter(|face| face.left.is_none()).count();
-                let work = Work { tile, tiles, notes };
+                let tiles = restored.faces.iter().filter(|face| face.skipped.is_none()).count();
+                let work = TileReport { tile, tiles, notes };
                 Ok(Finished { picture: restored.picture, work, faces: Some(restored.faces) })
             }
         }

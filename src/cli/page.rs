@@ -48,7 +48,7 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
         for (i, face) in faces.iter().enumerate() {
             let Some(crop) = Crop::of(face, size) else { continue };
             let label = format!("face {} of {name}", i + 1);
-            let said = escaped(face["left"].as_str().unwrap_or("restored"));
+            let said = escaped(face["skipped"].as_str().unwrap_or("restored"));
             let _ = write!(
                 body,
                 "<li>{}<p>{said}</p></li>",

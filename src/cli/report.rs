@@ -2,14 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use pentimento::photo::{self, Work};
+use pentimento::photo::{self, TileReport};
 use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+/// The layout of reports, and of what journals keep of them: it grows when a key changes its name or
+/// its meaning. Since 2, a face that was not restored says why in `skipped`, before in `left`.
+pub const FORMAT: u32 = 2;
+
 /// A whole run.
 #[derive(Serialize)]
 pub struct Report<'a> {
+    /// See [`FORMAT`].
+    pub format: u32,
     pub version: &'static str,
     pub device: &'a DeviceInfo,
     #[serde(serialize_with = "lossy")]
@@ -60,7 +66,7 @@ pub struct Done {
     pub input_size: [usize; 2],
     pub output_size: [usize; 2],
     #[serde(flatten)]
-    pub work: Work,
+    pub work: TileReport,
     /// What became of every face, where they were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
@@ -97,7 +103,7 @@ impl Done {
         let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
         let (input, output) = (input.display(), self.output.display());
         let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
-            let restored = faces.iter().filter(|face| face.left.is_none()).count();
+            let restored = faces.iter().filter(|face| face.skipped.is_none()).count();
             match (restored, faces.len()) {
                 (_, 0) => ", no face".to_owned(),
                 (1, 1) => ", 1 face".to_owned(),

@@ -16,7 +16,7 @@ use super::faces::{FaceArgs, Worker};
 use super::inputs::{self, Job, Jobs};
 use super::journal::{Journal, Stamp};
 use super::output::{about, exit_code, print, print_json, progress, write_text};
-use super::report::{Done, Ending, Outcome, Report};
+use super::report::{Done, Ending, FORMAT, Outcome, Report};
 use super::{EngineArgs, film, model, page};
 
 /// Restores pictures
@@ -198,7 +198,7 @@ impl Restore {
         files.push(model.to_owned());
         let files: Vec<_> = files.iter().map(|path| (path, Stamp::of(path))).collect();
         let (version, Self { assumptions, faces, engine, .. }) = (env!("CARGO_PKG_VERSION"), self);
-        let all = format!("{version} {files:?} {assumptions:?} {faces:?} {engine:?}");
+        let all = format!("{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?}");
         Ok(Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -270,6 +270,7 @@ impl Run<'_> {
     fn report(&mut self) -> Report<'_> {
         let whole = self.busy.whole.as_secs_f64();
         Report {
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
             device: self.engine.device(),
             model: self.model,

@@ -11,7 +11,7 @@ use super::registry::{self, EngineHandle, ModelHandle, Object, RestorerHandle};
 use super::status::{Failure, Status, border};
 use super::write;
 use crate::photo::{
-    self, Detector, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer, Selection,
+    self, Detector, DetectorOptions, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer,
 };
 use crate::{Control, Engine, Error, Model, Task};
 
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn pentimento_restorer_options_default(
 }
 
 fn defaults() -> RestorerOptions {
-    let (photo, selection) = (PhotoOptions::default(), Selection::default());
+    let (photo, selection) = (PhotoOptions::default(), DetectorOptions::default());
     RestorerOptions {
         detector: 0,
         background: 0,
@@ -270,7 +270,7 @@ pub unsafe extern "C" fn pentimento_restored_faces(
                     landmarks: outcome.face.landmarks,
                     bounds: outcome.face.bounds.unwrap_or_default(),
                     score: outcome.face.score.unwrap_or_default(),
-                    restored: u32::from(outcome.left.is_none()),
+                    restored: u32::from(outcome.skipped.is_none()),
                 };
                 // SAFETY: `capacity` faces may be written by the caller's promise.
                 unsafe { faces.add(i).write_unaligned(face) };
@@ -319,16 +319,17 @@ impl Restoring {
         // Says at once when the model is of another kind.
         whole.output_size(1, 1)?;
         let which = match options.which {
-            0 => photo::Which::All,
-            1 => photo::Which::Largest,
-            2 => photo::Which::Central,
+            0 => photo::FaceSelection::All,
+            1 => photo::FaceSelection::Largest,
+            2 => photo::FaceSelection::Central,
             other => return Err(Failure::argument(format!("{other} is no pentimento_which"))),
         };
         if !(0.0..=1.0).contains(&options.threshold) || !options.smallest.is_finite() {
             let what = "the threshold lies between 0 and 1, and smallest is a number";
             return Err(Failure::argument(what.to_owned()));
         }
-        let selection = Selection { threshold: options.threshold, ..Selection::default() };
+        let selection =
+            DetectorOptions { threshold: options.threshold, ..DetectorOptions::default() };
         let detector = match options.detector {
             0 => None,
             number => Some(Detector::new(&engine, &registry::model(number)?, selection)?),

@@ -43,7 +43,7 @@ pub struct Patch<'a> {
 
 impl Canvas {
     /// Uploads a photo, `[height, width]`, and what its result begins with. `None` where one of them
-    /// is larger than the device's bindings. `blocking`: whether the calling thread may be blocked.
+    /// is larger than the device's bindings.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Input`] when the pixels are not as
@@ -52,7 +52,6 @@ impl Canvas {
         device: &Device,
         photo: (&[[u8; 3]], [usize; 2]),
         result: (&[[u8; 3]], [usize; 2]),
-        blocking: bool,
     ) -> Result<Option<Self>> {
         let limit = device.info().max_binding.min(device.info().max_buffer) as usize;
         for (pixels, [height, width]) in [photo, result] {
@@ -63,7 +62,7 @@ impl Canvas {
                 return Ok(None);
             }
         }
-        let calls = Calls { device: device.clone(), blocking };
+        let calls = Calls { device: device.clone() };
         let (photo, photo_size) = (calls.upload("photo", &words(photo.0)).await?, photo.1);
         let (result, size) = (calls.upload("photo", &words(result.0)).await?, result.1);
         Ok(Some(Self { calls, photo, photo_size, result, size }))

@@ -242,9 +242,7 @@ impl Executor {
         encoder.copy_buffer_to_buffer(bytes, flag, &self.readback.raw, 0, 4);
         self.copy_out(&mut encoder, output, &to)?;
         self.submit_checked(encoder).await?;
-        let blocking = self.watch.blocking;
-        let finite =
-            read_back(&self.device, &self.readback, 4, blocking, |bytes| bytes == [0; 4]).await?;
+        let finite = read_back(&self.device, &self.readback, 4, |bytes| bytes == [0; 4]).await?;
         if !finite {
             self.submit([&self.picture()?.launches[0]]);
             return Err(self.find_non_finite().await?);

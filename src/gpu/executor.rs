@@ -12,11 +12,11 @@ use wgpu::BufferUsages as Usage;
 use super::Device;
 use super::launch::{Binder, Launch, copied, record};
 use super::mapping::{finished, read_back};
-use super::memory::{Buffer, Memory, Texels};
+use super::memory::{Buffer, Memory};
 use super::schema::{PictureSchema, Schema, copied_bytes};
-use super::upload::{encode, upload_constants, upload_textures};
+use super::upload::{encode, upload_constants};
 use crate::control::Watch;
-use crate::plan::{Backend, Plan, View};
+use crate::plan::{Plan, View};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -46,7 +46,6 @@ pub struct Executor {
     pub(super) plan: Arc<Plan>,
     pub(super) arena: Vec<Buffer>,
     weights: Vec<Buffer>,
-    textures: Vec<Texels>,
     pub(super) params: Buffer,
     pub(super) readback: Buffer,
     /// Where the bytes go that a dispatch reads from a copy.
@@ -78,7 +77,7 @@ impl Executor {
             || plan.target.dtype == Dtype::F16 && !device.info().f16
         {
             let what = format!("the plan was made for another device than {}", device.info());
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         let schema = Schema::new(&plan)?;
         let shaders: Vec<_> = (schema.steps.iter().flatten())
@@ -97,16 +96,11 @@ impl Executor {
             weights
                 .push(allocate(device, "weights", bytes, Usage::STORAGE | Usage::COPY_DST).await?);
         }
-        let mut textures = Vec::new();
-        for texture in &schema.textures {
-            textures.push(device.inner.allocator.allocate_texels(raw, texture.size).await?);
-        }
         let usage = Usage::UNIFORM | Usage::COPY_DST;
         let params = allocate(device, "parameters", schema.params, usage).await?;
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         let readback = allocate(device, "results", schema.readback, usage).await?;
         upload_constants(device, &plan, &schema, &weights)?;
-        upload_textures(device, &plan, &schema, &textures);
         let bytes = (schema.steps.iter().flatten()).map(|dispatch| copied(&plan, dispatch).1).max();
         let copies = match bytes {
             Some(bytes @ 1..) => {
@@ -123,7 +117,6 @@ impl Executor {
             next: 0,
             arena: &arena,
             weights: &weights,
-            textures: &textures,
             params: &params,
             copies: copies.as_ref(),
             picture: None,
@@ -148,13 +141,12 @@ impl Executor {
         }
         device.inner.queue.submit([]);
         device.check()?;
-        let submissions = submissions(&plan);
+        let submissions = submissions(&plan, device);
         Ok(Self {
             device: device.clone(),
             plan,
             arena,
             weights,
-            textures,
             params,
             readback,
             copies,
@@ -173,7 +165,7 @@ impl Executor {
     /// As [`new`](Self::new).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(device: &Device, plan: Arc<Plan>) -> Result<Self> {
-        pollster::block_on(Self::new(device, plan))
+        crate::blocking::block_on(Self::new(device, plan))
     }
 
     /// What it executes.
@@ -188,7 +180,7 @@ impl Executor {
         let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
         let picture = picture.chain(&self.rows).chain(&self.copies);
         Memory {
-            weights: sum(&self.weights) + self.textures.iter().map(Texels::bytes).sum::<usize>(),
+            weights: sum(&self.weights),
             arena: sum(&self.arena),
             params: self.params.bytes(),
             staging: self.readback.bytes() + picture.map(Buffer::bytes).sum::<usize>(),
@@ -211,8 +203,7 @@ impl Executor {
             at += bytes.len();
         }
         self.device.inner.queue.submit([encoder.finish()]);
-        let blocking = self.watch.blocking;
-        let outputs = read_back(&self.device, &self.readback, at, blocking, |bytes| {
+        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -235,8 +226,7 @@ impl Executor {
     /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run(inputs))
+        crate::blocking::block_on(self.run(inputs))
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
@@ -261,7 +251,7 @@ impl Executor {
             if self.watch.control.is_some()
                 && let Some(index) = last.replace(index)
             {
-                finished(&self.device, index, self.watch.blocking).await?;
+                finished(&self.device, index).await?;
             }
         }
         self.watch.report(all, all)
@@ -366,12 +356,10 @@ async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> R
     device.inner.allocator.allocate(&device.inner.raw, label, bytes, usage).await
 }
 
-/// Steps in groups of about [`WORK_PER_SUBMISSION`].
-fn submissions(plan: &Plan) -> Vec<Range<usize>> {
-    let limit = match plan.target.backend {
-        Backend::SoftwareGpu => SOFTWARE_WORK_PER_SUBMISSION,
-        Backend::Cpu | Backend::Gpu => WORK_PER_SUBMISSION,
-    };
+/// Steps in groups of about as much work as a submission may hold on `device`.
+fn submissions(plan: &Plan, device: &Device) -> Vec<Range<usize>> {
+    let software = device.info().is_software();
+    let limit = if software { SOFTWARE_WORK_PER_SUBMISSION } else { WORK_PER_SUBMISSION };
     let mut ranges = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for (index, step) in plan.steps.iter().enumerate() {

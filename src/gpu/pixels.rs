@@ -65,12 +65,10 @@ impl Executor {
         encoder.copy_buffer_to_buffer(out, 0, &self.readback.raw, 0, len);
         queue.submit([encoder.finish()]);
         let size = y.shape.n * y.shape.plane() * to.channels;
-        let blocking = self.watch.blocking;
-        let (result, finite) =
-            read_back(&self.device, &self.readback, flag + 4, blocking, |bytes| {
-                (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
-            })
-            .await?;
+        let (result, finite) = read_back(&self.device, &self.readback, flag + 4, |bytes| {
+            (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
+        })
+        .await?;
         if !finite {
             let picture = self.picture()?;
             self.submit([&picture.launches[0]]);
@@ -90,8 +88,7 @@ impl Executor {
         from: PixelFormat,
         to: PixelFormat,
     ) -> Result<Vec<u8>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run_image(bytes, from, to))
+        crate::blocking::block_on(self.run_image(bytes, from, to))
     }
 
     /// Tells the two kernels around the network how pixels look.

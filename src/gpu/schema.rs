@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::memory::Memory;
 use super::{Binding, Dispatch, ops};
 use crate::graph::ParamId;
-use crate::plan::{Layout, PixelFormat, Plan, View, Weight, packed_len, texels};
+use crate::plan::{Layout, PixelFormat, Plan, View, Weight, packed_len};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -20,22 +20,6 @@ pub enum Constant {
     Weight(Weight),
     /// [`Binding::Values`]
     Values(Vec<ParamId>),
-}
-
-/// A weight that is uploaded once as a texture.
-#[derive(Clone, Copy, Debug)]
-pub struct Texture {
-    /// What it holds.
-    pub weight: Weight,
-    /// Columns, rows and layers, of four values in f32.
-    pub size: [usize; 3],
-}
-
-impl Texture {
-    /// Bytes.
-    pub const fn bytes(&self) -> usize {
-        self.size[0] * self.size[1] * self.size[2] * 4 * size_of::<f32>()
-    }
 }
 
 /// Where a constant lies.
@@ -74,8 +58,6 @@ pub struct Schema {
     pub places: HashMap<Constant, Place>,
     /// The constants in upload order.
     pub constants: Vec<Constant>,
-    /// The weights that are textures.
-    pub textures: Vec<Texture>,
     /// Bytes of the parameters of all dispatches.
     pub params: usize,
     /// Bytes of the buffer through which results come back.
@@ -88,7 +70,7 @@ pub struct Schema {
 /// rounding in the transformed domain costs four times as much accuracy as before it.
 pub fn weight_dtype(plan: &Plan, weight: Weight) -> Dtype {
     match weight.layout {
-        Layout::TapSquares | Layout::Winograd | Layout::WinogradTexels => Dtype::F32,
+        Layout::TapSquares | Layout::Winograd => Dtype::F32,
         _ if plan.graph.param(weight.param).exact => Dtype::F32,
         _ => plan.target.dtype,
     }
@@ -117,13 +99,11 @@ impl Schema {
             weights: Vec::new(),
             places: HashMap::new(),
             constants: Vec::new(),
-            textures: Vec::new(),
             params: 0,
             readback: plan.outputs.iter().map(|view| copied_bytes(plan, view).len()).sum(),
             picture: picture(plan),
         };
         schema.place_constants(plan)?;
-        schema.place_textures(plan)?;
         let mut launches = schema.steps.iter().map(Vec::len).sum::<usize>();
         if let Some(picture) = &schema.picture {
             launches += picture.dispatches.len();
@@ -137,25 +117,11 @@ impl Schema {
     pub fn memory(&self) -> Memory {
         let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.flag + 4);
         Memory {
-            weights: self.weights.iter().sum::<usize>()
-                + self.textures.iter().map(Texture::bytes).sum::<usize>(),
+            weights: self.weights.iter().sum(),
             arena: self.blocks.iter().sum(),
             params: self.params,
             staging: self.readback + picture,
         }
-    }
-
-    fn place_textures(&mut self, plan: &Plan) -> Result<()> {
-        for binding in self.steps.iter().flatten().flat_map(|dispatch| &dispatch.bindings) {
-            let &Binding::Texels(weight) = binding else { continue };
-            if self.textures.iter().any(|texture| texture.weight == weight) {
-                continue;
-            }
-            let size = texels(plan.graph.param(weight.param), weight.layout)
-                .ok_or_else(|| Error::Device(format!("{:?} is no texture", weight.layout)))?;
-            self.textures.push(Texture { weight, size });
-        }
-        Ok(())
     }
 
     /// Fills buffers in the order of the first use.

@@ -9,8 +9,8 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageForm
 use image::{ImageReader, Limits};
 
 use super::jpeg::{self, Jpeg};
-use super::metadata::{Deep, Metadata, narrow};
-use super::{Picture, foreign};
+use super::metadata::{Metadata, Samples16, narrow};
+use super::{Picture, unsupported_formats};
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
@@ -58,7 +58,7 @@ pub fn decode_with_metadata(bytes: &[u8], name: &Path) -> Result<(Picture, Metad
     if bytes.is_empty() {
         return Err(fail("the file is empty".into()));
     }
-    if let Some((format, advice)) = foreign::named(bytes) {
+    if let Some((format, advice)) = unsupported_formats::named(bytes) {
         return Err(fail(format!("{format} is not read; {advice}")));
     }
     let image = match image::guess_format(bytes) {
@@ -134,7 +134,7 @@ fn split(image: DynamicImage, exif: Option<Vec<u8>>, icc: Option<Vec<u8>>) -> (P
         };
         let narrowed = |samples: &Vec<u16>| samples.iter().map(|&v| narrow(v)).collect();
         let (rgb_8, alpha_8) = (narrowed(&rgb), alpha.as_ref().map(narrowed));
-        (rgb_8, alpha_8, Some(Deep { height, width, rgb, alpha }))
+        (rgb_8, alpha_8, Some(Samples16 { height, width, rgb, alpha }))
     } else if colour.has_alpha() {
         let (rgb, alpha) = apart(&image.into_rgba8().into_raw());
         (rgb, alpha.iter().any(|&a| a != u8::MAX).then_some(alpha), None)

@@ -234,7 +234,7 @@ fn interleaved<T: Copy>(rgb: &[T], alpha: Option<&[T]>, kept: usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::photo::metadata::{Deep, narrow};
+    use crate::photo::metadata::{Samples16, narrow};
     use crate::photo::{decode_with_metadata, read};
 
     fn picture(alpha: bool, icc: bool) -> Picture {
@@ -319,7 +319,8 @@ mod tests {
     fn sixteen_bits_stay_where_the_size_stays() {
         let rgb: Vec<u16> = (0..20 * 30 * 3).map(|i| (i * 977 % 65_536) as u16).collect();
         let alpha: Vec<u16> = (0..20 * 30).map(|i| (i * 109 % 65_536) as u16).collect();
-        let deep = Deep { height: 20, width: 30, rgb: rgb.clone(), alpha: Some(alpha.clone()) };
+        let deep =
+            Samples16 { height: 20, width: 30, rgb: rgb.clone(), alpha: Some(alpha.clone()) };
         let metadata = Metadata { deep: Some(deep), ..Metadata::default() };
         let narrowed = |samples: &[u16]| samples.iter().map(|&v| narrow(v)).collect();
         let mut picture = picture(false, false);

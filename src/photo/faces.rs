@@ -6,7 +6,7 @@ use super::agreement::agreement;
 use super::align;
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
-use super::options::{Mask, PhotoOptions, Which};
+use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape, with_colours_of};
 use super::surface::{Place, Surface};
 use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
@@ -22,14 +22,14 @@ pub struct Outcome {
     pub pose: Pose,
     /// Whether it was cut out as a head that is turned far to the side, not by the template.
     pub turned: bool,
-    /// Why it was left as it was; `None` where it was restored.
+    /// Why it was skipped, and so left as it was; `None` where it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub left: Option<String>,
+    pub skipped: Option<String>,
 }
 
 /// A restored face before it is blended into its photo.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Aligned {
+pub struct AlignedFace {
     /// Rows and columns.
     pub size: usize,
     /// `[size, size]` pixels, red first.
@@ -61,8 +61,7 @@ const LEAST_AGREEMENT: f64 = 0.75;
 /// use pentimento::photo::{Face, PhotoOptions, PhotoRestorer, Picture};
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("weights/mmrbnet-256.safetensors")?;
 /// let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())?;
 /// let rgb = vec![128; 200 * 300 * 3];
@@ -99,7 +98,7 @@ impl PhotoRestorer {
         background: Option<Restorer>,
         options: PhotoOptions,
     ) -> Result<Self> {
-        pollster::block_on(Self::prepare(engine, model, detector, background, options))
+        crate::blocking::block_on(Self::prepare(engine, model, detector, background, options))
     }
 
     /// [`PhotoRestorer::new`] for programs with an async runtime.
@@ -201,7 +200,7 @@ impl PhotoRestorer {
     /// As [`Detector::detect`]; [`Error::Input`] when there is no detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        pollster::block_on(self.find_all(photo, true))
+        crate::blocking::block_on(self.find_async(photo))
     }
 
     /// [`PhotoRestorer::find`] for programs with an async runtime.
@@ -209,12 +208,8 @@ impl PhotoRestorer {
     /// # Errors
     /// As [`PhotoRestorer::find`].
     pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        self.find_all(photo, false).await
-    }
-
-    async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
         match &mut self.detector {
-            Some(detector) => detector.find_all(photo, blocking).await,
+            Some(detector) => detector.find_async(photo).await,
             None => Err(Error::Input("there is no detector, and no faces are given".to_owned())),
         }
     }
@@ -226,7 +221,7 @@ impl PhotoRestorer {
     /// As [`Detector::detect`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn locate(&mut self, photo: &Picture, given: &[GivenFace]) -> Result<Vec<Face>> {
-        pollster::block_on(self.locate_all(photo, given, true))
+        crate::blocking::block_on(self.locate_async(photo, given))
     }
 
     /// [`PhotoRestorer::locate`] for programs with an async runtime, as
@@ -239,21 +234,12 @@ impl PhotoRestorer {
         photo: &Picture,
         given: &[GivenFace],
     ) -> Result<Vec<Face>> {
-        self.locate_all(photo, given, false).await
-    }
-
-    async fn locate_all(
-        &mut self,
-        photo: &Picture,
-        given: &[GivenFace],
-        blocking: bool,
-    ) -> Result<Vec<Face>> {
         let mut faces = Vec::new();
         for given in given {
             faces.push(match (given, &mut self.detector) {
                 (GivenFace::Face(face), _) => face.clone(),
                 (GivenFace::Box(bounds), Some(detector)) => {
-                    let found = detector.find_in(photo, *bounds, blocking).await?;
+                    let found = detector.detect_in(photo, *bounds).await?;
                     found.unwrap_or_else(|| Face::upright(*bounds))
                 }
                 (GivenFace::Box(bounds), None) => Face::upright(*bounds),
@@ -269,7 +255,7 @@ impl PhotoRestorer {
     /// faces nor a detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
-        pollster::block_on(self.run(photo, given, |_, _| (), true))
+        crate::blocking::block_on(self.restore_async(photo, given, |_, _| ()))
     }
 
     /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -282,28 +268,18 @@ impl PhotoRestorer {
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        show: impl FnMut(&Outcome, Option<&Aligned>),
-    ) -> Result<RestoredPhoto> {
-        self.run(photo, given, show, false).await
-    }
-
-    async fn run(
-        &mut self,
-        photo: &Picture,
-        given: Option<&[Face]>,
-        mut show: impl FnMut(&Outcome, Option<&Aligned>),
-        blocking: bool,
+        mut show: impl FnMut(&Outcome, Option<&AlignedFace>),
     ) -> Result<RestoredPhoto> {
         let control = self.watch();
         let mut faces = match given {
             Some(faces) => faces.to_vec(),
-            None => self.find_all(photo, blocking).await?,
+            None => self.find_async(photo).await?,
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original, blocking).await?;
-        let mut surface = Surface::new(&self.engine, original, result, blocking).await?;
+        let result = self.enlarged(photo, &original).await?;
+        let mut surface = Surface::new(&self.engine, original, result).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
         for (i, face) in faces.into_iter().enumerate() {
@@ -311,11 +287,11 @@ impl PhotoRestorer {
             let done = if chosen.is_some_and(|chosen| chosen != i) {
                 Err("another face was chosen".to_owned())
             } else {
-                self.put_back(&mut surface, photo, &face, blocking).await?
+                self.put_back(&mut surface, photo, &face).await?
             };
             let pose = Pose::of(&face.landmarks);
-            let left = done.as_ref().err().cloned();
-            let outcome = Outcome { turned: pose.is_turned(), pose, face, left };
+            let skipped = done.as_ref().err().cloned();
+            let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
             show(&outcome, done.as_ref().ok());
             outcomes.push(outcome);
         }
@@ -332,9 +308,9 @@ impl PhotoRestorer {
             (0..faces.len()).max_by(|&a, &b| value(&faces[a]).total_cmp(&value(&faces[b])))
         };
         match self.options.which {
-            Which::All => None,
-            Which::Largest => best(&Face::eye_distance),
-            Which::Central => {
+            FaceSelection::All => None,
+            FaceSelection::Largest => best(&Face::eye_distance),
+            FaceSelection::Central => {
                 let [x, y] = [photo.width as f64 / 2.0, photo.height as f64 / 2.0];
                 best(&|face| -(face.centre()[0] - x).hypot(face.centre()[1] - y))
             }
@@ -342,16 +318,11 @@ impl PhotoRestorer {
     }
 
     /// The photo at its new size.
-    async fn enlarged(
-        &mut self,
-        photo: &Picture,
-        original: &Canvas,
-        blocking: bool,
-    ) -> Result<Canvas> {
+    async fn enlarged(&mut self, photo: &Picture, original: &Canvas) -> Result<Canvas> {
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
-                let large = network.run(photo, blocking).await?.picture;
+                let large = network.restore_async(photo).await?.picture;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
             None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
@@ -365,8 +336,7 @@ impl PhotoRestorer {
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-        blocking: bool,
-    ) -> Result<Result<Aligned, String>> {
+    ) -> Result<Result<AlignedFace, String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -388,7 +358,7 @@ impl PhotoRestorer {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
         let crop = surface.crop(&to_face, self.size).await?;
-        let restored = self.session.run_image(crop.as_flattened(), blocking).await?;
+        let restored = self.session.run_async(crop.as_flattened()).await?;
         let restored: &[[u8; 3]] = restored.as_chunks().0;
         let agreement = agreement(&crop, restored, self.size);
         if agreement < LEAST_AGREEMENT {
@@ -396,26 +366,28 @@ impl PhotoRestorer {
         }
         if let Some(detector) = &mut self.detector {
             let middle = to_face.apply(face.centre());
-            if detector.doubts(face, restored, self.size, middle, blocking).await? {
+            if detector.doubts(face, restored, self.size, middle).await? {
                 return Ok(Err("what was restored of it is no face to the detector".to_owned()));
             }
         }
         let restored = with_colours_of(&crop, restored, self.size);
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
-            (Some(parser), Mask::Face) => Some(parser.run(&restored, self.size, blocking).await?),
+            (Some(parser), BlendMask::Face) => {
+                Some(parser.parse_async(&restored, self.size).await?)
+            }
             _ => None,
         };
         let shape = match (&parsed, self.options.mask) {
             (Some(face), _) => Shape::Parsed(face),
-            (None, Mask::Square) => Shape::Square,
-            (None, Mask::Face | Mask::Oval) => Shape::Oval(&landmarks),
+            (None, BlendMask::Square) => Shape::Square,
+            (None, BlendMask::Face | BlendMask::Oval) => Shape::Oval(&landmarks),
         };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
         surface.paste(&restored, self.size, place).await?;
-        Ok(Ok(Aligned { size: self.size, rgb: restored, to_photo: to_photo.0 }))
+        Ok(Ok(AlignedFace { size: self.size, rgb: restored, to_photo: to_photo.0 }))
     }
 }
 

@@ -14,12 +14,12 @@ pub struct Metadata {
     pub gray_icc: Option<Vec<u8>>,
     /// The samples of a picture with 16 bits. A result of the same size takes from them what the
     /// restoration left as it was.
-    pub deep: Option<Deep>,
+    pub deep: Option<Samples16>,
 }
 
 /// Samples with 16 bits.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Deep {
+pub struct Samples16 {
     /// Rows.
     pub height: usize,
     /// Columns.
@@ -39,7 +39,7 @@ pub(super) fn narrow(sample: u16) -> u8 {
     ((u32::from(sample) + u32::from(STEP) / 2) / u32::from(STEP)) as u8
 }
 
-impl Deep {
+impl Samples16 {
     /// The samples of `result`, the restored version of this picture: what the restoration left is
     /// exact, to the rest its difference is added. `None` where the sizes differ.
     pub(super) fn of_result(&self, result: &Picture) -> Option<Vec<u16>> {
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_was_left_is_exact_and_the_rest_moves_along() {
         let rgb = vec![1000, 40_000, 65_535];
-        let deep = Deep { height: 1, width: 1, rgb: rgb.clone(), alpha: None };
+        let deep = Samples16 { height: 1, width: 1, rgb: rgb.clone(), alpha: None };
         let mut result = Picture {
             height: 1,
             width: 1,

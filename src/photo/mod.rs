@@ -3,6 +3,7 @@
 mod agreement;
 #[doc(hidden)]
 pub mod align;
+mod annotations;
 mod decode;
 mod detect;
 mod encode;
@@ -12,8 +13,6 @@ mod exif;
 mod face;
 mod faces;
 mod file;
-mod foreign;
-mod given;
 #[doc(hidden)]
 pub mod grain;
 mod jpeg;
@@ -31,6 +30,7 @@ mod surface;
 #[doc(hidden)]
 pub mod tiles;
 mod track;
+mod unsupported_formats;
 #[doc(hidden)]
 pub mod warp;
 #[doc(hidden)]
@@ -38,22 +38,22 @@ pub mod y4m;
 
 pub use crate::models::Detection;
 pub use align::Landmarks;
+pub use annotations::GivenFace;
+#[doc(hidden)]
+pub use annotations::GivenFaces;
 pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metadata};
 #[doc(hidden)]
-pub use detect::thinned;
-pub use detect::{Detector, Selection};
+pub use detect::non_max_suppression;
+pub use detect::{Detector, DetectorOptions};
 pub use encode::{Format, encode, write};
 pub use face::{Face, Pose};
-pub use faces::{Aligned, Outcome, PhotoRestorer, RestoredPhoto};
+pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
-pub use given::GivenFace;
-#[doc(hidden)]
-pub use given::GivenFaces;
-pub use metadata::{Deep, Metadata};
-pub use options::{Mask, PhotoOptions, Which};
+pub use metadata::{Metadata, Samples16};
+pub use options::{BlendMask, FaceSelection, PhotoOptions};
 pub use parse::FaceParser;
-pub use restore::{Restored, Restorer, Work};
+pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 
 /// An upright 8-bit picture.

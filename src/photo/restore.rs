@@ -13,8 +13,7 @@ use crate::{Control, Engine, Error, Model, Result, Session, Task};
 /// use pentimento::photo::{self, Picture, Restorer};
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("weights/mmrbnet-256.safetensors")?;
 /// let mut restorer = Restorer::new(&engine, &model);
 /// let rgb = vec![128; 100 * 100 * 3];
@@ -36,12 +35,12 @@ pub struct Restored {
     /// The result.
     pub picture: Picture,
     /// How it was computed.
-    pub work: Work,
+    pub work: TileReport,
 }
 
 /// How a picture was computed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Work {
+pub struct TileReport {
     /// Height and width of what the network saw at a time.
     pub tile: [usize; 2],
     /// How often the network ran.
@@ -58,7 +57,7 @@ const NEARLY_SQUARE: f64 = 1.1;
 const TILE_MEMORY: usize = 2 << 30;
 
 const TILES_ARE_SMALL: &str =
-    "the memory allows only small tiles, their seams may be visible; allow more with --memory";
+    "the memory budget allows only small tiles, whose seams may be visible; raise it";
 
 const TILES_ARE_AVERAGED: &str = "this model averages over the picture, here over each tile; seams may be visible, allow larger \
      tiles with --memory";
@@ -82,7 +81,7 @@ impl Restorer {
     /// As [`Restorer::output_size`], [`Session::new`] and [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, picture: &Picture) -> Result<Restored> {
-        pollster::block_on(self.run(picture, true))
+        crate::blocking::block_on(self.restore_async(picture))
     }
 
     /// [`Restorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -90,10 +89,6 @@ impl Restorer {
     /// # Errors
     /// As [`Restorer::restore`].
     pub async fn restore_async(&mut self, picture: &Picture) -> Result<Restored> {
-        self.run(picture, false).await
-    }
-
-    pub(super) async fn run(&mut self, picture: &Picture, blocking: bool) -> Result<Restored> {
         let [height, width] = self.output_size(picture.height, picture.width)?;
         let mut notes = Vec::new();
         let (rgb, tile, tiles) = match self.model.task() {
@@ -113,7 +108,7 @@ impl Restorer {
                 let network = async |tile: &[u8]| {
                     session.set_control(self.control.as_ref().map(|c| c.piece(done, count)));
                     done += 1;
-                    session.run_image(tile, blocking).await
+                    session.run_async(tile).await
                 };
                 let rgb = tiling.run(&picture.rgb, network).await?;
                 self.session = Some((tile_height, tile_width, session));
@@ -134,14 +129,14 @@ impl Restorer {
                 let face = picture.resized(input.h, input.w)?;
                 let mut session = self.open(height, width).await?;
                 session.set_control(self.control.clone());
-                let rgb = session.run_image(&face.rgb, blocking).await?;
+                let rgb = session.run_async(&face.rgb).await?;
                 self.session = Some((height, width, session));
                 (rgb, [height, width], 1)
             }
         };
         let alpha = picture.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: picture.icc.clone() };
-        Ok(Restored { picture, work: Work { tile, tiles, notes } })
+        Ok(Restored { picture, work: TileReport { tile, tiles, notes } })
     }
 
     /// Height and width of the result for a picture of `height × width`.

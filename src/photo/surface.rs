@@ -43,23 +43,17 @@ pub struct Place<'a> {
 
 impl Surface {
     /// On the engine's device; a photo that is too large for a GPU's bindings stays in memory.
-    /// `blocking` as in `Watch`.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn new(
-        engine: &Engine,
-        photo: Canvas,
-        result: Canvas,
-        blocking: bool,
-    ) -> Result<Self> {
+    pub async fn new(engine: &Engine, photo: Canvas, result: Canvas) -> Result<Self> {
         let Device::Gpu(device) = engine.handle() else {
             return Ok(Self::Cpu { photo, result });
         };
         let sides = |canvas: &Canvas| [canvas.height, canvas.width];
         let before = (&photo.pixels[..], sides(&photo));
         let after = (&result.pixels[..], sides(&result));
-        Ok(match gpu::Canvas::new(device, before, after, blocking).await? {
+        Ok(match gpu::Canvas::new(device, before, after).await? {
             Some(canvas) => Self::Gpu { canvas, size: after.1 },
             None => Self::Cpu { photo, result },
         })
@@ -129,7 +123,7 @@ impl Surface {
 
 #[cfg(test)]
 mod tests {
-    use pollster::block_on;
+    use crate::blocking::block_on;
 
     use super::super::align::{TEMPLATE, align};
     use super::*;
@@ -148,8 +142,7 @@ mod tests {
     #[test]
     fn kernels_cut_out_the_twins_bytes_and_paste_within_a_level() {
         let device = |device: &str| {
-            let device = Some(device.to_owned());
-            Engine::new(&EngineOptions { device, precision: Precision::F32, memory: None })
+            Engine::new(&EngineOptions::new().device(device).precision(Precision::F32))
         };
         let Ok(gpu) = device("0") else {
             eprintln!("skipped: there is no GPU");
@@ -176,9 +169,8 @@ mod tests {
             {
                 let mut outcomes = Vec::new();
                 for engine in [&cpu, &gpu] {
-                    let mut surface =
-                        block_on(Surface::new(engine, photo.clone(), result.clone(), true))
-                            .expect("room");
+                    let mut surface = block_on(Surface::new(engine, photo.clone(), result.clone()))
+                        .expect("room");
                     assert_eq!(
                         matches!(surface, Surface::Gpu { .. }),
                         engine.device().kind != "cpu"

@@ -83,7 +83,7 @@ class Restorer:
     @property
     def faces(self):
         """The faces of the last photo, from left to right: landmarks, bounds, score, whether it was
-        restored, and if not, why it was left."""
+        restored, and if not, why it was `skipped`."""
         return self._native.faces()
 
     @property

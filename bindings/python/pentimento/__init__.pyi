@@ -32,7 +32,7 @@ class Face(TypedDict):
     bounds: list[float] | None
     score: float | None
     restored: bool
-    left: str | None
+    skipped: str | None
 
 @type_check_only
 class Device(TypedDict):

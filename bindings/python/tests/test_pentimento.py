@@ -230,4 +230,4 @@ def test_whole_photos(detector):
         restored = restorer.restore(photo)
         assert restored.shape == (1024, 1024, 3)
         (face,) = restorer.faces
-    assert face["restored"] and face["left"] is None and len(face["landmarks"]) == 5
+    assert face["restored"] and face["skipped"] is None and len(face["landmarks"]) == 5
