@@ -71,7 +71,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Generate(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {}", output::with_flags(&error.to_string()));
+        eprintln!("error: {}", output::with_flags(&output::plain(&error.to_string())));
         ExitCode::FAILURE
     })
 }

@@ -1,5 +1,6 @@
 //! What people and programs read: standard output, errors, progress.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -7,8 +8,10 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use pentimento::{Error, Result};
 
-/// Prints `text`. A reader that has seen enough (`| head`) ends the program quietly.
+/// Prints `text` as [`plain`] leaves it. A reader that has seen enough (`| head`) ends the program
+/// quietly.
 pub fn print(text: &str) -> Result<()> {
+    let text = plain(text);
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -18,6 +21,29 @@ pub fn print(text: &str) -> Result<()> {
             source,
         }),
     }
+}
+
+/// `text` without anything that a terminal would obey: a file's names and texts may hold escape
+/// sequences, and characters that turn the direction of writing.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| {
+        let turns = matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        );
+        turns || c.is_control() && !matches!(c, '\n' | '\t')
+    };
+    if !text.contains(obeyed) {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match obeyed(c) {
+            true => plain.extend(c.escape_unicode()),
+            false => plain.push(c),
+        }
+    }
+    plain.into()
 }
 
 /// Prints `report` as indented JSON and a newline.
@@ -93,5 +119,17 @@ pub fn bytes(n: usize) -> String {
         n if n >= 1e6 => format!("{:.1} MB", n / 1e6),
         n if n >= 1e3 => format!("{:.1} kB", n / 1e3),
         n => format!("{n} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_terminal_obeys_nothing() {
+        assert_eq!(plain("a\tb\n×2"), "a\tb\n×2");
+        assert_eq!(plain("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(plain("\u{202e}txt"), "\\u{202e}txt");
     }
 }

@@ -134,6 +134,7 @@ impl Restore {
             return Err(Error::Input(what));
         }
         let model = self.assumptions.open(&path)?;
+        model::tell(&path, &model, self.quiet);
         let engine = self.engine.engine()?;
         let worker = self.faces.worker(&engine, &model)?;
         album::stop_gently()?;

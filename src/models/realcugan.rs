@@ -184,6 +184,11 @@ impl Network for RealCugan {
         vec![("factor", self.variant.factor().to_string()), ("variant", variant.to_owned())]
     }
 
+    /// The mark of a pro file.
+    fn training_only(&self) -> Vec<String> {
+        vec!["pro".to_owned()]
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::UNIT
     }

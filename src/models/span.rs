@@ -148,6 +148,11 @@ impl Network for Span {
         ]
     }
 
+    /// What the trained convolutions are merged to, and the mark of pictures as they are.
+    fn training_only(&self) -> Vec<String> {
+        ["*.eval_conv.weight", "*.eval_conv.bias", "no_norm"].map(str::to_owned).to_vec()
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::UNIT
     }

@@ -15,7 +15,7 @@ use pentimento::photo::{
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
     Model, ModelInfo, Options, PixelOrder, Precision, Resample, Result, Session, Shape, Task,
-    Timings, Truncation, wgpu,
+    Timings, Truncation, ValueRange, wgpu,
 };
 
 /// Compiled, never called.
@@ -50,7 +50,8 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         slope: Some(0.1_f32),
         auxiliary: false,
         heads: Some(8_usize),
-        codeformer: CodeFormerOptions { fidelity: 0.5_f32, adain: true },
+        codeformer: CodeFormerOptions { fidelity: Some(0.5_f32), adain: Some(true) },
+        range: Some(ValueRange::Signed),
     };
     let model: Model = Model::open("")?;
     let _: Model = Model::open_with(Path::new(""), &choices)?;

@@ -145,6 +145,26 @@ fn parts_give_what_the_whole_gives() {
     assert!(tried >= 2, "only {tried} networks were compared");
 }
 
+#[test]
+fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
+    for folder in cases() {
+        let case = name(&folder);
+        let checkpoint = formula::checkpoint(&folder);
+        let some = checkpoint.tensors().step_by(1 + checkpoint.tensors().count() / 4);
+        let layers = some.filter_map(|param| param.name.rsplit_once('.'));
+        let mut strays: Vec<_> = layers.map(|(layer, _)| format!("{layer}.stray")).collect();
+        strays.push("stray.weight".to_owned());
+        for stray in strays {
+            let extra = Param::from_values(&*stray, vec![2, 3], &[0.5; 6]);
+            let file =
+                Checkpoint::from_params("model.pth", checkpoint.tensors().cloned().chain([extra]));
+            let error = Model::from_checkpoint(file, &Options::default());
+            let error = error.err().unwrap_or_else(|| panic!("{case}: {stray} was ignored"));
+            assert!(error.to_string().contains(&stray), "{case}: {error}");
+        }
+    }
+}
+
 /// The tensor of another shape, or none.
 fn changed(checkpoint: &Checkpoint, name: &str, longer: bool) -> Checkpoint {
     let params = checkpoint.tensors().filter_map(|param| match param.name == name {
