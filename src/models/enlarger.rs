@@ -69,42 +69,6 @@ pub(super) fn shifted(b: &mut Builder, x: NodeId, offset: &[f32], factor: f32) -
     b.add(Op::Scale(factor), &[y])
 }
 
-/// What networks of one colour say of themselves.
-pub(super) const GREY: &str = "grey (each colour of a picture on its own)";
-
-/// The input of a network of `colours` channels: pictures of three, too, for those of one.
-///
-/// # Errors
-/// [`Error::Input`] when it has other channels.
-pub(super) fn picture(b: &mut Builder, input: Shape, colours: usize) -> Result<NodeId> {
-    if input.c != 3 || colours != 1 {
-        check_channels(input, colours)?;
-    }
-    Ok(b.graph.add_input("picture", input))
-}
-
-/// `run` on `x`, or, when that has three colours and the network `colours` is 1, on each of them.
-///
-/// # Errors
-/// What `run` returns.
-pub(super) fn each_colour(
-    b: &mut Builder,
-    x: NodeId,
-    colours: usize,
-    run: impl Fn(&mut Builder, NodeId) -> Result<NodeId>,
-) -> Result<NodeId> {
-    let channels = b.shape(x).c;
-    if channels == colours {
-        return run(b, x);
-    }
-    let mut parts = Vec::new();
-    for colour in 0..channels {
-        let part = b.slice(x, colour, colour + 1)?;
-        parts.push(run(b, part)?);
-    }
-    b.add(Op::Concat, &parts)
-}
-
 /// Slope of the leaky ReLU before SwinIR's pixel shuffles, PyTorch's own.
 const SLOPE_BEFORE: f32 = 0.01;
 /// Slope of those between the three convolutions of a connection.
