@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{self, Detection, Network, Options, Task};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// A checkpoint and its network. Clones share both.

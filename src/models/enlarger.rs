@@ -2,7 +2,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{NodeId, Op};
+use crate::graph::{NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::tensor::Shape;
 
@@ -58,15 +58,15 @@ pub(super) fn check_channels(input: Shape, channels: usize) -> Result<()> {
 /// `factor · x + offset` with an offset per channel.
 pub(super) fn affine(b: &mut Builder, x: NodeId, factor: f32, offset: &[f32]) -> Result<NodeId> {
     let bias = b.computed("offset", vec![offset.len()], offset);
-    let y = b.add(Op::Scale(factor), &[x])?;
-    b.add(Op::Bias(bias), &[y])
+    let y = b.add(ops::Scale(factor), &[x])?;
+    b.add(ops::Bias(bias), &[y])
 }
 
 /// `factor · (x + offset)` with an offset per channel.
 pub(super) fn shifted(b: &mut Builder, x: NodeId, offset: &[f32], factor: f32) -> Result<NodeId> {
     let bias = b.computed("offset", vec![offset.len()], offset);
-    let y = b.add(Op::Bias(bias), &[x])?;
-    b.add(Op::Scale(factor), &[y])
+    let y = b.add(ops::Bias(bias), &[x])?;
+    b.add(ops::Scale(factor), &[y])
 }
 
 /// Slope of the leaky ReLU before SwinIR's pixel shuffles, PyTorch's own.
@@ -123,7 +123,7 @@ pub(super) fn shuffled(
     for (step, factor) in factors.iter().enumerate() {
         let spec = ConvSpec::same(3).out(features * factor * factor);
         y = b.conv(y, &format!("upsample.{}", 2 * step), spec)?;
-        y = b.add(Op::PixelShuffle(*factor), &[y])?;
+        y = b.add(ops::PixelShuffle(*factor), &[y])?;
     }
     b.conv(y, "conv_last", ConvSpec::same(3).out(colours))
 }

@@ -5,11 +5,14 @@ mod account;
 pub mod bisenet;
 mod channels;
 mod codeformer;
+mod dat;
 mod detection;
 mod enlarger;
 mod gfpgan;
 mod gpen;
+mod hat;
 mod mmrbnet;
+mod nafnet;
 pub mod parsenet;
 mod published;
 mod realcugan;
@@ -17,16 +20,18 @@ mod relatives;
 mod restoreformer;
 pub mod retinaface;
 mod rrdbnet;
+mod scunet;
 mod span;
 mod srvgg;
 mod stylegan2;
+mod swinir;
 mod yunet;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nn::stylegan2::Resample;
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 pub(crate) use account::account;
@@ -230,6 +235,11 @@ const RECOGNISERS: &[Recogniser] = &[
     rrdbnet::recognise,
     span::recognise,
     realcugan::recognise,
+    hat::recognise,
+    swinir::recognise,
+    dat::recognise,
+    scunet::recognise,
+    nafnet::recognise,
     gpen::recognise,
     parsenet::recognise,
     bisenet::recognise,
@@ -249,8 +259,8 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
-             RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, GPEN, \
-             ParseNet, BiSeNet, RetinaFace and YuNet",
+             RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, HAT, \
+             SwinIR, DAT, SCUNet, NAFNet, GPEN, ParseNet, BiSeNet, RetinaFace and YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))

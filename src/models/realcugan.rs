@@ -7,11 +7,11 @@ use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, NodeId, Op, Padding};
+use crate::graph::{Activation, Graph, NodeId, Padding, ops};
 use crate::nn::border::{crop, crop_to, mirrored};
 use crate::nn::transposed::{Transposed, conv_transpose};
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Slope of every leaky ReLU.
@@ -117,13 +117,13 @@ fn convs(b: &mut Builder, x: NodeId, name: &str, attention: bool) -> Result<Node
         return Ok(y);
     }
     let channels = b.shape(y).c;
-    let mean = b.add(Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[y])?;
+    let mean = b.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[y])?;
     let hidden = b.conv(mean, &format!("{name}.seblock.conv1"), ConvSpec::same(1))?;
     let hidden = b.leaky_relu(hidden, 0.0)?;
     let spec = ConvSpec::same(1).out(channels);
     let factor = b.conv(hidden, &format!("{name}.seblock.conv2"), spec)?;
-    let factor = b.add(Op::Activation(Activation::Sigmoid), &[factor])?;
-    b.add(Op::ScaleChannels, &[y, factor])
+    let factor = b.add(Activation::Sigmoid, &[factor])?;
+    b.add(ops::ScaleChannels, &[y, factor])
 }
 
 fn halved(b: &mut Builder, x: NodeId, name: &str) -> Result<NodeId> {
@@ -136,7 +136,7 @@ fn doubled(b: &mut Builder, x: NodeId, name: &str, skip: NodeId, cut: i32) -> Re
     let y = conv_transpose(b, x, name, spec)?;
     let y = b.leaky_relu(y, SLOPE)?;
     let skip = crop(b, skip, Padding::all(cut))?;
-    b.add(Op::Add, &[y, skip])
+    b.add(ops::Add, &[y, skip])
 }
 
 /// The first U-Net, one level deep; it enlarges in the end.
@@ -213,21 +213,21 @@ impl Network for RealCugan {
         let border = Padding { top: before, left: before, bottom, right };
         let mut x = mirrored(&mut b, picture, border)?;
         if variant == Variant::Fast {
-            x = b.add(Op::PixelUnshuffle(2), &[x])?;
+            x = b.add(ops::PixelUnshuffle(2), &[x])?;
         }
         let large = first_unet(&mut b, x, variant.enlarging())?;
         let detail = second_unet(&mut b, large)?;
         let large = crop(&mut b, large, Padding::all(20))?;
-        let mut y = b.add(Op::Add, &[detail, large])?;
+        let mut y = b.add(ops::Add, &[detail, large])?;
         let times = variant.factor();
         let (height, width) = (times * input.h, times * input.w);
         if matches!(variant, Variant::Quadruple | Variant::Fast) {
             y = b.conv(y, "conv_final", bare(3, 1).out(12))?;
             y = crop(&mut b, y, Padding::all(1))?;
-            y = b.add(Op::PixelShuffle(2), &[y])?;
+            y = b.add(ops::PixelShuffle(2), &[y])?;
             y = crop_to(&mut b, y, height, width)?;
             let base = b.nearest(picture, times)?;
-            y = b.add(Op::Add, &[y, base])?;
+            y = b.add(ops::Add, &[y, base])?;
         } else {
             y = crop_to(&mut b, y, height, width)?;
         }

@@ -10,9 +10,9 @@ use super::enlarger::{self, DIV2K_MEAN};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
-use crate::graph::{Activation, Graph, NodeId, Op};
+use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 const BLOCKS: usize = 6;
@@ -108,7 +108,7 @@ fn conv(b: &mut Builder, x: NodeId, prefix: &str, out: usize) -> Result<NodeId> 
     let weight = b.computed(&format!("{prefix}.weight"), vec![out, inputs, 3, 3], &weight);
     let bias = b.computed(&format!("{prefix}.bias"), vec![out], &bias);
     let y = b.convolve(x, prefix, weight, ConvSpec::same(3))?;
-    b.add_scoped(prefix, Op::Bias(bias), &[y])
+    b.add_scoped(prefix, ops::Bias(bias), &[y])
 }
 
 impl Span {
@@ -116,15 +116,15 @@ impl Span {
     /// published network activates in place.
     fn block(&self, b: &mut Builder, x: NodeId, prefix: &str) -> Result<[NodeId; 2]> {
         let y = conv(b, x, &format!("{prefix}.c1_r"), self.channels)?;
-        let first = b.add(Op::Activation(Activation::Silu), &[y])?;
+        let first = b.add(Activation::Silu, &[y])?;
         let y = conv(b, first, &format!("{prefix}.c2_r"), self.channels)?;
-        let y = b.add(Op::Activation(Activation::Silu), &[y])?;
+        let y = b.add(Activation::Silu, &[y])?;
         let y = conv(b, y, &format!("{prefix}.c3_r"), self.channels)?;
-        let sum = b.add(Op::Add, &[y, x])?;
+        let sum = b.add(ops::Add, &[y, x])?;
         // sigmoid(y) - ½ = ½·tanh(y/2), whose small values keep their digits in f16.
-        let half = b.add(Op::Scale(0.5), &[y])?;
-        let odd = b.add(Op::Activation(Activation::Tanh), &[half])?;
-        let weight = b.add(Op::Scale(0.5), &[odd])?;
+        let half = b.add(ops::Scale(0.5), &[y])?;
+        let odd = b.add(Activation::Tanh, &[half])?;
+        let weight = b.add(ops::Scale(0.5), &[odd])?;
         Ok([b.product(weight, sum)?, first])
     }
 }
@@ -172,11 +172,11 @@ impl Network for Span {
         }
         let y = conv(&mut b, y, "conv_2", self.channels)?;
         // What the last block's first convolution gave stands for the fifth block.
-        let all = b.add(Op::Concat, &[first, y, results[0], inner])?;
+        let all = b.add(ops::Concat, &[first, y, results[0], inner])?;
         let y = b.conv(all, "conv_cat", ConvSpec::same(1).out(self.channels))?;
         let out = 3 * self.factor * self.factor;
         let y = b.conv(y, "upsampler.0", ConvSpec::same(3).out(out))?;
-        let y = b.add(Op::PixelShuffle(self.factor), &[y])?;
+        let y = b.add(ops::PixelShuffle(self.factor), &[y])?;
         Ok(b.finish(y))
     }
 }

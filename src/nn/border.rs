@@ -2,7 +2,7 @@
 
 use super::Builder;
 use crate::error::Result;
-use crate::graph::{Interpolation, NodeId, Op, Padding};
+use crate::graph::{Interpolation, NodeId, Padding, ops};
 
 /// `x` with mirrored borders of any size, the edge not repeated: `x` goes on to and fro, as often
 /// as the borders ask for. A single row or column is repeated.
@@ -23,7 +23,7 @@ pub fn mirrored(b: &mut Builder, x: NodeId, padding: Padding) -> Result<NodeId> 
         let height = size(shape.h, rows, top, bottom);
         let width = size(shape.w, columns, left, right);
         let step = [shape.h as f32 / height as f32, shape.w as f32 / width as f32];
-        let resize = Op::Resize { height, width, interpolation: Interpolation::Nearest, step };
+        let resize = ops::Resize { height, width, interpolation: Interpolation::Nearest, step };
         x = b.add(resize, &[x])?;
         if rows {
             (top, bottom) = (0, 0);
@@ -41,7 +41,7 @@ pub fn mirrored(b: &mut Builder, x: NodeId, padding: Padding) -> Result<NodeId> 
             left: left.min(most_columns),
             right: right.min(most_columns),
         };
-        x = b.add(Op::ReflectPad(now), &[x])?;
+        x = b.add(ops::ReflectPad(now), &[x])?;
         top -= now.top;
         bottom -= now.bottom;
         left -= now.left;
@@ -82,7 +82,7 @@ pub fn crop(b: &mut Builder, x: NodeId, sides: Padding) -> Result<NodeId> {
     let kernel = b.computed("one", vec![1, 1], &[1.0]);
     let Padding { top, bottom, left, right } = sides;
     let padding = Padding { top: -top, bottom: -bottom, left: -left, right: -right };
-    b.add(Op::Upfirdn2d { kernel, up: 1, down: 1, padding }, &[x])
+    b.add(ops::Upfirdn2d { kernel, up: 1, down: 1, padding }, &[x])
 }
 
 /// The first `height` rows and `width` columns of `x`, zeros where it has fewer.

@@ -7,7 +7,7 @@
 
 use super::{Builder, border};
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, NodeId, Op, Padding};
+use crate::graph::{Conv2d, NodeId, Padding, ops};
 
 /// Geometry of PyTorch's `ConvTranspose2d`, without output padding and dilation.
 #[derive(Clone, Copy, Debug)]
@@ -96,15 +96,15 @@ pub fn conv_transpose(
         right: after(shape.w),
     };
     let conv = Conv2d { weight, stride: 1, padding, dilation: 1, groups: 1 };
-    let mut y = b.add_scoped(prefix, Op::Conv2d(conv), &[x])?;
+    let mut y = b.add_scoped(prefix, conv, &[x])?;
     if spec.bias {
         let name = format!("{prefix}.bias");
         let bias = b.weight_values(x, &name, &[outputs])?;
         let values: Vec<f32> = bias.iter().flat_map(|&v| vec![v; phases]).collect();
         let bias = b.computed(&name, vec![outputs * phases], &values);
-        y = b.add_scoped(prefix, Op::Bias(bias), &[y])?;
+        y = b.add_scoped(prefix, ops::Bias(bias), &[y])?;
     }
-    let y = b.add(Op::PixelShuffle(spec.stride), &[y])?;
+    let y = b.add(ops::PixelShuffle(spec.stride), &[y])?;
     border::crop_to(b, y, length(shape.h) as usize, length(shape.w) as usize)
 }
 

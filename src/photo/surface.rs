@@ -127,7 +127,7 @@ mod tests {
 
     use super::super::align::{TEMPLATE, align};
     use super::*;
-    use crate::cpu::paste::noise;
+    use crate::pixels::noise;
     use crate::{EngineOptions, Precision};
 
     fn photo(height: usize, width: usize) -> Canvas {
