@@ -218,7 +218,7 @@ fn weights(
         candidates: chosen.candidates,
         stripped: chosen.stripped,
         dropped: chosen.dropped,
-        metadata: BTreeMap::new(),
+        metadata: chosen.marks,
         tensors,
     })
 }

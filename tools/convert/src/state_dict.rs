@@ -1,7 +1,7 @@
 //! Finds the dictionary of weights in a checkpoint, at any depth, and names its tensors.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
 
@@ -17,6 +17,10 @@ use crate::{
 /// Between the names of dictionaries that lie in each other.
 const SEPARATOR: &str = "/";
 
+/// Entries beside a network's tensors that say what it is by being there, whatever their value:
+/// Real-CUGAN's files for another range of values have `pro`.
+const MARKS: [&str; 1] = ["pro"];
+
 /// The chosen weights.
 pub(crate) struct StateDict {
     /// `None` if the tensors lie at the top.
@@ -25,6 +29,8 @@ pub(crate) struct StateDict {
     pub candidates: Vec<String>,
     /// Everything else beside the weights, and what is no tensor among them.
     pub dropped: Vec<String>,
+    /// Marks that are there and no tensors, as metadata.
+    pub marks: BTreeMap<String, String>,
     /// What was removed from the start of names.
     pub stripped: Vec<String>,
     /// Names and values, in the order of the file.
@@ -95,7 +101,7 @@ pub(crate) fn select(
     let place = container.as_deref().unwrap_or("the checkpoint's top level");
     let dict = values.as_dict(chosen.dict).unwrap_or_default();
     unique_names(values, dict, place)?;
-    let (mut found, mut tensors) = (Vec::new(), Vec::new());
+    let (mut found, mut tensors, mut marks) = (Vec::new(), Vec::new(), BTreeMap::new());
     for &(key, value) in dict {
         let name = values.as_str(key).filter(|_| is_tensor(values, value));
         match name.and_then(|name| names::in_group(name, chosen.group)) {
@@ -103,13 +109,18 @@ pub(crate) fn select(
                 found.push(name.into());
                 tensors.push(value);
             }
-            None => dropped.push(describe(values, key, value)),
+            None => match values.as_str(key).filter(|name| MARKS.contains(name)) {
+                Some(mark) if !is_tensor(values, value) => {
+                    marks.insert(mark.to_owned(), "true".to_owned());
+                }
+                _ => dropped.push(describe(values, key, value)),
+            },
         }
     }
     let stripped = if whole { Vec::new() } else { names::strip(&mut found) };
     names::check(&found, place, options)?;
     let entries = found.into_iter().map(String::from).zip(tensors).collect();
-    Ok(StateDict { container, candidates, dropped, stripped, entries })
+    Ok(StateDict { container, candidates, dropped, marks, stripped, entries })
 }
 
 /// What a dictionary holds, looked up once however many names it has.
