@@ -44,6 +44,8 @@ const GFPGAN: &str = "https://github.com/TencentARC/GFPGAN";
 const REAL_ESRGAN: &str = "https://github.com/xinntao/Real-ESRGAN";
 const FACEXLIB: &str = "https://github.com/xinntao/facexlib";
 const GPEN: &str = "https://github.com/yangxy/GPEN";
+const SWINIR: &str = "https://github.com/JingyunLiang/SwinIR";
+const SCUNET: &str = "https://github.com/cszn/SCUNet";
 
 /// Every checkpoint that is known, by task and then by age.
 pub const PUBLISHED: &[Published] = &[
@@ -298,6 +300,66 @@ pub const PUBLISHED: &[Published] = &[
         sha256: Some("b8a8376811077954d82ca3fcf476f1ac3da3e8a68a4f4d71363008000a18b75d"),
         memory: None,
         licence: "BSD-3-Clause",
+        commercial: true,
+        note: "",
+    },
+    Published {
+        name: "swinir-real-x4",
+        architecture: "SwinIR",
+        task: "enlarges pictures x4",
+        file: "003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x4_GAN.pth",
+        url: Some(
+            "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/003_realSR_BSRGAN_DFO_s64w8_SwinIR-M_x4_GAN.pth",
+        ),
+        page: SWINIR,
+        bytes: None,
+        sha256: None,
+        memory: None,
+        licence: "Apache-2.0",
+        commercial: true,
+        note: "",
+    },
+    Published {
+        name: "swinir-real-large-x4",
+        architecture: "SwinIR",
+        task: "enlarges pictures x4",
+        file: "003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
+        url: Some(
+            "https://github.com/JingyunLiang/SwinIR/releases/download/v0.0/003_realSR_BSRGAN_DFOWMFC_s64w8_SwinIR-L_x4_GAN.pth",
+        ),
+        page: SWINIR,
+        bytes: None,
+        sha256: None,
+        memory: None,
+        licence: "Apache-2.0",
+        commercial: true,
+        note: "",
+    },
+    Published {
+        name: "scunet-psnr",
+        architecture: "SCUNet",
+        task: "denoises pictures",
+        file: "scunet_color_real_psnr.pth",
+        url: Some("https://github.com/cszn/KAIR/releases/download/v1.0/scunet_color_real_psnr.pth"),
+        page: SCUNET,
+        bytes: None,
+        sha256: None,
+        memory: None,
+        licence: "Apache-2.0",
+        commercial: true,
+        note: "",
+    },
+    Published {
+        name: "scunet-gan",
+        architecture: "SCUNet",
+        task: "denoises pictures",
+        file: "scunet_color_real_gan.pth",
+        url: Some("https://github.com/cszn/KAIR/releases/download/v1.0/scunet_color_real_gan.pth"),
+        page: SCUNET,
+        bytes: None,
+        sha256: None,
+        memory: None,
+        licence: "Apache-2.0",
         commercial: true,
         note: "",
     },

@@ -1,5 +1,5 @@
 //! Real-CUGAN (bilibili): two U-Nets one after the other without padding, for drawings. RGB in
-//! [0, 1]; the "pro" files, which hold a tensor `pro`, work on `0.7·x + 0.15`.
+//! [0, 1]; the "pro" files, which hold an entry `pro`, work on `0.7·x + 0.15`.
 //!
 //! Its channel attention averages over all of the picture: in tiles, over each tile.
 
@@ -84,7 +84,8 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
 fn read(checkpoint: &Checkpoint) -> Result<RealCugan> {
     let inputs = enlarger::inputs(checkpoint, "unet1.conv1.conv.0.weight")?;
     let pro = checkpoint.contains("pro")
-        || checkpoint.skipped().iter().any(|name| name.starts_with("pro ("));
+        || checkpoint.skipped().iter().any(|name| name.starts_with("pro ("))
+        || checkpoint.metadata("pro").is_some();
     let last = checkpoint.contains("conv_final.weight") || checkpoint.contains("conv_final.bias");
     let variant = match (last, checkpoint.dims("unet1.conv_bottom.weight")) {
         (true, _) if inputs == 12 => Variant::Fast,

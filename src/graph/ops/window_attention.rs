@@ -53,9 +53,10 @@ impl Operation for WindowAttention {
         }
         let dims = &graph.param(bias).dims;
         let sides = [rows, columns].map(|side| 2 * (side + margin) - 1);
-        if *dims != [heads, sides[0], sides[1]] {
+        let expected = [heads, sides[0], sides[1]];
+        if *dims != expected {
             let name = &graph.param(bias).name;
-            return Err(format!("tensor {name} is {dims:?}, expected [{heads}, {sides:?}]"));
+            return Err(format!("tensor {name} is {dims:?}, expected {expected:?}"));
         }
         Ok(x)
     }

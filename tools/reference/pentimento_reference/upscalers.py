@@ -15,6 +15,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -88,18 +89,13 @@ class Case:
     without: Callable[[str], bool] = lambda name: False
 
 
-def architectures() -> Any:
-    """spandrel's networks, whose modules are named with leading underscores."""
-    from importlib import import_module
-
-    def arch(path: str) -> Any:
-        return import_module(f"spandrel.architectures.{path}")
-
-    return arch
+def architecture(name: str) -> Any:
+    """spandrel's module of that architecture."""
+    return import_module(f"spandrel.architectures.{name}")
 
 
 def span(**arguments: Any) -> nn.Module:
-    return architectures()("SPAN").SPAN(num_in_ch=3, num_out_ch=3, **arguments)
+    return architecture("SPAN").SPAN(num_in_ch=3, num_out_ch=3, **arguments)
 
 
 def merged_span(**arguments: Any) -> nn.Module:
@@ -112,33 +108,33 @@ def merged_span(**arguments: Any) -> nn.Module:
 
 
 def realcugan(name: str, **arguments: Any) -> nn.Module:
-    return getattr(architectures()("RealCUGAN"), name)(**arguments)
+    return getattr(architecture("RealCUGAN"), name)(**arguments)
 
 
 def swinir(**arguments: Any) -> nn.Module:
     tiny = {"img_size": 16, "embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3]}
     tiny.update({"window_size": 4, "mlp_ratio": 2.0, **arguments})
-    return architectures()("SwinIR").SwinIR(**tiny)
+    return architecture("SwinIR").SwinIR(**tiny)
 
 
 def scunet(**arguments: Any) -> nn.Module:
-    return architectures()("SCUNet").SCUNet(**arguments)
+    return architecture("SCUNet").SCUNet(**arguments)
 
 
 def nafnet(**arguments: Any) -> nn.Module:
-    return architectures()("NAFNet").NAFNet(img_channel=3, **arguments)
+    return architecture("NAFNet").NAFNet(img_channel=3, **arguments)
 
 
 def hat(**arguments: Any) -> nn.Module:
     tiny = {"img_size": 16, "embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3]}
     tiny.update({"window_size": 4, "mlp_ratio": 2.0, "squeeze_factor": 4, **arguments})
-    return architectures()("HAT").HAT(**tiny)
+    return architecture("HAT").HAT(**tiny)
 
 
 def dat(**arguments: Any) -> nn.Module:
     tiny = {"img_size": 16, "embed_dim": 96, "depth": [3, 1], "num_heads": [4, 2]}
     tiny.update({"split_size": [2, 4], "expansion_factor": 2.0, **arguments})
-    return architectures()("DAT").DAT(**tiny)
+    return architecture("DAT").DAT(**tiny)
 
 
 CASES = [
