@@ -20,6 +20,7 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod bench;
+mod blocking;
 #[doc(hidden)]
 pub mod checkpoint;
 #[cfg(feature = "cli")]

@@ -64,7 +64,7 @@ pub fn print_json(report: &impl serde::Serialize) -> Result<()> {
 
 /// Says on standard error what failed.
 pub fn print_error(error: &impl std::fmt::Display) {
-    eprintln!("error: {}", one_line(&error.to_string()));
+    eprintln!("error: {}", one_line(&with_flags(&error.to_string())));
 }
 
 /// Says on standard error what a person should know.
@@ -80,9 +80,25 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
     pentimento::photo::write_whole(text.as_bytes(), path)
 }
 
+/// Options by the words that the library's sentences use for them, and the flags that set them.
+const FLAGS: [(&str, &str); 2] = [("precision f32", "--precision"), ("memory budget", "--memory")];
+
+/// `sentence` of the library with the flags of the options that it names.
+pub fn with_flags(sentence: &str) -> String {
+    let flags: Vec<&str> = (FLAGS.iter())
+        .filter(|(option, flag)| sentence.contains(option) && !sentence.contains(flag))
+        .map(|(_, flag)| *flag)
+        .collect();
+    if flags.is_empty() {
+        sentence.to_owned()
+    } else {
+        format!("{sentence} ({})", flags.join(", "))
+    }
+}
+
 /// The message of `error`, which names `input`: most begin with their file, the others get its name.
 pub fn about(input: &Path, error: &impl std::fmt::Display) -> String {
-    let (text, name) = (error.to_string(), input.display().to_string());
+    let (text, name) = (with_flags(&error.to_string()), input.display().to_string());
     if text.contains(&name) { text } else { format!("{name}: {text}") }
 }
 

@@ -23,7 +23,12 @@ pub struct Report<'a> {
     #[serde(serialize_with = "lossy")]
     pub model: &'a Path,
     pub architecture: &'a str,
+    /// Pictures in which something was restored.
     pub restored: usize,
+    /// Pictures in which no face was found: the results show what the pictures showed.
+    pub without_a_face: usize,
+    /// Pictures of whose faces none was restored; each face says why.
+    pub left_alone: usize,
     /// Results that an earlier run with the same options had written.
     pub kept: usize,
     pub failed: usize,
@@ -42,6 +47,19 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// How the file of a report begins.
     pub const BEGIN: &'static str = "{\n  \"format\": ";
+
+    /// How many pictures were restored, had no face, were left alone, were there already and failed:
+    /// what counts nothing is not named, save what was restored.
+    pub fn counts(&self) -> String {
+        let others = [
+            (self.without_a_face, "without a face"),
+            (self.left_alone, "left alone"),
+            (self.kept, "already there"),
+            (self.failed, "failed"),
+        ];
+        let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        format!("{} restored{}", self.restored, others.collect::<String>())
+    }
 }
 
 /// What became of one input.
@@ -68,6 +86,23 @@ pub enum Ending {
     },
 }
 
+/// How a result was computed.
+#[derive(Serialize)]
+pub struct Work {
+    /// Of a picture that the network saw as a whole; of a photo, `faces` tells.
+    #[serde(flatten)]
+    pub tiles: Option<TileReport>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
+}
+
+impl Ending {
+    /// Whether this run made a result, of this kind.
+    pub fn became(&self, wanted: Became) -> bool {
+        matches!(self, Self::Restored(done) if done.became() == wanted)
+    }
+}
+
 #[derive(Serialize)]
 pub struct Done {
     #[serde(serialize_with = "lossy")]
@@ -78,7 +113,7 @@ pub struct Done {
     /// Whether nothing was changed, so that the file is that of the input, byte for byte.
     pub copied: bool,
     #[serde(flatten)]
-    pub work: TileReport,
+    pub work: Work,
     /// What became of every face, where they were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
@@ -104,7 +139,23 @@ pub struct Seconds {
     pub write: f64,
 }
 
+/// What became of a picture that did not fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Became {
+    Restored,
+    WithoutAFace,
+    LeftAlone,
+}
+
 impl Done {
+    pub fn became(&self) -> Became {
+        match &self.faces {
+            Some(faces) if faces.is_empty() => Became::WithoutAFace,
+            Some(faces) if faces.iter().all(|face| face.skipped.is_some()) => Became::LeftAlone,
+            _ => Became::Restored,
+        }
+    }
+
     /// The same as JSON.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use super::journal::{Journal, Stamp};
 use super::output::{
     about, exit_code, print, print_error, print_json, print_note, progress, shown, write_text,
 };
-use super::report::{Done, Ending, FORMAT, Outcome, Report};
+use super::report::{Became, Done, Ending, FORMAT, Outcome, Report};
 use super::{EngineArgs, film, model, movie, page, target, value, wall};
 
 /// Restores pictures
@@ -431,7 +431,9 @@ impl Run<'_> {
             device: self.engine.device(),
             model: self.model,
             architecture: self.architecture,
-            restored: self.count(|ending| matches!(ending, Ending::Restored(_))),
+            restored: self.count(|ending| ending.became(Became::Restored)),
+            without_a_face: self.count(|ending| ending.became(Became::WithoutAFace)),
+            left_alone: self.count(|ending| ending.became(Became::LeftAlone)),
             kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
             failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
             passed_over: &self.passed_over,
@@ -469,13 +471,8 @@ impl Run<'_> {
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {
-            let Report { restored, kept, failed, seconds, .. } = report;
-            let name = &report.device.name;
-            let some = |n: usize, what: &str| {
-                if n == 0 { String::new() } else { format!(", {n} {what}") }
-            };
-            let (kept, failed) = (some(kept, "already there"), some(failed, "failed"));
-            print(&format!("{restored} restored{kept}{failed} in {seconds:.1} s on {name}\n"))?;
+            let (counts, seconds, name) = (report.counts(), report.seconds, &report.device.name);
+            print(&format!("{counts} in {seconds:.1} s on {name}\n"))?;
         }
         if !command.quiet && !command.json && !report.passed_over.is_empty() {
             let count = report.passed_over.len();

@@ -27,6 +27,7 @@ mod options;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
+mod pipeline;
 mod quality;
 mod resize;
 mod restore;
@@ -66,6 +67,7 @@ pub use kept::{Density, Kept};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
 pub use parse::FaceParser;
+pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 
