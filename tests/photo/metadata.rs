@@ -44,13 +44,15 @@ fn full(profile: bool) -> (Picture, Metadata) {
     let (height, width) = (9, 12);
     let rgb: Vec<u16> = (0..height * width * 3).map(|i| (i * 199 % 65_536) as u16).collect();
     let alpha: Vec<u16> = (0..height * width).map(|i| (i * 601 % 65_536) as u16).collect();
-    let narrow = |values: &[u16]| values.iter().map(|&v| ((u32::from(v) + 128) / 257) as u8);
+    let narrow = |values: &[u16]| -> Vec<u8> {
+        values.iter().map(|&v| ((u32::from(v) + 128) / 257) as u8).collect()
+    };
     let icc = profile.then(|| [&[0; 16][..], b"RGB ", &[0; 108]].concat());
     let picture = Picture {
         height,
         width,
-        rgb: narrow(&rgb).collect(),
-        alpha: Some(narrow(&alpha).collect()),
+        rgb: narrow(&rgb),
+        alpha: Some(narrow(&alpha)),
         icc,
     };
     // Big-endian: the artist, and a directory of EXIF with a time.
