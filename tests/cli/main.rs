@@ -12,6 +12,7 @@ mod convert;
 mod corpus;
 mod faces;
 mod film;
+mod large_album;
 mod models;
 mod movie;
 mod pictures;

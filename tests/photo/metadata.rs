@@ -48,13 +48,7 @@ fn full(profile: bool) -> (Picture, Metadata) {
         values.iter().map(|&v| ((u32::from(v) + 128) / 257) as u8).collect()
     };
     let icc = profile.then(|| [&[0; 16][..], b"RGB ", &[0; 108]].concat());
-    let picture = Picture {
-        height,
-        width,
-        rgb: narrow(&rgb),
-        alpha: Some(narrow(&alpha)),
-        icc,
-    };
+    let picture = Picture { height, width, rgb: narrow(&rgb), alpha: Some(narrow(&alpha)), icc };
     // Big-endian: the artist, and a directory of EXIF with a time.
     let mut exif = b"MM\0*\0\0\0\x08\0\x02\x01\x3B\0\x02\0\0\0\x09\0\0\0\x26\x87\x69\0\x04\0\0\0\x01\0\0\0\x30\0\0\0\0"
         .to_vec();
