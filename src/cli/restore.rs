@@ -165,8 +165,20 @@ impl Restore {
         if self.y4m {
             return self.film(output);
         }
-        if let Some(input) = self.inputs.iter().find(|input| movie::is_film(input)) {
+        if let Some(input) = self.inputs.iter().find(|path| movie::is_film(path) && !path.is_dir())
+        {
             return self.movie(input, output);
+        }
+        if self
+            .inputs
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([output])
+            .any(|path| path.as_os_str() == "-")
+        {
+            let what =
+                "pictures are read from files and written to files; - is for videos with --y4m";
+            return Err(Error::Input(what.to_owned()));
         }
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
