@@ -56,7 +56,10 @@ impl Checkpoint {
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
         let head = &map[..map.len().min(pentimento_convert::DETECT_BYTES)];
         match pentimento_convert::detect(head) {
-            pentimento_convert::Kind::Zip | pentimento_convert::Kind::Legacy => {
+            pentimento_convert::Kind::Zip
+            | pentimento_convert::Kind::Legacy
+            | pentimento_convert::Kind::Onnx
+            | pentimento_convert::Kind::Ncnn => {
                 drop(map);
                 torch::open(path)
             }
@@ -75,9 +78,10 @@ impl Checkpoint {
     ) -> Result<Self> {
         let all = bytes.as_ref();
         match pentimento_convert::detect(&all[..all.len().min(pentimento_convert::DETECT_BYTES)]) {
-            pentimento_convert::Kind::Zip | pentimento_convert::Kind::Legacy => {
-                torch::from_bytes(all.to_vec(), Path::new(label))
-            }
+            pentimento_convert::Kind::Zip
+            | pentimento_convert::Kind::Legacy
+            | pentimento_convert::Kind::Onnx
+            | pentimento_convert::Kind::Ncnn => torch::from_bytes(all.to_vec(), Path::new(label)),
             _ => Self::from_storage(Arc::new(bytes), Path::new(label)),
         }
     }

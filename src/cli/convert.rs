@@ -291,6 +291,8 @@ fn listing(input: &Path, contents: &Contents) -> String {
             Format::Zip => "PyTorch, zip",
             Format::Legacy => "PyTorch, before 1.6",
             Format::Safetensors => "safetensors",
+            Format::Onnx => "ONNX, recognised by its structure",
+            Format::Ncnn => "ncnn, recognised by its structure",
         },
     );
     let container = contents.container.as_deref();

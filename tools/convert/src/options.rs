@@ -45,6 +45,8 @@ pub struct Limits {
     pub pickle_bytes: usize,
     /// Tensors.
     pub tensors: usize,
+    /// Layers of an ONNX file or of an ncnn model.
+    pub layers: usize,
     /// Bytes of the header of a safetensors file.
     pub header_bytes: usize,
     /// Values that one pickle may push, repeated references included.
@@ -66,6 +68,7 @@ impl Default for Limits {
             zip_entries: 1 << 16,
             pickle_bytes: 1 << 26,
             tensors: 1 << 16,
+            layers: 1 << 16,
             header_bytes: 1 << 24,
             objects: 1 << 20,
             memo: 1 << 18,

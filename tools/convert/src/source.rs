@@ -1,7 +1,7 @@
 //! One checkpoint, in one file or in the shards of a folder.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
     path::{Path, PathBuf},
 };
@@ -10,6 +10,7 @@ use crate::{
     blob::Blob,
     contents::{self, Contents, Data},
     error::{Error, Result, short},
+    foreign::{self, Opened},
     names,
     options::Options,
     tensor::Tensor,
@@ -46,6 +47,9 @@ impl Source {
     /// [`Error::Shard`] for a folder.
     pub fn open(path: &Path, options: &Options) -> Result<Self> {
         if !path.is_dir() {
+            if let Some(source) = Self::foreign(path, options)? {
+                return Ok(source);
+            }
             let (contents, shard) = Shard::open(path, options)?;
             let places = vec![0; contents.tensors.len()];
             return Ok(Self { contents, shards: vec![shard], places });
@@ -71,6 +75,23 @@ impl Source {
             return Err(unsound(path, reason));
         }
         Ok(source)
+    }
+
+    /// The network of another framework's file, whose other files count as shards; `None` for a file
+    /// that is not one.
+    fn foreign(path: &Path, options: &Options) -> Result<Option<Self>> {
+        let file = Blob::open(path, options.memory_map)?;
+        let Some(Opened { contents, data, beside }) = foreign::open(Some(path), &file, options)?
+        else {
+            return Ok(None);
+        };
+        let places = vec![0; contents.tensors.len()];
+        let mut shards = vec![Shard { path: path.into(), file, data }];
+        shards.extend(beside.into_iter().map(|(path, file)| {
+            // What it holds was given out with the first file.
+            Shard { path, file, data: Data::Mapped(HashMap::new()) }
+        }));
+        Ok(Some(Self { contents, shards, places }))
     }
 
     /// What the checkpoint holds. The metadata are those on which all shards agree.
