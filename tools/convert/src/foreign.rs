@@ -123,7 +123,7 @@ fn opened(
         candidates: vec![String::new()],
         stripped: Vec::new(),
         dropped: mapped.notes,
-        metadata: BTreeMap::new(),
+        metadata: mapped.facts,
         tensors,
     };
     Ok(Opened { contents, data: Data::Mapped(blobs), beside })

@@ -71,28 +71,50 @@ fn compute(node: &Node<'_>, inputs: &[&Array], opset: i64, budget: usize) -> Opt
             let picked = a.rows(row, row.checked_add(1)?)?;
             picked.reshaped(picked.dims().get(1..)?)
         }
-        ("Slice", &[a, starts, ends, ref rest @ ..]) => {
-            let zero = Array::of_i64(vec![1], &[0])?;
-            let (axes, step) = match rest {
-                [] => (&zero, 1),
-                [axes] => (*axes, 1),
-                [axes, steps, ..] => (*axes, *steps.to_ints()?.first()?),
-            };
-            let (&[start], &[end], &[0], 1) = (
-                starts.to_ints()?.as_slice(),
-                ends.to_ints()?.as_slice(),
-                axes.to_ints()?.as_slice(),
-                step,
-            ) else {
-                return None;
-            };
-            let rows = i64::try_from(*a.dims().first()?).ok()?;
-            let place =
-                |at: i64| usize::try_from(if at < 0 { at + rows } else { at.min(rows) }).ok();
-            a.rows(place(start)?, place(end)?)
+        ("Slice", &[a, starts, ends, ref rest @ ..]) => slice(a, starts, ends, rest),
+        ("Shape", &[a]) => {
+            let dims: Option<Vec<i64>> = a.dims().iter().map(|&d| i64::try_from(d).ok()).collect();
+            let dims = dims?;
+            Array::of_i64(vec![dims.len()], &dims)
+        }
+        ("ConstantOfShape", &[shape]) => {
+            let dims: Option<Vec<usize>> =
+                shape.to_ints()?.iter().map(|&d| usize::try_from(d).ok()).collect();
+            let dims = dims?;
+            // Only what pads and shapes are made of.
+            let numel = count(&dims).filter(|&numel| numel <= 4 * MAX_DIMS)?;
+            match node.value() {
+                Some(value) => match value.to_ints() {
+                    Some(value) => Array::of_i64(dims, &vec![*value.first()?; numel]),
+                    None => Array::of_f32(dims, &vec![value.scalar()?; numel]),
+                },
+                None => Array::of_f32(dims, &vec![0.0; numel]),
+            }
         }
         _ => None,
     }
+}
+
+/// A run along the first axis, or all of it turned around.
+fn slice(a: &Array, starts: &Array, ends: &Array, rest: &[&Array]) -> Option<Array> {
+    let one = |array: &Array| match array.to_ints()?.as_slice() {
+        &[value] => Some(value),
+        _ => None,
+    };
+    let step = rest.get(1).map_or(Some(1), |steps| one(steps))?;
+    let (start, end) = (one(starts)?, one(ends)?);
+    if rest.first().map_or(Some(0), |axes| one(axes))? != 0 {
+        return None;
+    }
+    let count = *a.dims().first()?;
+    let rows = i64::try_from(count).ok()?;
+    if step == -1 && start == -1 && end < -rows && count <= 4 * MAX_DIMS {
+        let turned: Option<Vec<Array>> = (0..count).rev().map(|row| a.rows(row, row + 1)).collect();
+        return Array::stacked(&turned?.iter().collect::<Vec<_>>());
+    }
+    let place =
+        |at: i64| usize::try_from(if at < 0 { at.checked_add(rows)? } else { at.min(rows) }).ok();
+    (step == 1).then(|| a.rows(place(start)?, place(end)?))?
 }
 
 /// The axes of an attribute, or since version 13 of an input.

@@ -219,7 +219,7 @@ impl<'f> Importer<'f> {
                 _ => Op::Gather,
             },
             "Clip" => return (Op::Clip, first()),
-            "ArgMax" => Op::ArgMax,
+            "ArgMax" | "ArgMin" => Op::ArgMax,
             "TopK" => return (Op::TopK, first()),
             _ => Op::Other,
         };

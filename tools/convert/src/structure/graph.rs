@@ -86,6 +86,7 @@ pub(crate) enum Op {
     PixelShuffle(usize),
     PixelUnshuffle(usize),
     Clip,
+    /// The place of the largest or the smallest value.
     ArgMax,
     TopK,
     Gather,

@@ -7,6 +7,7 @@
 //! A relative with other wiring is refused, with the place where it differs.
 
 mod array;
+mod codeformer;
 mod find;
 mod gfpgan;
 mod gpen;
@@ -14,15 +15,19 @@ mod graph;
 mod modulated;
 mod norm;
 mod refuse;
+mod restoreformer;
 mod retinaface;
 mod rrdb;
 mod srvgg;
+mod vqgan;
 mod yunet;
 
 pub(crate) use array::{Array, count};
 pub(crate) use graph::{Graph, Id, Op, Resize, Window};
 
 use find::{Found, Layer, Mismatch};
+
+use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 
@@ -32,11 +37,17 @@ pub(crate) struct Mapped {
     pub tensors: Vec<(String, Array)>,
     /// What the file has around the network, and what it lacks: for the report.
     pub notes: Vec<String>,
+    /// What the file tells and tensors do not, by name: for the metadata.
+    pub facts: BTreeMap<String, String>,
 }
 
 impl Mapped {
     fn push(&mut self, name: impl Into<String>, array: Array) {
         self.tensors.push((name.into(), array));
+    }
+
+    fn fact(&mut self, name: &str, value: String) {
+        self.facts.insert(name.into(), value);
     }
 
     /// `{name}.weight`, and `{name}.bias` where there is one.
@@ -51,13 +62,15 @@ impl Mapped {
 /// Follows one architecture from the outputs to the inputs.
 type Matcher = fn(&Graph) -> Found<Mapped>;
 
-const KNOWN: [(&str, Matcher); 6] = [
+const KNOWN: [(&str, Matcher); 8] = [
     ("RRDBNet", rrdb::find),
     ("SRVGGNetCompact", srvgg::find),
     ("YuNet", yunet::find),
     ("RetinaFace", retinaface::find),
     ("GFPGANv1Clean", gfpgan::find),
     ("GPEN", gpen::find),
+    ("RestoreFormer", restoreformer::find),
+    ("CodeFormer", codeformer::find),
 ];
 
 /// The tensors of the network, which came from a file of this format.
