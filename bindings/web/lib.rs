@@ -39,8 +39,8 @@ export interface Outcome extends Face {
   pose: { yaw: number; pitch: number; roll: number };
   /** Whether it was cut out as a head that is turned far to the side. */
   turned: boolean;
-  /** Why it was left as it was; not there where it was restored. */
-  left?: string;
+  /** Why it was skipped, and so left as it was; not there where it was restored. */
+  skipped?: string;
 }
 
 /** Where the time of the last face went. */

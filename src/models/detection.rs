@@ -1,4 +1,4 @@
-//! What a detector finds, before overlapping candidates are thinned out.
+//! What a detector finds, before non-maximum suppression.
 
 use crate::error::{Error, Result};
 use crate::tensor::Shape;

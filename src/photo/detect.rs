@@ -1,4 +1,4 @@
-//! Faces in a picture: a detector's candidates, thinned out.
+//! Faces in a picture: one pass of a detector over it, with non-maximum suppression.
 
 use super::Picture;
 use crate::models::Detection;
@@ -6,7 +6,7 @@ use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// What counts as a face.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Selection {
+pub struct DetectorOptions {
     /// Candidates with a score up to this are dropped.
     pub threshold: f32,
     /// Of two candidates whose intersection is more than this part of their union, the one with the
@@ -18,7 +18,7 @@ pub struct Selection {
     pub long_side: usize,
 }
 
-impl Default for Selection {
+impl Default for DetectorOptions {
     fn default() -> Self {
         Self { threshold: 0.8, overlap: 0.4, long_side: 640 }
     }
@@ -31,12 +31,12 @@ const SMALL_SIZES: usize = 3;
 /// Finds faces with a detector. Keeps its sessions for the next picture of the same size.
 ///
 /// ```no_run
-/// use pentimento::photo::{self, Detector, Selection};
+/// use pentimento::photo::{self, Detector, DetectorOptions};
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
 /// let engine = Engine::new(&EngineOptions::default())?;
 /// let model = Model::open("weights/face-detector.safetensors")?;
-/// let mut detector = Detector::new(&engine, &model, Selection::default())?;
+/// let mut detector = Detector::new(&engine, &model, DetectorOptions::default())?;
 /// for face in detector.find(&photo::read("party.jpg".as_ref())?)? {
 ///     println!("{:.2} at {:?}", face.score.unwrap_or(0.0), face.bounds);
 /// }
@@ -46,7 +46,7 @@ pub struct Detector {
     engine: Engine,
     model: Model,
     multiple: usize,
-    selection: Selection,
+    options: DetectorOptions,
     /// By height and width, the latest one last.
     sessions: Vec<([usize; 2], Session)>,
     control: Option<Control>,
@@ -56,14 +56,20 @@ impl Detector {
     /// Detects with `model` on `engine`.
     ///
     /// # Errors
-    /// [`Error::Input`] when the model is no detector.
-    pub fn new(engine: &Engine, model: &Model, selection: Selection) -> Result<Self> {
+    /// [`Error::Input`] when the model is not a detector or an option is out of its range.
+    pub fn new(engine: &Engine, model: &Model, options: DetectorOptions) -> Result<Self> {
         let Task::Detect { multiple } = model.task() else {
             let what = format!("{} finds no faces; use a detector", model.architecture());
             return Err(Error::Input(what));
         };
+        let parts = [options.threshold, options.overlap];
+        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || options.long_side == 0 {
+            let what = "the detector's threshold and overlap lie between 0 and 1, and its long side \
+                        has a pixel or more";
+            return Err(Error::Input(what.to_owned()));
+        }
         let (engine, model) = (engine.clone(), model.clone());
-        Ok(Self { engine, model, multiple, selection, sessions: Vec::new(), control: None })
+        Ok(Self { engine, model, multiple, options, sessions: Vec::new(), control: None })
     }
 
     /// Lets `control` cancel the following searches. It is not told how far they have come: that
@@ -74,7 +80,7 @@ impl Detector {
 
     /// The longer side of what it sees at a time, at most, in pixels.
     pub fn long_side(&self) -> usize {
-        self.selection.long_side
+        self.options.long_side
     }
 
     /// The mean score that the restored version of a face it was not sure of must have; its file's
@@ -84,9 +90,9 @@ impl Detector {
         (0.0..=1.0).contains(&score).then_some(score)
     }
 
-    /// How much two faces may overlap; see [`Selection::overlap`].
+    /// How much two faces may overlap; see [`DetectorOptions::overlap`].
     pub fn overlap(&self) -> f32 {
-        self.selection.overlap
+        self.options.overlap
     }
 
     /// The faces in `picture`, the highest score first, in its pixels.
@@ -95,7 +101,7 @@ impl Detector {
     /// As [`Session::new`] and [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        pollster::block_on(self.look(picture, true))
+        crate::blocking::block_on(self.detect_async(picture))
     }
 
     /// [`Detector::detect`] for programs with an async runtime, as [`Session::run_async`].
@@ -103,28 +109,19 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub async fn detect_async(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        self.look(picture, false).await
+        self.detect_above(picture, self.options.threshold).await
     }
 
-    pub(super) async fn look(
-        &mut self,
-        picture: &Picture,
-        blocking: bool,
-    ) -> Result<Vec<Detection>> {
-        self.look_for(picture, self.selection.threshold, blocking).await
-    }
-
-    /// What has a score above `threshold`, whatever the selection's is.
-    pub(super) async fn look_for(
+    /// What has a score above `threshold`, whatever the options ask for.
+    pub(super) async fn detect_above(
         &mut self,
         picture: &Picture,
         threshold: f32,
-        blocking: bool,
     ) -> Result<Vec<Detection>> {
         let long = picture.height.max(picture.width);
         let shrunk;
-        let seen = if long > self.selection.long_side {
-            let side = |n: usize| (n * self.selection.long_side).div_ceil(long);
+        let seen = if long > self.options.long_side {
+            let side = |n: usize| (n * self.options.long_side).div_ceil(long);
             shrunk = picture.resized(side(picture.height), side(picture.width))?;
             &shrunk
         } else {
@@ -141,10 +138,10 @@ impl Detector {
             }
         };
         session.set_control(self.control.clone());
-        let outputs = session.run_pixels(&padded(seen, size), blocking).await?;
+        let outputs = session.run_to_tensors_async(&padded(seen, size)).await?;
         let mut candidates = self.model.detections(session.input_shape(), &outputs, threshold)?;
         self.sessions.push((size, session));
-        candidates = thinned(candidates, self.selection.overlap);
+        candidates = non_max_suppression(candidates, self.options.overlap);
         let scale = [[picture.width, seen.width], [picture.height, seen.height]]
             .map(|[all, seen]| all as f32 / seen as f32);
         Ok(candidates.into_iter().map(|face| face.scaled(scale)).collect())
@@ -175,11 +172,11 @@ fn padded(picture: &Picture, [height, width]: [usize; 2]) -> Vec<u8> {
 
 /// Non-maximum suppression: sorted by falling score, equal ones in their order, each candidate
 /// that overlaps no better one that was kept.
-pub fn thinned(mut candidates: Vec<Detection>, overlap: f32) -> Vec<Detection> {
+pub fn non_max_suppression(mut candidates: Vec<Detection>, overlap: f32) -> Vec<Detection> {
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Detection> = Vec::new();
     for candidate in candidates {
-        if kept.iter().all(|better| shared(&better.bounds, &candidate.bounds) <= overlap) {
+        if kept.iter().all(|better| iou(&better.bounds, &candidate.bounds) <= overlap) {
             kept.push(candidate);
         }
     }
@@ -187,7 +184,7 @@ pub fn thinned(mut candidates: Vec<Detection>, overlap: f32) -> Vec<Detection> {
 }
 
 /// Intersection over union of two boxes.
-pub(super) fn shared(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+pub(super) fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
     let area = |[left, top, right, bottom]: &[f32; 4]| (right - left) * (bottom - top);
     let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
     let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
@@ -210,7 +207,7 @@ mod tests {
             face(0.9, [1.0, 0.0, 11.0, 10.0]),
             face(0.7, [20.0, 0.0, 30.0, 10.0]),
         ];
-        let kept = thinned(faces, 0.4);
+        let kept = non_max_suppression(faces, 0.4);
         assert_eq!(kept.iter().map(|f| f.score).collect::<Vec<_>>(), [0.9, 0.7]);
     }
 
@@ -218,14 +215,14 @@ mod tests {
     fn what_overlaps_only_a_dropped_face_stays() {
         // Neighbours share 6/14 of their union, the outer two 2/18.
         let at = |left: f32, score| face(score, [left, 0.0, left + 10.0, 1.0]);
-        let kept = thinned(vec![at(8.0, 0.7), at(4.0, 0.8), at(0.0, 0.9)], 0.4);
+        let kept = non_max_suppression(vec![at(8.0, 0.7), at(4.0, 0.8), at(0.0, 0.9)], 0.4);
         assert_eq!(kept.iter().map(|f| f.bounds[0]).collect::<Vec<_>>(), [0.0, 8.0]);
     }
 
     #[test]
     fn equal_scores_keep_their_order() {
         let same = |left: f32| face(0.5, [left, 0.0, left + 10.0, 10.0]);
-        let kept = thinned(vec![same(1.0), same(0.0), same(100.0)], 0.4);
+        let kept = non_max_suppression(vec![same(1.0), same(0.0), same(100.0)], 0.4);
         assert_eq!(kept.iter().map(|f| f.bounds[0]).collect::<Vec<_>>(), [1.0, 100.0]);
     }
 }

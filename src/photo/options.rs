@@ -2,7 +2,7 @@
 
 /// Which faces of a photo are restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Which {
+pub enum FaceSelection {
     /// Every one.
     #[default]
     All,
@@ -14,8 +14,8 @@ pub enum Which {
 
 /// Which part of a restored face goes into the photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Mask {
-    /// Where a parser sees the face; without a parser, [`Mask::Oval`].
+pub enum BlendMask {
+    /// Where a parser sees the face; without a parser, [`BlendMask::Oval`].
     #[default]
     Face,
     /// A soft oval around the landmarks.
@@ -28,7 +28,7 @@ pub enum Mask {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhotoOptions {
     /// Which faces are restored.
-    pub which: Which,
+    pub which: FaceSelection,
     /// Faces whose eyes are less than this apart are left, in pixels.
     pub smallest: f64,
     /// How much of the restored face is taken, 0 to 1.
@@ -38,12 +38,12 @@ pub struct PhotoOptions {
     /// How much of the photo's grain goes over restored faces that lack it, 0 to 1.
     pub grain: f64,
     /// Which part of a restored face goes into the photo.
-    pub mask: Mask,
+    pub mask: BlendMask,
 }
 
 impl Default for PhotoOptions {
     fn default() -> Self {
-        let (which, mask) = (Which::All, Mask::Face);
+        let (which, mask) = (FaceSelection::All, BlendMask::Face);
         Self { which, smallest: 5.0, strength: 1.0, scale: 1, grain: 0.5, mask }
     }
 }

@@ -7,7 +7,7 @@ use pentimento::graph::Graph;
 use pentimento::models::retinaface::{self, Prediction};
 use pentimento::models::{Detection, Options};
 use pentimento::nn::Builder;
-use pentimento::photo::{self, Detector, Selection, thinned};
+use pentimento::photo::{self, Detector, DetectorOptions, non_max_suppression};
 use pentimento::tensor::Shape;
 use pentimento::{Engine, EngineOptions, Model, Precision};
 
@@ -77,7 +77,7 @@ fn detections_agree_with_pytorch() {
             let threshold = number("conf_threshold") as f32;
             let found = model.detections(dims, &outputs, threshold).expect("detections");
             assert_eq!(found.len() as f64, number("candidates"), "{case} {executor:?}");
-            let found = thinned(found, number("nms_threshold") as f32);
+            let found = non_max_suppression(found, number("nms_threshold") as f32);
             let rows: Vec<f32> = found.iter().flat_map(row).collect();
             let expected = values(&folder, "dets.npy");
             assert_eq!(rows.len(), expected.len(), "{case} {executor:?}: another number of faces");
@@ -186,7 +186,7 @@ fn the_same_candidates_are_kept_as_in_torchvision() {
         .collect();
     let keep = support::npy_i32(&folder.join("output_keep.npy")).1;
     let expected: Vec<Detection> = keep.iter().map(|&i| candidates[i as usize]).collect();
-    assert_eq!(thinned(candidates, 0.4), expected);
+    assert_eq!(non_max_suppression(candidates, 0.4), expected);
 }
 
 /// YuNet has no golden from PyTorch; its authors' ONNX file, run by onnxruntime on an input by
@@ -216,16 +216,12 @@ struct Photos {
 
 impl Photos {
     /// Detects the faces of all photos and compares with `landmarks.json`.
-    fn new(file: &str, selection: Selection) -> Option<Self> {
+    fn new(file: &str, selection: DetectorOptions) -> Option<Self> {
         let shared = support::shared()?;
         let folder = shared.join("data/photos");
         let known = json(&folder.join("landmarks.json"));
         let model = Model::open(shared.join("models").join(file)).expect("a detector");
-        let options = EngineOptions {
-            device: Some("cpu".to_owned()),
-            precision: Precision::F32,
-            memory: None,
-        };
+        let options = EngineOptions::new().device("cpu").precision(Precision::F32);
         let engine = Engine::new(&options).expect("the CPU");
         let mut detector = Detector::new(&engine, &model, selection).expect("a detector");
         let start = std::time::Instant::now();
@@ -269,7 +265,7 @@ impl Photos {
 
 #[test]
 fn yunet_finds_the_faces_of_real_photos() {
-    let Some(photos) = Photos::new("yunet_n.pth", Selection::default()) else { return };
+    let Some(photos) = Photos::new("yunet_n.pth", DetectorOptions::default()) else { return };
     assert!(photos.count >= 60 && photos.within(0.04) + 2 >= photos.count);
     assert!(photos.median() <= 0.015);
 }
@@ -278,7 +274,7 @@ fn yunet_finds_the_faces_of_real_photos() {
 #[test]
 fn the_default_detector_finds_the_faces_of_real_photos() {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/face-detector.safetensors");
-    let selection = Selection { long_side: 320, ..Selection::default() };
+    let selection = DetectorOptions { long_side: 320, ..DetectorOptions::default() };
     let Some(photos) = Photos::new(weights.to_str().expect("UTF-8"), selection) else { return };
     assert!(photos.count >= 60 && photos.within(0.3) + 1 >= photos.count);
     assert!(photos.median() <= 0.1);
@@ -288,7 +284,7 @@ fn the_default_detector_finds_the_faces_of_real_photos() {
 /// 3 of 20 photos, so no other detector can be held to that.
 #[test]
 fn retinaface_finds_the_faces_of_real_photos() {
-    let selection = Selection { long_side: 400, ..Selection::default() };
+    let selection = DetectorOptions { long_side: 400, ..DetectorOptions::default() };
     let Some(photos) = Photos::new("retinaface_mobilenet0.25.pth", selection) else { return };
     assert!(photos.count >= 60 && photos.within(0.2) + 2 >= photos.count);
     assert!(photos.median() <= 0.06);

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod front_door;
 mod pipeline;
 mod portraits;
 mod whole;

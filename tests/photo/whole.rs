@@ -6,36 +6,35 @@ use pentimento::photo::align::{self, Affine, Landmarks};
 use pentimento::photo::mask::Oval;
 use pentimento::photo::warp::{Area, View, warp};
 use pentimento::photo::{
-    self, Detector, Face, GivenFace, Mask, Outcome, PhotoOptions, PhotoRestorer, Picture,
-    Selection, Which,
+    self, BlendMask, Detector, DetectorOptions, Face, FaceSelection, GivenFace, Outcome,
+    PhotoOptions, PhotoRestorer, Picture,
 };
 use pentimento::{Engine, EngineOptions, Model, Precision};
 
 use crate::portraits::{SIDE, degraded, error, portraits, seam, ssim};
 use crate::support;
 
-fn weights(name: &str) -> Model {
+pub fn weights(name: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(name);
     Model::open(path).expect("weights of the repository")
 }
 
 fn cpu() -> Engine {
-    let options =
-        EngineOptions { device: Some("cpu".to_owned()), precision: Precision::F32, memory: None };
+    let options = EngineOptions::new().device("cpu").precision(Precision::F32);
     Engine::new(&options).expect("the CPU is there")
 }
 
 /// YuNet's own weights.
 fn detector(engine: &Engine, shared: &Path) -> Detector {
     let model = Model::open(shared.join("models/yunet_n.pth")).expect("a detector");
-    Detector::new(engine, &model, Selection::default()).expect("a detector")
+    Detector::new(engine, &model, DetectorOptions::default()).expect("a detector")
 }
 
 /// The default model with the default detector.
 fn default_restorer() -> PhotoRestorer {
     let (engine, model) = (cpu(), weights("mmrbnet-256.safetensors"));
     let detector =
-        Detector::new(&engine, &weights("face-detector.safetensors"), Selection::default());
+        Detector::new(&engine, &weights("face-detector.safetensors"), DetectorOptions::default());
     let detector = Some(detector.expect("a detector"));
     PhotoRestorer::new(&engine, &model, detector, None, PhotoOptions::default())
         .expect("a face model")
@@ -68,12 +67,12 @@ fn restore(count: usize) {
             let ([x, y], [u, v]) = (face.face.landmarks[2], landmarks[2]);
             (x - u).hypot(y - v) / face.face.eye_distance()
         };
-        let is_right = |face: &&Outcome| face.left.is_none() && off(face) < 0.3;
+        let is_right = |face: &&Outcome| face.skipped.is_none() && off(face) < 0.3;
         let Some(outcome) = output.faces.iter().find(is_right) else {
             missed += 1;
             continue;
         };
-        let restored = output.faces.iter().filter(|face| face.left.is_none()).count();
+        let restored = output.faces.iter().filter(|face| face.skipped.is_none()).count();
         wrong += restored - 1;
         // Heads that are turned far are cut out and masked in another way.
         if outcome.turned || restored > 1 {
@@ -149,11 +148,13 @@ fn what_is_no_face_stays_as_it_was() {
     for name in ["portrait_21.jpg", "portrait_40.jpg"] {
         let photo = photo::read(&shared.join("data/photos").join(name)).expect("a portrait");
         let output = restorer.restore(&photo, None).expect("a portrait");
-        let (left, restored): (Vec<&Outcome>, Vec<&Outcome>) =
-            output.faces.iter().partition(|face| face.left.is_some());
-        assert_eq!((left.len(), restored.len()), (1, 1), "{name}: {:?}", output.faces);
-        assert!(left[0].left.as_ref().is_some_and(|why| why.contains("no face to the detector")));
-        let [x, y] = left[0].face.landmarks[2].map(|v| v as usize);
+        let (skipped, restored): (Vec<&Outcome>, Vec<&Outcome>) =
+            output.faces.iter().partition(|face| face.skipped.is_some());
+        assert_eq!((skipped.len(), restored.len()), (1, 1), "{name}: {:?}", output.faces);
+        assert!(
+            skipped[0].skipped.as_ref().is_some_and(|why| why.contains("no face to the detector"))
+        );
+        let [x, y] = skipped[0].face.landmarks[2].map(|v| v as usize);
         let at = 3 * (y * photo.width + x);
         assert_eq!(output.picture.rgb[at..at + 3], photo.rgb[at..at + 3], "{name}");
     }
@@ -175,14 +176,18 @@ fn options_are_kept() {
     assert!(still.picture == portrait, "strength 0 changed something");
     let doubled = run(PhotoOptions { scale: 2, ..Default::default() });
     assert_eq!((doubled.picture.height, doubled.picture.width), (2 * SIDE, 2 * SIDE));
-    let left: Vec<bool> = doubled.faces.iter().map(|outcome| outcome.left.is_some()).collect();
-    assert_eq!(left, [true, false], "the tiny face at the left is left, the other is not");
-    for (which, expected) in [(Which::Largest, [true, false]), (Which::Central, [true, false])] {
+    let skipped: Vec<bool> =
+        doubled.faces.iter().map(|outcome| outcome.skipped.is_some()).collect();
+    assert_eq!(skipped, [true, false], "the tiny face at the left is left, the other is not");
+    for (which, expected) in
+        [(FaceSelection::Largest, [true, false]), (FaceSelection::Central, [true, false])]
+    {
         let options = PhotoOptions { which, smallest: 0.0, ..Default::default() };
-        let left: Vec<bool> = run(options).faces.iter().map(|face| face.left.is_some()).collect();
-        assert_eq!(left, expected, "{which:?}");
+        let skipped: Vec<bool> =
+            run(options).faces.iter().map(|face| face.skipped.is_some()).collect();
+        assert_eq!(skipped, expected, "{which:?}");
     }
-    let [oval, square] = [Mask::Oval, Mask::Square]
+    let [oval, square] = [BlendMask::Oval, BlendMask::Square]
         .map(|mask| run(PhotoOptions { mask, ..Default::default() }).picture);
     // At the corner of the crop the square still shows, the oval does not.
     let to_photo = align::align(&landmarks, 256).expect("a face").to_face.inverse();
@@ -220,9 +225,9 @@ fn a_box_is_enough() {
                 assert!(off < most, "{off:.3} of {most}");
             }
             let restored = restorer.restore(&portrait, Some(&faces)).expect("a photo");
-            assert_eq!(restored.faces[0].left, None);
-            let left = restored.faces[1].left.as_deref();
-            assert_eq!(left, Some("it lies outside of the photo"));
+            assert_eq!(restored.faces[0].skipped, None);
+            let skipped = restored.faces[1].skipped.as_deref();
+            assert_eq!(skipped, Some("it lies outside of the photo"));
         }
     }
 }

@@ -110,7 +110,7 @@ worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
       done = Math.max(done, reply.index + 1);
       tellFirst(performance.now() - since);
       compare.showFace(reply.index, reply.face, scale);
-      listFace(reply.index, reply.outcome.left, reply.face);
+      listFace(reply.index, reply.outcome.skipped, reply.face);
       say(`Face ${done} of ${found} is done.`, done / found);
       break;
     case "progress":
@@ -123,7 +123,7 @@ worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
       break;
     case "done": {
       compare.showResult(reply.before, reply.after, Number(strength.value) / 100);
-      const restored = reply.faces.filter((face) => face.left === undefined).length;
+      const restored = reply.faces.filter((face) => face.skipped === undefined).length;
       tellTimings(performance.now() - since, reply.timings, reply.faces.length);
       shown = { job, name };
       download.disabled = false;
@@ -162,7 +162,7 @@ function summary(all: number, restored: number, width: number, height: number): 
 }
 
 /** Adds a face to the row below the photo. */
-function listFace(index: number, left: string | undefined, face?: ShownFace): void {
+function listFace(index: number, skipped: string | undefined, face?: ShownFace): void {
   const item = make("li");
   if (face) {
     const canvas = make("canvas");
@@ -172,7 +172,7 @@ function listFace(index: number, left: string | undefined, face?: ShownFace): vo
     canvas.setAttribute("aria-label", `Face ${index + 1}, restored`);
     item.append(canvas);
   } else {
-    item.append(make("p", `Face ${index + 1} was left as it was: ${left ?? ""}.`));
+    item.append(make("p", `Face ${index + 1} was left as it was: ${skipped ?? ""}.`));
   }
   faces.append(item);
 }

@@ -32,7 +32,7 @@ class Face(TypedDict):
     bounds: list[float] | None
     score: float | None
     restored: bool
-    left: str | None
+    skipped: str | None
 
 @type_check_only
 class Device(TypedDict):
@@ -53,6 +53,7 @@ class Restorer:
         memory: int | None = None,
         detector: _Source | None = None,
         background: _Source | None = None,
+        parser: _Source | None = None,
         strength: float = 1.0,
         scale: int = 1,
         which: Literal["all", "largest", "central"] = "all",
@@ -88,6 +89,7 @@ def restore(
     memory: int | None = None,
     detector: _Source | None = None,
     background: _Source | None = None,
+    parser: _Source | None = None,
     strength: float = 1.0,
     scale: int = 1,
     which: Literal["all", "largest", "central"] = "all",
@@ -101,6 +103,7 @@ def from_state_dict(
     memory: int | None = None,
     detector: _Source | None = None,
     background: _Source | None = None,
+    parser: _Source | None = None,
     strength: float = 1.0,
     scale: int = 1,
     which: Literal["all", "largest", "central"] = "all",

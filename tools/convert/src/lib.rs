@@ -2,8 +2,8 @@
 //! and no number in it is believed before it was checked.
 //!
 //! Both formats of `torch.save` are read, the zip format since PyTorch 1.6 and the legacy stream
-//! before it, and safetensors, in one file or in a folder of shards. A conversion holds a few MiB in
-//! memory, however large the file is.
+//! before it, and safetensors, in one file or in several that an index names. A conversion holds a
+//! few MiB in memory, however large the file is.
 //!
 //! ```no_run
 //! use pentimento_convert::{Convert, Element, convert};
@@ -50,13 +50,16 @@ mod dtype;
 mod element;
 mod error;
 mod foreign;
+mod header;
 mod legacy;
 mod names;
 mod ncnn;
 mod onnx;
 mod opcode;
 mod options;
+mod pattern;
 mod pickle;
+mod roles;
 mod safetensors;
 mod source;
 mod state_dict;
@@ -78,9 +81,10 @@ pub use dtype::Dtype;
 pub use element::{Element, Kept};
 pub use error::{Error, Place, Result};
 pub use options::{Limits, Options};
+pub use pattern::matches;
+pub use roles::CONTAINERS;
 pub use source::Source;
-pub use state_dict::CONTAINERS;
-pub use tensor::Tensor;
+pub use tensor::{Elements, Tensor};
 
 use blob::Blob;
 use contents::Data;
@@ -132,7 +136,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
     let file = Blob::open(path, options.memory_map)?;
     match foreign::open(Some(path), &file, options)? {
         Some(opened) => all((opened.contents, opened.data)),
-        None => all(contents::read(&file, options)?),
+        None => all(contents::read(&file, options, false)?),
     }
 }
 
@@ -147,7 +151,7 @@ pub fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Checkpoint> {
     let file = Blob::from_vec(bytes);
     match foreign::open(None, &file, &options)? {
         Some(opened) => all((opened.contents, opened.data)),
-        None => all(contents::read(&file, &options)?),
+        None => all(contents::read(&file, &options, false)?),
     }
 }
 
