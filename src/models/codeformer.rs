@@ -114,8 +114,8 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         codes,
         width,
         layers,
-        heads: options.heads.unwrap_or(HEADS),
-        assumed: options.heads.is_none(),
+        heads: options.heads.or(stated).unwrap_or(HEADS),
+        assumed: options.heads.or(stated).is_none(),
         fusions,
         kind: Kind::Restores,
         fidelity: 0.5,
@@ -140,6 +140,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         return Err(Error::Input(format!("the fidelity is {fidelity}, expected 0 to 1")));
     }
     let adain = adain.unwrap_or(kind != Kind::FillsHoles);
+    let stated = super::stated_heads(checkpoint);
     Ok(CodeFormer { kind, fidelity, adain, ..network })
 }
 
