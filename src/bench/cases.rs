@@ -134,6 +134,11 @@ fn name(step: &Step, plan: &Plan) -> String {
             format!("upfirdn2d{} up{up} down{down}", side(*kernel))
         }
         Op::Attention(op) => format!("attention {} heads", op.heads),
+        Op::WindowAttention(op) => {
+            let [rows, columns] = op.window;
+            format!("window_attention {rows}x{columns}, {} heads", op.heads)
+        }
+        Op::ChannelAttention(op) => format!("channel_attention {} heads", op.heads),
         op => op.name().to_owned(),
     };
     if y.n > 1 {
@@ -174,6 +179,22 @@ fn others() -> Vec<(&'static str, Graph)> {
         (
             "codeformer-512",
             one(at(1, 512, 16, 16), &|g, x| g.add(ops::Attention { heads: 8 }, &[x, x, x]).ok()),
+        ),
+        (
+            "swinir-real-256",
+            one(at(1, 180, 256, 256), &|g, x| {
+                let bias = param(g, &[6, 15, 15]);
+                let (window, offset) = ([8, 8], [4, 4]);
+                let op = ops::WindowAttention { heads: 6, window, offset, margin: 0, bias };
+                g.add(op, &[x, x, x]).ok()
+            }),
+        ),
+        (
+            "dat-256",
+            one(at(1, 180, 256, 256), &|g, x| {
+                let temperature = param(g, &[6]);
+                g.add(ops::ChannelAttention { heads: 6, temperature }, &[x, x, x]).ok()
+            }),
         ),
         (
             "codeformer-512",

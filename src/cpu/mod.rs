@@ -7,6 +7,7 @@
 //! so has `attention`.
 
 mod arena;
+pub(crate) mod block_luminance;
 mod blocks;
 mod epilogue;
 mod executor;
@@ -15,6 +16,7 @@ mod gather;
 pub(crate) mod grain_histogram;
 pub(crate) mod image_to_tensor;
 mod kernel;
+pub(crate) mod match_colours;
 mod matmul;
 mod pages;
 pub(crate) mod paste;

@@ -148,7 +148,7 @@ pub struct Call {
 
 impl Call {
     /// Invocations per workgroup.
-    const WORKGROUP: usize = 64;
+    pub(super) const WORKGROUP: usize = 64;
 
     /// One of `invocations` at least, with `WORKGROUP` and further numbers defined.
     pub fn new(

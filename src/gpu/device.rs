@@ -207,6 +207,11 @@ impl Device {
         Counters { buffers_created, bytes_alive, pipelines_compiled }
     }
 
+    /// Bytes that it has handed back since it was opened: results, and what was asked of them.
+    pub fn bytes_read(&self) -> u64 {
+        self.inner.allocator.bytes_read()
+    }
+
     /// # Errors
     /// [`Error::DeviceLost`] once the device is lost, [`Error::Device`] for a failure since the
     /// last call.

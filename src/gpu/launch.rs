@@ -85,8 +85,8 @@ pub(super) struct Binder<'a> {
     pub weights: &'a [Buffer],
     pub params: &'a Buffer,
     pub copies: Option<&'a Buffer>,
-    /// In, out, and the byte of the flag in the latter.
-    pub picture: Option<(&'a Buffer, &'a Buffer, usize)>,
+    /// In; out, where something comes out, and the byte of the flag there.
+    pub picture: Option<(&'a Buffer, Option<(&'a Buffer, usize)>)>,
     pub next: usize,
 }
 
@@ -132,6 +132,7 @@ impl Binder<'_> {
             let place = self.schema.places.get(constant)?;
             Some((&self.weights[place.buffer], place.offset..place.offset + place.bytes))
         };
+        let out = self.picture.and_then(|(_, out)| out);
         match binding {
             Binding::View(view) => {
                 let block = self.plan.storages[view.storage.index()].block;
@@ -140,8 +141,8 @@ impl Binder<'_> {
             Binding::Weight(weight) => constant(&Constant::Weight(*weight)),
             Binding::Values(params) => constant(&Constant::Values(params.clone())),
             Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),
-            Binding::PictureOut => self.picture.map(|(_, buffer, flag)| (buffer, 0..flag)),
-            Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
+            Binding::PictureOut => out.map(|(buffer, flag)| (buffer, 0..flag)),
+            Binding::NonFinite => out.map(|(buffer, flag)| (buffer, flag..flag + 4)),
         }
     }
 }

@@ -11,6 +11,7 @@ mod device;
 mod dispatch;
 mod embed;
 mod executor;
+mod face;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
@@ -43,6 +44,7 @@ pub use device::{Device, descriptor};
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
+pub use face::Face;
 pub use memory::{Counters, Memory};
 pub use profile::StepTime;
 pub use schema::predict;

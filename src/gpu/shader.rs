@@ -40,8 +40,10 @@ for_each_kernel!(kernels);
 
 /// Kernels that no step runs: pictures', photos', and those that measure a device.
 const OTHERS: &[(&str, &str)] = sources![
+    "block_luminance",
     "grain_histogram",
     "image_to_tensor",
+    "match_colours",
     "paste",
     "probes/cooperative",
     "probes/fma",

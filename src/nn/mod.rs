@@ -1,10 +1,13 @@
 //! Blocks that write into a graph. They take weights by name and know no architecture.
 
 pub mod batch_norm;
+pub mod border;
 pub mod mmrb;
 pub mod resnet;
 pub mod stylegan2;
+pub mod swin;
 pub mod transformer;
+pub mod transposed;
 pub mod vqgan;
 
 use std::collections::HashMap;
@@ -419,6 +422,15 @@ impl<'a> Builder<'a> {
         let name = layers.first().map_or("", |(prefix, _)| prefix.as_ref());
         let y = self.add_scoped(name, Conv2d::same(weight, 1), &[x])?;
         self.add_scoped(name, ops::Bias(bias), &[y])
+    }
+
+    /// `x · y`, value by value.
+    ///
+    /// # Errors
+    /// When their shapes differ.
+    pub fn product(&mut self, x: NodeId, y: NodeId) -> Result<NodeId> {
+        let nothing = self.add(ops::Scale(0.0), &[x])?;
+        self.add(ops::Sft { first_channel: 0 }, &[x, y, nothing])
     }
 
     /// Channels `start..end` of `x`.

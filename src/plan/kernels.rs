@@ -60,6 +60,8 @@ macro_rules! for_each_kernel {
                 ArgMax: arg_max ["arg_max"],
                 /// Softmax attention without a matrix of all scores.
                 Attention: attention ["attention"],
+                /// Softmax attention of channels.
+                ChannelAttention: channel_attention ["channel_attention_scores", "channel_attention"],
                 /// A parameter as an activation.
                 Constant: constant ["constant"],
                 /// Demodulation factors.
@@ -86,6 +88,8 @@ macro_rules! for_each_kernel {
                 Resize: resize ["resize"],
                 /// Filtered resampling.
                 Upfirdn2d: upfirdn2d ["upfirdn2d"],
+                /// Softmax attention within windows.
+                WindowAttention: window_attention ["window_attention"],
             }
         }
     };

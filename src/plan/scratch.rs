@@ -2,7 +2,7 @@
 
 use super::{Backend, Step, Target, Variant};
 use crate::graph::Op;
-use crate::graph::ops::GroupNorm;
+use crate::graph::ops::{ChannelAttention, GroupNorm};
 use crate::tensor::Shape;
 
 /// Values per tile and channel in the transformed domain of F(4×4, 3×3): 6 × 6.
@@ -110,6 +110,14 @@ pub fn scratch_len(step: &Step, target: &Target) -> usize {
             Op::GroupNorm(GroupNorm { groups, .. }) => {
                 let shape = step.output.shape;
                 2 * shape.n * groups * NormScratch::new(shape, groups).chunks
+            }
+            _ => 0,
+        },
+        // A score for each pair of channels of a head.
+        (Variant::ChannelAttention, Backend::Gpu) => match step.op {
+            Op::ChannelAttention(ChannelAttention { heads, .. }) => {
+                let shape = step.output.shape;
+                shape.n * shape.c * (shape.c / heads)
             }
             _ => 0,
         },

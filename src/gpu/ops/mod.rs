@@ -1,9 +1,11 @@
 //! The host side of every kernel: a step becomes dispatches. Pure functions.
 
+pub mod block_luminance;
 #[cfg(test)]
 mod conv_tests;
 pub mod grain_histogram;
 pub mod image_to_tensor;
+pub mod match_colours;
 pub mod paste;
 mod shared;
 pub mod tensor_to_image;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{check, device, param, plan, random};
 use crate::Error;
-use crate::gpu::ops::record;
+use crate::gpu::ops::{self as gpu_ops, record};
 use crate::gpu::{Device, DeviceOptions, Executor, predict, schema, shader};
 use crate::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding, ParamId, ops};
 use crate::pixels::PixelFormat;
@@ -176,6 +176,16 @@ fn normalisations_and_attention() -> Vec<Graph> {
         }),
         graph(shape, |graph, x| add(graph, ops::Attention { heads: 2 }, &[x, x, x])),
         graph(shape, |graph, x| {
+            let bias = param(graph, &[2, 9, 7]);
+            let (window, offset) = ([4, 3], [2, 1]);
+            let op = ops::WindowAttention { heads: 2, window, offset, margin: 1, bias };
+            add(graph, op, &[x, x, x])
+        }),
+        graph(shape, |graph, x| {
+            let temperature = param(graph, &[2]);
+            add(graph, ops::ChannelAttention { heads: 2, temperature }, &[x, x, x])
+        }),
+        graph(shape, |graph, x| {
             let index = add(graph, ops::ArgMax, &[x]);
             let table = param(graph, &[6, 4]);
             add(graph, ops::Embedding(table), &[index])
@@ -223,8 +233,15 @@ fn every_variant_is_valid_wgsl() {
         }
     }
     let plan = picture();
-    let images = schema::Schema::new(&plan).unwrap().picture.unwrap().dispatches;
-    seen.extend(images.map(|dispatch| dispatch.shader));
+    let images = schema::Schema::new(&plan).unwrap().picture.unwrap();
+    seen.extend(images.dispatches().map(|dispatch| dispatch.shader.clone()));
+    let photo = gpu_ops::match_colours::record(32, 3).into_iter().chain([
+        gpu_ops::block_luminance::record(32, 16),
+        gpu_ops::warp_affine::record([32; 2], [32; 2], 1, [0; 3]),
+        gpu_ops::grain_histogram::record([32; 2], [32, 0], 32),
+        gpu_ops::paste::record([32; 2], [32, 0], 32, [1.0, 0.0]),
+    ]);
+    seen.extend(photo.map(|call| call.shader));
     for shader in &seen {
         let source = shader::expand(shader).unwrap();
         let module = wgsl::parse_str(&source.code)

@@ -18,6 +18,7 @@ macro_rules! for_each_op {
             arg_max: ArgMax,
             attention: Attention,
             bias: Bias,
+            channel_attention: ChannelAttention,
             concat: Concat,
             constant: Constant,
             conv2d: Conv2d,
@@ -43,6 +44,7 @@ macro_rules! for_each_op {
             sft: Sft,
             slice: Slice,
             upfirdn2d: Upfirdn2d,
+            window_attention: WindowAttention,
         }
     };
 }
