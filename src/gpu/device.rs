@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterInfo, DeviceOptions};
+use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
 use crate::plan::{Backend, Cooperative, Target};
@@ -137,7 +138,7 @@ impl Device {
             queue,
             info,
             allocator: Arc::default(),
-            pipelines: Pipelines::default(),
+            pipelines: Pipelines::new(Files::from_environment()),
             faults: Arc::default(),
         };
         Self { inner: Arc::new(inner) }

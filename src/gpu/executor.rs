@@ -80,11 +80,13 @@ impl Executor {
             return Err(Error::Device(what));
         }
         let schema = Schema::new(&plan)?;
-        let shaders: Vec<_> = (schema.steps.iter().flatten())
+        let dispatches: Vec<_> = (schema.steps.iter().flatten())
             .chain(schema.picture.iter().flat_map(|picture| &picture.dispatches))
-            .map(|dispatch| &dispatch.shader)
             .collect();
-        device.inner.pipelines.prepare(raw, &shaders).await?;
+        let pipelines = &device.inner.pipelines;
+        let shaders: Vec<_> = dispatches.iter().map(|dispatch| &dispatch.shader).collect();
+        pipelines.prepare(raw, &shaders).await?;
+        pipelines.check(dispatches.iter().map(|dispatch| (&dispatch.shader, &dispatch.params)))?;
 
         let mut arena = Vec::new();
         for &bytes in &schema.blocks {

@@ -6,11 +6,14 @@
 mod adapter;
 mod call;
 mod canvas;
+#[cfg(not(target_arch = "wasm32"))]
+mod contract;
 mod device;
 mod dispatch;
 mod embed;
 mod epilogue;
 mod executor;
+mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
@@ -18,6 +21,7 @@ mod load;
 mod mapping;
 mod memory;
 pub mod ops;
+mod params;
 #[cfg(not(target_arch = "wasm32"))]
 mod pipeline_cache;
 mod pipelines;

@@ -1,6 +1,10 @@
 //! What the tests of this folder share: a device, random tensors, and plain loops over a graph.
 
 mod cases;
+#[cfg(feature = "cli")]
+mod contract;
+#[cfg(feature = "cli")]
+mod translations;
 
 use std::sync::{Arc, OnceLock};
 

@@ -14,7 +14,7 @@ mod step;
 mod target;
 mod work;
 
-pub use layout::{Layout, PANEL_ROWS, Weight, pack, packed_len};
+pub use layout::{Layout, PANEL_ROWS, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use pixels::PixelFormat;
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,

@@ -58,17 +58,18 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     };
     launch.define("WORKGROUP", workgroup);
     launch.define("OUT", out);
+    launch.define("ROWS", ROWS);
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.define("STRIDE", conv.stride);
     launch.define("DILATION", conv.dilation);
     launch.define("SPAN", (ROWS - 1) * conv.stride + (kh - 1) * conv.dilation + 1);
     load::bind(&mut launch, x, *upsample, *style);
-    launch.uint(conv.groups);
-    launch.uint(i);
-    launch.uint(group_outputs);
-    launch.int(conv.padding.top);
-    launch.int(conv.padding.left);
+    launch.uint("groups", conv.groups);
+    launch.uint("group_inputs", i);
+    launch.uint("group_outputs", group_outputs);
+    launch.int("top", conv.padding.top);
+    launch.int("left", conv.padding.left);
     launch.weight(Weight { param: conv.weight, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
 

@@ -47,8 +47,7 @@ fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>, work: Work) -> [
     if splits > 1 {
         launch.define("SPLITS", splits);
     }
-    launch.define("TILE_ROWS", rows);
-    launch.define("TILE_COLUMNS", columns);
+    launch.tile([rows, columns], DEPTH);
     launch.define("U_PASSES", DEPTH * rows / 4 / threads);
     launch.define("V_PASSES", DEPTH * columns / 4 / threads);
     [rows, columns]
@@ -149,28 +148,29 @@ impl Product {
                 (launch, size)
             }
         };
+        launch.define("PANEL_ROWS", PANEL_ROWS);
         load::bind(&mut launch, input(step)?, self.upsample, self.style);
-        launch.uint(batch);
-        launch.uint(self.groups);
-        launch.uint(self.first_input);
-        launch.uint(self.group_inputs);
-        launch.uint(self.first_output);
-        launch.uint(self.group_outputs);
-        launch.uint(self.size[0]);
-        launch.uint(self.size[1]);
-        launch.uint(self.stride);
-        launch.int(self.step);
-        launch.int(self.corner[0]);
-        launch.int(self.corner[1]);
-        launch.uint(self.taps);
-        launch.uint(self.first_tap);
-        launch.uint(self.used_taps[0]);
-        launch.uint(self.used_taps[1]);
-        launch.uint(self.tap_steps[0]);
-        launch.uint(self.tap_steps[1]);
-        launch.uint(self.phases);
-        launch.uint(self.phase[0]);
-        launch.uint(self.phase[1]);
+        launch.uint("batch", batch);
+        launch.uint("groups", self.groups);
+        launch.uint("first_input", self.first_input);
+        launch.uint("group_inputs", self.group_inputs);
+        launch.uint("first_output", self.first_output);
+        launch.uint("group_outputs", self.group_outputs);
+        launch.uint("rows", self.size[0]);
+        launch.uint("columns", self.size[1]);
+        launch.uint("stride", self.stride);
+        launch.int("step", self.step);
+        launch.int("top", self.corner[0]);
+        launch.int("left", self.corner[1]);
+        launch.uint("taps", self.taps);
+        launch.uint("first_tap", self.first_tap);
+        launch.uint("tap_rows", self.used_taps[0]);
+        launch.uint("tap_columns", self.used_taps[1]);
+        launch.uint("tap_row_step", self.tap_steps[0]);
+        launch.uint("tap_column_step", self.tap_steps[1]);
+        launch.uint("phases", self.phases);
+        launch.uint("phase_row", self.phase[0]);
+        launch.uint("phase_column", self.phase[1]);
         launch.weight(weight);
         epilogue::bind(&mut launch, step);
         let row_blocks = self.group_outputs.div_ceil(rows) * self.groups;

@@ -187,7 +187,7 @@ mod tests {
     fn small_devices_get_small_tiles_or_none() {
         assert_eq!(chosen(32, 16 << 10, [512, 64 * 64, 512, 1]), [64, 64, 16, 1]);
         assert_eq!(chosen(32, 16 << 10, [512, 16, 512, 1]), [32, 32, 32, 1]);
-        assert_eq!(chosen(8, 32 << 10, [512, 64 * 64, 512, 1]), [128, 128, 16, 1]);
+        assert_eq!(chosen(8, 32 << 10, [64, 64 * 64, 32, 1]), [64, 64, 16, 1]);
         let narrow = Tile::family(Cooperative { side: 8, lanes: 8 }, &target(32 << 10));
         assert!(narrow.iter().all(|tile| tile.part == [16, 16]));
         let matrices = Cooperative { side: 16, lanes: 32 };

@@ -1,6 +1,6 @@
 //! Host side of `kernels/layer_norm.wgsl`.
 
-use super::{Builder, input, misfit, pixel_blocks};
+use super::{Builder, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue};
 use crate::plan::{Compute, Plan, Step};
@@ -13,8 +13,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let x = input(step)?;
     let mut launch = Builder::new(plan, "layer_norm");
     launch.view("X", x);
-    launch.float(epsilon);
+    launch.float("epsilon", epsilon);
     launch.values(vec![weight]);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(pixel_blocks(x.shape))])
+    let workgroups = launch.pixel_columns(x.shape);
+    Ok(vec![launch.finish(workgroups)])
 }
