@@ -107,6 +107,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
             checkpoint.tensors().any(|param| param.name.starts_with(&start))
         })
         .count();
+    let stated = super::stated_heads(checkpoint);
     let network = CodeFormer {
         encoder: blocks(checkpoint, "encoder")?,
         generator: blocks(checkpoint, "generator")?,
@@ -140,7 +141,6 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         return Err(Error::Input(format!("the fidelity is {fidelity}, expected 0 to 1")));
     }
     let adain = adain.unwrap_or(kind != Kind::FillsHoles);
-    let stated = super::stated_heads(checkpoint);
     Ok(CodeFormer { kind, fidelity, adain, ..network })
 }
 
