@@ -14,10 +14,10 @@ macro_rules! sources {
 
 macro_rules! kernels {
     (
-        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident [$($chosen_wgsl:literal),*],)* }
-        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident [$($gpu_wgsl:literal),*],)* }
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident [$($chosen_wgsl:literal),*] $(scratch $chosen_scratch:ident)?,)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident [$($gpu_wgsl:literal),*] $(scratch $gpu_scratch:ident)?,)* }
         cpu $cpu:tt
-        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident [$($only_wgsl:literal),*],)* }
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident [$($only_wgsl:literal),*] $(scratch $only_scratch:ident)?,)* }
     ) => {
         /// Every file of the table of kernels.
         const KERNELS: &[(&str, &str)] =
