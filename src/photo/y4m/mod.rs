@@ -375,7 +375,7 @@ mod tests {
         for kind in ["C420p10", "C422p10", "C444p12", "Cmono16", "C420p10 XCOLORRANGE=FULL"] {
             let header = header(kind);
             let most = (1_u32 << header.depth()) - 1;
-            let sample = |i: usize| (most / 3 + i as u32 % 40).to_le_bytes();
+            let sample = |i: usize| (most / 2 + i as u32 % 40).to_le_bytes();
             let planes: Vec<u8> =
                 (0..header.frame_bytes() / 2).flat_map(|i| [sample(i)[0], sample(i)[1]]).collect();
             let frame = Frame { parameters: String::new(), planes };
