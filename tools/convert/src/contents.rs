@@ -228,7 +228,7 @@ fn weights(
         candidates: chosen.candidates,
         stripped: chosen.stripped,
         dropped: chosen.dropped,
-        metadata: chosen.numbers.iter().map(|(k, n)| ((*k).to_owned(), n.to_string())).collect(),
+        metadata: chosen.marks,
         tensors,
     })
 }
