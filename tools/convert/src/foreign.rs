@@ -45,8 +45,8 @@ pub(crate) fn open(path: Option<&Path>, file: &Blob, options: &Options) -> Resul
             };
             let weights = ncnn::weights_of(path);
             let bin = Blob::open(&weights, options.memory_map)?;
-            let mapped = ncnn::read(file, &bin, &options.limits)?;
-            Ok(Some(opened(Format::Ncnn, mapped, vec![(weights, bin)], options)?))
+            let beside = vec![(weights, bin.clone())];
+            Ok(Some(Opened { beside, ..ncnn(file, &bin, options)? }))
         }
         _ => match path.and_then(layers_of) {
             Some(layers) => Err(Error::Ncnn {
@@ -58,6 +58,12 @@ pub(crate) fn open(path: Option<&Path>, file: &Blob, options: &Options) -> Resul
             None => Ok(None),
         },
     }
+}
+
+/// The network of an ncnn model: its list of layers and its weights.
+pub(crate) fn ncnn(param: &Blob, bin: &Blob, options: &Options) -> Result<Opened> {
+    let mapped = ncnn::read(param, bin, &options.limits)?;
+    opened(Format::Ncnn, mapped, Vec::new(), options)
 }
 
 /// The list of layers beside a `.bin` file of ncnn.

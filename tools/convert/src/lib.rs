@@ -155,6 +155,17 @@ pub fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Checkpoint> {
     }
 }
 
+/// Reads an ncnn model in memory: its list of layers (`.param`, or `.param.bin`) and its weights
+/// (`.bin`).
+///
+/// # Errors
+///
+/// As [`open`], but [`Error::Io`].
+pub fn from_ncnn(param: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Checkpoint> {
+    let opened = foreign::ncnn(&Blob::from_vec(param), &Blob::from_vec(weights), options)?;
+    all((opened.contents, opened.data))
+}
+
 fn all((contents, mut data): (Contents, Data)) -> Result<Checkpoint> {
     let Contents { format, container, candidates, dropped, tensors: entries, .. } = contents;
     let tensors = entries.iter().map(|entry| data.tensor(entry)).collect::<Result<_>>()?;

@@ -361,9 +361,7 @@ fn slice(node: &Node<'_>, [starts, ends, axes, steps]: [Option<Vec<i64>>; 4]) ->
     let or = |list: Option<Vec<i64>>, name| list.or_else(|| node.ints(name).map(<[i64]>::to_vec));
     let (starts, ends, axes) = (or(starts, "starts"), or(ends, "ends"), or(axes, "axes"));
     match (starts.as_deref(), ends.as_deref(), axes.as_deref(), steps.as_deref()) {
-        (Some(&[start]), Some(&[end]), Some(&[axis]), None | Some(&[1])) => {
-            Op::Run { axis, start, end }
-        }
+        (Some(&[start]), Some(&[_]), Some(&[axis]), None | Some(&[1])) => Op::Run { axis, start },
         _ => Op::Slice,
     }
 }

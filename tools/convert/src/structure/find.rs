@@ -200,11 +200,6 @@ impl Graph {
         self.pair(at, |op| matches!(op, Op::Sub), "a difference")
     }
 
-    /// Base and exponent.
-    pub fn power(&self, at: Id) -> Found<[Id; 2]> {
-        self.pair(at, |op| matches!(op, Op::Pow), "a power")
-    }
-
     /// Both inputs of a product of matrices.
     pub fn matmul(&self, at: Id) -> Found<[Id; 2]> {
         self.pair(at, |op| matches!(op, Op::MatMul), "a product of matrices")

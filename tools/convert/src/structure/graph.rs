@@ -61,11 +61,10 @@ pub(crate) enum Op {
     },
     /// A run of the input along axes.
     Slice,
-    /// The run `start..end` along one axis.
+    /// A run along one axis, which begins there.
     Run {
         axis: Axis,
         start: i64,
-        end: i64,
     },
     /// One place along an axis.
     Pick {
