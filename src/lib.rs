@@ -45,6 +45,8 @@ pub mod models;
 pub mod nn;
 pub mod photo;
 #[doc(hidden)]
+pub mod pixels;
+#[doc(hidden)]
 pub mod plan;
 mod session;
 #[doc(hidden)]
@@ -55,7 +57,7 @@ pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};
 pub use error::{Error, Result};
 pub use gpu::{GpuPicture, PixelOrder, wgpu};
 pub use model::{Model, ModelInfo};
-pub use models::{CodeFormerOptions, Options, Task, Truncation};
+pub use models::{CodeFormerOptions, Options, Task, Truncation, ValueRange};
 pub use nn::stylegan2::Resample;
 pub use session::{Memory, Session, Timings};
 pub use tensor::Shape;

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{self, Detection, Network, Options, Task};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// A checkpoint and its network. Clones share both.
@@ -46,17 +46,6 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// What the checkpoint at `path` is, from the names and shapes of its tensors alone.
-    ///
-    /// # Errors
-    /// When it belongs to no known architecture.
-    #[doc(hidden)]
-    pub fn of(path: &Path, contents: &pentimento_convert::Contents) -> Result<Self> {
-        let checkpoint = Checkpoint::outline(path, contents);
-        let network = models::recognise(&checkpoint, &Options::default())?;
-        Ok(Self::new(&checkpoint, &*network))
-    }
-
     fn new(checkpoint: &Checkpoint, network: &dyn Network) -> Self {
         Self {
             architecture: network.name(),
@@ -72,7 +61,8 @@ impl Model {
     /// Opens a `.safetensors` or `.pth` file and recognises its network.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or belongs to no known architecture.
+    /// When the file cannot be read, is damaged, or belongs to no known architecture; when a tensor
+    /// of its network is missing, or one is there that its network does not have.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, &Options::default())
     }
@@ -112,10 +102,12 @@ impl Model {
     /// The same from a checkpoint at hand, with the choices that it does not hold.
     ///
     /// # Errors
-    /// When it belongs to no known architecture.
+    /// When it belongs to no known architecture, lacks a tensor, or holds one that its network does
+    /// not have.
     #[doc(hidden)]
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &Options) -> Result<Self> {
         let network = models::recognise(&checkpoint, options)?;
+        models::account(&checkpoint, &*network)?;
         Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
     }
 
@@ -180,6 +172,13 @@ impl Model {
         threshold: f32,
     ) -> Result<Vec<Detection>> {
         self.network.detections(input, outputs, threshold)
+    }
+
+    /// Whether the network averages over its whole input: parts of a picture then give something
+    /// else than the whole.
+    #[doc(hidden)]
+    pub fn averages(&self) -> bool {
+        self.network.averages()
     }
 
     /// Of a parser: which of its classes belong to the face; `None` for other networks.

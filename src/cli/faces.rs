@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    BlendMask, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PhotoOptions, Picture,
-    Pipeline, Restoration, Tracker,
+    BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PhotoOptions,
+    Picture, Pipeline, Restoration, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -112,6 +112,7 @@ pub struct Worker {
 /// The frames of a film while they go by.
 pub struct Film {
     tracker: Tracker,
+    cuts: Cuts,
     amount: f64,
     /// Where the frames are: each folder holds a film of its own.
     folder: PathBuf,
@@ -250,7 +251,7 @@ impl Worker {
             None => self.pipeline.find(picture)?,
         };
         if let Some(film) = &mut self.film {
-            film.smooth(input, &mut faces);
+            film.smooth(input, picture, &mut faces);
         }
         Ok(Some(faces))
     }
@@ -258,14 +259,19 @@ impl Worker {
 
 impl Film {
     fn new(amount: f64) -> Self {
-        Self { tracker: Tracker::new(amount), amount, folder: PathBuf::new() }
+        let (tracker, cuts) = (Tracker::new(amount), Cuts::default());
+        Self { tracker, cuts, amount, folder: PathBuf::new() }
     }
 
     /// Moves the faces of the frame at `path`, the next one of its folder, to where they are shown.
-    fn smooth(&mut self, path: &Path, faces: &mut [Face]) {
+    /// A cut ends what was known of them.
+    fn smooth(&mut self, path: &Path, frame: &Picture, faces: &mut [Face]) {
         let folder = path.parent().unwrap_or(Path::new(""));
         if self.folder != folder {
             *self = Self { folder: folder.to_owned(), ..Self::new(self.amount) };
+        }
+        if self.cuts.begins_with(frame) {
+            self.tracker.forget();
         }
         self.tracker.smooth(faces);
     }

@@ -6,10 +6,16 @@ use std::path::{Component, Path, PathBuf};
 use pentimento::Result;
 use serde_json::Value;
 
+use super::preview;
 use super::report::{Ending, Report};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+
+/// How a page begins.
+pub const BEGIN: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
+                         <meta name=viewport content=\"width=device-width\">\
+                         <title>Restored pictures</title>";
 
 /// The HTML of a page at `path`, which links to the pictures where they are.
 ///
@@ -35,7 +41,8 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
             }
         };
         let Some(output) = done["output"].as_str() else { continue };
-        let (before, after) = (link(path, &picture.input), link(path, Path::new(output)));
+        let [before, after] = [picture.input.as_path(), Path::new(output)]
+            .map(|picture| link(path, &preview::of(path, picture)));
         let faces = done["faces"].as_array().map_or(&[][..], Vec::as_slice);
         let size =
             [&done["input_size"][1], &done["input_size"][0]].map(|v| v.as_f64().unwrap_or(1.0));
@@ -66,9 +73,7 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
     }
     let counts = report.counts();
     Ok(format!(
-        "<!doctype html><html lang=en><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width\"><title>Restored pictures</title>\
-         <style>{STYLE}</style><header><h1>Restored pictures</h1>\
+        "{BEGIN}<style>{STYLE}</style><header><h1>Restored pictures</h1>\
          <p>{counts}, in {seconds:.1} s by {architecture} on {device}. Drag the handle of a picture, \
          or use the arrow keys: the original is at the left.</p></header>\
          <main>{body}{failures}</main><script>{SCRIPT}</script></html>\n"

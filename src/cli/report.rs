@@ -7,6 +7,8 @@ use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::output::shown;
+
 /// The layout of reports, and of what journals keep of them: it grows when a key changes its name or
 /// its meaning. Since 2, a face that was not restored says why in `skipped`, before in `left`.
 pub const FORMAT: u32 = 2;
@@ -30,6 +32,9 @@ pub struct Report<'a> {
     /// Results that an earlier run with the same options had written.
     pub kept: usize,
     pub failed: usize,
+    /// Files of the folders that were taken for no pictures.
+    #[serde(serialize_with = "all_lossy")]
+    pub passed_over: &'a [PathBuf],
     /// Whether the user stopped the run before its end.
     pub interrupted: bool,
     pub seconds: f64,
@@ -40,7 +45,11 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// How many pictures were restored, had no face, were left alone, were there already and failed:
+    /// How the file of a report begins.
+    pub const BEGIN: &'static str = "{\n  \"format\": ";
+
+    /// How many pictures were restored, had no face, were left alone, were there already and failed,
+    /// and how many files were passed over:
     /// what counts nothing is not named, save what was restored.
     pub fn counts(&self) -> String {
         let others = [
@@ -48,6 +57,7 @@ impl Report<'_> {
             (self.left_alone, "left alone"),
             (self.kept, "already there"),
             (self.failed, "failed"),
+            (self.passed_over.len(), "passed over"),
         ];
         let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
         format!("{} restored{}", self.restored, others.collect::<String>())
@@ -102,6 +112,8 @@ pub struct Done {
     /// Height and width.
     pub input_size: [usize; 2],
     pub output_size: [usize; 2],
+    /// Whether nothing was changed, so that the file is that of the input, byte for byte.
+    pub copied: bool,
     #[serde(flatten)]
     pub work: Work,
     /// What became of every face, where they were searched.
@@ -113,6 +125,10 @@ pub struct Done {
 /// JSON is Unicode, names of files need not be: what is none is replaced.
 fn lossy<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.as_ref().display())
+}
+
+fn all_lossy<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -154,7 +170,7 @@ impl Done {
     pub fn line(&self, input: &Path) -> String {
         let [height, width] = self.output_size;
         let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
-        let (input, output) = (input.display(), self.output.display());
+        let (input, output) = (shown(input), shown(&self.output));
         let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
             let restored = faces.iter().filter(|face| face.skipped.is_none()).count();
             match (restored, faces.len()) {

@@ -4,10 +4,10 @@ use bytemuck::cast_slice;
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
+use super::builder::Call;
 use super::launch::Launch;
 use super::mapping::read_back;
 use super::memory::Buffer;
-use super::ops::Call;
 use crate::{Error, Result};
 
 /// A device, for such kernels.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytemuck::cast_slice;
 
+use super::builder::bound_bytes;
 use super::memory::Buffer;
-use super::ops::bound_bytes;
 use super::pipelines::Pipeline;
 use super::schema::{Constant, PARAMS_STRIDE, Schema};
 use super::{Binding, Device, Dispatch};

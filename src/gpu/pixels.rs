@@ -6,7 +6,7 @@ use super::executor::{Executor, Picture, PictureOut};
 use super::mapping::read_back;
 use super::ops::{image_to_tensor, tensor_to_image};
 use super::schema::PARAMS_STRIDE;
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::{Error, Result};
 
 impl Executor {

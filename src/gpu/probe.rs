@@ -5,12 +5,12 @@ use std::time::Duration;
 use wgpu::BufferUsages as Usage;
 
 use super::Device;
+use super::Shader;
+use super::builder::{Call, grid, wgsl};
 use super::call::{Bound, Calls};
 use super::launch::Launch;
 use super::memory::Buffer;
-use super::ops::{Call, grid};
 use super::profile::time_passes;
-use super::{Shader, ops};
 use crate::plan::Cooperative;
 use crate::tensor::Dtype;
 use crate::{Error, Result};
@@ -52,7 +52,7 @@ impl Device {
         for chains in [2, 4, 8] {
             let defines = [
                 ("CHAINS", chains.to_string()),
-                ("T", ops::wgsl(dtype).to_owned()),
+                ("T", wgsl(dtype).to_owned()),
                 ("UNROLL", UNROLL.to_string()),
             ];
             let params = [ROUNDS as u32, FACTORS[0].to_bits(), FACTORS[1].to_bits()];
@@ -77,7 +77,7 @@ impl Device {
         let defines = [
             ("CHAINS", MATRICES.to_string()),
             ("FRAGMENT", side.to_string()),
-            ("T", ops::wgsl(Dtype::F16).to_owned()),
+            ("T", wgsl(Dtype::F16).to_owned()),
             ("UNROLL", UNROLL.to_string()),
         ];
         // Every product of two values is one: the sums stay exact.

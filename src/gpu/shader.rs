@@ -14,7 +14,7 @@
 //! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined.
 
 use super::Shader;
-use crate::{Error, Result};
+use crate::{Error, Result, for_each_kernel};
 
 /// Embeds `kernels/{name}.wgsl` under its name.
 macro_rules! sources {
@@ -23,46 +23,34 @@ macro_rules! sources {
     };
 }
 
-/// Every kernel file.
-const KERNELS: &[(&str, &str)] = sources![
-    "ada_in",
-    "adaptive_avg_pool",
-    "arg_max",
-    "attention",
+macro_rules! kernels {
+    (
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident [$($chosen_wgsl:literal),*],)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident [$($gpu_wgsl:literal),*],)* }
+        cpu $cpu:tt
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident [$($only_wgsl:literal),*],)* }
+    ) => {
+        /// Every file of the table of kernels.
+        const KERNELS: &[(&str, &str)] =
+            sources![$($($chosen_wgsl,)*)* $($($gpu_wgsl,)*)* $($($only_wgsl,)*)*];
+    };
+}
+
+for_each_kernel!(kernels);
+
+/// Kernels that no step runs: pictures', photos', and those that measure a device.
+const OTHERS: &[(&str, &str)] = sources![
     "block_luminance",
-    "constant",
-    "conv_depthwise",
-    "conv_direct",
-    "conv_gemm",
-    "conv_gemm_cooperative",
-    "conv_winograd_input",
-    "conv_winograd_output",
-    "conv_winograd_product",
-    "demodulate",
-    "embedding",
     "grain_histogram",
-    "group_norm",
-    "group_norm_moments",
     "image_to_tensor",
-    "layer_norm",
-    "linear",
     "match_colours",
-    "max_pool",
-    "multi_path_conv",
     "paste",
-    "pixel_norm",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "pointwise",
     "probes/cooperative",
     "probes/fma",
     "probes/launch",
     "probes/storage_bandwidth",
     "probes/workgroup_bandwidth",
-    "reflect_pad",
-    "resize",
     "tensor_to_image",
-    "upfirdn2d",
     "warp_affine",
 ];
 
@@ -135,8 +123,7 @@ impl Line {
 /// # Errors
 /// Names the file and line of a kernel that is not well formed.
 pub fn expand(shader: &Shader) -> Result<Source> {
-    let (file, text) = KERNELS
-        .iter()
+    let (file, text) = (KERNELS.iter().chain(OTHERS))
         .find(|(name, _)| *name == shader.kernel)
         .ok_or_else(|| Error::Internal(format!("there is no kernel {}", shader.kernel)))?;
     expand_text(file, text, &shader.defines)

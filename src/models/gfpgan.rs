@@ -7,10 +7,10 @@ use super::stylegan2::{Synthesis, names};
 use super::{Network, Options, Task, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Padding};
+use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{Family, Resample, fir_kernel, mapping};
 use crate::nn::{Builder, ConvSpec, check_square};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 #[derive(Debug)]
@@ -25,6 +25,8 @@ struct Gfpgan {
     different_w: bool,
     /// Whether conditions touch only the second half of the channels.
     sft_half: bool,
+    /// Layers of the mapping network in the file.
+    layers: usize,
     /// Layers of the mapping network, when the latent passes through it.
     mapping: Option<usize>,
 }
@@ -71,7 +73,8 @@ fn read(checkpoint: &Checkpoint, family: Family) -> Result<Gfpgan> {
     let layers = checkpoint.numbered("stylegan_decoder.style_mlp.");
     let layers = if family.equalised { layers.saturating_sub(1) } else { layers / 2 };
     let mapping = (!different_w).then_some(layers);
-    Ok(Gfpgan { family, resample_given: false, size, latent, different_w, sft_half, mapping })
+    let resample_given = false;
+    Ok(Gfpgan { family, resample_given, size, latent, different_w, sft_half, layers, mapping })
 }
 
 impl Gfpgan {
@@ -131,7 +134,7 @@ impl Gfpgan {
         let fir = self.family.resample == Resample::Fir && sampling == Size::Half;
         let y = if fir {
             let kernel = fir_kernel(b, 1.0);
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
             let y = b.add(blur, &[y])?;
             let spec = ConvSpec { stride: 2, padding: Padding::all(0), ..ConvSpec::same(3) };
             self.active_conv(b, y, conv2, spec)?
@@ -144,7 +147,7 @@ impl Gfpgan {
         let low = match sampling {
             Size::Half if fir => {
                 let kernel = fir_kernel(b, 1.0);
-                let halve = Op::Upfirdn2d { kernel, up: 1, down: 2, padding: Padding::all(1) };
+                let halve = ops::Upfirdn2d { kernel, up: 1, down: 2, padding: Padding::all(1) };
                 b.add(halve, &[x])?
             }
             Size::Half => b.bilinear(x, 0.5)?,
@@ -158,9 +161,9 @@ impl Gfpgan {
         if sampling == Size::Double {
             res = b.bilinear(res, 2.0)?;
         }
-        let sum = b.add(Op::Add, &[y, res])?;
+        let sum = b.add(ops::Add, &[y, res])?;
         match equalised {
-            true => b.add(Op::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum]),
+            true => b.add(ops::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum]),
             false => Ok(sum),
         }
     }
@@ -232,6 +235,24 @@ impl Network for Gfpgan {
         ]
     }
 
+    /// Pictures of the U-Net's levels, which the training compares, and the mapping network, which
+    /// W+ latents do not pass.
+    fn training_only(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for level in 0..resolutions(self.size).count() - 1 {
+            names.push(format!("toRGB.{level}.weight"));
+            names.push(format!("toRGB.{level}.bias"));
+        }
+        let layers = if self.mapping.is_none() { self.layers } else { 0 };
+        for layer in 0..layers {
+            let name = format!("stylegan_decoder.{}", (self.names().mapping)(layer));
+            names.push(format!("{name}.weight"));
+            names.push(format!("{name}.bias"));
+        }
+        names.extend(self.names().unused_strengths("stylegan_decoder.", self.size));
+        names
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::SIGNED
     }
@@ -260,7 +281,7 @@ impl Network for Gfpgan {
         }
         let mut conditions = Vec::new();
         for (level, skip) in skips.into_iter().rev().enumerate() {
-            x = b.add(Op::Add, &[x, skip])?;
+            x = b.add(ops::Add, &[x, skip])?;
             x = self.res_block(&mut b, x, &format!("conv_body_up.{level}"), Size::Double)?;
             let scale = self.condition(&mut b, x, &format!("condition_scale.{level}"))?;
             let shift = self.condition(&mut b, x, &format!("condition_shift.{level}"))?;

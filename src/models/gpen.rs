@@ -1,17 +1,18 @@
 //! GPEN (Yang et al. 2021, arXiv 2105.06070): an encoder whose features take the place of a
 //! StyleGAN2 generator's noise. RGB in [-1, 1], exactly as large as the network was trained; the
-//! variant for super-resolution takes a smaller face than it gives.
+//! variant for super-resolution takes a smaller face than it gives. The one that paints faces from
+//! their segmentation takes and gives values in [0, 1].
 
 use super::stylegan2::{checked_size, names, rows_of_modulated};
-use super::{Network, Options, Task, resolutions};
+use super::{Network, Options, Task, ValueRange, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Padding};
+use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{
     Family, Modulated, Resample, Sampling, mapping, modulated_conv, to_rgb,
 };
 use crate::nn::{Builder, ConvSpec, check_square};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 const FAMILY: Family = Family { resample: Resample::Fir, equalised: true };
@@ -28,12 +29,18 @@ struct Gpen {
     layers: usize,
     /// Whether features are concatenated, instead of added.
     concat: bool,
+    /// Between which values its pictures lie, where the caller said it.
+    range: Option<ValueRange>,
 }
 
-pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
+pub(super) fn recognise(
+    checkpoint: &Checkpoint,
+    options: &Options,
+) -> Option<Result<Box<dyn Network>>> {
     let has = |prefix: &str| checkpoint.has_prefix(prefix);
     let gpen = has("generator.convs.") && has("ecd0.");
-    gpen.then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
+    let range = options.range;
+    gpen.then(|| read(checkpoint).map(|net| Box::new(Gpen { range, ..net }) as Box<dyn Network>))
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<Gpen> {
@@ -55,7 +62,7 @@ fn read(checkpoint: &Checkpoint) -> Result<Gpen> {
         );
         return Err(Error::Tensor { name: name.to_owned(), what });
     }
-    Ok(Gpen { input, size, latent, layers, concat: bias == 2 * conv })
+    Ok(Gpen { input, size, latent, layers, concat: bias == 2 * conv, range: None })
 }
 
 impl Gpen {
@@ -69,7 +76,7 @@ impl Gpen {
             let [kernel, weight, bias] =
                 ["0.kernel", "1.weight", "2.bias"].map(|part| format!("ecd{level}.0.{part}"));
             let kernel = b.param(&kernel, &[4, 4], 1.0)?;
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
             let x = b.add(blur, &[x])?;
             let spec = ConvSpec { stride: 2, padding: Padding::all(0), ..ConvSpec::same(3) };
             let y = b.equal_conv(x, &weight, Some(&bias), spec)?;
@@ -106,10 +113,10 @@ impl Gpen {
         if !self.concat {
             let bias = b.vector(y, &bias_name)?;
             if let Some(feature) = feature {
-                let feature = b.add(Op::Scale(strength), &[feature])?;
-                y = b.add(Op::Add, &[y, feature])?;
+                let feature = b.add(ops::Scale(strength), &[feature])?;
+                y = b.add(ops::Add, &[y, feature])?;
             }
-            let y = b.add(Op::Bias(bias), &[y])?;
+            let y = b.add(ops::Bias(bias), &[y])?;
             return b.scaled_leaky_relu(y);
         }
         let bias = b.checkpoint().require(&bias_name, &[2 * out]);
@@ -121,16 +128,16 @@ impl Gpen {
                 Error::Tensor { name: bias_name.clone(), what }
             })?;
             let bias = b.graph.add_param(rows);
-            let y = b.add(Op::Bias(bias), &[x])?;
+            let y = b.add(ops::Bias(bias), &[x])?;
             b.scaled_leaky_relu(y)
         };
         let feature = match feature {
-            Some(feature) => b.add(Op::Scale(strength), &[feature])?,
-            None => b.add(Op::Scale(0.0), &[y])?,
+            Some(feature) => b.add(ops::Scale(strength), &[feature])?,
+            None => b.add(ops::Scale(0.0), &[y])?,
         };
         let own = half(b, y, 0)?;
         let feature = half(b, feature, out)?;
-        b.add(Op::Concat, &[own, feature])
+        b.add(ops::Concat, &[own, feature])
     }
 
     fn rgb(
@@ -172,6 +179,15 @@ impl Network for Gpen {
             ("latent", self.latent.to_string()),
             ("mapping layers", self.layers.to_string()),
             ("features", if self.concat { "concatenated" } else { "added" }.to_owned()),
+            (
+                "range",
+                match self.range {
+                    None => "-1..1 (assumed: the file cannot tell it from 0..1)",
+                    Some(ValueRange::Signed) => "-1..1 (as you say)",
+                    Some(ValueRange::Unit) => "0..1 (as you say)",
+                }
+                .to_owned(),
+            ),
         ];
         if self.input < self.size {
             parameters.push(("input size", self.input.to_string()));
@@ -182,7 +198,10 @@ impl Network for Gpen {
     }
 
     fn pixels(&self) -> PixelFormat {
-        PixelFormat::SIGNED
+        match self.range {
+            Some(ValueRange::Unit) => PixelFormat::UNIT,
+            _ => PixelFormat::SIGNED,
+        }
     }
 
     fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
@@ -204,7 +223,7 @@ impl Network for Gpen {
             }
         };
         let value = b.param(constant, &[1, channels, 4, 4], 1.0)?;
-        let x = b.add(Op::Constant { value, batch: input.n }, &[])?;
+        let x = b.add(ops::Constant { value, batch: input.n }, &[])?;
         let first = features.first().copied();
         let mut x = self.styled(&mut b, [x, w], first, "generator.conv1", Sampling::Keep)?;
         let mut rgb = self.rgb(&mut b, [x, w], "generator.to_rgb1", None)?;

@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Builder, ConvSpec, vqgan};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Side in pixels of what the encoder's attention was trained on.
@@ -41,6 +41,13 @@ pub(super) fn recognise(
         (has("quant_conv.weight") || has("post_quant_conv.weight"))
             && (has("encoder.conv_in.weight") || has("decoder.conv_in.weight"))
     })?;
+    // Its decoder attends to the encoder, which a VQGAN's and a VAE's does not.
+    let start = format!("{prefix}decoder.");
+    let attends = |name: &str| name.starts_with(&start) && name.contains(".norm2.");
+    let attends = |name: &str| attends(name) && name.contains(".attn");
+    if !checkpoint.tensors().any(|p| attends(&p.name)) {
+        return None;
+    }
     Some(read(checkpoint, prefix, options).map(|net| Box::new(net) as Box<dyn Network>))
 }
 
@@ -62,8 +69,8 @@ fn read(checkpoint: &Checkpoint, prefix: &'static str, options: &Options) -> Res
     }
     let codes = checkpoint.rows(&format!("{prefix}quantize.embedding.weight"))?;
     let usual = if attending.len() > 1 { PLUS_HEADS } else { HEADS };
-    let heads = options.heads.unwrap_or(usual);
-    let assumed = options.heads.is_none();
+    let stated = options.heads.or(super::stated_heads(checkpoint));
+    let (heads, assumed) = (stated.unwrap_or(usual), stated.is_none());
     Ok(RestoreFormer { prefix, levels, blocks, codes, heads, assumed, attending })
 }
 

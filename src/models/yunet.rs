@@ -6,10 +6,10 @@ use super::detection::{Detection, STRIDES, levels};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, Graph, NodeId, Op};
+use crate::graph::{Conv2d, Graph, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Sides are multiples of the coarsest level's step.
@@ -27,6 +27,8 @@ const HALVED: [usize; 4] = [0, 2, 3, 4];
 struct YuNet {
     /// Channels of the pyramid.
     width: usize,
+    /// Separable convolutions of a level before its heads.
+    shared: usize,
 }
 
 pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
@@ -35,7 +37,12 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
         return None;
     }
     let width = checkpoint.usual("neck.", ".conv1.bias", 0);
-    Some(width.map(|width| Box::new(YuNet { width }) as Box<dyn Network>))
+    let levels = 0..HALVED.len() - 1;
+    let shared = levels
+        .map(|level| checkpoint.numbered(&format!("bbox_head.multi_level_share_convs.{level}.")))
+        .max()
+        .unwrap_or(0);
+    Some(width.map(|width| Box::new(YuNet { width, shared }) as Box<dyn Network>))
 }
 
 /// A 1×1 convolution, a filter per channel, its normalisation, ReLU.
@@ -56,8 +63,8 @@ fn heads(b: &mut Builder, x: NodeId, level: usize) -> Result<NodeId> {
     let y = b.stacked_conv(x, &names("conv1"))?;
     let [weight, bias] = b.stacked(y, &names("conv2"), &[1, 3, 3])?;
     let conv = Conv2d { groups: CHANNELS, ..Conv2d::same(weight, 3) };
-    let y = b.add(Op::Conv2d(conv), &[y])?;
-    b.add(Op::Bias(bias), &[y])
+    let y = b.add(conv, &[y])?;
+    b.add(ops::Bias(bias), &[y])
 }
 
 impl YuNet {
@@ -71,7 +78,7 @@ impl YuNet {
         let mut features = [y; 3];
         for stage in 1..STAGES {
             if HALVED.contains(&(stage - 1)) {
-                y = b.add(Op::MaxPool2d { kernel: 2, stride: 2, padding: 0 }, &[y])?;
+                y = b.add(ops::MaxPool2d { kernel: 2, stride: 2, padding: 0 }, &[y])?;
             }
             y = unit(b, y, &format!("backbone.model{stage}.conv1"), None)?;
             y = unit(b, y, &format!("backbone.model{stage}.conv2"), None)?;
@@ -93,7 +100,10 @@ impl Network for YuNet {
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        vec![("channels", self.width.to_string())]
+        vec![
+            ("channels", self.width.to_string()),
+            ("convolutions before heads", self.shared.to_string()),
+        ]
     }
 
     fn pixels(&self) -> PixelFormat {
@@ -115,14 +125,18 @@ impl Network for YuNet {
             let mut x = levels[level];
             if let Some(&coarser) = levels.get(level + 1) {
                 let coarser = b.nearest(coarser, 2)?;
-                x = b.add(Op::Add, &[x, coarser])?;
+                x = b.add(ops::Add, &[x, coarser])?;
             }
             let name = format!("neck.lateral_convs.{level}");
             levels[level] = unit(&mut b, x, &name, Some(self.width))?;
         }
         for (level, x) in levels.into_iter().enumerate() {
-            let name = format!("bbox_head.multi_level_share_convs.{level}.0");
-            let x = unit(&mut b, x, &name, Some(self.width))?;
+            let mut x = x;
+            // YuNet-s has none.
+            for layer in 0..self.shared {
+                let name = format!("bbox_head.multi_level_share_convs.{level}.{layer}");
+                x = unit(&mut b, x, &name, Some(self.width))?;
+            }
             let y = heads(&mut b, x, level)?;
             b.graph.set_output(y);
         }

@@ -304,7 +304,7 @@ impl PhotoRestorer {
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let (result, notes) = self.enlarged(photo, &original).await?;
+        let (result, notes) = self.enlarged(photo).await?;
         let mut surface = Surface::new(&self.engine, original, result).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
@@ -353,11 +353,7 @@ impl PhotoRestorer {
     }
 
     /// The photo at its new size, and what is to be said about it.
-    async fn enlarged(
-        &mut self,
-        photo: &Picture,
-        original: &Canvas,
-    ) -> Result<(Canvas, Vec<String>)> {
+    async fn enlarged(&mut self, photo: &Picture) -> Result<(Canvas, Vec<String>)> {
         let mut notes = Vec::new();
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
@@ -367,7 +363,7 @@ impl PhotoRestorer {
                 notes = said;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
-            None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
+            None => photo.enlarged(height, width),
         };
         Ok((Canvas { pixels, height, width }, notes))
     }

@@ -228,7 +228,7 @@ mod tests {
 
     use super::super::align::{TEMPLATE, align};
     use super::*;
-    use crate::cpu::paste::noise;
+    use crate::pixels::noise;
     use crate::{EngineOptions, Model, Precision};
 
     fn photo(height: usize, width: usize) -> Canvas {
@@ -379,7 +379,7 @@ mod tests {
                 grain: 1.0,
             };
             surface.paste(&matched, 8, place).await?;
-            let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 2 * crate::cpu::grain_histogram::BINS * 4;
+            let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 2 * crate::pixels::BINS * 4;
             assert_eq!(device.bytes_read() - before, numbers as u64);
 
             // The same by way of the host.

@@ -1,7 +1,8 @@
 //! How much working memory a step's kernel needs.
 
-use super::{Backend, Compute, Kernel, Step, Target};
-use crate::graph::Param;
+use super::{Backend, Step, Target, Variant};
+use crate::graph::Op;
+use crate::graph::ops::{ChannelAttention, GroupNorm};
 use crate::tensor::Shape;
 
 /// Values per tile and channel in the transformed domain of F(4×4, 3×3): 6 × 6.
@@ -21,7 +22,7 @@ const WINOGRAD_BYTES: usize = 16 << 20;
 /// tile do not fall into the same set of a cache.
 const WINOGRAD_GAP: usize = 16;
 
-/// Working memory of [`Kernel::ConvWinograd`] on a GPU, and how it walks over its tiles: first the
+/// Working memory of [`Variant::ConvWinograd`] on a GPU, and how it walks over its tiles: first the
 /// transformed inputs, then the products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WinogradScratch {
@@ -75,7 +76,7 @@ const NORM_CHUNK: usize = 4096;
 /// moments of one.
 pub const NORM_CHUNKS: usize = 64;
 
-/// Working memory of [`Kernel::GroupNorm`] on a GPU: the mean of each chunk of each group of each
+/// Working memory of [`Variant::GroupNorm`] on a GPU: the mean of each chunk of each group of each
 /// sample, and the sum of the squared distances from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NormScratch {
@@ -98,16 +99,25 @@ impl NormScratch {
 
 /// f32 values of working memory that `step` needs on `target`; 0 when none. `step.scratch` is not
 /// looked at.
-pub fn scratch_len(step: &Step, _params: &[Param], target: &Target) -> usize {
-    match (step.kernel, target.backend) {
-        (Kernel::ConvWinograd, Backend::Gpu) => {
+pub fn scratch_len(step: &Step, target: &Target) -> usize {
+    match (&step.variant, target.backend) {
+        (_, Backend::Cpu) => 0,
+        (Variant::ConvWinograd, Backend::Gpu) => {
             let scratch = WinogradScratch::new(step, target);
             scratch.inputs_len() + scratch.products_len()
         }
-        (Kernel::GroupNorm, Backend::Gpu) => match step.compute {
-            Compute::GroupNorm { groups, .. } => {
+        (Variant::GroupNorm, Backend::Gpu) => match step.op {
+            Op::GroupNorm(GroupNorm { groups, .. }) => {
                 let shape = step.output.shape;
                 2 * shape.n * groups * NormScratch::new(shape, groups).chunks
+            }
+            _ => 0,
+        },
+        // A score for each pair of channels of a head.
+        (Variant::ChannelAttention, Backend::Gpu) => match step.op {
+            Op::ChannelAttention(ChannelAttention { heads, .. }) => {
+                let shape = step.output.shape;
+                shape.n * shape.c * (shape.c / heads)
             }
             _ => 0,
         },

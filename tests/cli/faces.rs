@@ -23,7 +23,7 @@ fn photo() -> Option<(PathBuf, Workspace)> {
 
 fn restore(workspace: &Workspace, arguments: &str) -> Value {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/mmrbnet-256.safetensors");
-    let run = format!("restore photo.png --json --model {} {arguments}", model.display());
+    let run = format!("restore photo.png --json --force --model {} {arguments}", model.display());
     workspace.run(&run).succeeds().json()
 }
 

@@ -7,15 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Face, FaceParser,
-    FaceSelection, Format, GivenFace, Landmarks, MAX_PIXELS, Metadata, Outcome, PhotoOptions,
-    PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored, RestoredPhoto,
-    Restorer, Samples16, TileReport, Tracker,
+    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Encoded, Encoding, Face,
+    FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata, Outcome,
+    PhotoOptions, PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored,
+    RestoredPhoto, Restorer, Samples16, TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
     Model, ModelInfo, Options, PixelOrder, Precision, Resample, Result, Session, Shape, Task,
-    Timings, Truncation, wgpu,
+    Timings, Truncation, ValueRange, wgpu,
 };
 
 /// Compiled, never called.
@@ -60,7 +60,8 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         slope: Some(0.1_f32),
         auxiliary: false,
         heads: Some(8_usize),
-        codeformer: CodeFormerOptions { fidelity: 0.5_f32, adain: true },
+        codeformer: CodeFormerOptions { fidelity: Some(0.5_f32), adain: Some(true) },
+        range: Some(ValueRange::Signed),
     };
     let model: Model = Model::open("")?;
     let _: Model = Model::open_with(Path::new(""), &choices)?;
@@ -73,7 +74,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Option<&'static [bool]> = model.face_classes();
     match model.task() {
         Task::RestoreFace { size } => _ = size,
-        Task::Upscale { factor, radius, multiple } => _ = [factor, radius, multiple],
+        Task::Upscale { factor, radius, multiple, align } => {
+            _ = [factor, radius, multiple, align];
+        }
         Task::Generate { latent, size } => _ = [latent, size],
         Task::Parse { size, classes } => _ = [size, classes],
         Task::Detect { multiple } => _ = multiple,
@@ -118,8 +121,13 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let (picture, metadata): (Picture, Metadata) = photo::read_with_metadata(Path::new(""))?;
     let _: (Picture, Metadata) = photo::decode_with_metadata(&[], Path::new(""))?;
     let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
-    let Metadata { exif, gray, gray_icc, deep } = metadata;
+    let Metadata { exif, gray, gray_icc, deep, kept } = metadata;
     let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
+    let Kept { quality, .. } = kept;
+    let encoding = Encoding { quality, matte: [255_u8; 3] };
+    let Encoded { bytes, notes } =
+        photo::encode_with(&picture, &Metadata::default(), Path::new(""), &encoding)?;
+    let _: (Vec<u8>, Vec<String>, Option<Format>) = (bytes, notes, Format::of_bytes(&[]));
     if let Some(Samples16 { height, width, rgb, alpha }) = deep {
         let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
     }

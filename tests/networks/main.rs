@@ -12,5 +12,7 @@ mod memory;
 mod mmrbnet;
 mod precision;
 mod recognise;
+mod relatives;
 mod sessions;
 mod training;
+mod upscalers;

@@ -4,6 +4,7 @@
 mod support;
 
 mod front_door;
+mod metadata;
 mod pipeline;
 mod portraits;
 mod whole;

@@ -1,19 +1,19 @@
 //! Host side of `kernels/attention.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::Attention;
+use crate::plan::{Plan, Step};
 
 /// Queries, and channels, of a workgroup.
 const SIDE: usize = 64;
 
 /// Softmax attention.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Attention { heads, key, value } = step.compute else {
-        return Err(misfit(step, "attention computes weighted sums of values"));
-    };
-    let query = input(step)?;
+    let Attention { heads } = *step.op()?;
+    let [query, key, value] = [step.x()?, step.operand(1)?, step.operand(2)?];
     let (queries, width) = (query.shape.plane(), query.shape.c / heads);
     let mut launch = Builder::new(plan, "attention");
     launch.view("QUERY", query);

@@ -1,6 +1,6 @@
 //! Host side of `kernels/block_luminance.wgsl`: two faces, block by block.
 
-use super::Call;
+use crate::gpu::builder::Call;
 
 /// The sums of `blocks²` blocks of two faces of `size × size` pixels.
 pub fn record(size: usize, blocks: usize) -> Call {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::gpu::{Device, DeviceOptions, Executor};
 use crate::graph::{Padding, Param};
-use crate::plan::{Kernel, Target, Upsample};
+use crate::plan::{Target, Upsample};
 use crate::tensor::Dtype;
 
 use trial::{Case, Trial, trial};
@@ -54,7 +54,7 @@ fn check(cases: &[Case]) {
 
 #[test]
 fn winograd_is_the_convolution() {
-    let plain = |x, outputs| Case::new(Kernel::ConvWinograd, x, outputs, 3);
+    let plain = |x, outputs| Case::new("conv_winograd", x, outputs, 3);
     check(&[
         plain([1, 5, 9, 7], 3),
         plain([2, 17, 13, 21], 70),
@@ -69,7 +69,7 @@ fn winograd_is_the_convolution() {
 
 /// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.
 fn products(inputs: usize) -> Vec<Case> {
-    let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    let plain = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
     vec![
         plain([1, 5, 9, 7], 3, 3),
         plain([2, inputs, 11, 13], 70, 1),
@@ -98,7 +98,7 @@ fn shared_depths_add_up() {
         return;
     }
     let halves = device.target(Dtype::F16);
-    let plain = |x, outputs| Case::new(Kernel::ConvGemm, x, outputs, 3);
+    let plain = |x, outputs| Case::new("conv_gemm", x, outputs, 3);
     for target in [Some(target), halves.cooperative.is_some().then_some(halves)] {
         let Some(target) = target else { continue };
         for (case, shared) in [
@@ -111,8 +111,7 @@ fn shared_depths_add_up() {
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "SPLITS"), shared, "{case:?}");
             if target.cooperative.is_some() {
-                let tiles = super::tiles(&trial.plan.steps[0], &trial.plan).unwrap();
-                assert_eq!(tiles == 1, shared, "{case:?}");
+                assert_eq!(trial.tiles().len() == 1, shared, "{case:?}");
             }
             if shared {
                 assert_close(&device, trial, &case, &target);
@@ -126,7 +125,7 @@ fn shared_depths_add_up() {
 #[test]
 fn shared_channels_add_up() {
     let Some((device, targets)) = targets() else { return };
-    let plain = |x, outputs, size| Case::new(Kernel::ConvDirect, x, outputs, size);
+    let plain = |x, outputs, size| Case::new("conv_direct", x, outputs, size);
     for target in &targets {
         // As much as WebGPU has by default: sums of four channels fit, of eight they do not.
         let target = &Target { workgroup_memory: 16 << 10, ..target.clone() };
@@ -154,12 +153,12 @@ fn large_tiles_multiply() {
     let Some((device, targets)) = targets() else { return };
     // Tiles without shared depths, which fit any device.
     let target = &Target { workgroup_memory: 16 << 10, max_invocations: 256, ..targets[0].clone() };
-    let case =
-        Case { groups: 2, style: true, ..Case::new(Kernel::ConvGemm, [2, 38, 9, 17], 140, 3) };
-    let outputs: Vec<_> = (0..super::conv_gemm::tiles(target))
+    let case = Case { groups: 2, style: true, ..Case::new("conv_gemm", [2, 38, 9, 17], 140, 3) };
+    let tiles = trial(&case, target, false).tiles();
+    let outputs: Vec<_> = (tiles.into_iter())
         .map(|tile| {
             let mut trial = trial(&case, target, true);
-            trial.plan.steps[0].tile = Some(tile);
+            trial.plan.steps[0].variant = tile.clone();
             let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
             let plan = Arc::new(trial.plan.clone());
             let outputs =
@@ -187,24 +186,23 @@ fn cooperative_matrices_multiply() {
             stride: 2,
             style: true,
             padding: Padding::default(),
-            ..Case::new(Kernel::ConvTranspose, [2, 18, 5, 3], 66, 3)
+            ..Case::new("conv_gemm", [2, 18, 5, 3], 66, 3)
         },
         Case {
             paths: vec![[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]],
-            ..Case::new(Kernel::MultiPathConv, [2, 8, 17, 5], 0, 1)
+            ..Case::new("multi_path_conv", [2, 8, 17, 5], 0, 1)
         },
     ]);
     for (index, case) in cases.iter().enumerate() {
-        let Trial { plan, .. } = trial(case, &own, false);
-        let tiles = super::tiles(&plan.steps[0], &plan).unwrap();
-        for tile in [None, Some(index % tiles)] {
+        let tiles = trial(case, &own, false).tiles();
+        for tile in [&tiles[0], &tiles[index % tiles.len()]] {
             let mut trial = trial(case, &own, true);
-            trial.plan.steps[0].tile = tile;
+            trial.plan.steps[0].variant = tile.clone();
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let kernels = dispatches.iter().map(|dispatch| dispatch.shader.kernel);
             assert!(kernels.into_iter().all(|kernel| kernel == "conv_gemm_cooperative"));
             let error = error(&device, trial);
-            assert!(error < 2e-3, "{error:.1e} for {case:?}, tile {tile:?} on {own:?}");
+            assert!(error < 2e-3, "{error:.1e} for {case:?}, {tile} on {own:?}");
         }
     }
 }
@@ -215,7 +213,7 @@ fn transposed_convolutions_scatter() {
         transposed: true,
         stride: 2,
         padding: Padding::default(),
-        ..Case::new(Kernel::ConvTranspose, x, outputs, size)
+        ..Case::new("conv_gemm", x, outputs, size)
     };
     check(&[
         plain([1, 5, 4, 7], 3, 3),
@@ -231,7 +229,7 @@ fn transposed_convolutions_scatter() {
 fn all_paths_are_computed() {
     let plain = |x, paths: &[[usize; 6]]| Case {
         paths: paths.to_vec(),
-        ..Case::new(Kernel::MultiPathConv, x, 0, 1)
+        ..Case::new("multi_path_conv", x, 0, 1)
     };
     check(&[
         plain([1, 7, 19, 23], &[[5, 0, 7, 3, 1, 1], [9, 0, 7, 3, 2, 1], [2, 0, 7, 3, 3, 1]]),
@@ -247,21 +245,16 @@ fn all_paths_are_computed() {
 #[ignore = "a measurement"]
 fn time_others() {
     let Some((device, targets)) = targets() else { return };
-    let gemm = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    let gemm = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
     for case in [
         gemm([1, 512, 32, 32], 512, 3),
         gemm([1, 512, 64, 64], 256, 1),
         Case { stride: 2, ..gemm([1, 128, 128, 128], 256, 3) },
-        Case { kernel: Kernel::ConvDirect, ..gemm([1, 64, 64, 64], 64, 3) },
-        Case {
-            transposed: true,
-            stride: 2,
-            kernel: Kernel::ConvTranspose,
-            ..gemm([1, 256, 64, 64], 128, 3)
-        },
+        Case { kernel: "conv_direct", ..gemm([1, 64, 64, 64], 64, 3) },
+        Case { transposed: true, stride: 2, kernel: "conv_gemm", ..gemm([1, 256, 64, 64], 128, 3) },
         Case {
             paths: vec![[32, 0, 64, 3, 1, 1], [32, 0, 64, 3, 2, 1], [32, 0, 64, 3, 3, 1]],
-            kernel: Kernel::MultiPathConv,
+            kernel: "multi_path_conv",
             ..gemm([1, 64, 64, 64], 96, 3)
         },
     ] {
@@ -275,7 +268,7 @@ fn time_others() {
 fn time_winograd() {
     let Some((device, targets)) = targets() else { return };
     for [channels, size] in [[512, 32], [512, 64], [256, 128], [128, 256], [64, 512]] {
-        let case = Case::new(Kernel::ConvWinograd, [1, channels, size, size], channels, 3);
+        let case = Case::new("conv_winograd", [1, channels, size, size], channels, 3);
         time(&device, &targets[0], &case);
     }
 }

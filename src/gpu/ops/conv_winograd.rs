@@ -1,22 +1,21 @@
 //! Host side of `kernels/conv_winograd_{input,product,output}.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::{epilogue, load};
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue, load};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
 use crate::plan::{
-    Compute, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES,
-    Weight, WinogradScratch,
+    Convolution, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_TILE,
+    WINOGRAD_VALUES, Weight, WinogradScratch,
 };
 use crate::tensor::Shape;
 
 /// 3×3 convolutions of stride 1 in the domain of F(4×4, 3×3), a chunk of tiles at a time: the
 /// transformed inputs, their products with the transformed weight, the outputs.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Conv { conv, upsample, style } = &step.compute else {
-        return Err(misfit(step, "conv_winograd computes convolutions"));
-    };
-    let scratch = step.scratch.ok_or_else(|| misfit(step, "it has no working memory"))?;
-    let x = input(step)?;
+    let Convolution { conv, style, .. } = step.convolution()?;
+    let scratch = step.scratch.ok_or_else(|| step.misfit("it has no working memory"))?;
+    let x = step.x()?;
     let y = step.output.shape;
     let sizes = WinogradScratch::new(step, &plan.target);
     let part = |offset: usize, len: usize| View {
@@ -42,7 +41,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         };
 
         let mut launch = Builder::new(plan, "conv_winograd_input");
-        load::bind(&mut launch, x, *upsample, *style);
+        load::bind(&mut launch, x, step.upsample, style);
         launch.view("V", transformed);
         launch.uint(sizes.inputs_stride);
         tiles(&mut launch);

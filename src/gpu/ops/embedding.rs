@@ -1,19 +1,19 @@
 //! Host side of `kernels/embedding.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Layout, Plan, Step, Weight};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::Embedding;
+use crate::plan::{Layout, Plan, Step, Weight};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
 
 /// Rows of a table.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Embedding(param) = step.compute else {
-        return Err(misfit(step, "embedding reads rows of a table"));
-    };
-    let x = input(step)?;
+    let Embedding(param) = *step.op()?;
+    let x = step.x()?;
     let y = step.output.shape;
     let mut launch = Builder::new(plan, "embedding");
     launch.define("WORKGROUP", WORKGROUP);

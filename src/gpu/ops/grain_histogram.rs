@@ -1,7 +1,7 @@
 //! Host side of `kernels/grain_histogram.wgsl`: the grain of a photo and of the face that goes there.
 
-use super::Call;
-use crate::cpu::grain_histogram::BINS;
+use crate::gpu::builder::Call;
+use crate::pixels::BINS;
 
 /// The area of `height × width` pixels from `first` on, of rows of `photo_width`.
 pub fn record([height, width]: [usize; 2], [photo_width, first]: [usize; 2], side: usize) -> Call {

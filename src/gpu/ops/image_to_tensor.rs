@@ -1,8 +1,9 @@
 //! Host side of `kernels/image_to_tensor.wgsl`.
 
-use super::Builder;
+use crate::gpu::builder::Builder;
 use crate::gpu::{Binding, Dispatch};
-use crate::plan::{PixelFormat, Plan, View};
+use crate::pixels::PixelFormat;
+use crate::plan::{Plan, View};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;

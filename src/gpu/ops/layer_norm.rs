@@ -1,16 +1,16 @@
 //! Host side of `kernels/layer_norm.wgsl`.
 
-use super::{Builder, input, misfit, pixel_blocks};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::{Builder, pixel_blocks};
+use crate::graph::ops::LayerNorm;
+use crate::plan::{Plan, Step};
 
 /// Normalised pixels.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::LayerNorm { epsilon, weight } = step.compute else {
-        return Err(misfit(step, "layer_norm normalises pixels"));
-    };
-    let x = input(step)?;
+    let LayerNorm { epsilon, weight } = *step.op()?;
+    let x = step.x()?;
     let mut launch = Builder::new(plan, "layer_norm");
     launch.view("X", x);
     launch.float(epsilon);

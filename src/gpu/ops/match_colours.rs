@@ -1,6 +1,6 @@
 //! Host side of `kernels/match_colours.wgsl`: the light of a photo for a face of a network.
 
-use super::Call;
+use crate::gpu::builder::Call;
 
 /// Along rows, then along columns, of faces of `size × size` pixels, with `2·radius + 1` weights.
 pub fn record(size: usize, radius: usize) -> [Call; 2] {

@@ -1,6 +1,6 @@
 //! Host side of `kernels/paste.wgsl`: a face goes into a photo.
 
-use super::Call;
+use crate::gpu::builder::Call;
 
 /// The area of `height × width` pixels from `first` on, of rows of `photo_width`, takes
 /// `amounts[0]` of the face, with `amounts[1]` levels of grain.

@@ -1,9 +1,10 @@
 //! Host side of `kernels/tensor_to_image.wgsl`.
 
-use super::Builder;
 use super::image_to_tensor::pixel_format;
+use crate::gpu::builder::Builder;
 use crate::gpu::{Binding, Dispatch};
-use crate::plan::{PixelFormat, Plan, View};
+use crate::pixels::PixelFormat;
+use crate::plan::{Plan, View};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;

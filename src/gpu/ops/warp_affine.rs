@@ -1,6 +1,6 @@
 //! Host side of `kernels/warp_affine.wgsl`: a smooth crop, or a face where it goes.
 
-use super::Call;
+use crate::gpu::builder::Call;
 
 /// `source`, `[height, width]`, becomes `[height, width]` of `size`, each the mean of `factor²`
 /// samples.
