@@ -11,7 +11,8 @@ use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
 use crate::gpu::GpuPicture;
 use crate::model::Model;
-use crate::plan::{PixelFormat, Plan};
+use crate::pixels::PixelFormat;
+use crate::plan::Plan;
 use crate::tensor::Shape;
 use crate::{cpu, gpu};
 
@@ -242,9 +243,17 @@ impl Session {
             let what = format!("the picture has {given} bytes, one for {shape} has {expected}");
             return Err(Error::Input(what));
         }
-        let mut tensor = vec![0.0; shape.len()];
-        cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
-        self.run_tensors_async(&[&tensor]).await
+        let start = self.begin();
+        let outputs = match &mut self.executor {
+            Executor::Cpu(executor) => {
+                let mut tensor = vec![0.0; shape.len()];
+                cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
+                executor.run(&[&tensor])
+            }
+            Executor::Gpu(executor) => executor.run_pixels(rgb, self.pixels).await,
+        }?;
+        self.end(start);
+        Ok(outputs)
     }
 
     /// Runs tensors, NCHW in f32, and yields the outputs.

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::schema::Schema;
-use crate::plan::Plan;
 use crate::{Error, Result};
 
 /// Bytes of device memory that an executor holds.
@@ -27,14 +25,6 @@ impl Memory {
     }
 }
 
-/// What an executor of `plan` will allocate. Pure.
-///
-/// # Errors
-/// As [`Executor::new`](super::Executor::new), as far as no device is needed to know.
-pub fn predict(plan: &Plan) -> Result<Memory> {
-    Ok(Schema::new(plan)?.memory())
-}
-
 /// What a device has been asked for so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counters {
@@ -51,9 +41,20 @@ pub struct Counters {
 pub struct Allocator {
     created: AtomicU64,
     alive: AtomicU64,
+    read: AtomicU64,
 }
 
 impl Allocator {
+    /// Notes that `bytes` came back from the device.
+    pub fn count_read(&self, bytes: usize) {
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that came back from the device.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     /// Buffers created, bytes alive.
     pub fn counts(&self) -> (u64, u64) {
         (self.created.load(Ordering::Relaxed), self.alive.load(Ordering::Relaxed))
