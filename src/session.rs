@@ -243,9 +243,17 @@ impl Session {
             let what = format!("the picture has {given} bytes, one for {shape} has {expected}");
             return Err(Error::Input(what));
         }
-        let mut tensor = vec![0.0; shape.len()];
-        cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
-        self.run_tensors_async(&[&tensor]).await
+        let start = self.begin();
+        let outputs = match &mut self.executor {
+            Executor::Cpu(executor) => {
+                let mut tensor = vec![0.0; shape.len()];
+                cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
+                executor.run(&[&tensor])
+            }
+            Executor::Gpu(executor) => executor.run_pixels(rgb, self.pixels).await,
+        }?;
+        self.end(start);
+        Ok(outputs)
     }
 
     /// Runs tensors, NCHW in f32, and yields the outputs.

@@ -18,7 +18,9 @@ use pentimento_convert::{
 
 use super::album::INTERRUPTED;
 use super::inputs::{Job, create_folders, ends_with_separator};
-use super::output::{about, bytes, exit_code, plain, print, progress};
+use super::output::{
+    about, bytes, exit_code, one_line, print, print_error, print_note, progress, shown,
+};
 use super::value;
 
 /// Converts checkpoints of PyTorch to safetensors
@@ -119,10 +121,7 @@ impl Convert {
                 }
                 Ok(_) => {}
                 Err(pentimento_convert::Error::Cancelled) => {
-                    eprintln!(
-                        "stopped; nothing was written of {}",
-                        plain(&input.display().to_string())
-                    );
+                    eprintln!("stopped; nothing was written of {}", shown(input));
                     return Ok(ExitCode::from(INTERRUPTED));
                 }
                 Err(error) => failures += fail(input, &error),
@@ -259,7 +258,7 @@ fn recognise(input: &Path, source: &mut Source) -> Result<Recognition, String> {
 
 /// Says what went wrong; one failure.
 fn fail(input: &Path, error: &pentimento_convert::Error) -> usize {
-    eprintln!("error: {}", plain(&about(input, error)));
+    print_error(&about(input, error));
     1
 }
 
@@ -291,12 +290,15 @@ fn tell(input: &Path, output: &Path, report: &Report, seconds: f64) -> Result<()
         ));
     }
     for note in notes {
-        eprintln!("note: {}", plain(&format!("{name}: {note}")));
+        print_note(&format!("{name}: {note}"));
     }
     if let Some(Err(reason)) = &report.recognition {
         let of =
             if reason.contains(&name.to_string()) { String::new() } else { format!("{name}: ") };
-        eprintln!("warning: the engine cannot run this yet: {}", plain(&format!("{of}{reason}")));
+        eprintln!(
+            "warning: the engine cannot run this yet: {}",
+            one_line(&format!("{of}{reason}"))
+        );
     }
     Ok(())
 }
@@ -346,6 +348,8 @@ fn listing(input: &Path, contents: &Contents, recognition: Result<Recognition, S
             Format::Zip => "PyTorch, zip",
             Format::Legacy => "PyTorch, before 1.6",
             Format::Safetensors => "safetensors",
+            Format::Onnx => "ONNX, recognised by its structure",
+            Format::Ncnn => "ncnn, recognised by its structure",
         },
     );
     let container = contents.container.as_deref();

@@ -14,12 +14,16 @@ mod inspect;
 mod journal;
 mod model;
 mod models;
+mod movie;
 mod output;
 mod page;
+mod preview;
 mod report;
 mod restore;
 mod stage;
+mod target;
 mod value;
+mod wall;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,7 +75,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Generate(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {}", output::with_flags(&output::plain(&error.to_string())));
+        output::print_error(&error);
         ExitCode::FAILURE
     })
 }

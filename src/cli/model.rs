@@ -10,7 +10,7 @@ use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Result};
 
 use super::download::digest;
-use super::output::plain;
+use super::output::print_note;
 use super::{cache, value};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
@@ -149,7 +149,7 @@ pub fn tell(path: &Path, model: &Model, quiet: bool) {
     let taken = model.checkpoint().taken();
     if taken.was_chosen() && !quiet {
         let note = format!("{}: took {}", path.display(), taken.sentence());
-        eprintln!("note: {}", plain(&note));
+        print_note(&note);
     }
 }
 

@@ -27,16 +27,23 @@ const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
 /// The same for drivers that run on the CPU, at 2 G/s.
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
 
-/// Buffers and launches around the network that turn a picture into its input and its output into
-/// a picture.
+/// What turns a picture into the network's input, and its output into a picture where it is one.
 #[derive(Debug)]
 pub(super) struct Picture {
-    pub schema: PictureSchema,
     pub bytes_in: Buffer,
-    pub bytes_out: Buffer,
-    pub launches: [Launch; 2],
-    /// First byte of the launches' parameters.
+    pub input: Launch,
+    pub output: Option<PictureOut>,
+    /// First byte of the launches' parameters, of the input first.
     pub params: usize,
+}
+
+/// What turns the network's output into a picture.
+#[derive(Debug)]
+pub(super) struct PictureOut {
+    pub bytes: Buffer,
+    pub launch: Launch,
+    /// The byte of the word that tells of values that are not finite.
+    pub flag: usize,
 }
 
 /// A plan on a device, ready to run. The second run allocates and compiles nothing.
@@ -80,11 +87,13 @@ impl Executor {
             return Err(Error::Internal(what));
         }
         let schema = Schema::new(&plan)?;
-        let shaders: Vec<_> = (schema.steps.iter().flatten())
-            .chain(schema.picture.iter().flat_map(|picture| &picture.dispatches))
-            .map(|dispatch| &dispatch.shader)
+        let dispatches: Vec<_> = (schema.steps.iter().flatten())
+            .chain(schema.picture.iter().flat_map(PictureSchema::dispatches))
             .collect();
-        device.inner.pipelines.prepare(raw, &shaders).await?;
+        let pipelines = &device.inner.pipelines;
+        let shaders: Vec<_> = dispatches.iter().map(|dispatch| &dispatch.shader).collect();
+        pipelines.prepare(raw, &shaders).await?;
+        pipelines.check(dispatches.iter().map(|dispatch| (&dispatch.shader, &dispatch.params)))?;
 
         let mut arena = Vec::new();
         for &bytes in &schema.blocks {
@@ -130,14 +139,19 @@ impl Executor {
         if let Some(schema) = &schema.picture {
             let usage = Usage::STORAGE | Usage::COPY_DST;
             let bytes_in = allocate(device, "picture", schema.bytes_in, usage).await?;
-            let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-            let bytes_out = allocate(device, "picture", schema.flag + 4, usage).await?;
             let params = binder.next;
-            binder.picture = Some((&bytes_in, &bytes_out, schema.flag));
-            let [first, last] = &schema.dispatches;
-            let launches = [binder.bind(first)?, binder.bind(last)?];
-            picture =
-                Some(Picture { schema: schema.clone(), bytes_in, bytes_out, launches, params });
+            binder.picture = Some((&bytes_in, None));
+            let input = binder.bind(&schema.input)?;
+            let mut output = None;
+            if let Some(out) = &schema.output {
+                let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+                let bytes = allocate(device, "picture", schema.bytes_out(), usage).await?;
+                let flag = out.flag;
+                binder.picture = Some((&bytes_in, Some((&bytes, flag))));
+                let launch = binder.bind(&out.dispatch)?;
+                output = Some(PictureOut { bytes, launch, flag });
+            }
+            picture = Some(Picture { bytes_in, input, output, params });
         }
         device.inner.queue.submit([]);
         device.check()?;
@@ -177,7 +191,8 @@ impl Executor {
     /// driver's and wgpu's own staging memory for uploads comes on top.
     pub fn memory(&self) -> Memory {
         let sum = |buffers: &[Buffer]| buffers.iter().map(Buffer::bytes).sum();
-        let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
+        let out = self.picture.iter().flat_map(|p| &p.output).map(|output| &output.bytes);
+        let picture = self.picture.iter().map(|p| &p.bytes_in).chain(out);
         let picture = picture.chain(&self.rows).chain(&self.copies);
         Memory {
             weights: sum(&self.weights),
@@ -195,6 +210,16 @@ impl Executor {
     pub async fn run(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
         self.upload_inputs(inputs)?;
         self.submit_steps().await?;
+        let outputs = self.outputs().await?;
+        if outputs.iter().flatten().any(|v| !v.is_finite()) {
+            self.upload_inputs(inputs)?;
+            return Err(self.find_non_finite().await?);
+        }
+        Ok(outputs)
+    }
+
+    /// What the steps have yielded, in NCHW order.
+    pub(super) async fn outputs(&self) -> Result<Vec<Vec<f32>>> {
         let mut encoder = self.encoder();
         let mut at = 0;
         for view in &self.plan.outputs {
@@ -203,7 +228,7 @@ impl Executor {
             at += bytes.len();
         }
         self.device.inner.queue.submit([encoder.finish()]);
-        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
+        read_back(&self.device, &self.readback, at, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -212,12 +237,7 @@ impl Executor {
             });
             views.collect::<Vec<_>>()
         })
-        .await?;
-        if outputs.iter().flatten().any(|v| !v.is_finite()) {
-            self.upload_inputs(inputs)?;
-            return Err(self.find_non_finite().await?);
-        }
-        Ok(outputs)
+        .await
     }
 
     /// [`run`](Self::run) for callers without an async runtime.

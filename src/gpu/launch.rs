@@ -7,8 +7,9 @@ use bytemuck::cast_slice;
 
 use super::builder::bound_bytes;
 use super::memory::Buffer;
+use super::params::PARAMS_STRIDE;
 use super::pipelines::Pipeline;
-use super::schema::{Constant, PARAMS_STRIDE, Schema};
+use super::schema::{Constant, Schema};
 use super::{Binding, Device, Dispatch};
 use crate::plan::Plan;
 use crate::{Error, Result};
@@ -85,8 +86,8 @@ pub(super) struct Binder<'a> {
     pub weights: &'a [Buffer],
     pub params: &'a Buffer,
     pub copies: Option<&'a Buffer>,
-    /// In, out, and the byte of the flag in the latter.
-    pub picture: Option<(&'a Buffer, &'a Buffer, usize)>,
+    /// In; out, where something comes out, and the byte of the flag there.
+    pub picture: Option<(&'a Buffer, Option<(&'a Buffer, usize)>)>,
     pub next: usize,
 }
 
@@ -97,7 +98,11 @@ impl Binder<'_> {
         let pipeline = self.device.inner.pipelines.get(&dispatch.shader).ok_or_else(missing)?;
         let at = self.next;
         self.next += PARAMS_STRIDE;
-        let words: &[u8] = cast_slice(&dispatch.params);
+        if !dispatch.params.fit() {
+            let what = format!("the parameters of {} are too long", dispatch.shader.kernel);
+            return Err(Error::Internal(what));
+        }
+        let words: &[u8] = cast_slice(dispatch.params.words());
         self.device.inner.queue.write_buffer(&self.params.raw, at as u64, words);
 
         let mut parts = vec![resource(self.params, at..at + PARAMS_STRIDE)];
@@ -132,6 +137,7 @@ impl Binder<'_> {
             let place = self.schema.places.get(constant)?;
             Some((&self.weights[place.buffer], place.offset..place.offset + place.bytes))
         };
+        let out = self.picture.and_then(|(_, out)| out);
         match binding {
             Binding::View(view) => {
                 let block = self.plan.storages[view.storage.index()].block;
@@ -140,8 +146,8 @@ impl Binder<'_> {
             Binding::Weight(weight) => constant(&Constant::Weight(*weight)),
             Binding::Values(params) => constant(&Constant::Values(params.clone())),
             Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),
-            Binding::PictureOut => self.picture.map(|(_, buffer, flag)| (buffer, 0..flag)),
-            Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
+            Binding::PictureOut => out.map(|(buffer, flag)| (buffer, 0..flag)),
+            Binding::NonFinite => out.map(|(buffer, flag)| (buffer, flag..flag + 4)),
         }
     }
 }

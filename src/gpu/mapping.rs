@@ -126,6 +126,7 @@ pub async fn read_back<T>(
         .get_mapped_range()
         .map_err(|error| Error::Device(format!("its results cannot be read: {error}")))?;
     let value = read(&view[..bytes]);
+    device.inner.allocator.count_read(bytes);
     drop(view);
     drop(unmapped_at_last);
     Ok(value)

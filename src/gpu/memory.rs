@@ -41,9 +41,20 @@ pub struct Counters {
 pub struct Allocator {
     created: AtomicU64,
     alive: AtomicU64,
+    read: AtomicU64,
 }
 
 impl Allocator {
+    /// Notes that `bytes` came back from the device.
+    pub fn count_read(&self, bytes: usize) {
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that came back from the device.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
     /// Buffers created, bytes alive.
     pub fn counts(&self) -> (u64, u64) {
         (self.created.load(Ordering::Relaxed), self.alive.load(Ordering::Relaxed))

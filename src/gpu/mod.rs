@@ -7,16 +7,21 @@ mod adapter;
 mod builder;
 mod call;
 mod canvas;
+#[cfg(not(target_arch = "wasm32"))]
+mod contract;
 mod device;
 mod dispatch;
 mod embed;
 mod executor;
+mod face;
+mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
 mod mapping;
 mod memory;
 pub mod ops;
+mod params;
 #[cfg(not(target_arch = "wasm32"))]
 mod pipeline_cache;
 mod pipelines;
@@ -43,6 +48,7 @@ pub use device::{Device, descriptor};
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
+pub use face::Face;
 pub use memory::{Counters, Memory};
 pub use profile::StepTime;
 pub use schema::predict;

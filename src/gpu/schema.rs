@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 
 use super::memory::Memory;
+use super::params::PARAMS_STRIDE;
 use super::{Binding, Dispatch, ops};
 use crate::graph::ParamId;
 use crate::pixels::PixelFormat;
 use crate::plan::{Plan, View, Weight, packed_len};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
-
-/// Bytes from one dispatch's parameters to the next: the largest uniform alignment that WebGPU
-/// allows a device to ask for.
-pub const PARAMS_STRIDE: usize = 256;
 
 /// Something that is uploaded once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -34,16 +31,37 @@ pub struct Place {
     pub bytes: usize,
 }
 
-/// How an 8-bit picture goes in and out.
+/// How an 8-bit picture goes in, and where the network yields one, out. The parameters of both
+/// dispatches change with the pixel format and follow those of the steps.
 #[derive(Clone, Debug)]
 pub struct PictureSchema {
     /// Bytes of the buffer for the picture that goes in, at four channels.
     pub bytes_in: usize,
+    /// From the picture to the input.
+    pub input: Dispatch,
+    /// What comes out, where the first output is a picture of its own.
+    pub output: Option<PictureOut>,
+}
+
+/// How an 8-bit picture comes out.
+#[derive(Clone, Debug)]
+pub struct PictureOut {
     /// Where the word behind it stands that tells of values that are not finite.
     pub flag: usize,
-    /// From the picture to the input, and from the output to the picture; parameters change with
-    /// the pixel format and follow those of the steps.
-    pub dispatches: [Dispatch; 2],
+    /// From the output to the picture.
+    pub dispatch: Dispatch,
+}
+
+impl PictureSchema {
+    /// Both of its dispatches, or the first.
+    pub fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
+        std::iter::once(&self.input).chain(self.output.iter().map(|output| &output.dispatch))
+    }
+
+    /// Bytes of the buffer for the picture that comes out.
+    pub fn bytes_out(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.flag + 4)
+    }
 }
 
 /// The buffers of an executor and what lies in them.
@@ -63,7 +81,7 @@ pub struct Schema {
     pub params: usize,
     /// Bytes of the buffer through which results come back.
     pub readback: usize,
-    /// Present when the plan takes and yields pictures.
+    /// Present when the plan takes pictures.
     pub picture: Option<PictureSchema>,
 }
 
@@ -105,8 +123,8 @@ impl Schema {
         schema.place_constants(plan)?;
         let mut launches = schema.steps.iter().map(Vec::len).sum::<usize>();
         if let Some(picture) = &schema.picture {
-            launches += picture.dispatches.len();
-            schema.readback = schema.readback.max(picture.flag + 4);
+            launches += picture.dispatches().count();
+            schema.readback = schema.readback.max(picture.bytes_out());
         }
         schema.params = launches * PARAMS_STRIDE;
         Ok(schema)
@@ -114,7 +132,7 @@ impl Schema {
 
     /// What [`Executor::memory`](super::Executor::memory) will report.
     pub fn memory(&self) -> Memory {
-        let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.flag + 4);
+        let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.bytes_out());
         Memory {
             weights: self.weights.iter().sum(),
             arena: self.blocks.iter().sum(),
@@ -166,23 +184,20 @@ impl Schema {
     }
 }
 
-/// A plan from one `[N, 3, H, W]` whose first output is `[N, 3, H', W']` takes and yields pictures.
+/// A plan from one `[N, 3, H, W]` takes pictures; one whose first output is `[N, 3, H', W']` yields
+/// some too.
 fn picture(plan: &Plan) -> Option<PictureSchema> {
-    let (&[input], Some(&output)) = (&plan.inputs[..], plan.outputs.first()) else {
-        return None;
-    };
-    let (input, output) = (&input, &output);
-    if input.shape.c != 3 || output.shape.c != 3 || input.shape.n != output.shape.n {
+    let &[input] = &plan.inputs[..] else { return None };
+    if input.shape.c != 3 {
         return None;
     }
     let bytes = |view: &View| view.shape.n * view.shape.plane() * 4;
-    let bytes_out = bytes(output);
-    Some(PictureSchema {
-        bytes_in: bytes(input),
-        flag: bytes_out.next_multiple_of(plan.target.alignment),
-        dispatches: [
-            ops::image_to_tensor::record(plan, *input, PixelFormat::UNIT),
-            ops::tensor_to_image::record(plan, *output, PixelFormat::UNIT),
-        ],
-    })
+    let is_picture = |output: &&View| output.shape.c == 3 && output.shape.n == input.shape.n;
+    let output = plan.outputs.first().filter(is_picture).map(|output| PictureOut {
+        flag: bytes(output).next_multiple_of(plan.target.alignment),
+        dispatch: ops::tensor_to_image::record(plan, *output, PixelFormat::UNIT),
+    });
+    let bytes_in = bytes(&input);
+    let input = ops::image_to_tensor::record(plan, input, PixelFormat::UNIT);
+    Some(PictureSchema { bytes_in, input, output })
 }

@@ -107,6 +107,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
             checkpoint.tensors().any(|param| param.name.starts_with(&start))
         })
         .count();
+    let stated = super::stated_heads(checkpoint);
     let network = CodeFormer {
         encoder: blocks(checkpoint, "encoder")?,
         generator: blocks(checkpoint, "generator")?,
@@ -114,8 +115,8 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         codes,
         width,
         layers,
-        heads: options.heads.unwrap_or(HEADS),
-        assumed: options.heads.is_none(),
+        heads: options.heads.or(stated).unwrap_or(HEADS),
+        assumed: options.heads.or(stated).is_none(),
         fusions,
         kind: Kind::Restores,
         fidelity: 0.5,

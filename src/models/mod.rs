@@ -267,6 +267,13 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
     })
 }
 
+/// Heads of attention that the file's metadata name: the converter finds them in ONNX files.
+fn stated_heads(checkpoint: &Checkpoint) -> Option<usize> {
+    const MOST: usize = 1024;
+    let heads = checkpoint.metadata("heads")?.parse().ok();
+    heads.filter(|heads| (1..=MOST).contains(heads))
+}
+
 /// The resolutions 4, 8, … up to `size`.
 fn resolutions(size: usize) -> impl Iterator<Item = usize> {
     std::iter::successors(Some(4), |r| Some(r * 2)).take_while(move |&r| r <= size)

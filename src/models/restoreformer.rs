@@ -69,8 +69,8 @@ fn read(checkpoint: &Checkpoint, prefix: &'static str, options: &Options) -> Res
     }
     let codes = checkpoint.rows(&format!("{prefix}quantize.embedding.weight"))?;
     let usual = if attending.len() > 1 { PLUS_HEADS } else { HEADS };
-    let heads = options.heads.unwrap_or(usual);
-    let assumed = options.heads.is_none();
+    let stated = options.heads.or(super::stated_heads(checkpoint));
+    let (heads, assumed) = (stated.unwrap_or(usual), stated.is_none());
     Ok(RestoreFormer { prefix, levels, blocks, codes, heads, assumed, attending })
 }
 

@@ -9,8 +9,9 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageForm
 use image::{ImageReader, Limits};
 
 use super::jpeg::{self, Jpeg};
+use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
-use super::{Picture, unsupported_formats};
+use super::{Picture, tiff_tags, unsupported_formats};
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
@@ -68,7 +69,9 @@ pub fn decode_with_metadata(bytes: &[u8], name: &Path) -> Result<(Picture, Metad
     };
     let Decoded { mut image, orientation, exif, icc } = image.map_err(fail)?;
     image.apply_orientation(orientation);
-    Ok(split(image, exif, icc))
+    let (picture, metadata) = split(image, exif, icc);
+    let turned = orientation != Orientation::NoTransforms;
+    Ok((picture, Metadata { kept: Kept { turned, ..Kept::of(bytes) }, ..metadata }))
 }
 
 /// A picture as it lies in its file.
@@ -108,7 +111,11 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         }
         _ => decoder.icc_profile(),
     };
-    let exif = decoder.exif_metadata().unwrap_or_default().map(|mut exif| {
+    let exif = match format {
+        ImageFormat::Tiff => tiff_tags::exif(bytes),
+        _ => decoder.exif_metadata().unwrap_or_default(),
+    };
+    let exif = exif.map(|mut exif| {
         // Some writers of WebP put the header of JPEG's segment before it.
         if exif.starts_with(b"Exif\0\0") {
             exif.drain(..6);
@@ -147,7 +154,10 @@ fn split(image: DynamicImage, exif: Option<Vec<u8>>, icc: Option<Vec<u8>>) -> (P
     // A profile says at byte 16 what colours it is for (ICC.1:2022, 7.2).
     let gray_icc = icc.clone().filter(|icc| one_channel && has(icc, b"GRAY"));
     let icc = icc.filter(|icc| has(icc, b"RGB "));
-    (Picture { height, width, rgb, alpha, icc }, Metadata { exif, gray, gray_icc, deep })
+    (
+        Picture { height, width, rgb, alpha, icc },
+        Metadata { exif, gray, gray_icc, deep, kept: Kept::default() },
+    )
 }
 
 /// Colours and transparency.

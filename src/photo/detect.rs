@@ -56,12 +56,18 @@ impl Detector {
     /// Detects with `model` on `engine`.
     ///
     /// # Errors
-    /// [`Error::Input`] when the model is no detector.
+    /// [`Error::Input`] when the model is not a detector or an option is out of its range.
     pub fn new(engine: &Engine, model: &Model, options: DetectorOptions) -> Result<Self> {
         let Task::Detect { multiple } = model.task() else {
             let what = format!("{} finds no faces; use a detector", model.architecture());
             return Err(Error::Input(what));
         };
+        let parts = [options.threshold, options.overlap];
+        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || options.long_side == 0 {
+            let what = "the detector's threshold and overlap lie between 0 and 1, and its long side \
+                        has a pixel or more";
+            return Err(Error::Input(what.to_owned()));
+        }
         let (engine, model) = (engine.clone(), model.clone());
         Ok(Self { engine, model, multiple, options, sessions: Vec::new(), control: None })
     }

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
-use super::agreement::agreement;
-use super::align;
+use super::align::{self, Affine};
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
-use super::paste::{Canvas, Shape, with_colours_of};
-use super::surface::{Place, Surface};
-use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
+use super::paste::{Canvas, Shape};
+use super::surface::{AlignedPixels, Place, Surface};
+use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// What became of a face.
@@ -44,8 +43,10 @@ pub struct AlignedFace {
 pub struct RestoredPhoto {
     /// The result.
     pub picture: Picture,
-    /// Every face that was found, from left to right.
+    /// Every face that was found or given, from left to right.
     pub faces: Vec<Outcome>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
 }
 
 /// A face's frame is at most this many times as long as the longer side of its photo: one that
@@ -55,6 +56,10 @@ const LARGEST: f64 = 2.0;
 /// A face whose restored version agrees less than this with what was in the photo (correlation of
 /// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
 const LEAST_AGREEMENT: f64 = 0.75;
+
+/// Sees no face.
+pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
+
 /// Restores the faces of photos. Keeps its sessions.
 ///
 /// ```
@@ -113,6 +118,13 @@ impl PhotoRestorer {
         options: PhotoOptions,
     ) -> Result<Self> {
         Self::check(&options)?;
+        if let Some(model) = background.as_ref().map(Restorer::model)
+            && !matches!(model.task(), Task::Upscale { .. })
+        {
+            let name = model.architecture();
+            let what = format!("{name} enlarges no pictures; use an upscaling model as background");
+            return Err(Error::Input(what));
+        }
         let Task::RestoreFace { size } = model.task() else {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
@@ -153,6 +165,10 @@ impl PhotoRestorer {
             let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
             return Err(Error::Input(what.to_owned()));
         }
+        if !options.smallest.is_finite() {
+            let what = "the smallest distance of the eyes is a number of pixels";
+            return Err(Error::Input(what.to_owned()));
+        }
         Ok(())
     }
 
@@ -167,7 +183,7 @@ impl PhotoRestorer {
         self.session.time_steps(wanted);
     }
 
-    /// The same, blending restored faces where `parser` sees them, not in an oval.
+    /// Blends restored faces where `parser` sees them, not in an oval.
     #[must_use]
     pub fn with_parser(self, parser: FaceParser) -> Self {
         Self { parser: Some(parser), ..self }
@@ -255,7 +271,7 @@ impl PhotoRestorer {
     /// faces nor a detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
-        crate::blocking::block_on(self.restore_async(photo, given, |_, _| ()))
+        crate::blocking::block_on(self.run(photo, given, NOBODY))
     }
 
     /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -268,7 +284,17 @@ impl PhotoRestorer {
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        mut show: impl FnMut(&Outcome, Option<&AlignedFace>),
+        show: impl FnMut(&Outcome, Option<&AlignedFace>),
+    ) -> Result<RestoredPhoto> {
+        self.run(photo, given, Some(show)).await
+    }
+
+    /// With nobody to show them to, restored faces stay where they are.
+    pub(super) async fn run(
+        &mut self,
+        photo: &Picture,
+        given: Option<&[Face]>,
+        mut show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
     ) -> Result<RestoredPhoto> {
         let control = self.watch();
         let mut faces = match given {
@@ -278,7 +304,7 @@ impl PhotoRestorer {
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original).await?;
+        let (result, notes) = self.enlarged(photo).await?;
         let mut surface = Surface::new(&self.engine, original, result).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
@@ -292,14 +318,23 @@ impl PhotoRestorer {
             let pose = Pose::of(&face.landmarks);
             let skipped = done.as_ref().err().cloned();
             let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
-            show(&outcome, done.as_ref().ok());
+            if let Some(show) = &mut show {
+                let face = match &done {
+                    Ok((face, to_photo)) => {
+                        let (size, rgb) = (self.size, surface.pixels(face).await?);
+                        Some(AlignedFace { size, rgb, to_photo: to_photo.0 })
+                    }
+                    Err(_) => None,
+                };
+                show(&outcome, face.as_ref());
+            }
             outcomes.push(outcome);
         }
         let [height, width] = self.output_size(photo.height, photo.width);
         let rgb = surface.finish().await?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
-        Ok(RestoredPhoto { picture, faces: outcomes })
+        Ok(RestoredPhoto { picture, faces: outcomes, notes })
     }
 
     /// The only face that is restored; `None`: all.
@@ -317,17 +352,20 @@ impl PhotoRestorer {
         }
     }
 
-    /// The photo at its new size.
-    async fn enlarged(&mut self, photo: &Picture, original: &Canvas) -> Result<Canvas> {
+    /// The photo at its new size, and what is to be said about it.
+    async fn enlarged(&mut self, photo: &Picture) -> Result<(Canvas, Vec<String>)> {
+        let mut notes = Vec::new();
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
-                let large = network.restore_async(photo).await?.picture;
+                let Restored { picture: large, notes: said, .. } =
+                    network.restore_async(photo).await?;
+                notes = said;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
-            None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
+            None => photo.enlarged(height, width),
         };
-        Ok(Canvas { pixels, height, width })
+        Ok((Canvas { pixels, height, width }, notes))
     }
 
     /// Restores one face; says why not where it is left.
@@ -336,7 +374,7 @@ impl PhotoRestorer {
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-    ) -> Result<Result<AlignedFace, String>> {
+    ) -> Result<Result<(AlignedPixels, Affine), String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -358,23 +396,23 @@ impl PhotoRestorer {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
         let crop = surface.crop(&to_face, self.size).await?;
-        let restored = self.session.run_async(crop.as_flattened()).await?;
-        let restored: &[[u8; 3]] = restored.as_chunks().0;
-        let agreement = agreement(&crop, restored, self.size);
+        let restored = surface.restore(&crop, &mut self.session).await?;
+        let agreement = surface.agreement([&crop, &restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
-        if let Some(detector) = &mut self.detector {
-            let middle = to_face.apply(face.centre());
-            if detector.doubts(face, restored, self.size, middle).await? {
+        if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
+            let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
+            if detector.doubts(&seen, self.size, middle).await? {
                 return Ok(Err("what was restored of it is no face to the detector".to_owned()));
             }
         }
-        let restored = with_colours_of(&crop, restored, self.size);
+        let restored = surface.with_colours_of(&crop, &restored, self.size).await?;
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
             (Some(parser), BlendMask::Face) => {
-                Some(parser.parse_async(&restored, self.size).await?)
+                let seen = surface.pixels(&restored).await?;
+                Some(parser.parse_async(&seen, self.size).await?)
             }
             _ => None,
         };
@@ -387,7 +425,7 @@ impl PhotoRestorer {
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
         surface.paste(&restored, self.size, place).await?;
-        Ok(Ok(AlignedFace { size: self.size, rgb: restored, to_photo: to_photo.0 }))
+        Ok(Ok((restored, to_photo)))
     }
 }
 

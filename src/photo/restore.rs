@@ -35,18 +35,18 @@ pub struct Restored {
     /// The result.
     pub picture: Picture,
     /// How it was computed.
-    pub work: TileReport,
+    pub tiles: TileReport,
+    /// What a person should know about it.
+    pub notes: Vec<String>,
 }
 
-/// How a picture was computed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+/// How a picture was computed that the network saw in tiles, or at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct TileReport {
     /// Height and width of what the network saw at a time.
     pub tile: [usize; 2],
     /// How often the network ran.
     pub tiles: usize,
-    /// What a person should know about the result.
-    pub notes: Vec<String>,
 }
 
 /// Up to this factor between the sides, a picture passes for a square face.
@@ -71,6 +71,14 @@ impl Restorer {
     /// Lets `control` watch the following pictures, and cancel them.
     pub fn set_control(&mut self, control: Option<Control>) {
         self.control = control;
+    }
+
+    pub(super) fn control(&self) -> Option<Control> {
+        self.control.clone()
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.model
     }
 
     /// A model that restores faces sees the picture as one aligned face, resized to the network's
@@ -110,7 +118,7 @@ impl Restorer {
                     done += 1;
                     session.run_async(tile).await
                 };
-                let rgb = tiling.run(&picture.rgb, network).await?;
+                let rgb = tiling.run(&picture.visible_rgb(), network).await?;
                 self.session = Some((tile_height, tile_width, session));
                 (rgb, tiling.tile(), tiling.count())
             }
@@ -136,7 +144,7 @@ impl Restorer {
         };
         let alpha = picture.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: picture.icc.clone() };
-        Ok(Restored { picture, work: TileReport { tile, tiles, notes } })
+        Ok(Restored { picture, tiles: TileReport { tile, tiles }, notes })
     }
 
     /// Height and width of the result for a picture of `height × width`.

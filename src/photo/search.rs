@@ -81,20 +81,21 @@ impl Detector {
         Ok(faces)
     }
 
-    /// Whether `face` was not sure and what was `restored` of it, `size` pixels square with its centre
-    /// at `middle`, is none, by the score that the detector's file asks for; other weights are
-    /// sure in other ways, so where the file names none there is no doubt.
+    /// Whether `face` needs no second look when it has been restored: its score is high, or the
+    /// detector's file asks for no score of restored faces. Other weights are sure in other ways.
+    pub(super) fn is_sure(&self, face: &Face) -> bool {
+        self.restored_score().is_none() || face.score.is_none_or(|score| score >= SURE)
+    }
+
+    /// Whether what was `restored` of a face, `size` pixels square with its centre at `middle`, is
+    /// none, by the score that the detector's file asks for.
     pub(super) async fn doubts(
         &mut self,
-        face: &Face,
         restored: &[[u8; 3]],
         size: usize,
         middle: [f64; 2],
     ) -> Result<bool> {
         let Some(least) = self.restored_score() else { return Ok(false) };
-        if face.score.is_none_or(|score| score >= SURE) {
-            return Ok(false);
-        }
         let rgb = restored.as_flattened().to_vec();
         let restored = Picture { height: size, width: size, rgb, alpha: None, icc: None };
         let mut sum = 0.0;

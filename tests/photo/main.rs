@@ -3,6 +3,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod front_door;
+mod metadata;
 mod pipeline;
 mod portraits;
 mod whole;

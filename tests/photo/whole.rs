@@ -14,7 +14,7 @@ use pentimento::{Engine, EngineOptions, Model, Precision};
 use crate::portraits::{SIDE, degraded, error, portraits, seam, ssim};
 use crate::support;
 
-fn weights(name: &str) -> Model {
+pub fn weights(name: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(name);
     Model::open(path).expect("weights of the repository")
 }

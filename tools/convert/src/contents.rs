@@ -1,6 +1,9 @@
 //! What a checkpoint holds, known without reading the tensors' data.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::{
     Format,
@@ -36,7 +39,7 @@ pub struct Contents {
     pub stripped: Vec<String>,
     /// What was left out: optimizer state, counters, other networks' weights, each with its type.
     pub dropped: Vec<String>,
-    /// The metadata of a safetensors file.
+    /// The metadata of a safetensors file; of a pickle, the numbers that tell two networks apart.
     pub metadata: BTreeMap<String, String>,
     /// The tensors, in the order of the file. Names are unique.
     pub tensors: Vec<Entry>,
@@ -77,6 +80,8 @@ pub(crate) enum Data {
     Zip(Archive),
     Legacy(Legacy),
     Safetensors(Parts),
+    /// Tensors of a network that was recognised by its structure.
+    Mapped(HashMap<String, Blob>),
 }
 
 impl Data {
@@ -87,6 +92,11 @@ impl Data {
             Self::Zip(archive) => (archive.storage(key, *declared)?, archive.is_big_endian()),
             Self::Legacy(legacy) => (legacy.storage(key)?, false),
             Self::Safetensors(parts) => (parts.storage(key)?, false),
+            Self::Mapped(tensors) => {
+                let missing =
+                    || Error::Storage { key: error::short(key), reason: "is missing".into() };
+                (tensors.get(key).cloned().ok_or_else(missing)?, false)
+            }
         };
         let outside = || Error::Tensor {
             name: error::short(name),
@@ -134,6 +144,10 @@ impl Contents {
                 }
                 None => self.dropped.push(format!("{} (a tensor)", error::short(&entry.name))),
             }
+        }
+        if group.is_some() {
+            let all: Vec<&str> = self.tensors.iter().map(|entry| entry.name.as_str()).collect();
+            names::with_dots(&mut found, &all);
         }
         self.stripped = names::strip(&mut found);
         names::check(&found, place, options)?;

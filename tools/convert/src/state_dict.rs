@@ -117,6 +117,10 @@ pub(crate) fn select(
             },
         }
     }
+    if chosen.group.is_some() {
+        let all: Vec<&str> = dict.iter().filter_map(|&(key, _)| values.as_str(key)).collect();
+        names::with_dots(&mut found, &all);
+    }
     let stripped = if whole { Vec::new() } else { names::strip(&mut found) };
     names::check(&found, place, options)?;
     let entries = found.into_iter().map(String::from).zip(tensors).collect();
@@ -154,16 +158,24 @@ impl<'p> Inside<'p> {
     }
 }
 
+/// A dictionary, and the way down to it.
+struct Way<'p> {
+    path: Vec<&'p str>,
+    /// Those around it.
+    dicts: Vec<Id>,
+    dict: Id,
+}
+
 /// All places that hold tensors, in the order of the file.
 fn places<'p>(values: &Values<'p>, root: Id, options: &Options) -> Result<Vec<Place<'p>>> {
     let limit = options.limits.places;
     let mut looked: HashMap<Id, Rc<Inside<'p>>> = HashMap::new();
     let mut found = Vec::new();
     let mut visited = 0_usize;
-    let mut open: Vec<(Vec<&'p str>, Id)> = vec![(Vec::new(), root)];
-    while let Some((path, dict)) = open.pop() {
+    let mut open: Vec<Way<'p>> = vec![Way { path: Vec::new(), dicts: Vec::new(), dict: root }];
+    while let Some(Way { path, mut dicts, dict }) = open.pop() {
         visited += 1;
-        // A dictionary may hold itself, or be held by thousands of others.
+        // A dictionary may be held by thousands of others.
         if visited > limit || path.len() > limit {
             let (what, value) = ("the search for weights".into(), visited as u64);
             return Err(Error::Limit { what, value, limit: limit as u64, option: "places" });
@@ -177,9 +189,13 @@ fn places<'p>(values: &Values<'p>, root: Id, options: &Options) -> Result<Vec<Pl
         if inside.tensors && inside.groups.is_empty() {
             found.push(Place { path: path.clone(), dict, group: None, weights: inside.weights });
         }
-        for &(name, inner) in inside.inner.iter().rev() {
-            open.push(([&path[..], &[name]].concat(), inner));
-        }
+        dicts.push(dict);
+        // One that holds itself, or one around it, is not looked through again.
+        let new = inside.inner.iter().rev().filter(|(_, inner)| !dicts.contains(inner));
+        open.extend(new.map(|&(name, dict)| {
+            let path = [&path[..], &[name]].concat();
+            Way { path, dicts: dicts.clone(), dict }
+        }));
     }
     Ok(found)
 }

@@ -64,6 +64,9 @@ const FILES: [Large; 11] = [
     }),
 ];
 
+/// Two seconds of an optimised program; tests are slower.
+const BOUND: Duration = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
+
 /// A safetensors file of empty tensors and of texts.
 fn header(out: &mut dyn Write, tensors: usize, texts: usize) {
     let mut json = String::from("{\"__metadata__\":{");
@@ -101,7 +104,7 @@ fn no_file_without_weights_takes_long_or_much() {
         assert!(bytes < 64 << 20, "{name}: {bytes}");
         let (elapsed, result) = alone(&input);
         println!("{name}: {bytes} bytes, {elapsed:?}, {result}");
-        assert!(elapsed < Duration::from_secs(2), "{name}: {elapsed:?}");
+        assert!(elapsed < BOUND, "{name}: {elapsed:?}");
     }
 }
 

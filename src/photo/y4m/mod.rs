@@ -1,12 +1,17 @@
-//! Uncompressed video as `ffmpeg -f yuv4mpegpipe` writes and reads it: YUV4MPEG2 of mjpegtools.
+//! Uncompressed video as `ffmpeg -f yuv4mpegpipe` writes and reads it: YUV4MPEG2 of mjpegtools, with
+//! the kinds of more than 8 bits that ffmpeg adds.
+
+mod convert;
 
 use std::io::{BufRead, ErrorKind, Read as _, Write};
 use std::path::PathBuf;
 
-use super::{MAX_PIXELS, Picture};
+use super::MAX_PIXELS;
 use crate::{Error, Result};
 
 const MAGIC: &str = "YUV4MPEG2";
+const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it without --y4m, or pipe it through \
+                       `ffmpeg -f yuv4mpegpipe`";
 /// A header line is shorter; mjpegtools reads 256 bytes.
 const LONGEST_LINE: u64 = 4096;
 
@@ -51,8 +56,12 @@ pub struct Header {
     /// Rows.
     pub height: usize,
     chroma: Chroma,
-    /// Whether 0 and 255 are black and white, instead of 16 and 235.
+    /// Bits of a sample, 8 to 16; more than 8 take two bytes, the lower first.
+    depth: u32,
+    /// Whether the least and the largest value are black and white, instead of 16 and 235 of 255.
     full_range: bool,
+    /// Parts of red and blue in the luminance, where they are known.
+    weights: Option<[f32; 2]>,
     /// All other parameters as they came: rate, aspect, …
     others: Vec<String>,
 }
@@ -62,6 +71,40 @@ pub struct Header {
 pub struct Frame {
     parameters: String,
     planes: Vec<u8>,
+}
+
+impl Frame {
+    /// Its samples: the planes one after the other.
+    pub fn planes(&self) -> &[u8] {
+        &self.planes
+    }
+}
+
+/// The chroma and the bits that a header's C means: "420jpeg", "422p10", "mono12".
+fn kind_of(value: &str) -> Option<(Chroma, u32)> {
+    let chroma = match value {
+        "420jpeg" | "420" => Chroma::Quarter { between: [true, true] },
+        "420mpeg2" => Chroma::Quarter { between: [false, true] },
+        "420paldv" => Chroma::Quarter { between: [false, false] },
+        "422" => Chroma::Half,
+        "444" => Chroma::Full,
+        "mono" => Chroma::Mono,
+        deep => {
+            let end = deep.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+            let (kind, bits) = deep.split_at(end);
+            let bits = bits.parse().ok().filter(|bits| (9..=16).contains(bits))?;
+            let chroma = match kind {
+                // As H.264 and later put them: beside the left samples.
+                "420p" => Chroma::Quarter { between: [false, true] },
+                "422p" => Chroma::Half,
+                "444p" => Chroma::Full,
+                "mono" => Chroma::Mono,
+                _ => return None,
+            };
+            return Some((chroma, bits));
+        }
+    };
+    Some((chroma, 8))
 }
 
 fn wrong(what: impl Into<String>) -> Error {
@@ -82,7 +125,10 @@ fn line(from: &mut impl BufRead) -> Result<Option<String>> {
     if bytes.pop() != Some(b'\n') {
         return Err(wrong("a header of the video is cut off or is too long"));
     }
-    String::from_utf8(bytes).map(Some).map_err(|_| wrong("a header of the video is no text"))
+    if !bytes.is_ascii() && !bytes.starts_with(MAGIC.as_bytes()) {
+        return Err(wrong(ANOTHER));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| wrong("a header of the video is not text"))
 }
 
 impl Header {
@@ -90,17 +136,16 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::Image`] when this is no such stream, or one that is not read: interlaced, with
-    /// transparency, of more than 8 bits; [`Error::Io`].
+    /// transparency; [`Error::Io`].
     pub fn read(from: &mut impl BufRead) -> Result<Self> {
         let text = line(from)?.ok_or_else(|| wrong("the video is empty"))?;
         let mut words = text.split(' ').filter(|word| !word.is_empty());
         if words.next() != Some(MAGIC) {
-            return Err(wrong(
-                "this is no YUV4MPEG2 video; pipe it through `ffmpeg -f yuv4mpegpipe`",
-            ));
+            return Err(wrong(ANOTHER));
         }
         let (mut width, mut height, mut others) = (0_usize, 0_usize, Vec::new());
         let (mut chroma, mut full_range) = (Chroma::Quarter { between: [true, true] }, false);
+        let mut depth = 8;
         for word in words {
             let mut letters = word.chars();
             let (kind, value) = (letters.next(), letters.as_str());
@@ -108,20 +153,14 @@ impl Header {
                 Some('W') => width = value.parse().unwrap_or(0),
                 Some('H') => height = value.parse().unwrap_or(0),
                 Some('C') => {
-                    chroma = match value {
-                        "420jpeg" | "420" => Chroma::Quarter { between: [true, true] },
-                        "420mpeg2" => Chroma::Quarter { between: [false, true] },
-                        "420paldv" => Chroma::Quarter { between: [false, false] },
-                        "422" => Chroma::Half,
-                        "444" => Chroma::Full,
-                        "mono" => Chroma::Mono,
-                        other => {
-                            return Err(wrong(format!(
-                                "a video of the kind {other:?} is not read; use `ffmpeg -pix_fmt \
-                                 yuv420p`, yuv422p, yuv444p or gray"
-                            )));
-                        }
+                    let Some((kind, bits)) = kind_of(value) else {
+                        return Err(wrong(format!(
+                            "a video of the kind {value:?} is not read; use `ffmpeg -pix_fmt \
+                             yuv420p`, yuv422p, yuv444p or gray, or those of 10 to 16 bits, as \
+                             yuv420p10"
+                        )));
                     };
+                    (chroma, depth) = (kind, bits);
                     others.push(word.to_owned());
                 }
                 Some('I') if !matches!(value, "p" | "?") => {
@@ -137,7 +176,7 @@ impl Header {
         if width == 0 || height == 0 || width.saturating_mul(height) > MAX_PIXELS {
             return Err(wrong(format!("a video of {width}×{height} pixels is not read")));
         }
-        Ok(Self { width, height, chroma, full_range, others })
+        Ok(Self { width, height, chroma, depth, full_range, weights: None, others })
     }
 
     /// The same for frames of another size.
@@ -162,7 +201,36 @@ impl Header {
     fn frame_bytes(&self) -> usize {
         let [height, width] = self.chroma_size();
         let chroma = if self.chroma == Chroma::Mono { 0 } else { 2 * height * width };
-        self.height * self.width + chroma
+        (self.height * self.width + chroma) * self.sample_bytes()
+    }
+
+    fn sample_bytes(&self) -> usize {
+        if self.depth > 8 { 2 } else { 1 }
+    }
+
+    /// The same with these parts of red and blue in the luminance, instead of those that its size
+    /// suggests.
+    #[must_use]
+    pub fn with_weights(self, weights: Option<[f32; 2]>) -> Self {
+        Self { weights, ..self }
+    }
+
+    /// How wide a pixel is for its height, where that is known.
+    pub fn aspect(&self) -> Option<(u32, u32)> {
+        let word = self.others.iter().find_map(|word| word.strip_prefix('A'))?;
+        let (width, height) = word.split_once(':')?;
+        let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+        (width > 0 && height > 0).then_some((width, height))
+    }
+
+    /// Bits of a sample.
+    pub fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Luma samples per chroma sample, horizontally and vertically; `None` without chroma.
+    pub fn subsampling(&self) -> Option<[usize; 2]> {
+        (self.chroma != Chroma::Mono).then(|| self.chroma.steps())
     }
 
     /// Reads the next frame; `None` at the end.
@@ -191,131 +259,11 @@ impl Header {
         let head = writeln!(to, "FRAME{}", frame.parameters);
         head.and_then(|()| to.write_all(&frame.planes)).map_err(|e| io("write", e))
     }
-
-    /// Weights of red and blue in the luminance: BT.709 from 720 lines on, BT.601 below.
-    fn weights(&self) -> [f32; 2] {
-        if self.height >= 720 { [0.2126, 0.0722] } else { [0.299, 0.114] }
-    }
-
-    /// Levels of black and of the way to white, and half of the range of chroma.
-    fn range(&self) -> [f32; 3] {
-        if self.full_range { [0.0, 255.0, 127.5] } else { [16.0, 219.0, 112.0] }
-    }
-
-    /// The frame's RGB.
-    pub fn picture(&self, frame: &Frame) -> Picture {
-        let (height, width) = (self.height, self.width);
-        let (luma, chroma) = frame.planes.split_at(height * width);
-        let [c_height, c_width] = self.chroma_size();
-        let [kr, kb] = self.weights();
-        let kg = 1.0 - kr - kb;
-        let [black, scale, c_scale] = self.range();
-        let steps = self.chroma.steps();
-        let between = self.chroma.between();
-        // Where a luma sample lies among chroma samples: the one before and the way to the next.
-        let place = |i: usize, axis: usize, end: usize| {
-            let shift = if between[axis] { 0.5 } else { 0.0 };
-            let at = ((i as f32 - shift) / steps[axis] as f32).clamp(0.0, (end - 1) as f32);
-            (at as usize, (at as usize + 1).min(end - 1), at.fract())
-        };
-        let columns: Vec<_> = (0..width).map(|x| place(x, 0, c_width)).collect();
-        let mut rgb = Vec::with_capacity(height * width * 3);
-        for y in 0..height {
-            let (above, below, down) = place(y, 1, c_height);
-            for (x, &(left, right, across)) in columns.iter().enumerate() {
-                let l = (f32::from(luma[y * width + x]) - black) / scale;
-                let sample = |plane: usize| {
-                    if self.chroma == Chroma::Mono {
-                        return 0.0;
-                    }
-                    let at = |y: usize, x: usize| {
-                        f32::from(chroma[(plane * c_height + y) * c_width + x]) - 128.0
-                    };
-                    let row = |y| at(y, left) + across * (at(y, right) - at(y, left));
-                    let (a, b) = (row(above), row(below));
-                    (a + down * (b - a)) / c_scale
-                };
-                let (cb, cr) = (sample(0), sample(1));
-                let (red, blue) = (l + cr * (1.0 - kr), l + cb * (1.0 - kb));
-                let green = (l - kr * red - kb * blue) / kg;
-                rgb.extend([red, green, blue].map(|v| (v * 255.0 + 0.5) as u8));
-            }
-        }
-        Picture { height, width, rgb, alpha: None, icc: None }
-    }
-
-    /// The frame of a picture of this header's size. Where `picture` is what `original` shows, it
-    /// keeps its samples: conversion there and back would change them by rounding.
-    pub fn frame(&self, picture: &Picture, original: Option<(&Frame, &Picture)>) -> Frame {
-        let (height, width) = (self.height, self.width);
-        let [c_height, c_width] = self.chroma_size();
-        let [kr, kb] = self.weights();
-        let [black, scale, c_scale] = self.range();
-        let pixels: &[[u8; 3]] = picture.rgb.as_chunks().0;
-        let original = original.filter(|(_, seen)| (seen.height, seen.width) == (height, width));
-        let same = |i: usize| {
-            original.is_some_and(|(_, seen)| seen.rgb.as_chunks::<3>().0[i] == pixels[i])
-        };
-        let convert = |i: usize| {
-            let [red, green, blue] = pixels[i].map(|v| f32::from(v) / 255.0);
-            let l = kr * red + (1.0 - kr - kb) * green + kb * blue;
-            [l, (blue - l) / (1.0 - kb), (red - l) / (1.0 - kr)]
-        };
-        let mut planes = Vec::with_capacity(self.frame_bytes());
-        planes.extend((0..height * width).map(|i| match original {
-            Some((frame, _)) if same(i) => frame.planes[i],
-            _ => (black + scale * convert(i)[0] + 0.5) as u8,
-        }));
-        if self.chroma != Chroma::Mono {
-            // A sample between two is their mean; one on a sample takes half of it and a quarter of
-            // either neighbour.
-            let taps = |axis: usize, at: usize, end: usize| -> Vec<(usize, f32)> {
-                let near = |i: usize| i.min(end - 1);
-                match (self.chroma.steps()[axis], self.chroma.between()[axis]) {
-                    (1, _) => vec![(at, 1.0)],
-                    (_, true) => vec![(near(2 * at), 0.5), (near(2 * at + 1), 0.5)],
-                    _ => {
-                        let middle = near(2 * at);
-                        vec![
-                            (middle.saturating_sub(1), 0.25),
-                            (middle, 0.5),
-                            (near(2 * at + 1), 0.25),
-                        ]
-                    }
-                }
-            };
-            for plane in 0..2 {
-                for y in 0..c_height {
-                    let rows = taps(1, y, height);
-                    for x in 0..c_width {
-                        let columns = taps(0, x, width);
-                        let all = || {
-                            rows.iter().flat_map(|&(row, a)| {
-                                columns
-                                    .iter()
-                                    .map(move |&(column, b)| (row * width + column, a * b))
-                            })
-                        };
-                        let at = height * width + (plane * c_height + y) * c_width + x;
-                        planes.push(match original {
-                            Some((frame, _)) if all().all(|(i, _)| same(i)) => frame.planes[at],
-                            _ => {
-                                let sum: f32 =
-                                    all().map(|(i, weight)| weight * convert(i)[1 + plane]).sum();
-                                (128.0 + c_scale * sum + 0.5) as u8
-                            }
-                        });
-                    }
-                }
-            }
-        }
-        let parameters = original.map_or_else(String::new, |(frame, _)| frame.parameters.clone());
-        Frame { parameters, planes }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Picture;
     use super::*;
 
     fn header(kind: &str) -> Header {
@@ -413,11 +361,42 @@ mod tests {
     fn other_streams_are_refused_by_name() {
         assert!(message(b"").contains("empty"));
         assert!(message(b"RIFF....AVI \n").contains("ffmpeg"));
-        assert!(message(b"YUV4MPEG2 W9 H9 C420p10\n").contains("420p10"));
+        assert!(message(b"YUV4MPEG2 W9 H9 C444alpha\n").contains("444alpha"));
+        assert!(message(b"YUV4MPEG2 W9 H9 C420p17\n").contains("420p17"));
         assert!(message(b"YUV4MPEG2 W9 H9 It\n").contains("interlaced"));
         assert!(message(b"YUV4MPEG2 W9\n").contains("9×0"));
         assert!(message(b"YUV4MPEG2 W99999999 H99999999\n").contains("99999999"));
         assert!(message(&[b'Y'; 9000]).contains("too long"));
         assert!(message(b"YUV4MPEG2 W2 H2\nFRAME\n123456nonsense\n").contains("damaged"));
+    }
+
+    #[test]
+    fn deep_frames_keep_their_samples_and_move_with_what_changes() {
+        for kind in ["C420p10", "C422p10", "C444p12", "Cmono16", "C420p10 XCOLORRANGE=FULL"] {
+            let header = header(kind);
+            let most = (1_u32 << header.depth()) - 1;
+            let sample = |i: usize| (most / 2 + i as u32 % 40).to_le_bytes();
+            let planes: Vec<u8> =
+                (0..header.frame_bytes() / 2).flat_map(|i| [sample(i)[0], sample(i)[1]]).collect();
+            let frame = Frame { parameters: String::new(), planes };
+            let (seen, deep) = (header.picture(&frame), header.samples16(&frame).unwrap());
+            assert_eq!(deep.rgb.len(), seen.rgb.len());
+            let back = header.frame_16(&seen, Some(&deep), Some((&frame, &seen)));
+            assert_eq!(back, frame, "{kind}");
+            // Without the original samples at hand, from 16 bits: the same but for rounding.
+            let again = header.frame_16(&seen, Some(&deep), None);
+            if kind.contains("444") || kind.contains("mono") {
+                let far = again.planes.as_chunks::<2>().0.iter().zip(frame.planes.as_chunks().0);
+                let far = far.map(|(a, b)| u16::from_le_bytes(*a).abs_diff(u16::from_le_bytes(*b)));
+                assert!(far.max() <= Some(if kind.contains("16") { 64 } else { 1 }), "{kind}");
+            }
+            let mut changed = seen.clone();
+            changed.rgb.iter_mut().for_each(|v| *v += 10);
+            let moved = header.frame_16(&changed, Some(&deep), Some((&frame, &seen)));
+            let luma = |frame: &Frame| u16::from_le_bytes([frame.planes[0], frame.planes[1]]);
+            let step = f32::from(luma(&moved)) - f32::from(luma(&frame));
+            let expected = 10.0 / 255.0 * most as f32;
+            assert!((0.75..1.05).contains(&(step / expected)), "{kind}: {step}, {expected}");
+        }
     }
 }
