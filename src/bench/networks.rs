@@ -416,6 +416,7 @@ mod tests {
             let plan = Plan::new(Arc::clone(&graph), target).unwrap().to_string();
             let file = folder.join(format!("gfpgan-512-{name}.txt"));
             if std::env::var_os("PENTIMENTO_BLESS").is_some() {
+                std::fs::create_dir_all(&folder).unwrap();
                 std::fs::write(&file, &plan).unwrap();
             }
             let before = std::fs::read_to_string(&file).unwrap();

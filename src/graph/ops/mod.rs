@@ -1,8 +1,16 @@
 //! What a node can compute: one file per operation. Formulas are given per output element;
 //! `s·h + u·d - p` abbreviates stride, kernel offset times dilation, minus padding.
 //!
-//! A new operation is a file here and a line in the list below. What the file leaves out does not
-//! compile: [`Operation`] has no defaults.
+//! To add an operation `x`:
+//!
+//! 1. Write `x.rs` here: the struct and `impl Operation`, which has no defaults. Add a line to the
+//!    list below.
+//! 2. Add a row `X: x ["x"]` to the section `only` of `plan/kernels.rs`.
+//! 3. Write the files of the row: `kernels/x.wgsl`, `gpu/ops/x.rs` with `record`, `cpu/x.rs` with
+//!    `prepare`, `tests/ops/x.rs` with cases; and a shape to measure in `bench/cases.rs`, where no
+//!    network of the bench has the operation.
+//!
+//! What is forgotten does not compile, or fails a test: `tests/recipe` tries it.
 
 use super::{Graph, Param, ParamId};
 use crate::tensor::Shape;
