@@ -3,6 +3,7 @@
 mod agreement;
 #[doc(hidden)]
 pub mod align;
+mod allocate;
 mod annotations;
 mod decode;
 mod detect;
@@ -13,6 +14,7 @@ mod exif;
 mod face;
 mod faces;
 mod file;
+mod formats;
 #[doc(hidden)]
 pub mod grain;
 mod jpeg;
@@ -20,6 +22,7 @@ mod jpeg;
 pub mod mask;
 mod metadata;
 mod options;
+mod pages;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
@@ -27,10 +30,12 @@ mod resize;
 mod restore;
 mod search;
 mod surface;
+mod tiff;
 #[doc(hidden)]
 pub mod tiles;
 mod track;
 mod unsupported_formats;
+mod wall;
 #[doc(hidden)]
 pub mod warp;
 #[doc(hidden)]
@@ -41,7 +46,7 @@ pub use align::Landmarks;
 pub use annotations::GivenFace;
 #[doc(hidden)]
 pub use annotations::GivenFaces;
-pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metadata};
+pub use decode::{MAX_PIXELS, ReadOptions, decode, decode_with_metadata, read, read_with_metadata};
 #[doc(hidden)]
 pub use detect::non_max_suppression;
 pub use detect::{Detector, DetectorOptions};
@@ -50,11 +55,16 @@ pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+#[doc(hidden)]
+pub use formats::dimensions;
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
+pub use pages::{Page, PageKind, Pages};
 pub use parse::FaceParser;
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
+#[doc(hidden)]
+pub use wall::{THREAD as WALLED_THREAD, walled};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]
