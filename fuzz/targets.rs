@@ -114,7 +114,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// EXIF in a JPEG: how it turns the picture is what its result no longer says.
 pub fn exif(data: &[u8]) {
-    let seed = &matrix("jpg")[0];
+    static SEED: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let seed = SEED.get_or_init(|| matrix("jpg").swap_remove(0));
     let data = &data[..data.len().min(60_000)];
     let length = (data.len() as u16 + 8).to_be_bytes();
     let file = [&seed[..2], &[0xFF, 0xE1], &length, b"Exif\0\0", data, &seed[2..]].concat();

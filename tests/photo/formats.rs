@@ -17,6 +17,8 @@ struct Row {
     /// Levels that a sample may differ by; 0: the checksum tells.
     tolerance: u8,
     crc32: u32,
+    /// libjpeg warns of a hole of zeros in it.
+    hole_is_noticed: bool,
 }
 
 fn folder() -> PathBuf {
@@ -37,6 +39,7 @@ fn rows() -> Vec<Row> {
             bits: number(5),
             tolerance: number(6) as u8,
             crc32: u32::from_str_radix(fields[7], 16).unwrap(),
+            hole_is_noticed: fields[8] == "noticed",
         }
     };
     text.lines().skip(1).map(row).collect()
@@ -148,7 +151,9 @@ fn data(bytes: &[u8]) -> usize {
 
 #[test]
 fn a_jpeg_that_was_cut_is_refused_or_salvaged() {
-    for (row, bytes) in jpegs() {
+    // Arithmetic coding leaves zeros at the end out: what it decodes of a part of a picture as small as
+    // these may as well be the whole.
+    for (row, bytes) in jpegs().filter(|(row, _)| !row.name.contains("arithmetic")) {
         let start = data(&bytes);
         for part in [1, 2, 3] {
             let end = start + (bytes.len() - start) * part / 4;
@@ -200,24 +205,21 @@ fn a_jpeg_that_lacks_only_its_end_marker_is_whole() {
 
 #[test]
 fn a_hole_of_zeros_in_a_jpeg_is_noticed() {
-    let (mut holes, mut noticed) = (0, 0);
-    for (row, bytes) in jpegs().filter(|(row, _)| !row.name.contains("arithmetic")) {
+    let mut holes = 0;
+    for (row, bytes) in jpegs().filter(|(row, _)| row.hole_is_noticed) {
         let (start, end) = (data(&bytes), bytes.len() - 2);
         let (from, to) = (start + (end - start) / 3, start + (end - start) / 2);
         let mut hole = bytes.clone();
         hole[from..to].fill(0);
         holes += 1;
-        if open(hole.clone(), false).is_err() {
-            noticed += 1;
-            let page = open(hole, true);
-            // Where the hole covers a header, nothing but a word is left.
-            if let Ok(page) = page {
-                assert_eq!((page.picture.width, page.picture.height), (row.width, row.height));
-            }
+        assert!(open(hole.clone(), false).is_err(), "{}", row.name);
+        // Where the hole covers a header, nothing but a word is left.
+        if let Ok(page) = open(hole, true) {
+            assert_eq!((page.picture.width, page.picture.height), (row.width, row.height));
+            assert!(page.notes.iter().any(|n| n.contains("damaged")), "{}", row.name);
         }
     }
-    // In pictures of a few hundred bytes some come out even, for libjpeg too.
-    assert!(noticed * 100 >= holes * 95, "{noticed} of {holes}");
+    assert!(holes > 60, "{holes}");
 }
 
 #[test]

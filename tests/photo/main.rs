@@ -4,6 +4,7 @@
 mod support;
 
 mod formats;
+mod pages;
 mod pipeline;
 mod portraits;
 mod whole;

@@ -47,7 +47,7 @@ const HALF: Bin = 113;
 
 /// Bytes that no file brought may be needed at its end: the coder leaves zeros out. More than these
 /// are not left out by chance.
-const LEFT_OUT: usize = 8;
+const LEFT_OUT: usize = 4;
 const BAD_CODE: &str = "its data hold a code that cannot be";
 
 /// Decodes the blocks of one scan.
