@@ -29,7 +29,9 @@ fn main() -> ExitCode {
 }
 
 fn open(model: &str, device: Option<String>) -> Result<Session, Error> {
-    let engine = Engine::new(&EngineOptions { device, ..Default::default() })?;
+    let mut options = EngineOptions::new();
+    options.device = device;
+    let engine = Engine::new(&options)?;
     let model = Model::open(model)?;
     match model.task() {
         Task::RestoreFace { size } => Session::new(&engine, &model, size, size),

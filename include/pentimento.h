@@ -157,6 +157,9 @@ typedef struct pentimento_restorer_options {
   pentimento_model detector;
   // A model that enlarges what is around the faces of a photo; 0: none.
   pentimento_model background;
+  // A model that says which pixels of a restored face are the face, for blending: a parser; 0:
+  // none, then a soft oval is blended.
+  pentimento_model parser;
   // How much of the restored face is taken, 0 to 1.
   double strength;
   // Faces of a photo whose eyes are less than this apart are left, in pixels.
@@ -167,6 +170,9 @@ typedef struct pentimento_restorer_options {
   uint32_t scale;
   // One of pentimento_which.
   uint32_t which;
+  // 1: all faces will be given to pentimento_restore_faces, so that no detector is needed. 0:
+  // what is set here for photos needs a detector.
+  uint32_t given_faces;
 } pentimento_restorer_options;
 
 // A restorer. 0 is none.
@@ -304,8 +310,8 @@ enum pentimento_status pentimento_restore(pentimento_restorer restorer,
                                           const struct pentimento_image *input,
                                           const struct pentimento_image *output);
 
-// The same for a photo whose faces are known: `count` of them at `faces`, of which only the
-// landmarks are read. No detector is needed.
+// Restores a photo whose faces are known: `count` of them at `faces`, of which only the landmarks
+// are read. No detector is needed.
 enum pentimento_status pentimento_restore_faces(pentimento_restorer restorer,
                                                 const struct pentimento_image *input,
                                                 const struct pentimento_image *output,

@@ -8,10 +8,8 @@
 // x: through shared/load.wgsl. weight: panels [g][o / 64][tap · I + i][o % 64] (Layout::Panels).
 // y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS.
 //
-// On a GPU, the workgroup stages 16 channels of both factors (shared/tile.wgsl); where it has parts,
-// each stages 16 of its own, and their sums are added at the end. On a software
-// driver, each lane gathers its own columns and the weights are handed around
-// (shared/lanes_accumulate.wgsl).
+// The workgroup stages 16 channels of both factors (shared/tile.wgsl); where it has parts, each
+// stages 16 of its own, and their sums are added at the end.
 //
 // It runs without wgpu's checks, because none could fail. Reads: load_plain and the guard by
 // group_inputs keep to x, style and the panels, whose lengths the plan derives from the same
@@ -36,11 +34,6 @@
 // In words of four values.
 const PANEL_WIDTH = 16u;
 
-#if LANES
-const ROWS = 64u;
-const WORKGROUP = ${LANES}u;
-const COLUMNS = 4u * ${QUADS}u * WORKGROUP;
-#else
 #include "shared/tile.wgsl"
 const ROWS = TILE_ROWS;
 const COLUMNS = TILE_COLUMNS;
@@ -48,7 +41,6 @@ const WORKGROUP = SPLITS * THREADS;
 // Rows of the tiles that the workgroup stages at a time.
 const U_STEP = THREADS / U_WIDTH;
 const V_STEP = THREADS / V_WIDTH;
-#endif
 
 #include "shared/product_pixels.wgsl"
 
@@ -86,18 +78,6 @@ fn main(
     let first_input = p.first_input + group * p.group_inputs;
     let first_output = p.first_output + group * p.group_outputs;
     let panels = (p.group_outputs + 4u * PANEL_WIDTH - 1u) / (4u * PANEL_WIDTH);
-#if LANES
-    let panel = group * panels + row_block;
-    let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + lane * ${SHARE_QUADS}u;
-    // Lane l holds rows 4·l·SHARE_QUADS.. of the weights and columns 4·l·QUADS...
-    let pixel = column_block * COLUMNS + lane * ${QUADS}u * 4u;
-#for Q in 0..${QUADS}
-#for J in 0..4
-    let corner${Q}_${J} = corner(pixel + ${Q}u * 4u + ${J}u);
-#endfor
-#endfor
-#include "shared/lanes_declare.wgsl"
-#else
     // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
     let row_word = first_row / 4u + lane % U_WIDTH;
     let u_depth = part * DEPTH + lane / U_WIDTH;
@@ -111,40 +91,11 @@ fn main(
     let corner${J} = corner(pixel + ${J}u);
 #endfor
 #include "shared/tile_declare.wgsl"
-#endif
     for (var tap_row = 0u; tap_row < p.tap_rows; tap_row++) {
         for (var tap_column = 0u; tap_column < p.tap_columns; tap_column++) {
             let tap = p.first_tap + tap_row * p.tap_row_step + tap_column * p.tap_column_step;
             let shift = vec2<i32>(i32(tap_row), i32(tap_column)) * p.step;
             var u = first_weight + tap * p.group_inputs * PANEL_WIDTH;
-#if LANES
-#for Q in 0..${QUADS}
-#for J in 0..4
-            let at${Q}_${J} = corner${Q}_${J} + shift;
-#endfor
-#endfor
-            for (var i = 0u; i < p.group_inputs; i++) {
-                let c = first_input + i;
-#for S in 0..${SHARE_QUADS}
-                let u${S} = vec4<f32>(weight[u + ${S}u]);
-#endfor
-#if STYLE
-                let factor = load_style(n, c);
-#endif
-#for Q in 0..${QUADS}
-                var v${Q} = vec4<f32>(
-#for J in 0..4
-                    load_plain(n, c, at${Q}_${J}.x, at${Q}_${J}.y),
-#endfor
-                );
-#if STYLE
-                v${Q} *= factor;
-#endif
-#endfor
-#include "shared/lanes_accumulate.wgsl"
-                u += PANEL_WIDTH;
-            }
-#else
 #for J in 0..4
             let at${J} = corner${J} + shift;
 #endfor
@@ -179,29 +130,8 @@ fn main(
                 workgroupBarrier();
                 u += SPLITS * DEPTH * PANEL_WIDTH;
             }
-#endif
         }
     }
-#if LANES
-    // An epilogue for each of so many sums, unrolled, would take a driver minutes to compile.
-    var sums: array<array<vec4<f32>, ${QUADS}>, ROWS>;
-#for L in 0..${LANES}
-#for S in 0..${SHARE_QUADS}
-#for C in 0..4
-#for Q in 0..${QUADS}
-    sums[(${L}u * ${SHARE_QUADS}u + ${S}u) * 4u + ${C}u][${Q}] = m${L}_${S}_${C}_${Q};
-#endfor
-#endfor
-#endfor
-#endfor
-    for (var row = 0u; row < min(ROWS, p.group_outputs - first_row); row++) {
-        let o = first_output + first_row + row;
-        let channel = channel_of(n, o);
-#for Q in 0..${QUADS}
-        store_pixels(sums[row][${Q}], channel, n, o, pixel + ${Q}u * 4u);
-#endfor
-    }
-#else
 #if SPLITS
     // The first part adds the others' sums to its own; the loops have ended with a barrier.
 #for S in 1..${SPLITS}
@@ -244,5 +174,4 @@ fn main(
     }
 #endfor
 #endfor
-#endif
 }

@@ -31,7 +31,6 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> transformed: array<${V}>;
 
 #include "shared/grid.wgsl"
-alias Value = f32;
 #include "shared/winograd.wgsl"
 
 #if UPSAMPLE == bilinear
@@ -65,7 +64,7 @@ fn main(
 #for C in 0..4
     let w${C} = clamp(left + ${C}, 0, last_column);
     let resized${C} = resize(
-        array<Value, 4>(
+        array<f32, 4>(
 #for R in 0..4
             read_x(n, c, clamp(top + ${R}, 0, last_row), w${C}),
 #endfor
@@ -76,7 +75,7 @@ fn main(
 #for R in 0..6
     let row${R} = transform_input(
         resize(
-            array<Value, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
+            array<f32, 4>(resized0[${R}], resized1[${R}], resized2[${R}], resized3[${R}]),
             columns_inside,
         ),
     );
@@ -86,7 +85,7 @@ fn main(
     let left = 4 * i32(column) - p.left;
 #for R in 0..6
     let row${R} = transform_input(
-        array<Value, 6>(
+        array<f32, 6>(
 #for C in 0..6
             load_plain(n, c, top + ${R}, left + ${C}),
 #endfor
@@ -97,7 +96,7 @@ fn main(
     let at = p.transformed_offset + (block * p.x_channels + c) * BLOCK + lane;
 #for C in 0..6
     let column${C} = transform_input(
-        array<Value, 6>(
+        array<f32, 6>(
 #for R in 0..6
             row${R}[${C}],
 #endfor

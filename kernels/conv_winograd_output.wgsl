@@ -26,7 +26,6 @@ struct Params {
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
-alias Value = f32;
 #include "shared/winograd.wgsl"
 
 @compute @workgroup_size(BLOCK)
@@ -49,7 +48,7 @@ fn main(
     let at = p.products_offset + (block * p.y_channels + o) * BLOCK + lane;
 #for R in 0..6
     let row${R} = transform_output(
-        array<Value, 6>(
+        array<f32, 6>(
 #for C in 0..6
             products[at + (${R}u * 6u + ${C}u) * p.frequency_stride],
 #endfor
@@ -59,7 +58,7 @@ fn main(
     let channel = channel_of(n, o);
 #for C in 0..4
     let column${C} = transform_output(
-        array<Value, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
+        array<f32, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
     );
 #for R in 0..4
     store_channel(column${C}[${R}], channel, n, o, h + ${R}u, w + ${C}u);

@@ -6,16 +6,12 @@
 // zero rows). V, M: p.inputs_stride and p.products_stride between frequencies; each in panels
 // [t / COLUMNS][channel][t % COLUMNS]. A workgroup computes one ROWS × COLUMNS tile.
 //
-// On a GPU, the workgroup stages DEPTH rows of both panels, which lie in memory without gaps, and
-// each invocation keeps 8×8 sums: four 128-bit reads of workgroup memory for 64 products.
-// A software driver turns each load into a loop over lanes but a shuffle from a constant lane into
-// one instruction: there, a subgroup computes the tile, each lane loads its share of both panels
-// once, and U is handed around. U is a texture, which the driver reads without a loop: a layer for
-// each frequency, rows and texels as above.
+// The workgroup stages DEPTH rows of both panels, which lie in memory without gaps, and each
+// invocation keeps 8×8 sums: four 128-bit reads of workgroup memory for 64 products.
 //
 // It runs without wgpu's checks, because none could fail: f, row_block and column_block are below
 // 36 and the numbers of blocks, i below p.inputs wherever it makes an address, rows of M below
-// p.outputs, texels lie in a layer of p.row_blocks · p.inputs rows, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
+// p.outputs, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
 // In the tiles, lane is below THREADS and four passes of THREADS fill one. Divisors are numbers of
 // blocks, at least 1; loops count up by a constant to p.inputs.
 //
@@ -38,27 +34,15 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
-#if LANES
-@group(0) @binding(_) var weight: texture_storage_2d_array<rgba32float, read>;
-#else
 @group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
-#endif
 @group(0) @binding(_) var<storage, read_write> inputs: array<vec4<${V}>>;
 @group(0) @binding(_) var<storage, read_write> products: array<vec4<${M}>>;
 
 #include "shared/grid.wgsl"
 
-#if LANES
-const LANES = ${LANES}u;
-#else
 #include "shared/tile.wgsl"
-#endif
 
-#if LANES
-@compute @workgroup_size(LANES)
-#else
 @compute @workgroup_size(THREADS)
-#endif
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -74,37 +58,6 @@ fn main(
     let first_row = row_block * ROWS;
     var v = (p.v_offset + f * p.inputs_stride + column_block * p.inputs * COLUMNS) / 4u;
     let m = (p.m_offset + f * p.products_stride + column_block * p.outputs * COLUMNS) / 4u;
-#if LANES
-    // Lane l holds rows l·SHARE.. of U's panel and columns l·4·QUADS.. of V's.
-    let first_texel = row_block * p.inputs;
-    v += lane * ${QUADS}u;
-#include "shared/lanes_declare.wgsl"
-    for (var i = 0u; i < p.inputs; i++) {
-#for S in 0..${SHARE_QUADS}
-        let u${S} = textureLoad(weight, vec2(lane * ${SHARE_QUADS}u + ${S}u, first_texel + i), f);
-#endfor
-#for Q in 0..${QUADS}
-        let v${Q} = vec4<f32>(inputs[v + ${Q}u]);
-#endfor
-#include "shared/lanes_accumulate.wgsl"
-        v += COLUMNS / 4u;
-    }
-#for L in 0..${LANES}
-#for S in 0..${SHARE_QUADS}
-#for C in 0..4
-    {
-        let row = first_row + ${L}u * ${SHARE_QUADS}u * 4u + ${S}u * 4u + ${C}u;
-        if (row < p.outputs) {
-            let at = m + row * (COLUMNS / 4u) + lane * ${QUADS}u;
-#for Q in 0..${QUADS}
-            products[at + ${Q}u] = vec4<${M}>(m${L}_${S}_${C}_${Q});
-#endfor
-        }
-    }
-#endfor
-#endfor
-#endfor
-#else
     var u = (f * p.row_blocks + row_block) * p.inputs * (ROWS / 4u);
 #include "shared/tile_declare.wgsl"
     for (var i = 0u; i < p.inputs; i += DEPTH) {
@@ -140,5 +93,4 @@ fn main(
     }
 #endfor
 #endfor
-#endif
 }

@@ -23,8 +23,7 @@ type Report = dyn Fn(f32) -> ControlFlow<()> + Send + Sync;
 /// use std::ops::ControlFlow;
 /// use pentimento::{Control, Engine, EngineOptions, Error, Model, Session};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("tests/goldens/mmrbnet/default/checkpoint.safetensors")?;
 /// let mut session = Session::new(&engine, &model, 16, 16)?;
 /// let half = |done| if done < 0.5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
@@ -122,8 +121,6 @@ pub(crate) struct Watch {
     pub control: Option<Control>,
     /// Whether every step is timed.
     pub time_steps: bool,
-    /// Whether the calling thread may be blocked while a GPU works.
-    pub blocking: bool,
 }
 
 impl Watch {

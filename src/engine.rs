@@ -1,7 +1,8 @@
 //! An [`Engine`]: the device that does the work, or the CPU.
 
 #[cfg(not(target_arch = "wasm32"))]
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -25,8 +26,16 @@ pub enum Precision {
     F16,
 }
 
-/// What an [`Engine`] is made of.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// What an [`Engine`] is made of: the best device, and what suits it, unless something else is set.
+///
+/// ```
+/// use pentimento::{EngineOptions, Precision};
+///
+/// let options = EngineOptions::new().device("cpu").precision(Precision::F32).memory(2 << 30);
+/// assert_eq!(options.memory, Some(2 << 30));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct EngineOptions {
     /// `None`: the best real GPU, or else the CPU. Otherwise `"cpu"`, an index of
     /// [`Engine::devices`], or a part of an adapter's name, vendor, driver or backend.
@@ -35,6 +44,71 @@ pub struct EngineOptions {
     pub precision: Precision,
     /// The most bytes that the weights and intermediates of one session may take.
     pub memory: Option<usize>,
+    /// Where compiled kernels are kept, so that later starts on the same device are quicker. Only
+    /// some drivers allow it. Where one does not, or the folder cannot be written, nothing changes.
+    /// A browser keeps kernels itself.
+    pub cache: Option<PathBuf>,
+    /// Where new sessions keep which tile sizes of their kernels are the fastest on this device.
+    /// They try it for about a second per network. No result changes by it. Not used in a browser.
+    pub tuning: Option<PathBuf>,
+    /// Whether the device's cooperative matrices are used, which multiply in f16.
+    pub cooperative_matrices: bool,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            device: None,
+            precision: Precision::Auto,
+            memory: None,
+            cache: None,
+            tuning: None,
+            cooperative_matrices: true,
+        }
+    }
+}
+
+impl EngineOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`device`](Self::device).
+    #[must_use]
+    pub fn device(self, device: impl Into<String>) -> Self {
+        Self { device: Some(device.into()), ..self }
+    }
+
+    /// Sets [`precision`](Self::precision).
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Sets [`memory`](Self::memory), in bytes.
+    #[must_use]
+    pub fn memory(self, bytes: usize) -> Self {
+        Self { memory: Some(bytes), ..self }
+    }
+
+    /// Sets [`cache`](Self::cache).
+    #[must_use]
+    pub fn cache(self, folder: impl Into<PathBuf>) -> Self {
+        Self { cache: Some(folder.into()), ..self }
+    }
+
+    /// Sets [`tuning`](Self::tuning).
+    #[must_use]
+    pub fn tuning(self, folder: impl Into<PathBuf>) -> Self {
+        Self { tuning: Some(folder.into()), ..self }
+    }
+
+    /// Sets [`cooperative_matrices`](Self::cooperative_matrices).
+    #[must_use]
+    pub fn cooperative_matrices(self, wanted: bool) -> Self {
+        Self { cooperative_matrices: wanted, ..self }
+    }
 }
 
 /// A device as [`Engine::devices`] lists it.
@@ -76,19 +150,14 @@ pub struct DeviceInfo {
 /// for device in Engine::devices() {
 ///     println!("{} ({}): {}", device.name, device.backend, device.reason);
 /// }
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// assert_eq!(engine.device().kind, "cpu");
 /// # Ok::<(), pentimento::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Engine {
     device: Device,
-    precision: Precision,
-    memory: Option<usize>,
-    cooperative: bool,
-    #[cfg(not(target_arch = "wasm32"))]
-    tuning: Option<PathBuf>,
+    options: EngineOptions,
     info: DeviceInfo,
 }
 
@@ -106,7 +175,7 @@ impl Engine {
     /// was asked for.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(options: &EngineOptions) -> Result<Self> {
-        pollster::block_on(Self::open(options))
+        crate::blocking::block_on(Self::open(options))
     }
 
     /// [`Engine::new`] for programs with an async runtime.
@@ -137,50 +206,19 @@ impl Engine {
     }
 
     fn of(device: Device, info: DeviceInfo, options: &EngineOptions) -> Result<Self> {
-        let EngineOptions { precision, memory, .. } = *options;
-        let engine = Self {
-            device,
-            precision,
-            memory,
-            cooperative: true,
-            #[cfg(not(target_arch = "wasm32"))]
-            tuning: None,
-            info,
-        };
+        let engine = Self { device, options: options.clone(), info };
         if options.precision == Precision::F16 && !engine.has_f16() {
             return Err(Error::Device(format!(
-                "{} has no f16 arithmetic; use --precision f32 or auto",
+                "{} has no f16 arithmetic; use the precision f32 or auto",
                 engine.info.name
             )));
         }
-        log::info!("computing on {} ({})", engine.info.name, engine.info.driver);
-        Ok(engine)
-    }
-
-    /// Keeps compiled kernels in `folder`, so that later starts on the same device are quicker.
-    /// Only some drivers allow it; where one does not, or the folder cannot be written, nothing
-    /// changes.
-    #[cfg(not(target_arch = "wasm32"))]
-    #[must_use]
-    pub fn with_cache(self, folder: &Path) -> Self {
-        if let Device::Gpu(device) = &self.device {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let (Device::Gpu(device), Some(folder)) = (&engine.device, &options.cache) {
             device.keep_pipelines(folder);
         }
-        self
-    }
-
-    /// Lets new sessions try which tile sizes of its kernels are the fastest on this device, for
-    /// about a second per network, and keep what they find in `folder`. No result changes by it.
-    #[cfg(not(target_arch = "wasm32"))]
-    #[must_use]
-    pub fn with_tuning(self, folder: &Path) -> Self {
-        Self { tuning: Some(folder.to_owned()), ..self }
-    }
-
-    /// Leaves the device's cooperative matrices alone, which otherwise multiply in f16.
-    #[must_use]
-    pub fn without_cooperative_matrices(self) -> Self {
-        Self { cooperative: false, ..self }
+        log::info!("computing on {} ({})", engine.info.name, engine.info.driver);
+        Ok(engine)
     }
 
     /// What it runs on.
@@ -191,7 +229,7 @@ impl Engine {
     /// Every device of this machine, the CPU last.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn devices() -> Vec<DeviceInfo> {
-        pollster::block_on(Self::all_devices())
+        crate::blocking::block_on(Self::all_devices())
     }
 
     /// [`Engine::devices`] for programs with an async runtime.
@@ -237,7 +275,7 @@ impl Engine {
     #[doc(hidden)]
     pub fn dtype(&self) -> Dtype {
         let software = self.info.kind == "software";
-        match self.precision {
+        match self.options.precision {
             Precision::F32 => Dtype::F32,
             Precision::F16 => Dtype::F16,
             Precision::Auto if self.has_f16() && !software => Dtype::F16,
@@ -251,8 +289,8 @@ impl Engine {
             Device::Cpu => Target::cpu(),
             Device::Gpu(device) => device.target(self.dtype()),
         };
-        let cooperative = target.cooperative.filter(|_| self.cooperative);
-        Target { memory_budget: self.memory, cooperative, ..target }
+        let cooperative = target.cooperative.filter(|_| self.options.cooperative_matrices);
+        Target { memory_budget: self.options.memory, cooperative, ..target }
     }
 
     /// What it would execute for `graph`; allocates nothing.
@@ -267,7 +305,7 @@ impl Engine {
     /// Where sessions keep which tiles are the fastest, if they are to find out.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn tuning(&self) -> Option<&Path> {
-        self.tuning.as_deref()
+        self.options.tuning.as_deref()
     }
 
     pub(crate) fn handle(&self) -> &Device {
@@ -286,7 +324,7 @@ impl Engine {
 
     /// The most bytes that a session may take.
     pub fn memory_budget(&self) -> Option<usize> {
-        self.memory
+        self.options.memory
     }
 }
 

@@ -60,7 +60,7 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
-    /// The device that was asked for is not there.
+    /// The device that was asked for is not there, lacks what was asked of it, or fails.
     #[error("{0}")]
     Device(String),
     /// The device stopped working; build the engine again.
@@ -78,7 +78,7 @@ pub enum Error {
         hint: String,
     },
     /// An output holds NaN or infinity.
-    #[error("node {node} produced NaN or infinity; try --precision f32, or another checkpoint")]
+    #[error("node {node} produced NaN or infinity; try the precision f32, or another checkpoint")]
     NonFinite {
         /// The first node whose values are not finite.
         node: String,

@@ -20,6 +20,7 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod bench;
+mod blocking;
 #[doc(hidden)]
 pub mod checkpoint;
 #[cfg(feature = "cli")]
@@ -54,7 +55,7 @@ pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};
 pub use error::{Error, Result};
 pub use gpu::{GpuPicture, PixelOrder, wgpu};
 pub use model::{Model, ModelInfo};
-pub use models::{CodeFormerOptions, Options, Task, Truncation};
+pub use models::{CodeFormerOptions, Options, Task, Truncation, ValueRange};
 pub use nn::stylegan2::Resample;
 pub use session::{Memory, Session, Timings};
 pub use tensor::Shape;

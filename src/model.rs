@@ -46,17 +46,6 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    /// What the checkpoint at `path` is, from the names and shapes of its tensors alone.
-    ///
-    /// # Errors
-    /// When it belongs to no known architecture.
-    #[doc(hidden)]
-    pub fn of(path: &Path, contents: &pentimento_convert::Contents) -> Result<Self> {
-        let checkpoint = Checkpoint::outline(path, contents);
-        let network = models::recognise(&checkpoint, &Options::default())?;
-        Ok(Self::new(&checkpoint, &*network))
-    }
-
     fn new(checkpoint: &Checkpoint, network: &dyn Network) -> Self {
         Self {
             architecture: network.name(),
@@ -72,7 +61,8 @@ impl Model {
     /// Opens a `.safetensors` or `.pth` file and recognises its network.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or belongs to no known architecture.
+    /// When the file cannot be read, is damaged, or belongs to no known architecture; when a tensor
+    /// of its network is missing, or one is there that its network does not have.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, &Options::default())
     }
@@ -112,10 +102,12 @@ impl Model {
     /// The same from a checkpoint at hand, with the choices that it does not hold.
     ///
     /// # Errors
-    /// When it belongs to no known architecture.
+    /// When it belongs to no known architecture, lacks a tensor, or holds one that its network does
+    /// not have.
     #[doc(hidden)]
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &Options) -> Result<Self> {
         let network = models::recognise(&checkpoint, options)?;
+        models::account(&checkpoint, &*network)?;
         Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
     }
 

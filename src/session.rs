@@ -42,8 +42,7 @@ pub struct Timings {
 /// ```
 /// use pentimento::{Engine, EngineOptions, Model, Session};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("weights/mmrbnet-256.safetensors")?;
 /// let mut session = Session::new(&engine, &model, 256, 256)?;
 /// for brightness in [90, 128] {
@@ -82,7 +81,7 @@ impl Session {
     /// As [`Session::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn for_shape(engine: &Engine, model: &Model, shape: Shape) -> Result<Self> {
-        pollster::block_on(Self::prepare(engine, model, shape))
+        crate::blocking::block_on(Self::prepare(engine, model, shape))
     }
 
     /// [`Session::for_shape`] for programs with an async runtime.
@@ -128,8 +127,8 @@ impl Session {
     }
 
     /// Hands over how the next run is watched.
-    fn begin(&mut self, blocking: bool) -> Instant {
-        let watch = Watch { blocking, ..self.watch.clone() };
+    fn begin(&mut self) -> Instant {
+        let watch = self.watch.clone();
         match &mut self.executor {
             Executor::Cpu(executor) => executor.watch = watch,
             Executor::Gpu(executor) => executor.watch = watch,
@@ -171,7 +170,7 @@ impl Session {
     /// [`Error::Cancelled`], [`Error::DeviceLost`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        pollster::block_on(self.run_image(rgb, true))
+        crate::blocking::block_on(self.run_async(rgb))
     }
 
     /// [`Session::run`] for programs with an async runtime: the thread is free while a GPU works.
@@ -180,12 +179,7 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn run_async(&mut self, rgb: &[u8]) -> Result<Vec<u8>> {
-        self.run_image(rgb, false).await
-    }
-
-    /// Either of them: `blocking` as in [`Watch`].
-    pub(crate) async fn run_image(&mut self, rgb: &[u8], blocking: bool) -> Result<Vec<u8>> {
-        let start = self.begin(blocking);
+        let start = self.begin();
         let result = match &mut self.executor {
             Executor::Cpu(executor) => executor.run_image(rgb, self.pixels, self.pixels),
             Executor::Gpu(executor) => executor.run_image(rgb, self.pixels, self.pixels).await,
@@ -204,8 +198,7 @@ impl Session {
     /// otherwise as [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_on_gpu(&mut self, input: GpuPicture<'_>, output: GpuPicture<'_>) -> Result<()> {
-        let start = self.begin(true);
-        pollster::block_on(self.run_gpu_picture(&input, &output, start))
+        crate::blocking::block_on(self.run_on_gpu_async(input, output))
     }
 
     /// [`Session::run_on_gpu`] for programs with an async runtime.
@@ -217,21 +210,12 @@ impl Session {
         input: GpuPicture<'_>,
         output: GpuPicture<'_>,
     ) -> Result<()> {
-        let start = self.begin(false);
-        self.run_gpu_picture(&input, &output, start).await
-    }
-
-    async fn run_gpu_picture(
-        &mut self,
-        input: &GpuPicture<'_>,
-        output: &GpuPicture<'_>,
-        start: Instant,
-    ) -> Result<()> {
+        let start = self.begin();
         let Executor::Gpu(executor) = &mut self.executor else {
             let what = "the engine computes on the CPU, it cannot read a picture on a GPU";
             return Err(Error::Input(what.to_owned()));
         };
-        executor.run_on_device(input, output, self.pixels).await?;
+        executor.run_on_device(&input, &output, self.pixels).await?;
         self.end(start);
         Ok(())
     }
@@ -243,7 +227,7 @@ impl Session {
     /// As [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_to_tensors(&mut self, rgb: &[u8]) -> Result<Vec<Vec<f32>>> {
-        pollster::block_on(self.run_pixels(rgb, true))
+        crate::blocking::block_on(self.run_to_tensors_async(rgb))
     }
 
     /// [`Session::run_to_tensors`] for programs with an async runtime.
@@ -251,11 +235,6 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn run_to_tensors_async(&mut self, rgb: &[u8]) -> Result<Vec<Vec<f32>>> {
-        self.run_pixels(rgb, false).await
-    }
-
-    /// Either of them: `blocking` as in [`Watch`].
-    pub(crate) async fn run_pixels(&mut self, rgb: &[u8], blocking: bool) -> Result<Vec<Vec<f32>>> {
         let shape = self.input_shape();
         let expected = shape.plane() * self.pixels.channels;
         if (shape.n, shape.c) != (1, 3) || rgb.len() != expected {
@@ -263,10 +242,17 @@ impl Session {
             let what = format!("the picture has {given} bytes, one for {shape} has {expected}");
             return Err(Error::Input(what));
         }
-        let mut tensor = vec![0.0; shape.len()];
-        cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
-        let start = self.begin(blocking);
-        self.run_values(&[&tensor], start).await
+        let start = self.begin();
+        let outputs = match &mut self.executor {
+            Executor::Cpu(executor) => {
+                let mut tensor = vec![0.0; shape.len()];
+                cpu::image_to_tensor::run(rgb, &self.pixels, &mut tensor);
+                executor.run(&[&tensor])
+            }
+            Executor::Gpu(executor) => executor.run_pixels(rgb, self.pixels).await,
+        }?;
+        self.end(start);
+        Ok(outputs)
     }
 
     /// Runs tensors, NCHW in f32, and yields the outputs.
@@ -275,8 +261,7 @@ impl Session {
     /// As [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_tensors(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        let start = self.begin(true);
-        pollster::block_on(self.run_values(inputs, start))
+        crate::blocking::block_on(self.run_tensors_async(inputs))
     }
 
     /// [`Session::run_tensors`] for programs with an async runtime.
@@ -284,11 +269,7 @@ impl Session {
     /// # Errors
     /// As [`Session::run`].
     pub async fn run_tensors_async(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        let start = self.begin(false);
-        self.run_values(inputs, start).await
-    }
-
-    async fn run_values(&mut self, inputs: &[&[f32]], start: Instant) -> Result<Vec<Vec<f32>>> {
+        let start = self.begin();
         let outputs = match &mut self.executor {
             Executor::Cpu(executor) => executor.run(inputs),
             Executor::Gpu(executor) => executor.run(inputs).await,

@@ -3,10 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use pentimento::photo::{
-    Detector, DetectorOptions, FaceSelection, Outcome, PhotoOptions, PhotoRestorer, Picture,
-    Restorer,
-};
+use pentimento::photo::{DetectorOptions, FaceSelection, Outcome, PhotoOptions, Picture, Pipeline};
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -58,32 +55,8 @@ fn open_detector(source: Source) -> Result<Model, Error> {
     }
 }
 
-enum Worker {
-    Whole(Box<Restorer>),
-    Photo(Box<PhotoRestorer>),
-}
-
-impl Worker {
-    fn set_control(&mut self, control: Option<Control>) {
-        match self {
-            Worker::Whole(restorer) => restorer.set_control(control),
-            Worker::Photo(restorer) => restorer.set_control(control),
-        }
-    }
-
-    fn restore(&mut self, picture: &Picture) -> Result<(Picture, Vec<Outcome>), Error> {
-        match self {
-            Worker::Whole(restorer) => Ok((restorer.restore(picture)?.picture, Vec::new())),
-            Worker::Photo(restorer) => {
-                let restored = restorer.restore(picture, None)?;
-                Ok((restored.picture, restored.faces))
-            }
-        }
-    }
-}
-
 struct State {
-    worker: Worker,
+    pipeline: Pipeline,
     faces: Vec<Outcome>,
 }
 
@@ -99,7 +72,7 @@ struct Native {
 impl Native {
     #[new]
     #[allow(clippy::too_many_arguments)] // they are named in Python
-    #[pyo3(signature = (model, *, device, precision, memory, detector, background, strength, scale, which))]
+    #[pyo3(signature = (model, *, device, precision, memory, detector, background, parser, strength, scale, which))]
     fn new(
         py: Python<'_>,
         model: Option<Source>,
@@ -108,6 +81,7 @@ impl Native {
         memory: Option<usize>,
         detector: Option<Source>,
         background: Option<Source>,
+        parser: Option<Source>,
         strength: f64,
         scale: usize,
         which: &str,
@@ -124,32 +98,25 @@ impl Native {
             "central" => FaceSelection::Central,
             _ => return Err(PyValueError::new_err("which is 'all', 'largest' or 'central'")),
         };
+        let mut engine = EngineOptions::new().precision(precision);
+        (engine.device, engine.memory) = (device, memory);
         let options = PhotoOptions { which, strength, scale, ..PhotoOptions::default() };
         py.detach(|| {
-            let engine = Engine::new(&EngineOptions { device, precision, memory })?;
+            let engine = Engine::new(&engine)?;
             let model = open(model)?;
-            let whole = Restorer::new(&engine, &model);
-            // Says at once when the model is of another kind.
-            whole.output_size(1, 1)?;
-            let worker = match detector {
-                None if background.is_some() || options != PhotoOptions::default() => {
-                    let what = "background, strength, scale and which need a detector";
-                    return Err(Error::Input(what.to_owned()));
-                }
-                None => Worker::Whole(Box::new(whole)),
-                Some(detector) => {
-                    let detector = open_detector(detector)?;
-                    let detector = Detector::new(&engine, &detector, DetectorOptions::default())?;
-                    let background = background.map(|source| open(Some(source))).transpose()?;
-                    let background = background.map(|model| Restorer::new(&engine, &model));
-                    let detector = Some(detector);
-                    Worker::Photo(Box::new(PhotoRestorer::new(
-                        &engine, &model, detector, background, options,
-                    )?))
-                }
-            };
+            let mut builder = Pipeline::builder(&engine, &model).options(options);
+            if let Some(source) = detector {
+                builder = builder.detector(&open_detector(source)?, DetectorOptions::default());
+            }
+            if let Some(source) = background {
+                builder = builder.background(&open(Some(source))?);
+            }
+            if let Some(source) = parser {
+                builder = builder.parser(&open(Some(source))?);
+            }
+            let pipeline = builder.build()?;
             let (device, architecture) = (engine.device().name.clone(), model.architecture());
-            let state = Mutex::new(Some(State { worker, faces: Vec::new() }));
+            let state = Mutex::new(Some(State { pipeline, faces: Vec::new() }));
             Ok(Self { state, device, architecture })
         })
         .map_err(raised)
@@ -170,13 +137,13 @@ impl Native {
         let control = watch(progress, Arc::clone(&raised_inside));
         let result = py.detach(|| -> PyResult<_> {
             let mut state = self.lock()?;
-            let State { worker, faces } = state.as_mut().ok_or_else(closed)?;
-            worker.set_control(Some(control));
+            let State { pipeline, faces } = state.as_mut().ok_or_else(closed)?;
+            pipeline.set_control(Some(control));
             faces.clear();
-            let (restored, found) = worker.restore(&picture).map_err(raised)?;
-            *faces = found;
-            Ok(interleaved(&restored, channels))
-                .map(|bytes| (bytes, restored.height, restored.width))
+            let restored = pipeline.restore(&picture, None).map_err(raised)?;
+            *faces = restored.faces.unwrap_or_default();
+            let picture = restored.picture;
+            Ok((interleaved(&picture, channels), picture.height, picture.width))
         });
         if let Some(error) = raised_inside.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);

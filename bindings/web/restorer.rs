@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use js_sys::Array;
 use pentimento::photo::{
-    AlignedFace, Detector, DetectorOptions, Face, Outcome, PhotoOptions, PhotoRestorer, Picture,
-    enlarge,
+    AlignedFace, DetectorOptions, Face, Outcome, PhotoOptions, Picture, Pipeline, enlarge,
 };
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use serde_json::json;
 use wasm_bindgen::prelude::*;
 
-use crate::errors::thrown;
+use crate::errors::{internal, thrown};
 use crate::object;
 use crate::photo::{Photo, Restored};
 
@@ -55,7 +54,7 @@ impl Watch {
 #[wasm_bindgen]
 pub struct Restorer {
     engine: Engine,
-    restorer: PhotoRestorer,
+    pipeline: Pipeline,
     architecture: &'static str,
 }
 
@@ -93,15 +92,13 @@ impl Restorer {
             "cpu" => "cpu",
             other => return Err(Error::Input(format!("{other} is no device"))),
         };
-        let device = Some(device.to_owned());
-        let engine = Engine::open(&EngineOptions { device, precision, memory: None }).await?;
+        let options = EngineOptions::new().device(device).precision(precision);
+        let engine = Engine::open(&options).await?;
         let model = Model::from_bytes(model, "the model", &Options::default())?;
         let detector = Model::from_bytes(detector, "the detector", &Options::default())?;
-        let detector = Detector::new(&engine, &detector, DetectorOptions::default())?;
-        let options = PhotoOptions::default();
-        let restorer =
-            PhotoRestorer::prepare(&engine, &model, Some(detector), None, options).await?;
-        Ok(Self { engine, restorer, architecture: model.architecture() })
+        let builder = Pipeline::builder(&engine, &model);
+        let pipeline = builder.detector(&detector, DetectorOptions::default()).prepare().await?;
+        Ok(Self { engine, pipeline, architecture: model.architecture() })
     }
 
     /// What it computes on.
@@ -119,13 +116,14 @@ impl Restorer {
     /// Whether every step of the network is timed, where the GPU can: it is slower then.
     #[wasm_bindgen(js_name = timeSteps)]
     pub fn time_steps(&mut self, wanted: bool) {
-        self.restorer.time_steps(wanted);
+        self.pipeline.time_steps(wanted);
     }
 
     /// Where the time of the last face went.
     #[wasm_bindgen(unchecked_return_type = "Timings")]
     pub fn timings(&self) -> Result<JsValue, JsValue> {
-        let session = self.restorer.session();
+        let missing = || internal("the network is not ready");
+        let session = self.pipeline.session().ok_or_else(missing)?;
         let (timings, steps) = (session.timings(), &session.plan().steps);
         let milliseconds = |time: std::time::Duration| time.as_secs_f64() * 1e3;
         let steps = timings.steps.iter().zip(steps).map(|((name, time), step)| {
@@ -145,8 +143,8 @@ impl Restorer {
     /// `cancelled`, `device-lost`, `memory`.
     #[wasm_bindgen(unchecked_return_type = "Face[]")]
     pub async fn find(&mut self, photo: &Photo, watch: &Watch) -> Result<JsValue, JsValue> {
-        self.restorer.set_control(Some(watch.control.clone()));
-        let mut faces = self.restorer.find_async(&photo.picture).await.map_err(thrown)?;
+        self.pipeline.set_control(Some(watch.control.clone()));
+        let mut faces = self.pipeline.find_async(&photo.picture).await.map_err(thrown)?;
         faces.sort_by(|a, b| a.landmarks[2][0].total_cmp(&b.landmarks[2][0]));
         object(&faces)
     }
@@ -167,13 +165,13 @@ impl Restorer {
         let faces: Vec<Face> = serde_json::from_str(&json)
             .map_err(|e| thrown(Error::Input(format!("these are no faces: {e}"))))?;
         let options = PhotoOptions { scale, ..PhotoOptions::default() };
-        self.restorer.set_options(options).map_err(thrown)?;
-        self.restorer.set_control(Some(watch.control.clone()));
+        self.pipeline.set_options(options).map_err(thrown)?;
+        self.pipeline.set_control(Some(watch.control.clone()));
         let shown = |outcome: &Outcome, face: Option<&AlignedFace>| {
             // What a listener throws is its own affair.
             let _thrown = tell(&show, outcome, face);
         };
-        let restored = self.restorer.restore_async(&photo.picture, Some(&faces), shown).await;
+        let restored = self.pipeline.restore_async(&photo.picture, Some(&faces), shown).await;
         let restored = restored.map_err(thrown)?;
         let [height, width] = [restored.picture.height, restored.picture.width];
         let picture = &photo.picture;
@@ -188,7 +186,7 @@ impl Restorer {
             before: Picture { height, width, rgb, alpha: None, icc: None },
             after: restored.picture,
             metadata: photo.metadata.clone(),
-            faces: object(&restored.faces)?,
+            faces: object(&restored.faces.unwrap_or_default())?,
         })
     }
 }

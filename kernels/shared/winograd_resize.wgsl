@@ -1,6 +1,6 @@
 // Six resized values from the four of x around them, zero where `inside` is.
-fn resize(x: array<Value, 4>, inside: array<Value, 6>) -> array<Value, 6> {
-    return array<Value, 6>(
+fn resize(x: array<f32, 4>, inside: array<f32, 6>) -> array<f32, 6> {
+    return array<f32, 6>(
         inside[0] * (0.75 * x[0] + 0.25 * x[1]),
         inside[1] * (0.25 * x[0] + 0.75 * x[1]),
         inside[2] * (0.75 * x[1] + 0.25 * x[2]),
@@ -11,13 +11,13 @@ fn resize(x: array<Value, 4>, inside: array<Value, 6>) -> array<Value, 6> {
 }
 
 // 1 for each of the six positions from 4·tile - 1 on that lies in 0..size, else 0.
-fn inside(tile: u32, size: u32) -> array<Value, 6> {
+fn inside(tile: u32, size: u32) -> array<f32, 6> {
     let first = 4 * i32(tile) - 1;
     let end = i32(size);
-    return array<Value, 6>(
-        Value(select(0.0, 1.0, first >= 0)),
+    return array<f32, 6>(
+        select(0.0, 1.0, first >= 0),
 #for I in 1..6
-        Value(select(0.0, 1.0, first + ${I} < end)),
+        select(0.0, 1.0, first + ${I} < end),
 #endfor
     );
 }

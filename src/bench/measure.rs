@@ -192,7 +192,7 @@ impl Bench<'_> {
             }
             ("twins", twins(graph, &input)?)
         } else {
-            let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
+            let options = EngineOptions::new().device("cpu");
             let mut session = Session::for_shape(&Engine::new(&options)?, model, shape)?;
             ("CPU executor", session.run_tensors(&[&input])?)
         };
@@ -277,9 +277,7 @@ fn flops(work: Work) -> f64 {
 fn launches(step: &Step, plan: &Plan) -> usize {
     match plan.target.backend {
         Backend::Cpu => 0,
-        Backend::Gpu | Backend::SoftwareGpu => {
-            gpu::ops::record(step, plan).map_or(0, |dispatches| dispatches.len())
-        }
+        Backend::Gpu => gpu::ops::record(step, plan).map_or(0, |dispatches| dispatches.len()),
     }
 }
 

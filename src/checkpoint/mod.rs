@@ -1,18 +1,18 @@
-//! Checkpoints: named tensors from safetensors files, or from PyTorch's own formats by way of the
-//! converter's reader. Tensors stay in the mapped file until a backend packs them.
+//! Checkpoints: named tensors from safetensors files and PyTorch's own formats, which the converter's
+//! library reads. Tensors stay in the mapped file until a backend packs them.
 
-mod torch;
+mod taken;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use pentimento_convert::{Dtype, Elements, Options, Source};
+
+pub use taken::Taken;
 
 use crate::error::{Error, Result};
-use crate::graph::{Encoding, Param, Storage};
+use crate::graph::{Encoding, Param};
 
 /// Named tensors and the file's metadata.
 #[derive(Clone, Debug)]
@@ -20,48 +20,31 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Param>,
     metadata: HashMap<String, String>,
-    /// Tensors that are no floating-point numbers, with their type: kept by name only.
-    skipped: Vec<String>,
-}
-
-/// A file that lives in memory as a map.
-struct Mapped(memmap2::Mmap);
-
-impl AsRef<[u8]> for Mapped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
+    /// Tensors that are not floating-point numbers, and their types.
+    skipped: BTreeMap<String, Dtype>,
+    taken: Taken,
+    /// Names of the tensors whose values were asked for; only of a [`Checkpoint::watched`] one.
+    reads: Option<Arc<Mutex<BTreeSet<String>>>>,
 }
 
 impl Checkpoint {
-    /// Opens a safetensors file, or a `.pth` of PyTorch, by looking at its first bytes.
+    /// Opens a safetensors file or a `.pth` of PyTorch, which its first bytes tell apart, or the
+    /// index of a checkpoint in several files, or a folder with such an index.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Checkpoint`] when it is damaged or
     /// something else.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
+        if path.is_dir() && !has_index(path) {
             return Err(Error::Checkpoint {
                 path: path.to_owned(),
-                what:
-                    "is a folder; name a .safetensors or .pth file, or make one of the shards in \
-                       it with `pentimento convert`"
-                        .to_owned(),
+                what: "is a folder without an index (*.index.json): name a .safetensors or .pth \
+                       file in it, or join its files with `pentimento convert`"
+                    .to_owned(),
             });
         }
-        // SAFETY: the map is private and only read. Another process that truncates the file while
-        // we read could raise a signal, as with every memory map; weights are not edited in use.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(io)?;
-        let head = &map[..map.len().min(pentimento_convert::DETECT_BYTES)];
-        match pentimento_convert::detect(head) {
-            pentimento_convert::Kind::Zip | pentimento_convert::Kind::Legacy => {
-                drop(map);
-                torch::open(path)
-            }
-            _ => Self::from_storage(Arc::new(Mapped(map)), path),
-        }
+        let mut source = Source::open(path, &Options::default()).map_err(|e| rejected(path, e))?;
+        Self::from_source(&mut source, path)
     }
 
     /// Reads a checkpoint of any supported format in memory; `label` stands for its name in
@@ -73,19 +56,43 @@ impl Checkpoint {
         bytes: impl AsRef<[u8]> + Send + Sync + 'static,
         label: &str,
     ) -> Result<Self> {
-        let all = bytes.as_ref();
-        match pentimento_convert::detect(&all[..all.len().min(pentimento_convert::DETECT_BYTES)]) {
-            pentimento_convert::Kind::Zip | pentimento_convert::Kind::Legacy => {
-                torch::from_bytes(all.to_vec(), Path::new(label))
-            }
-            _ => Self::from_storage(Arc::new(bytes), Path::new(label)),
-        }
+        let path = Path::new(label);
+        let mut source = Source::from_shared(Arc::new(bytes), &Options::default())
+            .map_err(|e| rejected(path, e))?;
+        Self::from_source(&mut source, path)
     }
 
-    /// A checkpoint of which only names, shapes and metadata are known: its architecture can be
-    /// recognised, its network cannot be run.
-    pub fn outline(path: &Path, contents: &pentimento_convert::Contents) -> Self {
-        torch::outline(path, contents)
+    /// The weights that were found in `source`, which was opened at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] when their data are damaged.
+    pub fn from_source(source: &mut Source, path: &Path) -> Result<Self> {
+        let contents = source.contents();
+        let metadata = contents.metadata.clone().into_iter().collect();
+        let taken = Taken::new(contents);
+        let mut tensors = BTreeMap::new();
+        let mut skipped = BTreeMap::new();
+        for index in 0..contents.tensors.len() {
+            let tensor = source.tensor(index).map_err(|e| rejected(path, e))?;
+            let (name, dims) = (tensor.name.clone(), tensor.shape.clone());
+            let (encoding, elements) = match tensor.dtype {
+                Dtype::F32 => (Encoding::F32, Elements::of(tensor)),
+                Dtype::F16 => (Encoding::F16, Elements::of(tensor)),
+                Dtype::Bf16 => (Encoding::Bf16, Elements::of(tensor)),
+                dtype if dtype.is_float() => (Encoding::F32, Elements::as_f32(tensor)),
+                dtype => {
+                    skipped.insert(name, dtype);
+                    continue;
+                }
+            };
+            let param =
+                Param::lazy(&*name, dims, encoding, Arc::new(elements)).ok_or_else(|| {
+                    let what = format!("tensor {name} is too large");
+                    Error::Checkpoint { path: path.to_owned(), what }
+                })?;
+            tensors.insert(name, param);
+        }
+        Ok(Self { path: path.to_owned(), tensors, metadata, skipped, taken, reads: None })
     }
 
     /// A checkpoint made of tensors that are already at hand.
@@ -94,7 +101,9 @@ impl Checkpoint {
             path: PathBuf::from(label),
             tensors: params.into_iter().map(|p| (p.name.clone(), p)).collect(),
             metadata: HashMap::new(),
-            skipped: Vec::new(),
+            skipped: BTreeMap::new(),
+            taken: Taken::default(),
+            reads: None,
         }
     }
 
@@ -105,38 +114,24 @@ impl Checkpoint {
         self
     }
 
-    fn from_storage(storage: Storage, path: &Path) -> Result<Self> {
-        let bytes = (*storage).as_ref();
-        let damaged = |what: String| Error::Checkpoint { path: path.to_owned(), what };
-        let kind = pentimento_convert::detect(&bytes[..bytes.len().min(512)]);
-        let reject = |e: safetensors::SafeTensorError| match kind {
-            pentimento_convert::Kind::Safetensors => {
-                damaged(format!("is a damaged safetensors file ({e}); download it again"))
-            }
-            other => damaged(format!("is no checkpoint: {}", other.advice())),
-        };
-        let parsed = SafeTensors::deserialize(bytes).map_err(reject)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(reject)?;
-        let mut tensors = BTreeMap::new();
-        let mut skipped = Vec::new();
-        for (name, view) in parsed.iter() {
-            let encoding = match view.dtype() {
-                Dtype::F32 => Encoding::F32,
-                Dtype::F16 => Encoding::F16,
-                Dtype::BF16 => Encoding::Bf16,
-                other => {
-                    skipped.push(format!("{name} ({other:?})"));
-                    continue;
-                }
-            };
-            let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
-            let range = start..start + view.data().len();
-            let param = Param::new(name, view.shape().to_vec(), encoding, storage.clone(), range)
-                .ok_or_else(|| damaged(format!("tensor {name} has the wrong length")))?;
-            tensors.insert(name.to_owned(), param);
-        }
-        let metadata = header.metadata().clone().unwrap_or_default();
-        Ok(Self { path: path.to_owned(), tensors, metadata, skipped })
+    /// The same, remembering from here on which tensors' values are asked for.
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        Self { reads: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// Names of the tensors, of any type, whose values were never asked for since the checkpoint was
+    /// [`Checkpoint::watched`].
+    pub fn unread(&self) -> Vec<&str> {
+        let reads = self.reads.as_ref().map(|reads| reads.lock());
+        let reads = reads.map(|reads| reads.unwrap_or_else(PoisonError::into_inner));
+        let names = self.tensors.keys().chain(self.skipped.keys()).map(String::as_str);
+        names.filter(|name| !reads.as_ref().is_some_and(|reads| reads.contains(*name))).collect()
+    }
+
+    /// What was chosen where the file left a choice.
+    pub fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     /// Where it came from.
@@ -149,9 +144,9 @@ impl Checkpoint {
         self.tensors.values()
     }
 
-    /// Tensors of other than floating-point types, which no network reads.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
+    /// Tensors of other than floating-point types, which no network reads, with their types.
+    pub fn skipped(&self) -> Vec<String> {
+        self.skipped.iter().map(|(name, dtype)| format!("{name} ({dtype})")).collect()
     }
 
     /// A value of the file's metadata.
@@ -197,9 +192,14 @@ impl Checkpoint {
     }
 
     /// One more than the largest `i` of tensors named `{prefix}{i}.…`: unlike a count, it does not
-    /// change when one tensor of a layer is missing.
+    /// change when one tensor of a layer is missing. Numbers beyond that of the tensors in the file
+    /// are nobody's layers.
     pub fn numbered(&self, prefix: &str) -> usize {
-        let index = |p: &Param| p.name.strip_prefix(prefix)?.split_once('.')?.0.parse().ok();
+        let most = self.tensors.len();
+        let index = |p: &Param| {
+            let index = p.name.strip_prefix(prefix)?.split_once('.')?.0.parse().ok();
+            index.filter(|&index: &usize| index <= most)
+        };
         self.tensors().filter_map(index).max().map_or(0, |largest: usize| largest.saturating_add(1))
     }
 
@@ -226,6 +226,9 @@ impl Checkpoint {
     /// [`Error::Tensor`] when it is missing or has another shape.
     pub fn require(&self, name: &str, dims: &[usize]) -> Result<Param> {
         let param = self.tensors.get(name).ok_or_else(|| self.missing(name))?;
+        if let Some(reads) = &self.reads {
+            reads.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        }
         let significant =
             |dims: &[usize]| -> Vec<usize> { dims.iter().copied().filter(|&d| d != 1).collect() };
         let fits = significant(&param.dims) == significant(dims);
@@ -241,4 +244,21 @@ impl Checkpoint {
 
 fn tensor(name: &str, what: String) -> Error {
     Error::Tensor { name: name.to_owned(), what }
+}
+
+/// Whether the folder has the index of a checkpoint in several files.
+fn has_index(folder: &Path) -> bool {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .any(|name| name.to_string_lossy().ends_with(".index.json"))
+}
+
+fn rejected(path: &Path, error: pentimento_convert::Error) -> Error {
+    match error {
+        pentimento_convert::Error::Io { path, source } => {
+            Error::Io { action: "read", path, source }
+        }
+        error => Error::Checkpoint { path: path.to_owned(), what: error.to_string() },
+    }
 }

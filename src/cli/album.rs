@@ -1,20 +1,27 @@
 //! Many pictures, one after the other: read ahead, restored, written behind.
 
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Cursor;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use pentimento::photo::{self, Format, Metadata, Picture};
+use pentimento::photo::{self, Encoding, Format, Metadata, Page, Picture, ReadOptions};
 use pentimento::{Error, Result};
 
 use super::faces::{Finished, Worker};
 use super::inputs::{self, Job};
-use super::journal::{Journal, Stamp};
+use super::journal::{Digest, Journal, Stamp};
+use super::output::shown;
 use super::report::{Done, Seconds};
-use super::stage::Stage;
+use super::stage::{Ended, Stage};
+use super::target::{self, Place};
+use super::wall::{fault, reserve, walled};
 
 /// Threads that read, and as many that write, at most.
 const THREADS: usize = 4;
@@ -35,7 +42,7 @@ pub fn stop_gently() -> Result<()> {
         if STOPS.fetch_add(1, Ordering::Relaxed) > 0 {
             std::process::exit(INTERRUPTED.into());
         }
-        eprintln!("finishing the current pictures; press Ctrl-C again to stop at once");
+        eprintln!("finishing what was begun; press Ctrl-C again to stop at once");
     });
     let refused = |error: ctrlc::Error| Error::Io {
         action: "listen for",
@@ -62,32 +69,83 @@ pub struct Busy {
     pub whole: Duration,
 }
 
+/// What holds for all pictures of a run.
+#[derive(Clone)]
+pub struct Rules {
+    /// Replaces files that are no results, too.
+    pub force: bool,
+    /// How long a picture may take to be read, and to be written.
+    pub patience: Duration,
+    pub encoding: Encoding,
+    pub reading: ReadOptions,
+}
+
+/// The journal of the results' folder, where there is one, for all threads.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Option<Journal>>>);
+
+impl Shared {
+    pub fn new(journal: Option<Journal>) -> Self {
+        Self(Arc::new(Mutex::new(journal)))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Option<Journal>> {
+        // A line is appended whole or not at all.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct Read {
     job: Job,
     stamp: Option<Stamp>,
-    picture: Result<(Picture, Metadata)>,
+    picture: Result<Input>,
     seconds: f64,
+}
+
+/// A picture and the file that it was read from.
+struct Input {
+    picture: Picture,
+    metadata: Metadata,
+    file: Vec<u8>,
+    /// What is unusual about the file.
+    notes: Vec<String>,
 }
 
 struct Computed {
     job: Job,
     stamp: Option<Stamp>,
     input_size: [usize; 2],
-    finished: Result<(Finished, Metadata)>,
+    finished: Result<(Finished, Kept)>,
     seconds: Seconds,
 }
 
-/// Restores `jobs` with `worker`. `tell` gets every picture in order, with what became of it, after
-/// it was written and noted in `journal`. Times count from `start`. Ends early when the user stops it.
+/// What the file of the result takes from that of the input.
+enum Kept {
+    /// All of it, since nothing was changed.
+    File(Vec<u8>),
+    Metadata(Box<Metadata>),
+}
+
+struct Written {
+    stamp: Option<Stamp>,
+    done: Result<(Done, Digest)>,
+}
+
+/// Restores `jobs` with `worker`; after a panic with the one that `renew` makes. `tell` gets every
+/// picture in order, with what became of it, after it was written and noted in `journal`. Times
+/// count from `start`. Ends early when the user stops it.
 ///
 /// At most a few pictures are held at a time: reading waits for the executor, and that for writing.
 ///
 /// # Errors
-/// When the journal cannot be written; what concerns a picture goes to `tell`.
+/// When the journal cannot be written, or no worker can be made after a panic; what concerns a
+/// picture goes to `tell`.
 pub fn run(
     worker: &mut Worker,
+    renew: impl Fn() -> Result<Worker>,
     jobs: Vec<Job>,
-    mut journal: Option<&mut Journal>,
+    journal: &Shared,
+    rules: &Rules,
     bar: &ProgressBar,
     start: Instant,
     mut tell: impl FnMut(PathBuf, Result<Done>),
@@ -95,94 +153,234 @@ pub fn run(
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let most = 2 * threads;
     let mut ahead = most;
-    thread::scope(|scope| {
-        let mut reading = Stage::new(scope, threads, read);
-        let mut writing = Stage::new(scope, threads, write);
-        let mut jobs = jobs.into_iter();
-        let mut busy = Busy::default();
-        let mut first = None;
-        let mut take = |(job, stamp, result): (Job, Option<Stamp>, Result<Done>)| {
-            if let (Some(journal), Some(stamp), Ok(done)) = (&mut journal, stamp, &result) {
-                journal.note(&job, stamp, done.to_json()?)?;
-            }
-            tell(job.input, result);
-            bar.inc(1);
-            Ok::<(), Error>(())
+    let mut reading = {
+        let options = rules.reading.clone();
+        Stage::new(threads, rules.patience, move |job| read(job, &options))
+    };
+    let mut writing = {
+        let (journal, rules) = (journal.clone(), rules.clone());
+        Stage::new(threads, rules.patience, move |(job, computed)| {
+            write(&job, computed, &journal, &rules)
+        })
+    };
+    // Of what the stages hold, in their order.
+    let (mut read_ahead, mut written_behind) = (VecDeque::new(), VecDeque::new());
+    let mut jobs = jobs.into_iter();
+    let mut busy = Busy::default();
+    let mut first = None;
+    let mut take = |job: Job, ended: Ended<Written>| {
+        let Written { stamp, done } = match ended {
+            Ended::Done(written) => written,
+            lost => Written { stamp: None, done: Err(lost_in("write", &job.output, &lost, rules)) },
         };
-        loop {
-            while reading.len() < ahead && !is_stopped() {
-                let Some(job) = jobs.next() else { break };
-                reading.push(job);
+        let result = match (done, stamp, &mut *journal.lock()) {
+            (Ok((done, digest)), Some(stamp), Some(journal)) => {
+                journal.note(&job, stamp, digest, done.to_json()?)?;
+                Ok(done)
             }
-            if is_stopped() {
-                break;
-            }
-            let Some(read) = reading.pop() else { break };
-            bar.set_message(read.job.input.display().to_string());
-            let begin = start.elapsed();
-            first.get_or_insert(begin);
-            let computed = compute(worker, read, begin);
-            ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
-            busy.working += start.elapsed() - begin;
-            busy.whole = start.elapsed() - first.unwrap_or(begin);
-            writing.push(computed);
-            while writing.len() > ahead
-                && let Some(written) = writing.pop()
-            {
-                take(written)?;
-            }
+            (done, _, _) => done.map(|(done, _)| done),
+        };
+        tell(job.input, result);
+        bar.inc(1);
+        Ok::<(), Error>(())
+    };
+    loop {
+        while reading.len() < ahead && !is_stopped() {
+            let Some(job) = jobs.next() else { break };
+            read_ahead.push_back(job.clone());
+            reading.push(job);
         }
-        while let Some(written) = writing.pop() {
-            take(written)?;
+        if is_stopped() {
+            break;
         }
-        Ok(busy)
-    })
+        let (Some(ended), Some(job)) = (reading.pop(), read_ahead.pop_front()) else { break };
+        let read = match ended {
+            Ended::Done(read) => read,
+            lost => {
+                let picture = Err(lost_in("read", &job.input, &lost, rules));
+                Read { job, stamp: None, picture, seconds: 0.0 }
+            }
+        };
+        bar.set_message(shown(&read.job.input));
+        let begin = start.elapsed();
+        first.get_or_insert(begin);
+        let (computed, broke) = compute(worker, read, begin, journal, rules);
+        if broke {
+            // Nobody knows in what state the panic left it.
+            *worker = renew()?;
+        }
+        ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
+        busy.working += start.elapsed() - begin;
+        busy.whole = start.elapsed() - first.unwrap_or(begin);
+        written_behind.push_back(computed.job.clone());
+        writing.push((computed.job.clone(), computed));
+        while writing.len() > ahead
+            && let (Some(ended), Some(job)) = (writing.pop(), written_behind.pop_front())
+        {
+            take(job, ended)?;
+        }
+    }
+    while let (Some(ended), Some(job)) = (writing.pop(), written_behind.pop_front()) {
+        take(job, ended)?;
+    }
+    Ok(busy)
+}
+
+/// The error of a picture whose thread gave no result.
+fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &Rules) -> Error {
+    let what = match ended {
+        Ended::Hung => format!(
+            "it took longer than {} s; allow more with --patience",
+            rules.patience.as_secs()
+        ),
+        _ => "the thread that did it has ended; please report it".to_owned(),
+    };
+    Error::Io { action, path: path.to_owned(), source: std::io::Error::other(what) }
 }
 
 impl Computed {
     /// What the pixels of the input or the result take, whichever is more; nothing without any.
     fn bytes(&self) -> usize {
         let [height, width] = self.input_size;
-        self.finished.as_ref().map_or(0, |(Finished { picture, .. }, metadata)| {
-            let deep = if metadata.deep.is_some() { 3 } else { 1 };
-            picture.rgb.len().max(3 * height * width) * deep
+        self.finished.as_ref().map_or(0, |(Finished { picture, .. }, kept)| {
+            let (deep, file) = match kept {
+                Kept::File(file) => (false, file.len()),
+                Kept::Metadata(metadata) => (metadata.deep.is_some(), 0),
+            };
+            let deep = if deep { 3 } else { 1 };
+            picture.rgb.len().max(3 * height * width) * deep + file
         })
     }
 }
 
-fn read(job: Job) -> Read {
+fn read(job: Job, options: &ReadOptions) -> Read {
     let start = Instant::now();
     let stamp = Stamp::of(&job.input);
-    let picture = photo::read_with_metadata(&job.input);
+    let picture = walled(|| {
+        fault("read", &job.input);
+        let io = |source| Error::Io { action: "read", path: job.input.clone(), source };
+        // A pipe would never end, some devices neither.
+        if !fs::metadata(&job.input).map_err(io)?.is_file() {
+            return Err(io(std::io::Error::other("it is no file")));
+        }
+        let file = fs::read(&job.input).map_err(io)?;
+        reserve(&job.input, needed(&file))?;
+        let page = photo::decode_page(&file, &job.input, options);
+        let page = page.map_err(|error| with_advice(error, &file, options))?;
+        let Page { picture, metadata, notes, .. } = page;
+        Ok(Input { picture, metadata, file, notes })
+    });
     Read { job, stamp, picture, seconds: start.elapsed().as_secs_f64() }
 }
 
-fn compute(worker: &mut Worker, read: Read, begin: Duration) -> Computed {
+/// The error of a file that is not read, with how to keep what can be read of it.
+fn with_advice(error: Error, file: &[u8], options: &ReadOptions) -> Error {
+    match error {
+        Error::Image { path, what }
+            if !options.salvage
+                && photo::decode_page(file, &path, &ReadOptions::salvaging()).is_ok() =>
+        {
+            Error::Image { path, what: format!("{what}; --salvage keeps what can be read of it") }
+        }
+        other => other,
+    }
+}
+
+/// Bytes per pixel while a picture is decoded: what the decoder holds, at up to 16 bits, and what is
+/// made of it.
+const BYTES_PER_PIXEL: usize = 14;
+
+/// About how many bytes decoding takes; 0 where the header does not say.
+fn needed(file: &[u8]) -> usize {
+    let reader = image::ImageReader::new(Cursor::new(file)).with_guessed_format();
+    let Some((width, height)) = reader.ok().and_then(|reader| reader.into_dimensions().ok()) else {
+        return 0;
+    };
+    let pixels = (width as usize).saturating_mul(height as usize);
+    // More are refused by the decoder, which says it better.
+    if pixels > photo::MAX_PIXELS { 0 } else { pixels.saturating_mul(BYTES_PER_PIXEL) }
+}
+
+/// Also whether the worker panicked.
+fn compute(
+    worker: &mut Worker,
+    read: Read,
+    begin: Duration,
+    journal: &Shared,
+    rules: &Rules,
+) -> (Computed, bool) {
     let start = Instant::now();
     let Read { job, stamp, picture, seconds } = read;
     let mut input_size = [0, 0];
-    let finished = picture.and_then(|(picture, metadata)| {
+    let mut broke = false;
+    let finished = picture.and_then(|Input { picture, metadata, file, notes }| {
         input_size = [picture.height, picture.width];
         let [height, width] = worker.output_size(picture.height, picture.width)?;
-        Format::of(&job.output)?.check_size(&job.output, height, width)?;
-        Ok((worker.restore(&job.input, &picture)?, metadata))
+        let format = Format::of(&job.output)?;
+        format.check_size(&job.output, height, width)?;
+        target::check(&job.output, journal.lock().as_ref(), rules.force)?;
+        reserve(&job.input, height.saturating_mul(width).saturating_mul(BYTES_PER_PIXEL))?;
+        let finished = walled(|| {
+            fault("restore", &job.input);
+            worker.restore(&job.input, &picture)
+        });
+        broke = matches!(finished, Err(Error::Internal(_)));
+        let mut finished = finished?;
+        // What was turned upright is written so, and what was salvaged is written whole.
+        let salvaged = rules.reading.salvage && !notes.is_empty();
+        finished.work.notes.extend(notes);
+        let same = finished.picture == picture
+            && Format::of_bytes(&file) == Some(format)
+            && !metadata.kept.turned
+            && !salvaged;
+        if same && rules.encoding.quality.is_none() {
+            finished.work.notes.push("nothing was changed; the file was copied".to_owned());
+            return Ok((finished, Kept::File(file)));
+        }
+        Ok((finished, Kept::Metadata(Box::new(metadata))))
     });
     let (began, restore) = (begin.as_secs_f64(), start.elapsed().as_secs_f64());
     let seconds = Seconds { began, read: seconds, restore, write: 0.0 };
-    Computed { job, stamp, input_size, finished, seconds }
+    (Computed { job, stamp, input_size, finished, seconds }, broke)
 }
 
-fn write(computed: Computed) -> (Job, Option<Stamp>, Result<Done>) {
+fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Written {
     let start = Instant::now();
-    let Computed { job, stamp, input_size, finished, mut seconds } = computed;
-    let done = finished.and_then(|(Finished { picture, work, faces }, metadata)| {
-        if let Some(folder) = job.output.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            inputs::create_folder(folder)?;
-        }
-        photo::write_whole(&photo::encode(&picture, &metadata, &job.output)?, &job.output)?;
-        seconds.write = start.elapsed().as_secs_f64();
-        let (output, output_size) = (job.output.clone(), [picture.height, picture.width]);
-        Ok(Done { output, input_size, output_size, work, faces, seconds })
+    let Computed { stamp, input_size, finished, mut seconds, .. } = computed;
+    let done = finished.and_then(|(finished, kept)| {
+        walled(|| {
+            fault("write", &job.input);
+            let Finished { picture, mut work, faces } = finished;
+            let folder = job.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+            if let Some(folder) = folder {
+                inputs::create_folder(folder)?;
+            }
+            let copied = matches!(kept, Kept::File(_));
+            let bytes = match kept {
+                Kept::File(file) => file,
+                Kept::Metadata(metadata) => {
+                    let encoded =
+                        photo::encode_with(&picture, &metadata, &job.output, &rules.encoding)?;
+                    work.notes.extend(encoded.notes);
+                    encoded.bytes
+                }
+            };
+            let digest = Digest::of(&bytes);
+            let place: Place = {
+                let mut journal = journal.lock();
+                let place = target::check(&job.output, journal.as_ref(), rules.force)?;
+                if let Some(journal) = &mut *journal {
+                    journal.begin(&job.output, &digest)?;
+                }
+                place
+            };
+            place.write(&bytes, &job.output)?;
+            work.notes.extend(place.note());
+            seconds.write = start.elapsed().as_secs_f64();
+            let (output, output_size) = (job.output.clone(), [picture.height, picture.width]);
+            let done = Done { output, input_size, output_size, copied, work, faces, seconds };
+            Ok((done, digest))
+        })
     });
-    (job, stamp, done)
+    Written { stamp, done }
 }

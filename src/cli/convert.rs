@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::ProgressBar;
-use pentimento::{Error, ModelInfo, Result};
+use pentimento::checkpoint::Checkpoint;
+use pentimento::{Error, Model, Result};
 use pentimento_convert::{
-    Contents, Convert as Conversion, Element, Format, Kept, Options, Recognition, Report, Source,
+    Contents, Convert as Conversion, Element, Format, Kept, Limits, Options, Recognition, Report,
+    Source,
 };
 
+use super::album::INTERRUPTED;
 use super::inputs::{Job, create_folders, ends_with_separator};
-use super::output::{about, bytes, exit_code, print, progress};
+use super::output::{
+    about, bytes, exit_code, one_line, print, print_error, print_note, progress, shown,
+};
 use super::value;
 
 /// Converts checkpoints of PyTorch to safetensors
@@ -25,8 +31,8 @@ use super::value;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Convert {
-    /// Checkpoints: .pth, .pt or .ckpt files of PyTorch, .safetensors files, and folders of sharded
-    /// safetensors
+    /// Checkpoints: .pth, .pt or .ckpt files of PyTorch, .safetensors files, and folders or indices
+    /// (.index.json) of those in several files
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
 
@@ -40,8 +46,9 @@ pub struct Convert {
     #[arg(long, value_name = "TYPE", value_parser = value::element, default_value = "keep")]
     dtype: Element,
 
-    /// Entry of the checkpoint that holds the weights, such as "params". Without this, the smoothed
-    /// ones, if there are any.
+    /// Entry of the checkpoint that holds the weights, such as "params", as --list shows them: with
+    /// "/" between entries that lie in each other, and "generator." for those tensors whose names
+    /// begin so. Without this, the smoothed ones, if there are any.
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
 
@@ -53,6 +60,19 @@ pub struct Convert {
     /// the file. They are not executed either.
     #[arg(long)]
     skip_unknown: bool,
+
+    /// Leave out tensors of this name, in which * stands for any text, because they serve the
+    /// training alone. May be given several times.
+    #[arg(long, value_name = "PATTERN")]
+    drop: Vec<String>,
+
+    /// Read a file that takes 64 times what one from the internet may take: for files of your own
+    #[arg(long)]
+    trust: bool,
+
+    /// Read a damaged zip file as it is, without comparing its checksums
+    #[arg(long)]
+    no_checksums: bool,
 
     /// Replace outputs that are there already
     #[arg(short, long)]
@@ -88,6 +108,7 @@ impl Convert {
         }
         let jobs = pair(&self.inputs, self.output.as_deref())?;
         create_folders(&jobs)?;
+        stop_cleanly();
         for Job { input, output } in &jobs {
             let start = Instant::now();
             let bar = progress(self.quiet, "{bar:30} {bytes}/{total_bytes} {eta} {wide_msg}");
@@ -99,6 +120,10 @@ impl Convert {
                     tell(input, output, &report, start.elapsed().as_secs_f64())?;
                 }
                 Ok(_) => {}
+                Err(pentimento_convert::Error::Cancelled) => {
+                    eprintln!("stopped; nothing was written of {}", shown(input));
+                    return Ok(ExitCode::from(INTERRUPTED));
+                }
                 Err(error) => failures += fail(input, &error),
             }
         }
@@ -106,8 +131,13 @@ impl Convert {
     }
 
     fn options(&self) -> Options {
-        let (key, skip_unknown) = (self.key.clone(), self.skip_unknown);
-        Options { key, skip_unknown, ..Options::default() }
+        Options {
+            key: self.key.clone(),
+            skip_unknown: self.skip_unknown,
+            verify_checksums: !self.no_checksums,
+            limits: if self.trust { Limits::of_a_trusted_file() } else { Limits::default() },
+            ..Options::default()
+        }
     }
 
     fn convert(
@@ -116,13 +146,15 @@ impl Convert {
         output: &Path,
         bar: &ProgressBar,
     ) -> pentimento_convert::Result<Report> {
-        let recognise = |contents: &Contents| recognise(input, contents);
+        let recognise = |source: &mut Source| recognise(input, source);
         let conversion = Conversion {
             options: self.options(),
             element: self.dtype,
             recognise: Some(&recognise),
             architecture: self.arch.clone(),
             overwrite: self.force,
+            leave_out: self.drop.clone(),
+            cancelled: Some(&STOPPED),
         };
         pentimento_convert::convert(input, output, &conversion, &mut |done, total| {
             bar.set_length(total);
@@ -131,8 +163,11 @@ impl Convert {
     }
 
     fn list(&self, input: &Path) -> pentimento_convert::Result<String> {
-        let source = Source::open(input, &self.options())?;
-        Ok(listing(input, source.contents()))
+        let mut source = Source::open(input, &self.options())?;
+        source
+            .leave_out(|name| self.drop.iter().any(|drop| pentimento_convert::matches(drop, name)));
+        let recognition = recognise(input, &mut source);
+        Ok(listing(input, source.contents(), recognition))
     }
 }
 
@@ -141,7 +176,7 @@ impl Convert {
 /// # Errors
 /// [`Error::Checkpoint`] says why `input` cannot be converted.
 pub fn to_safetensors(input: &Path, output: &Path) -> Result<()> {
-    let recognise = |contents: &Contents| recognise(input, contents);
+    let recognise = |source: &mut Source| recognise(input, source);
     let conversion = Conversion {
         // A published checkpoint may carry its training program's options.
         options: Options { skip_unknown: true, ..Options::default() },
@@ -149,6 +184,8 @@ pub fn to_safetensors(input: &Path, output: &Path) -> Result<()> {
         recognise: Some(&recognise),
         architecture: None,
         overwrite: true,
+        leave_out: Vec::new(),
+        cancelled: None,
     };
     pentimento_convert::convert(input, output, &conversion, &mut |_, _| {})
         .map(|_| ())
@@ -192,9 +229,26 @@ fn renamed(input: &Path) -> PathBuf {
     input.with_file_name(name.file_name().unwrap_or_default())
 }
 
-/// The engine's own recogniser.
-fn recognise(input: &Path, contents: &Contents) -> Result<Recognition, String> {
-    let info = ModelInfo::of(input, contents).map_err(|e| e.to_string())?;
+/// Whether the user has asked to stop.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// From now on Ctrl-C, or the signal to terminate, ends a conversion, whose temporary file goes with
+/// it; a second one ends the program.
+fn stop_cleanly() {
+    let set = ctrlc::set_handler(|| {
+        if STOPPED.swap(true, Ordering::Relaxed) {
+            std::process::exit(INTERRUPTED.into());
+        }
+    });
+    // Refused where a handler is set already, or by the system: then the program ends at once.
+    drop(set);
+}
+
+/// The engine's own recogniser, which builds the network: a name that it gives is one that runs.
+fn recognise(input: &Path, source: &mut Source) -> Result<Recognition, String> {
+    let model = Checkpoint::from_source(source, input)
+        .and_then(|checkpoint| Model::from_checkpoint(checkpoint, &Default::default()));
+    let info = model.map_err(|e| e.to_string())?.info();
     let parameters = info.parameters.into_iter();
     Ok(Recognition {
         architecture: info.architecture.to_owned(),
@@ -204,7 +258,7 @@ fn recognise(input: &Path, contents: &Contents) -> Result<Recognition, String> {
 
 /// Says what went wrong; one failure.
 fn fail(input: &Path, error: &pentimento_convert::Error) -> usize {
-    eprintln!("error: {}", about(input, error));
+    print_error(&about(input, error));
     1
 }
 
@@ -236,18 +290,21 @@ fn tell(input: &Path, output: &Path, report: &Report, seconds: f64) -> Result<()
         ));
     }
     for note in notes {
-        eprintln!("note: {name}: {note}");
+        print_note(&format!("{name}: {note}"));
     }
     if let Some(Err(reason)) = &report.recognition {
         let of =
             if reason.contains(&name.to_string()) { String::new() } else { format!("{name}: ") };
-        eprintln!("warning: the engine cannot run this yet: {of}{reason}");
+        eprintln!(
+            "warning: the engine cannot run this yet: {}",
+            one_line(&format!("{of}{reason}"))
+        );
     }
     Ok(())
 }
 
 /// What was chosen where the file left a choice.
-fn choices(container: Option<&str>, candidates: &[String], stripped: &[&str]) -> Vec<String> {
+fn choices(container: Option<&str>, candidates: &[String], stripped: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     let others: Vec<String> = candidates
         .iter()
@@ -280,7 +337,7 @@ fn few(items: &[String]) -> String {
 }
 
 /// What `--list` prints of a checkpoint.
-fn listing(input: &Path, contents: &Contents) -> String {
+fn listing(input: &Path, contents: &Contents, recognition: Result<Recognition, String>) -> String {
     let mut text = format!("{}\n", input.display());
     let mut row = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:14}{value}");
@@ -298,7 +355,7 @@ fn listing(input: &Path, contents: &Contents) -> String {
     for note in choices(container, &contents.candidates, &contents.stripped) {
         row("", &note);
     }
-    match recognise(input, contents) {
+    match recognition {
         Ok(Recognition { architecture, parameters }) => {
             row("architecture", &architecture);
             for (name, value) in parameters {

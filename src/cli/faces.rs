@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    BlendMask, Detector, DetectorOptions, Face, FaceParser, FaceSelection, GivenFaces, Outcome,
-    PhotoOptions, PhotoRestorer, Picture, Restored, Restorer, TileReport, Tracker,
+    BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PhotoOptions,
+    Picture, Pipeline, Restoration, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
+use super::output::with_flags;
+use super::report::Work;
 use super::{model, value};
 
 /// What is done with the faces in a picture.
@@ -99,16 +101,18 @@ fn mask(text: &str) -> std::result::Result<BlendMask, String> {
 }
 
 /// What restores pictures.
-pub enum Worker {
-    /// Sees a picture as a whole; the note says why, where that was not asked for.
-    Picture { restorer: Box<Restorer>, note: Option<&'static str> },
-    /// Looks for faces, or is told where they are.
-    Photo { restorer: Box<PhotoRestorer>, given: Option<GivenFaces>, film: Option<Film> },
+pub struct Worker {
+    pipeline: Pipeline,
+    /// Why pictures are not taken for photos, where that was not asked for.
+    note: Option<&'static str>,
+    given: Option<GivenFaces>,
+    film: Option<Film>,
 }
 
 /// The frames of a film while they go by.
 pub struct Film {
     tracker: Tracker,
+    cuts: Cuts,
     amount: f64,
     /// Where the frames are: each folder holds a film of its own.
     folder: PathBuf,
@@ -125,7 +129,7 @@ const NO_DETECTOR: &str = "there is no detector, it is taken for one aligned fac
 /// A restored picture and how it came about.
 pub struct Finished {
     pub picture: Picture,
-    pub work: TileReport,
+    pub work: Work,
     pub faces: Option<Vec<Outcome>>,
 }
 
@@ -144,57 +148,56 @@ impl FaceArgs {
     /// What these arguments ask for. Without any detector, pictures are taken for aligned faces.
     ///
     /// # Errors
-    /// [`Error::Input`] when the model restores no pictures or the faces' file is no such file; as
-    /// [`Model::open`].
+    /// As [`PipelineBuilder::build`](pentimento::photo::PipelineBuilder::build) and [`Model::open`];
+    /// [`Error::Input`] when the faces' file is no such file.
     pub fn worker(&self, engine: &Engine, model: &Model) -> Result<Worker> {
-        let whole = Restorer::new(engine, model);
-        // Says at once when the model is of another kind.
-        whole.output_size(1, 1)?;
-        if self.aligned || !matches!(model.task(), Task::RestoreFace { .. }) {
-            return Ok(Worker::Picture { restorer: Box::new(whole), note: None });
-        }
+        let is_face_model = matches!(model.task(), Task::RestoreFace { .. });
         let given = self.faces.as_deref().map(given).transpose()?;
-        let detector = match model::detector(self.detector.as_deref())? {
-            Some(path) => {
-                let mut selection = DetectorOptions::default();
-                if let Some(threshold) = self.threshold {
-                    selection.threshold = threshold;
-                }
-                Some(Detector::new(engine, &Model::open(path)?, selection)?)
-            }
-            None => None,
+        let detector = match &self.detector {
+            None if self.aligned || !is_face_model => None,
+            named => model::detector(named.as_deref())?,
         };
-        if detector.is_none() && given.is_none() {
-            return Ok(Worker::Picture { restorer: Box::new(whole), note: Some(NO_DETECTOR) });
+        let is_photo = detector.is_some() || given.is_some();
+        let mut builder = Pipeline::builder(engine, model).options(self.options());
+        if let Some(path) = detector {
+            let mut options = DetectorOptions::default();
+            options.threshold = self.threshold.unwrap_or(options.threshold);
+            builder = builder.detector(&Model::open(path)?, options);
         }
-        let background = match &self.background {
-            Some(path) => Some(Restorer::new(engine, &Model::open(model::named(path)?)?)),
-            None => None,
+        if given.is_some() {
+            builder = builder.given_faces();
+        }
+        if let Some(path) = &self.background {
+            builder = builder.background(&Model::open(model::named(path)?)?);
+        }
+        let looks_for_one = is_photo && matches!(self.mask, None | Some(BlendMask::Face));
+        let parser = match &self.parser {
+            None if !looks_for_one => None,
+            named => model::parser(named.as_deref())?,
         };
-        let options = PhotoOptions {
+        match parser {
+            Some(path) => builder = builder.parser(&Model::open(path)?),
+            None if is_photo && self.mask == Some(BlendMask::Face) => {
+                return Err(Error::Input(NO_PARSER.to_owned()));
+            }
+            None => {}
+        }
+        let pipeline = builder.build()?;
+        let is_missing = is_face_model && !self.aligned && !is_photo;
+        let note = is_missing.then_some(NO_DETECTOR);
+        let film = self.smooth.map(|amount| Film::new(amount.into()));
+        Ok(Worker { pipeline, note, given, film })
+    }
+
+    fn options(&self) -> PhotoOptions {
+        PhotoOptions {
             which: self.only.unwrap_or_default(),
             smallest: self.smallest,
             strength: self.strength.into(),
             scale: self.scale.into(),
             grain: self.grain.into(),
             mask: self.mask.unwrap_or_default(),
-        };
-        let mut restorer = PhotoRestorer::new(engine, model, detector, background, options)?;
-        let parser = match self.mask {
-            None | Some(BlendMask::Face) => model::parser(self.parser.as_deref())?,
-            Some(BlendMask::Oval | BlendMask::Square) => None,
-        };
-        match parser {
-            Some(path) => {
-                restorer = restorer.with_parser(FaceParser::new(engine, &Model::open(path)?)?);
-            }
-            None if self.mask == Some(BlendMask::Face) => {
-                return Err(Error::Input(NO_PARSER.to_owned()));
-            }
-            None => {}
         }
-        let film = self.smooth.map(|amount| Film::new(amount.into()));
-        Ok(Worker::Photo { restorer: Box::new(restorer), given, film })
     }
 
     /// Whether a result depends on the pictures before it.
@@ -207,70 +210,68 @@ impl Worker {
     /// Height and width of the result for a picture of `height × width`.
     ///
     /// # Errors
-    /// As [`Restorer::output_size`].
+    /// As [`Pipeline::output_size`].
     pub fn output_size(&self, height: usize, width: usize) -> Result<[usize; 2]> {
-        match self {
-            Worker::Picture { restorer, .. } => restorer.output_size(height, width),
-            Worker::Photo { restorer, .. } => Ok(restorer.output_size(height, width)),
-        }
+        self.pipeline.output_size(height, width)
     }
 
     /// Smooths the places of faces from picture to picture, as by default in a film.
     pub fn expect_film(&mut self) {
-        if let Worker::Photo { film, .. } = self {
-            film.get_or_insert_with(|| Film::new(FILM));
-        }
+        self.film.get_or_insert_with(|| Film::new(FILM));
     }
 
     /// Restores the picture that was read from `input`.
     ///
     /// # Errors
-    /// As [`Restorer::restore`] and [`PhotoRestorer::restore`].
+    /// As [`Pipeline::restore`].
     pub fn restore(&mut self, input: &Path, picture: &Picture) -> Result<Finished> {
-        match self {
-            Worker::Picture { restorer, note } => {
-                let Restored { picture, mut work } = restorer.restore(picture)?;
-                work.notes.extend(note.map(str::to_owned));
-                Ok(Finished { picture, work, faces: None })
-            }
-            Worker::Photo { restorer, given, film } => {
-                let given = given.as_ref().and_then(|given| given.of(input));
-                let mut faces = match given {
-                    Some(faces) => restorer.locate(picture, faces)?,
-                    None => restorer.find(picture)?,
-                };
-                if let Some(film) = film {
-                    film.smooth(input, &mut faces);
-                }
-                let restored = restorer.restore(picture, Some(&faces))?;
-                let mut notes = Vec::new();
-                if restored.faces.is_empty() {
-                    notes.push("no face was found in it; --aligned takes it for one".to_owned());
-                }
-                for (i, face) in restored.faces.iter().enumerate() {
-                    if let Some(why) = &face.skipped {
-                        notes.push(format!("face {} from the left was skipped: {why}", i + 1));
-                    }
-                }
-                let tile = [picture.height, picture.width];
-                let tiles = restored.faces.iter().filter(|face| face.skipped.is_none()).count();
-                let work = TileReport { tile, tiles, notes };
-                Ok(Finished { picture: restored.picture, work, faces: Some(restored.faces) })
+        let faces = self.places(input, picture)?;
+        let restored = self.pipeline.restore(picture, faces.as_deref())?;
+        let Restoration { picture, faces, tiles, notes, .. } = restored;
+        let mut notes: Vec<String> = notes.iter().map(|note| with_flags(note)).collect();
+        notes.extend(self.note.map(str::to_owned));
+        if faces.as_ref().is_some_and(Vec::is_empty) {
+            notes.push("no face was found in it; --aligned takes it for one".to_owned());
+        }
+        for (i, face) in faces.iter().flatten().enumerate() {
+            if let Some(why) = &face.skipped {
+                notes.push(format!("face {} from the left was skipped: {why}", i + 1));
             }
         }
+        Ok(Finished { picture, work: Work { tiles, notes }, faces })
+    }
+
+    /// Where the faces of a photo are; `None` for a picture that is restored as a whole.
+    fn places(&mut self, input: &Path, picture: &Picture) -> Result<Option<Vec<Face>>> {
+        if !self.pipeline.is_photo() {
+            return Ok(None);
+        }
+        let mut faces = match self.given.as_ref().and_then(|given| given.of(input)) {
+            Some(given) => self.pipeline.locate(picture, given)?,
+            None => self.pipeline.find(picture)?,
+        };
+        if let Some(film) = &mut self.film {
+            film.smooth(input, picture, &mut faces);
+        }
+        Ok(Some(faces))
     }
 }
 
 impl Film {
     fn new(amount: f64) -> Self {
-        Self { tracker: Tracker::new(amount), amount, folder: PathBuf::new() }
+        let (tracker, cuts) = (Tracker::new(amount), Cuts::default());
+        Self { tracker, cuts, amount, folder: PathBuf::new() }
     }
 
     /// Moves the faces of the frame at `path`, the next one of its folder, to where they are shown.
-    fn smooth(&mut self, path: &Path, faces: &mut [Face]) {
+    /// A cut ends what was known of them.
+    fn smooth(&mut self, path: &Path, frame: &Picture, faces: &mut [Face]) {
         let folder = path.parent().unwrap_or(Path::new(""));
         if self.folder != folder {
             *self = Self { folder: folder.to_owned(), ..Self::new(self.amount) };
+        }
+        if self.cuts.begins_with(frame) {
+            self.tracker.forget();
         }
         self.tracker.smooth(faces);
     }

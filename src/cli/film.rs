@@ -11,11 +11,36 @@ use pentimento::photo::y4m::{Frame, Header};
 use pentimento::photo::{Picture, Unfinished};
 use pentimento::{Error, Result};
 
-use super::album;
 use super::faces::Worker;
+use super::target::{self, Place};
+use super::{album, inputs};
 
 /// Frames that wait for the executor, and as many that wait to be written.
 const AHEAD: usize = 2;
+
+fn is_pipe(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// Whether the video at `input` may be restored to `output`.
+///
+/// # Errors
+/// [`Error::Image`] when the output is the input, another file, or is named for another format; as
+/// [`target::check`].
+pub fn check(input: &Path, output: &Path, force: bool) -> Result<Place> {
+    if is_pipe(output) {
+        return Ok(Place::Free);
+    }
+    let fail = |what: &str| Error::Image { path: output.to_owned(), what: what.to_owned() };
+    if inputs::same_file(input, output) {
+        return Err(fail("is the input itself and would be overwritten; choose another output"));
+    }
+    let extension = output.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    if !extension.eq_ignore_ascii_case("y4m") {
+        return Err(fail("--y4m writes uncompressed video; name it .y4m, or leave --y4m out"));
+    }
+    target::check(output, None, force)
+}
 
 /// Restores the video at `input` to `output`, "-" for standard input and output. Frames without any
 /// face pass through. A file appears whole or not at all; of a video that the user has stopped, it
@@ -23,9 +48,14 @@ const AHEAD: usize = 2;
 ///
 /// # Errors
 /// As [`Header::read`], [`Header::read_frame`] and [`Worker::restore`]; [`Error::Io`].
-pub fn run(worker: &mut Worker, input: &Path, output: &Path, bar: &ProgressBar) -> Result<()> {
+pub fn run(
+    worker: &mut Worker,
+    input: &Path,
+    output: &Path,
+    place: Place,
+    bar: &ProgressBar,
+) -> Result<()> {
     let failed = |action, path: &Path, source| Error::Io { action, path: path.to_owned(), source };
-    let is_pipe = |path: &Path| path.as_os_str() == "-";
     let mut from: Box<dyn BufRead + Send> = if is_pipe(input) {
         Box::new(BufReader::new(io::stdin()))
     } else {
@@ -84,5 +114,5 @@ pub fn run(worker: &mut Worker, input: &Path, output: &Path, bar: &ProgressBar) 
         });
         computed.and(written)
     })?;
-    file.map_or(Ok(()), Unfinished::finish)
+    file.map_or(Ok(()), |file| place.finish(file))
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use pentimento::photo::Format;
 use pentimento::{Error, Result};
 
+use super::journal;
+
 /// One picture to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Job {
@@ -22,6 +24,10 @@ pub struct Jobs {
     pub failures: Vec<(PathBuf, Error)>,
     /// The folder that the results go to, where they do not go to one file.
     pub folder: Option<PathBuf>,
+    /// Files of the folders that are taken for no pictures.
+    pub passed_over: Vec<PathBuf>,
+    /// How many files of the folders are results of earlier runs, which are not restored again.
+    pub results: usize,
 }
 
 /// Pairs every picture of `inputs` (files, and folders with all that is below them) with an output.
@@ -30,45 +36,44 @@ pub struct Jobs {
 /// folder; there every picture has the name that it has in its input folder, with `.png` in place
 /// of (behind, below a folder) an extension that is none that is written.
 ///
+/// A picture that is named twice is done once. Of two pictures for one name the first gets it, the
+/// other is among the failures, as are pictures whose result would replace an input, folders without
+/// pictures, and those that cannot be read.
+///
 /// # Errors
-/// When no output can be right: several inputs for one file, two inputs for one name, an input that
-/// would be overwritten, an extension that says no format, a file where a folder must be. Folders
-/// without pictures, or that cannot be read, are among the failures.
+/// When no output can be right: several inputs for one file, inputs that would all be overwritten,
+/// an extension that says no format, a file where a folder must be.
 pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
     let to_file = match inputs {
         [input] => !input.is_dir() && !output.is_dir() && !ends_with_separator(output),
         _ => false,
     };
-    let mut found = Vec::new();
-    let mut failures = Vec::new();
+    let mut jobs = Vec::new();
+    let mut below = Below { output: output.canonicalize().ok(), ..Below::default() };
     for input in inputs {
         if !input.is_dir() {
             let name = input.file_name().map_or_else(|| input.clone(), PathBuf::from);
             let target = if to_file { output.to_owned() } else { output.join(writable(name)) };
-            found.push(Job { input: input.clone(), output: target });
+            jobs.push(Job { input: input.clone(), output: target });
             continue;
         }
-        found.extend(pictures_below(input, output, &mut failures).into_iter().map(|name| Job {
+        jobs.extend(below.pictures(input).into_iter().map(|name| Job {
             input: input.join(&name),
             output: output.join(writable_beside(name)),
         }));
     }
+    let Below { mut failures, passed_over, results, .. } = below;
     if to_file {
         Format::of(output)?;
         check_parent(output)?;
     } else {
         check_folder(output)?;
     }
-    check_distinct(&found)?;
-    set_apart(&mut found, || ignores_case(output));
-    for Job { input, output } in &found {
-        if same_file(input, output) {
-            let what = "is the input itself and would be overwritten; choose another output".into();
-            return Err(Error::Image { path: output.clone(), what });
-        }
-    }
+    spare_inputs(&mut jobs, &mut failures)?;
+    keep_apart(&mut jobs, &mut failures);
+    set_apart(&mut jobs, || ignores_case(output));
     let folder = (!to_file).then(|| output.to_owned());
-    Ok(Jobs { jobs: found, failures, folder })
+    Ok(Jobs { jobs, failures, folder, passed_over, results })
 }
 
 /// Makes the folders that the results go to.
@@ -178,21 +183,52 @@ fn check_parent(output: &Path) -> Result<()> {
     }
 }
 
-fn check_distinct(jobs: &[Job]) -> Result<()> {
-    let mut taken: HashMap<PathBuf, &Path> = HashMap::new();
-    for Job { input, output } in jobs {
-        if let Some(other) = taken.insert(output.clone(), input) {
-            return Err(Error::Image {
-                path: output.clone(),
-                what: format!(
-                    "both {} and {} would be written there; restore them in two runs, to two \
-                     folders",
-                    other.display(),
-                    input.display()
-                ),
-            });
+/// Of pictures for one name keeps the first. The same picture once more is no failure.
+fn keep_apart(jobs: &mut Vec<Job>, failures: &mut Vec<(PathBuf, Error)>) {
+    let mut taken: HashMap<PathBuf, PathBuf> = HashMap::new();
+    jobs.retain(|Job { input, output }| {
+        let Some(first) = taken.get(output) else {
+            taken.insert(output.clone(), input.clone());
+            return true;
+        };
+        if first != input && !same_file(first, input) {
+            let what = format!(
+                "both {} and this would be written to {}; restore it in another run, to another \
+                 folder",
+                first.display(),
+                output.display()
+            );
+            failures.push((input.clone(), Error::Image { path: input.clone(), what }));
         }
+        false
+    });
+}
+
+/// Takes out what would be written over an input.
+///
+/// # Errors
+/// When all would be written over themselves.
+fn spare_inputs(jobs: &mut Vec<Job>, failures: &mut Vec<(PathBuf, Error)>) -> Result<()> {
+    let inputs: HashMap<PathBuf, PathBuf> = jobs
+        .iter()
+        .filter_map(|job| Some((job.input.canonicalize().ok()?, job.input.clone())))
+        .collect();
+    let (mut spared, mut others) = (Vec::new(), 0);
+    jobs.retain(|Job { input, output }| {
+        let Some(other) = output.canonicalize().ok().and_then(|output| inputs.get(&output)) else {
+            return true;
+        };
+        let own = other == input || same_file(other, input);
+        others += usize::from(!own);
+        let whose = if own { "is the input itself" } else { "is an input, too," };
+        let what = format!("{whose} and would be overwritten; choose another output");
+        spared.push((input.clone(), Error::Image { path: output.clone(), what }));
+        false
+    });
+    if jobs.is_empty() && others == 0 && !spared.is_empty() {
+        return Err(spared.swap_remove(0).1);
     }
+    failures.append(&mut spared);
     Ok(())
 }
 
@@ -233,71 +269,105 @@ fn ignores_case(folder: &Path) -> bool {
     }
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+/// Whether both lead to one file.
+pub fn same_file(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
 }
 
-/// Names, relative to `folder`, of all files below it with a picture's extension, in the order of
-/// [`natural`]. Hidden files, linked folders and what is in `output` are left out. Folders that
-/// cannot be read, links to nothing, and a folder without any picture go to `failures`.
-fn pictures_below(
-    folder: &Path,
-    output: &Path,
-    failures: &mut Vec<(PathBuf, Error)>,
-) -> Vec<PathBuf> {
-    let before = failures.len();
-    let output = output.canonicalize().ok();
-    let mut pictures = Vec::new();
-    let mut open = vec![PathBuf::new()];
-    while let Some(relative) = open.pop() {
-        let path = folder.join(&relative);
-        let is_output = output.is_some() && path.canonicalize().ok() == output;
-        if is_output && !relative.as_os_str().is_empty() {
-            continue;
-        }
-        let mut fail = |path: PathBuf, source| {
-            failures.push((path.clone(), Error::Io { action: "read", path, source }));
-        };
-        let entries = match fs::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) => {
-                fail(path, error);
-                continue;
+/// What is found below folders.
+#[derive(Default)]
+struct Below {
+    /// Where the results go, whole: what is there is left out.
+    output: Option<PathBuf>,
+    /// Folders that cannot be read, links to nothing, and folders without any picture.
+    failures: Vec<(PathBuf, Error)>,
+    passed_over: Vec<PathBuf>,
+    results: usize,
+}
+
+impl Below {
+    /// Names, relative to `folder`, of all files below it with a picture's extension, in the order
+    /// of [`natural`]. Hidden files, linked folders and results of earlier runs are left out; but
+    /// not the results in `folder` itself, which somebody has named.
+    fn pictures(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let before = self.failures.len();
+        let mut pictures = Vec::new();
+        let mut results = HashSet::new();
+        let mut open = vec![PathBuf::new()];
+        while let Some(relative) = open.pop() {
+            let path = folder.join(&relative);
+            if !relative.as_os_str().is_empty() {
+                if self.output.is_some() && path.canonicalize().ok() == self.output {
+                    continue;
+                }
+                let known = journal::results_in(&path).into_iter();
+                results.extend(known.map(|result| relative.join(result)));
             }
-        };
-        for entry in entries {
-            let (name, kind) = match entry.and_then(|e| Ok((e.file_name(), e.file_type()?))) {
-                Ok(entry) => entry,
+            let mut fail = |path: PathBuf, source| {
+                self.failures.push((path.clone(), Error::Io { action: "read", path, source }));
+            };
+            let entries = match fs::read_dir(&path) {
+                Ok(entries) => entries,
                 Err(error) => {
-                    fail(path.clone(), error);
+                    fail(path, error);
                     continue;
                 }
             };
-            let (hidden, name) = (name.to_string_lossy().starts_with('.'), relative.join(&name));
-            if hidden {
-                continue;
-            }
-            if kind.is_dir() {
-                open.push(name);
-            } else if is_picture(&name) {
-                // Of a link, what it leads to counts.
-                match fs::metadata(folder.join(&name)) {
-                    Ok(metadata) if metadata.is_file() => pictures.push(name),
-                    Ok(_) => {}
-                    Err(error) => fail(folder.join(&name), error),
+            for entry in entries {
+                let (name, kind) = match entry.and_then(|e| Ok((e.file_name(), e.file_type()?))) {
+                    Ok(entry) => entry,
+                    Err(error) => {
+                        fail(path.clone(), error);
+                        continue;
+                    }
+                };
+                let hidden = name.to_string_lossy().starts_with('.');
+                let name = relative.join(&name);
+                if hidden {
+                    continue;
+                }
+                if kind.is_dir() {
+                    open.push(name);
+                } else if !is_picture(&name) {
+                    if kind.is_file() {
+                        self.passed_over.push(folder.join(&name));
+                    }
+                } else {
+                    // Of a link, what it leads to counts.
+                    match fs::metadata(folder.join(&name)) {
+                        Ok(metadata) if metadata.is_file() => pictures.push(name),
+                        Ok(_) => {}
+                        Err(error) => fail(folder.join(&name), error),
+                    }
                 }
             }
         }
+        let all = pictures.len();
+        pictures.retain(|name| !results.contains(name));
+        self.results += all - pictures.len();
+        self.passed_over.sort_by(|a, b| natural(a, b));
+        if pictures.is_empty() && self.failures.len() == before {
+            let what =
+                "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".to_owned();
+            let error = Error::Image { path: folder.to_owned(), what };
+            self.failures.push((folder.to_owned(), error));
+        }
+        pictures.sort_by(|a, b| natural(a, b));
+        pictures
     }
-    if pictures.is_empty() && failures.len() == before {
-        let what = "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".into();
-        failures.push((folder.to_owned(), Error::Image { path: folder.to_owned(), what }));
-    }
-    pictures.sort_by(|a, b| natural(a, b));
-    pictures
+}
+
+/// Some of the files that were passed over, for a sentence: their number, and the first names.
+pub fn few(paths: &[PathBuf]) -> String {
+    const NAMED: usize = 5;
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<String> = paths.iter().take(NAMED).map(name).collect();
+    let more = paths.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -413,7 +483,6 @@ mod tests {
         let message = |inputs: &[&str], output: &str| {
             outputs(root.path(), inputs, output).unwrap_err().to_string()
         };
-        assert!(message(&["x/a.jpg", "y/a.jpg"], "out").contains("both"));
         assert!(message(&["x/a.jpg", "y"], "file").contains("folder"));
         assert!(message(&["x/a.jpg", "file.png"], "new.png").contains("folder"));
         assert!(message(&["x"], "file.png").contains("folder"));
@@ -440,5 +509,41 @@ mod tests {
         let jobs = pair(&inputs, &root.path().join("out")).unwrap();
         assert_eq!((jobs.jobs.len(), jobs.failures.len()), (1, 1));
         assert!(jobs.failures[0].1.to_string().contains("no pictures"));
+    }
+
+    #[test]
+    fn two_pictures_for_one_name_and_one_picture_named_twice() {
+        let root = folder(&["x/a.jpg", "y/a.jpg", "y/b.jpg"]);
+        let inputs = ["x", "y", "y/b.jpg"].map(|name| root.path().join(name));
+        let jobs = pair(&inputs, &root.path().join("out")).unwrap();
+        let names: Vec<_> = jobs.jobs.iter().map(|job| &job.input).collect();
+        assert_eq!(names, [&root.path().join("x/a.jpg"), &root.path().join("y/b.jpg")]);
+        let [(input, error)] = &jobs.failures[..] else { panic!("{:?}", jobs.failures) };
+        assert_eq!(input, &root.path().join("y/a.jpg"));
+        assert!(error.to_string().contains("both"), "{error}");
+    }
+
+    #[test]
+    fn an_input_is_never_written_over() {
+        let root = folder(&["trip/a.jpg", "trip/day/a.jpg", "trip/day/b.jpg"]);
+        let inputs = ["trip/day", "trip/a.jpg"].map(|name| root.path().join(name));
+        let jobs = pair(&inputs, &root.path().join("trip")).unwrap();
+        let names: Vec<_> = jobs.jobs.iter().map(|job| &job.input).collect();
+        assert_eq!(names, [&root.path().join("trip/day/b.jpg")]);
+        assert_eq!(jobs.failures.len(), 2, "{:?}", jobs.failures);
+    }
+
+    #[test]
+    fn results_of_earlier_runs_and_other_files_are_left_out_and_counted() {
+        let names = ["in/a.jpg", "in/b.dng", "in/notes", "in/done/a.jpg", "in/done/own.jpg"];
+        let root = folder(&names);
+        let journal = root.path().join("in/done/.pentimento.jsonl");
+        fs::write(journal, "{\"output\": \"a.jpg\"}\n{\"torn").unwrap();
+        let jobs = pair(&[root.path().join("in")], &root.path().join("out")).unwrap();
+        let inputs: Vec<_> = jobs.jobs.iter().map(|job| job.input.clone()).collect();
+        assert_eq!(inputs, ["in/a.jpg", "in/done/own.jpg"].map(|name| root.path().join(name)));
+        assert_eq!((few(&jobs.passed_over).as_str(), jobs.results), ("b.dng, notes", 1));
+        let named = pair(&[root.path().join("in/done")], &root.path().join("out")).unwrap();
+        assert_eq!(named.jobs.len(), 2, "whoever names results means them");
     }
 }

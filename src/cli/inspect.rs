@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use pentimento::checkpoint::Taken;
 use pentimento::graph::{Encoding, Graph, Param};
 use pentimento::plan::Plan;
 use pentimento::tensor::Dtype;
@@ -73,7 +74,9 @@ struct Report<'a> {
     /// Values per type.
     types: BTreeMap<&'static str, usize>,
     /// Tensors that are no floating-point numbers.
-    skipped: &'a [String],
+    skipped: Vec<String>,
+    /// Which of the file's tensors were taken.
+    taken: &'a Taken,
     run: Run<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<Tensor<'a>>>,
@@ -137,6 +140,7 @@ impl Inspect {
             metadata: checkpoint.all_metadata(),
             types,
             skipped: checkpoint.skipped(),
+            taken: checkpoint.taken(),
             run: run(&plan.graph, &plan, &engine.device().name),
             tensors: self.tensors.then(|| tensors.collect()),
             nodes,
@@ -187,6 +191,12 @@ impl Report<'_> {
         let types: Vec<String> =
             self.types.iter().map(|(name, n)| format!("{} {name}", count(*n as u64))).collect();
         row("parameters", &format!("{} in {} tensors", types.join(" + "), self.info.tensors));
+        if self.taken.entry.is_some() || self.taken.was_chosen() {
+            row("taken", &self.taken.sentence());
+        }
+        if !self.taken.stripped.is_empty() {
+            row("names without", &self.taken.stripped.join(" "));
+        }
         if !self.skipped.is_empty() {
             row("ignored tensors", &self.skipped.join(", "));
         }

@@ -1,10 +1,13 @@
-//! What a folder of results already holds, so that a broken run goes on where it ended.
+//! What a folder of results already holds, so that a broken run goes on where it ended, and which
+//! files there are results that may be replaced.
 //!
-//! `.pentimento.jsonl` in that folder has one line per result. A result counts as there when its
-//! line names the same input (path, length, time of change) and the same options, and the file has
-//! the length that was written. A torn last line, as a crash leaves it, is ignored.
+//! `.pentimento.jsonl` in that folder has one line per result, and one before it is written. A
+//! result counts as there when its line names the same input (path, length, time of change) and the
+//! same options, and the file has the length that was written. A file counts as ours when it has
+//! the digest of a line. Inputs are known by their whole path, however it was spelt, results by
+//! their path in this folder. A torn last line, as a crash leaves it, is ignored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +17,7 @@ use pentimento::photo::is_unfinished;
 use pentimento::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::inputs::Job;
 
@@ -22,9 +26,13 @@ const NAME: &str = ".pentimento.jsonl";
 /// The journal of a folder, locked.
 pub struct Journal {
     path: PathBuf,
+    /// The folder, whole.
+    folder: PathBuf,
     file: File,
     options: String,
     lines: HashMap<String, Line>,
+    /// What was about to be written.
+    begun: HashMap<String, Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -33,8 +41,33 @@ struct Line {
     stamp: Stamp,
     options: String,
     output: String,
-    output_bytes: u64,
+    digest: Digest,
     done: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    begun: String,
+    digest: Digest,
+}
+
+/// What tells the bytes of a result from any others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Digest {
+    bytes: u64,
+    sha256: String,
+}
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Self {
+        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes: bytes.len() as u64, sha256 }
+    }
+
+    /// A name for what has it.
+    pub fn name(&self) -> String {
+        self.sha256.chars().take(16).collect()
+    }
 }
 
 /// What tells a file from its later versions.
@@ -77,43 +110,116 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(io)?;
-        let mut lines = HashMap::new();
+        let (mut lines, mut begun) = (HashMap::new(), HashMap::new());
         for line in bytes.split(|&byte| byte == b'\n') {
             if let Ok(line) = serde_json::from_slice::<Line>(line) {
                 lines.insert(line.output.clone(), line);
+            } else if let Ok(line) = serde_json::from_slice::<Begun>(line) {
+                begun.insert(line.begun, line.digest);
             }
         }
         if bytes.last().is_some_and(|&last| last != b'\n') {
             file.seek(SeekFrom::End(0)).and_then(|_| file.write_all(b"\n")).map_err(io)?;
         }
-        Ok(Self { path, file, options, lines })
+        Ok(Self { folder: whole(folder), path, file, options, lines, begun })
     }
 
     /// What was reported of a job, where its result is there.
     pub fn done(&self, job: &Job) -> Option<&Value> {
-        let line = self.lines.get(&text(&job.output))?;
-        let same = line.input == text(&job.input)
+        let line = self.lines.get(&self.name(&job.output))?;
+        let same = line.input == text(&whole(&job.input))
             && line.options == self.options
             && Some(line.stamp) == Stamp::of(&job.input)
-            && fs::metadata(&job.output).is_ok_and(|output| output.len() == line.output_bytes);
+            && fs::metadata(&job.output).is_ok_and(|output| output.len() == line.digest.bytes);
         same.then_some(&line.done)
     }
 
-    /// Notes that the result of `job`, whose input was `stamp` before it was read, is there.
+    /// Whether the file at `output` is a result as it was written.
+    pub fn is_ours(&self, output: &Path) -> bool {
+        let name = self.name(output);
+        let known: Vec<&Digest> = self
+            .lines
+            .get(&name)
+            .map(|line| &line.digest)
+            .into_iter()
+            .chain(self.begun.get(&name))
+            .collect();
+        let Ok(metadata) = fs::metadata(output) else { return false };
+        known.iter().any(|digest| digest.bytes == metadata.len())
+            && fs::read(output).is_ok_and(|bytes| known.contains(&&Digest::of(&bytes)))
+    }
+
+    /// Notes that a result with this digest is about to be written, so that it is known for one
+    /// even when the run is broken off before [`Self::note`].
     ///
     /// # Errors
     /// [`Error::Io`] when the journal cannot be written.
-    pub fn note(&mut self, job: &Job, stamp: Stamp, done: Value) -> Result<()> {
-        let io = |source| Error::Io { action: "write", path: self.path.clone(), source };
-        let output_bytes = fs::metadata(&job.output).map_err(io)?.len();
-        let (input, output) = (text(&job.input), text(&job.output));
+    pub fn begin(&mut self, output: &Path, digest: &Digest) -> Result<()> {
+        let begun = Begun { begun: self.name(output), digest: digest.clone() };
+        self.append(&begun)?;
+        self.begun.insert(begun.begun, begun.digest);
+        Ok(())
+    }
+
+    /// Notes that the result of `job`, whose input was `stamp` before it was read, was written.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the journal cannot be written.
+    pub fn note(&mut self, job: &Job, stamp: Stamp, digest: Digest, done: Value) -> Result<()> {
+        let (input, output) = (text(&whole(&job.input)), self.name(&job.output));
         let options = self.options.clone();
-        let line = Line { input, stamp, options, output, output_bytes, done };
-        let mut json = serde_json::to_vec(&line).map_err(|error| io(error.into()))?;
-        json.push(b'\n');
-        self.file.write_all(&json).map_err(io)?;
+        let line = Line { input, stamp, options, output, digest, done };
+        self.append(&line)?;
+        self.begun.remove(&line.output);
         self.lines.insert(line.output.clone(), line);
         Ok(())
+    }
+
+    fn append(&mut self, line: &impl Serialize) -> Result<()> {
+        let io = |source| Error::Io { action: "write", path: self.path.clone(), source };
+        let mut json = serde_json::to_vec(line).map_err(|error| io(error.into()))?;
+        json.push(b'\n');
+        self.file.write_all(&json).map_err(io)
+    }
+
+    /// The path of a result in this folder.
+    fn name(&self, output: &Path) -> String {
+        // Of a result that is a link, the link itself counts.
+        let parent = whole(output.parent().unwrap_or(Path::new("")));
+        let path = output.file_name().map_or_else(|| parent.clone(), |name| parent.join(name));
+        text(path.strip_prefix(&self.folder).unwrap_or(&path))
+    }
+}
+
+/// The paths in `folder` of all results that its journal knows; none without a journal.
+pub fn results_in(folder: &Path) -> HashSet<PathBuf> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Known {
+        Line { output: PathBuf },
+        Begun { begun: PathBuf },
+    }
+    let bytes = fs::read(folder.join(NAME)).unwrap_or_default();
+    let lines = bytes.split(|&byte| byte == b'\n');
+    let known = lines.filter_map(|line| serde_json::from_slice(line).ok());
+    known
+        .map(|known| match known {
+            Known::Line { output } => output,
+            Known::Begun { begun } => begun,
+        })
+        .collect()
+}
+
+/// The path from the root, through no link; as good as it can be told for one that is not there.
+fn whole(path: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    match (path.parent(), path.file_name()) {
+        // A folder that is not made yet.
+        (Some(parent), Some(name)) if parent != path => whole(parent).join(name),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
     }
 }
 
@@ -154,7 +260,7 @@ mod tests {
         let mut journal = open(folder.path(), "x");
         assert!(journal.done(&job).is_none());
         let stamp = Stamp::of(&job.input).unwrap();
-        journal.note(&job, stamp, Value::from(7)).unwrap();
+        journal.note(&job, stamp, Digest::of(b"result"), Value::from(7)).unwrap();
         assert_eq!(journal.done(&job), Some(&Value::from(7)));
         drop(journal);
         assert_eq!(open(folder.path(), "x").done(&job), Some(&Value::from(7)));
@@ -171,7 +277,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let job = job(folder.path());
         let mut journal = open(folder.path(), "x");
-        journal.note(&job, Stamp::of(&job.input).unwrap(), Value::Null).unwrap();
+        let digest = Digest::of(b"result");
+        journal.note(&job, Stamp::of(&job.input).unwrap(), digest, Value::Null).unwrap();
         drop(journal);
         let path = folder.path().join(NAME);
         let mut text = fs::read(&path).unwrap();
@@ -182,7 +289,8 @@ mod tests {
         assert!(journal.done(&job).is_some());
         assert!(!folder.path().join(".pentimento-abc123").exists());
         let other = Job { output: folder.path().join("a.png"), ..job.clone() };
-        journal.note(&other, Stamp::of(&other.input).unwrap(), Value::Null).unwrap();
+        let digest = Digest::of(b"input");
+        journal.note(&other, Stamp::of(&other.input).unwrap(), digest, Value::Null).unwrap();
         drop(journal);
         let journal = open(folder.path(), "x");
         assert!(journal.done(&job).is_some() && journal.done(&other).is_some());
@@ -196,5 +304,42 @@ mod tests {
         assert!(second.unwrap_err().to_string().contains("another run"));
         drop(first);
         open(folder.path(), "x");
+    }
+
+    #[test]
+    fn only_what_was_written_is_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = job(folder.path());
+        let mut journal = open(folder.path(), "x");
+        assert!(!journal.is_ours(&job.output));
+        journal.begin(&job.output, &Digest::of(b"result")).unwrap();
+        assert!(journal.is_ours(&job.output), "written, and broken off before it was noted");
+        drop(journal);
+        let mut journal = open(folder.path(), "y");
+        assert!(journal.is_ours(&job.output));
+        let stamp = Stamp::of(&job.input).unwrap();
+        journal.note(&job, stamp, Digest::of(b"result"), Value::Null).unwrap();
+        assert!(journal.is_ours(&job.output));
+        fs::write(&job.output, "edited").unwrap();
+        assert!(!journal.is_ours(&job.output), "of the same length");
+        assert!(!journal.is_ours(&job.input));
+        assert_eq!(results_in(folder.path()), HashSet::from([PathBuf::from("out.png")]));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn paths_are_known_however_they_are_spelt() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let first = job(root);
+        let mut journal = open(root, "x");
+        let stamp = Stamp::of(&first.input).unwrap();
+        journal.note(&first, stamp, Digest::of(b"result"), Value::Null).unwrap();
+        fs::create_dir(root.join("there")).unwrap();
+        std::os::unix::fs::symlink(root, root.join("link")).unwrap();
+        for root in [root.join("there/.."), root.join("link"), root.join(".")] {
+            let job = Job { input: root.join("a.png"), output: root.join("out.png") };
+            assert!(journal.done(&job).is_some() && journal.is_ours(&job.output), "{job:?}");
+        }
     }
 }

@@ -8,17 +8,22 @@ mod devices;
 mod download;
 mod faces;
 mod film;
+mod generate;
 mod inputs;
 mod inspect;
 mod journal;
 mod model;
 mod models;
+mod movie;
 mod output;
 mod page;
+mod preview;
 mod report;
 mod restore;
 mod stage;
+mod target;
 mod value;
+mod wall;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -54,6 +59,8 @@ enum Command {
     Devices(devices::Devices),
     Inspect(inspect::Inspect),
     Models(models::Models),
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 /// Reads the arguments, the program's name first, and does what they ask for.
@@ -65,9 +72,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Devices(command) => command.run(),
         Command::Inspect(command) => command.run(),
         Command::Models(command) => command.run(),
+        Command::Generate(command) => command.run(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        output::print_error(&error);
         ExitCode::FAILURE
     })
 }
@@ -103,23 +111,17 @@ struct EngineArgs {
 
 impl EngineArgs {
     fn options(&self) -> EngineOptions {
-        EngineOptions {
-            device: self.device.clone(),
-            precision: self.precision,
-            memory: self.memory,
-        }
+        let mut options = EngineOptions::new()
+            .precision(self.precision)
+            .cooperative_matrices(!self.no_cooperative);
+        // Without a home nothing is kept.
+        options.cache = cache::kernels().ok();
+        options.tuning = options.cache.clone().filter(|_| self.tune);
+        (options.device, options.memory) = (self.device.clone(), self.memory);
+        options
     }
 
     fn engine(&self) -> pentimento::Result<Engine> {
-        let mut engine = Engine::new(&self.options())?;
-        if self.no_cooperative {
-            engine = engine.without_cooperative_matrices();
-        }
-        // Without a home nothing is kept.
-        Ok(match cache::kernels() {
-            Ok(folder) if self.tune => engine.with_cache(&folder).with_tuning(&folder),
-            Ok(folder) => engine.with_cache(&folder),
-            Err(_) => engine,
-        })
+        Engine::new(&self.options())
     }
 }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pentimento::models::{CodeFormerOptions, Options, published};
+use pentimento::models::{Options, ValueRange, published};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Result};
 
 use super::download::digest;
+use super::output::print_note;
 use super::{cache, value};
 
 const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
@@ -143,12 +144,23 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
+/// Says which of the file's weights were taken, where there were others.
+pub fn tell(path: &Path, model: &Model, quiet: bool) {
+    let taken = model.checkpoint().taken();
+    if taken.was_chosen() && !quiet {
+        let note = format!("{}: took {}", path.display(), taken.sentence());
+        print_note(&note);
+    }
+}
+
 /// What a model's file does not say.
 #[derive(Args, Debug)]
 pub struct Assumptions {
     /// What the model's file cannot tell, instead of the default that `pentimento inspect` shows:
     /// "resampling=bilinear" for GFPGANBilinear, whose tensors look like GFPGANv1's, and for a
-    /// StyleGAN2 of BasicSR trained so; "slope=0" for an SRVGGNetCompact with ReLU.
+    /// StyleGAN2 of BasicSR trained so; "slope=0" for an SRVGGNetCompact with ReLU; "range=0..1" for
+    /// a GPEN that paints faces from their segmentation; "adain=off" for a CodeFormer that fills
+    /// holes.
     #[arg(long = "assume", value_name = "NAME=VALUE", value_parser = assumption)]
     assumptions: Vec<Assumption>,
 
@@ -162,6 +174,22 @@ pub struct Assumptions {
 enum Assumption {
     Resampling(Resample),
     Slope(f32),
+    Range(ValueRange),
+    AdaIn(bool),
+}
+
+impl Assumption {
+    /// Its name, and what the names of the networks that it is about begin with.
+    fn about(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Resampling(_) => {
+                ("resampling", &["GFPGANv1", "GFPGANBilinear", "StyleGAN2 (BasicSR)"])
+            }
+            Self::Slope(_) => ("slope", &["SRVGGNetCompact"]),
+            Self::Range(_) => ("range", &["GPEN"]),
+            Self::AdaIn(_) => ("adain", &["CodeFormer"]),
+        }
+    }
 }
 
 impl Assumptions {
@@ -175,12 +203,23 @@ impl Assumptions {
             match *assumption {
                 Assumption::Resampling(resample) => options.resample = Some(resample),
                 Assumption::Slope(slope) => options.slope = Some(slope),
+                Assumption::Range(range) => options.range = Some(range),
+                Assumption::AdaIn(adain) => options.codeformer.adain = Some(adain),
             }
         }
-        if let Some(fidelity) = self.fidelity {
-            options.codeformer = CodeFormerOptions { fidelity, ..CodeFormerOptions::default() };
-        }
+        options.codeformer.fidelity = self.fidelity;
         let model = Model::open_with(path, &options)?;
+        for assumption in &self.assumptions {
+            let (name, networks) = assumption.about();
+            let network = model.architecture();
+            if !networks.iter().any(|start| network.starts_with(start)) {
+                return Err(Error::Input(format!(
+                    "{}: {network} has no {name} to choose; leave out --assume {name}, or use {}",
+                    path.display(),
+                    networks.join(" or ")
+                )));
+            }
+        }
         match model.architecture() {
             other if self.fidelity.is_some() && other != "CodeFormer" => {
                 Err(Error::Input(format!(
@@ -201,7 +240,13 @@ fn assumption(text: &str) -> std::result::Result<Assumption, String> {
             Ok(slope) if (0.0..=1.0).contains(&slope) => Ok(Assumption::Slope(slope)),
             _ => Err("a slope is a number from 0 to 1".to_owned()),
         },
-        _ => Err("expected resampling=fir, resampling=bilinear or slope=NUMBER".to_owned()),
+        Some(("range", "-1..1")) => Ok(Assumption::Range(ValueRange::Signed)),
+        Some(("range", "0..1")) => Ok(Assumption::Range(ValueRange::Unit)),
+        Some(("adain", "on")) => Ok(Assumption::AdaIn(true)),
+        Some(("adain", "off")) => Ok(Assumption::AdaIn(false)),
+        _ => Err("expected resampling=fir, resampling=bilinear, slope=NUMBER, range=-1..1, \
+                  range=0..1, adain=on or adain=off"
+            .to_owned()),
     }
 }
 

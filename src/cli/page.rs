@@ -6,10 +6,16 @@ use std::path::{Component, Path, PathBuf};
 use pentimento::Result;
 use serde_json::Value;
 
+use super::preview;
 use super::report::{Ending, Report};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+
+/// How a page begins.
+pub const BEGIN: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
+                         <meta name=viewport content=\"width=device-width\">\
+                         <title>Restored pictures</title>";
 
 /// The HTML of a page at `path`, which links to the pictures where they are.
 ///
@@ -17,7 +23,7 @@ const SCRIPT: &str = include_str!("page.js");
 /// As [`Done::to_json`](super::report::Done::to_json).
 pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
     let mut body = String::new();
-    let Report { restored, kept, failed, seconds, architecture, .. } = report;
+    let Report { seconds, architecture, .. } = report;
     let device = escaped(&report.device.name);
     let mut failures = String::new();
     for picture in &report.pictures {
@@ -35,7 +41,8 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
             }
         };
         let Some(output) = done["output"].as_str() else { continue };
-        let (before, after) = (link(path, &picture.input), link(path, Path::new(output)));
+        let [before, after] = [picture.input.as_path(), Path::new(output)]
+            .map(|picture| link(path, &preview::of(path, picture)));
         let faces = done["faces"].as_array().map_or(&[][..], Vec::as_slice);
         let size =
             [&done["input_size"][1], &done["input_size"][0]].map(|v| v.as_f64().unwrap_or(1.0));
@@ -48,11 +55,15 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
         for (i, face) in faces.iter().enumerate() {
             let Some(crop) = Crop::of(face, size) else { continue };
             let label = format!("face {} of {name}", i + 1);
-            let said = escaped(face["skipped"].as_str().unwrap_or("restored"));
+            let said = match face["skipped"].as_str() {
+                Some(why) => format!("left alone: {}", escaped(why)),
+                None => "restored".to_owned(),
+            };
             let _ = write!(
                 body,
-                "<li>{}<p>{said}</p></li>",
-                slider(&before, &after, "", &label, Some(&crop))
+                "<li>{}<p>{said}</p><p>{}</p></li>",
+                slider(&before, &after, "", &label, Some(&crop)),
+                facts(face)
             );
         }
         body.push_str("</ul></article>");
@@ -60,15 +71,31 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
     if !failures.is_empty() {
         failures = format!("<section><h2>Failed</h2><ul>{failures}</ul></section>");
     }
-    let counts = format!("{restored} restored, {kept} already there, {failed} failed");
+    let counts = report.counts();
     Ok(format!(
-        "<!doctype html><html lang=en><meta charset=utf-8>\
-         <meta name=viewport content=\"width=device-width\"><title>Restored pictures</title>\
-         <style>{STYLE}</style><header><h1>Restored pictures</h1>\
+        "{BEGIN}<style>{STYLE}</style><header><h1>Restored pictures</h1>\
          <p>{counts}, in {seconds:.1} s by {architecture} on {device}. Drag the handle of a picture, \
          or use the arrow keys: the original is at the left.</p></header>\
          <main>{body}{failures}</main><script>{SCRIPT}</script></html>\n"
     ))
+}
+
+/// Score, size and pose of a face, as far as they are known: of given faces there is no score.
+fn facts(face: &Value) -> String {
+    let mut facts = Vec::new();
+    if let Some(score) = face["score"].as_f64() {
+        facts.push(format!("score {score:.2}"));
+    }
+    let at = |i: usize, axis: usize| face["landmarks"][i][axis].as_f64();
+    if let (Some(lx), Some(ly), Some(rx), Some(ry)) = (at(0, 0), at(0, 1), at(1, 0), at(1, 1)) {
+        facts.push(format!("eyes {:.0} pixels apart", (rx - lx).hypot(ry - ly)));
+    }
+    for turn in ["yaw", "pitch", "roll"] {
+        if let Some(degrees) = face["pose"][turn].as_f64() {
+            facts.push(format!("{turn} {degrees:.0}°"));
+        }
+    }
+    facts.join(", ")
 }
 
 /// A square around a face.
@@ -183,6 +210,19 @@ mod tests {
         std::fs::write(&picture, "").unwrap();
         assert_eq!(link(&page, &picture), "../in/a%20b%22%C3%A9%23.jpg");
         assert_eq!(escaped("<a href='x'>\"&"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;");
+    }
+
+    #[test]
+    fn a_face_is_told_as_far_as_it_is_known() {
+        let mut face = serde_json::json!({
+            "landmarks": [[40, 40], [70, 80], [50, 50], [42, 60], [58, 60]],
+            "pose": {"yaw": -20.4, "pitch": 3.0, "roll": 53.1}, "score": 0.934
+        });
+        let told = "score 0.93, eyes 50 pixels apart, yaw -20°, pitch 3°, roll 53°";
+        assert_eq!(facts(&face), told);
+        face["score"] = Value::Null;
+        assert_eq!(facts(&face), told.split_once(", ").unwrap().1);
+        assert_eq!(facts(&serde_json::json!({"landmarks": "none"})), "");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::output::shown;
+
 /// The layout of reports, and of what journals keep of them: it grows when a key changes its name or
 /// its meaning. Since 2, a face that was not restored says why in `skipped`, before in `left`.
 pub const FORMAT: u32 = 2;
@@ -21,10 +23,18 @@ pub struct Report<'a> {
     #[serde(serialize_with = "lossy")]
     pub model: &'a Path,
     pub architecture: &'a str,
+    /// Pictures in which something was restored.
     pub restored: usize,
+    /// Pictures in which no face was found: the results show what the pictures showed.
+    pub without_a_face: usize,
+    /// Pictures of whose faces none was restored; each face says why.
+    pub left_alone: usize,
     /// Results that an earlier run with the same options had written.
     pub kept: usize,
     pub failed: usize,
+    /// Files of the folders that were taken for no pictures.
+    #[serde(serialize_with = "all_lossy")]
+    pub passed_over: &'a [PathBuf],
     /// Whether the user stopped the run before its end.
     pub interrupted: bool,
     pub seconds: f64,
@@ -32,6 +42,24 @@ pub struct Report<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub busy: Option<f64>,
     pub pictures: Vec<Outcome>,
+}
+
+impl Report<'_> {
+    /// How the file of a report begins.
+    pub const BEGIN: &'static str = "{\n  \"format\": ";
+
+    /// How many pictures were restored, had no face, were left alone, were there already and failed:
+    /// what counts nothing is not named, save what was restored.
+    pub fn counts(&self) -> String {
+        let others = [
+            (self.without_a_face, "without a face"),
+            (self.left_alone, "left alone"),
+            (self.kept, "already there"),
+            (self.failed, "failed"),
+        ];
+        let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        format!("{} restored{}", self.restored, others.collect::<String>())
+    }
 }
 
 /// What became of one input.
@@ -58,6 +86,23 @@ pub enum Ending {
     },
 }
 
+/// How a result was computed.
+#[derive(Serialize)]
+pub struct Work {
+    /// Of a picture that the network saw as a whole; of a photo, `faces` tells.
+    #[serde(flatten)]
+    pub tiles: Option<TileReport>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
+}
+
+impl Ending {
+    /// Whether this run made a result, of this kind.
+    pub fn became(&self, wanted: Became) -> bool {
+        matches!(self, Self::Restored(done) if done.became() == wanted)
+    }
+}
+
 #[derive(Serialize)]
 pub struct Done {
     #[serde(serialize_with = "lossy")]
@@ -65,8 +110,10 @@ pub struct Done {
     /// Height and width.
     pub input_size: [usize; 2],
     pub output_size: [usize; 2],
+    /// Whether nothing was changed, so that the file is that of the input, byte for byte.
+    pub copied: bool,
     #[serde(flatten)]
-    pub work: TileReport,
+    pub work: Work,
     /// What became of every face, where they were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
@@ -76,6 +123,10 @@ pub struct Done {
 /// JSON is Unicode, names of files need not be: what is none is replaced.
 fn lossy<S: Serializer>(path: impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(&path.as_ref().display())
+}
+
+fn all_lossy<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
 #[derive(Clone, Copy, Serialize)]
@@ -88,7 +139,23 @@ pub struct Seconds {
     pub write: f64,
 }
 
+/// What became of a picture that did not fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Became {
+    Restored,
+    WithoutAFace,
+    LeftAlone,
+}
+
 impl Done {
+    pub fn became(&self) -> Became {
+        match &self.faces {
+            Some(faces) if faces.is_empty() => Became::WithoutAFace,
+            Some(faces) if faces.iter().all(|face| face.skipped.is_some()) => Became::LeftAlone,
+            _ => Became::Restored,
+        }
+    }
+
     /// The same as JSON.
     ///
     /// # Errors
@@ -101,7 +168,7 @@ impl Done {
     pub fn line(&self, input: &Path) -> String {
         let [height, width] = self.output_size;
         let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
-        let (input, output) = (input.display(), self.output.display());
+        let (input, output) = (shown(input), shown(&self.output));
         let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
             let restored = faces.iter().filter(|face| face.skipped.is_none()).count();
             match (restored, faces.len()) {

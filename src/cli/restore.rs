@@ -8,16 +8,19 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::ProgressBar;
+use pentimento::photo::{Encoding, ReadOptions};
 use pentimento::{Engine, Error, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::album::{self, Busy};
+use super::album::{self, Busy, Rules, Shared};
 use super::faces::{FaceArgs, Worker};
 use super::inputs::{self, Job, Jobs};
 use super::journal::{Journal, Stamp};
-use super::output::{about, exit_code, print, print_json, progress, write_text};
-use super::report::{Done, Ending, FORMAT, Outcome, Report};
-use super::{EngineArgs, film, model, page};
+use super::output::{
+    about, exit_code, print, print_error, print_json, print_note, progress, shown, write_text,
+};
+use super::report::{Became, Done, Ending, FORMAT, Outcome, Report};
+use super::{EngineArgs, film, model, movie, page, target, value, wall};
 
 /// Restores pictures
 ///
@@ -27,8 +30,11 @@ use super::{EngineArgs, film, model, page};
 /// times as large. A folder of results remembers what it holds: a run that was broken off goes on
 /// where it ended, and pictures that have not changed are not restored again.
 ///
-/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned upright; EXIF, colour
-/// profiles, transparency, gray and 16 bits are kept where the format of the result can hold them.
+/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written, GIF and JPEG XL are read; pictures are
+/// turned upright; EXIF, colour profiles, transparency, gray and 16 bits are kept where the format of
+/// the result can hold them.
+/// Films are restored where ffmpeg is installed: sound, subtitles, chapters and times stay as they
+/// are.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Restore {
@@ -42,7 +48,7 @@ pub struct Restore {
     output: Option<PathBuf>,
 
     /// Restore the frames of an uncompressed video (YUV4MPEG2)
-    #[arg(long, conflicts_with_all = ["force", "watch", "json", "report", "html"])]
+    #[arg(long, conflicts_with_all = ["watch", "json", "report", "html"])]
     y4m: bool,
 
     /// Model: a .safetensors or .pth file, the name of a model that was pulled, or "default" for
@@ -50,6 +56,16 @@ pub struct Restore {
     /// environment variable PENTIMENTO_MODEL, or the default.
     #[arg(short, long, value_name = "FILE")]
     model: Option<PathBuf>,
+
+    /// Encoder of films, by ffmpeg's name. Without this libx264, for more than 8 bits libx265, for
+    /// .webm libvpx-vp9.
+    #[arg(long, value_name = "CODEC", help_heading = "Films")]
+    video_codec: Option<String>,
+
+    /// Constant quality of films in the encoder's own scale, less is better. Without this what can
+    /// hardly be told from the frames: 17 of libx264, 19 of libx265, 24 of libvpx-vp9.
+    #[arg(long, value_name = "NUMBER", help_heading = "Films")]
+    crf: Option<u32>,
 
     #[command(flatten)]
     assumptions: model::Assumptions,
@@ -60,9 +76,28 @@ pub struct Restore {
     #[command(flatten)]
     engine: EngineArgs,
 
-    /// Restore what an earlier run has restored already, too.
+    /// Restore what an earlier run has restored already, too, and replace files that are no results
     #[arg(long)]
     force: bool,
+
+    /// Restore damaged JPEG and TIFF files, too, as far as they can be read; the rest is gray or black
+    #[arg(long)]
+    salvage: bool,
+
+    /// Quality of JPEG results, 1 to 100. Without this that of a JPEG's own, but at least 75; for
+    /// other pictures 95.
+    #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(u8).range(1..=100))]
+    quality: Option<u8>,
+
+    /// What transparent pixels are laid on where the format of the result holds no transparency:
+    /// "white", "black", "gray", or a colour such as "#f0e8d0"
+    #[arg(long, value_name = "COLOUR", value_parser = value::colour, default_value = "white")]
+    matte: [u8; 3],
+
+    /// Give a picture up that takes longer than this to be read, or to be written
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..),
+          default_value_t = 600)]
+    patience: u64,
 
     /// When all is done, wait for further pictures in the folders, until Ctrl-C
     #[arg(long)]
@@ -92,6 +127,7 @@ Examples:
   pentimento restore party.jpg -o large.png --scale 2 --background realesr-general-x4v3
   pentimento restore cut-out.png -o restored.png --aligned --device cpu
   pentimento restore street.jpg -o large.png --model realesr-general-x4v3.pth --memory 1GB
+  pentimento restore old.mp4 -o new.mp4
   ffmpeg -i old.mp4 -f yuv4mpegpipe - | pentimento restore --y4m - | ffmpeg -i - new.mp4
   pentimento restore frames/ -o restored/ --smooth 0.85
   pentimento restore scans/ -o restored/ --watch --html restored/index.html
@@ -102,6 +138,10 @@ Exit code: 0 when every picture was restored, 1 when one failed, 130 after Ctrl-
 /// between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// A picture that cannot be restored and was changed less than this before may still be copied: with
+/// `--watch` it is tried again, and only then counts as failed.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// A run while it goes on.
 struct Run<'a> {
     start: Instant,
@@ -111,12 +151,16 @@ struct Run<'a> {
     architecture: &'a str,
     engine: &'a Engine,
     worker: Worker,
-    journal: Option<Journal>,
+    journal: Shared,
+    rules: Rules,
     bar: ProgressBar,
     busy: Busy,
     pictures: Vec<Outcome>,
+    passed_over: Vec<PathBuf>,
     /// What was tried, as it was then, so that `--watch` does not try it again.
     tried: HashMap<PathBuf, Option<Stamp>>,
+    /// What failed while it may still have been copied.
+    unsettled: HashMap<PathBuf, Error>,
 }
 
 impl Restore {
@@ -126,17 +170,24 @@ impl Restore {
         if self.y4m {
             return self.film(output);
         }
+        if let Some(input) = self.inputs.iter().find(|input| movie::is_film(input)) {
+            return self.movie(input, output);
+        }
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
-        let Jobs { jobs, failures, folder } = inputs::pair(&self.inputs, output)?;
+        let Jobs { jobs, failures, folder, passed_over, results } =
+            inputs::pair(&self.inputs, output)?;
+        self.check_reports()?;
         if self.watch && folder.is_none() {
             let what = "--watch needs folders: one to look at, and one for the results".to_owned();
             return Err(Error::Input(what));
         }
         let model = self.assumptions.open(&path)?;
+        model::tell(&path, &model, self.quiet);
         let engine = self.engine.engine()?;
         let worker = self.faces.worker(&engine, &model)?;
         album::stop_gently()?;
+        wall::raise();
         let journal = match &folder {
             Some(folder) => {
                 inputs::create_folder(folder)?;
@@ -154,16 +205,26 @@ impl Restore {
             architecture: model.architecture(),
             engine: &engine,
             worker,
-            journal,
+            journal: Shared::new(journal),
+            rules: self.rules(),
             bar,
             busy: Busy::default(),
             pictures: Vec::new(),
+            passed_over,
             tried: HashMap::new(),
+            unsettled: HashMap::new(),
         };
-        if !self.watch {
-            for (input, error) in failures {
+        for (input, error) in failures {
+            // Folders without pictures are what is waited for.
+            if !self.watch || !input.is_dir() {
+                run.tried.insert(input.clone(), Stamp::of(&input));
                 run.tell(input, Err(error));
             }
+        }
+        if results > 0 && !self.quiet {
+            let what = if results == 1 { "1 file is a result" } else { "files are results" };
+            let count = if results == 1 { String::new() } else { format!("{results} ") };
+            print_note(&format!("{count}{what} of an earlier run, and not restored again"));
         }
         run.restore(jobs)?;
         while self.watch && !album::is_stopped() {
@@ -174,21 +235,96 @@ impl Restore {
         run.finish()
     }
 
+    fn rules(&self) -> Rules {
+        let Self { force, patience, quality, matte, salvage, .. } = *self;
+        let encoding = Encoding { quality, matte };
+        let reading = ReadOptions { salvage };
+        Rules { force, patience: Duration::from_secs(patience), encoding, reading }
+    }
+
+    /// Says before the work that the report, or the page, cannot be written.
+    fn check_reports(&self) -> Result<()> {
+        for (path, begin) in [(&self.report, Report::BEGIN), (&self.html, page::BEGIN)] {
+            if let Some(path) = path {
+                target::check_report(path, begin.as_bytes(), self.force)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Restores a video.
     fn film(&self, output: &Path) -> Result<ExitCode> {
         let [input] = &self.inputs[..] else {
             return Err(Error::Input("--y4m takes one video".to_owned()));
         };
+        let place = film::check(input, output, self.force)?;
         let model = self.assumptions.open(&model::path(self.model.as_deref())?)?;
         let mut worker = self.faces.worker(&self.engine.engine()?, &model)?;
         worker.expect_film();
         album::stop_gently()?;
         let bar = progress(self.quiet, "{pos} frames {per_sec} {wide_msg}");
         bar.enable_steady_tick(Duration::from_millis(200));
-        film::run(&mut worker, input, output, &bar)?;
+        film::run(&mut worker, input, output, place, &bar)?;
         bar.finish_and_clear();
+        if let Some(note) = place.note() {
+            print_note(&note);
+        }
         let stopped = album::is_stopped();
         Ok(if stopped { ExitCode::from(album::INTERRUPTED) } else { ExitCode::SUCCESS })
+    }
+
+    /// Restores a film.
+    fn movie(&self, input: &Path, output: &Path) -> Result<ExitCode> {
+        let refuse = |what: &str| Err(Error::Input(what.to_owned()));
+        if self.inputs.len() > 1 {
+            return refuse("films are restored one at a time, without pictures beside them");
+        }
+        if self.watch || self.json || self.report.is_some() || self.html.is_some() {
+            return refuse("--watch, --json, --report and --html are for pictures, not for films");
+        }
+        let output = match input.file_name() {
+            Some(name) if output.is_dir() || inputs::ends_with_separator(output) => {
+                inputs::create_folder(output)?;
+                output.join(name)
+            }
+            _ => output.to_owned(),
+        };
+        let start = Instant::now();
+        let path = model::path(self.model.as_deref())?;
+        let model = self.assumptions.open(&path)?;
+        let mut worker = self.faces.worker(&self.engine.engine()?, &model)?;
+        worker.expect_film();
+        album::stop_gently()?;
+        let bar =
+            progress(self.quiet, "{bar:30} {pos}/{len} frames {per_sec} {eta} left  {wide_msg}");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let digest = self.options(&path)?;
+        let (codec, crf) = (self.video_codec.as_deref(), self.crf);
+        let options = movie::Options { codec, crf, force: self.force, digest: &digest };
+        let restored = movie::run(&mut worker, [input, &output], &options, &bar);
+        bar.finish_and_clear();
+        let movie::Restored { frames, kept, all, notes } = restored?;
+        let stopped = album::is_stopped();
+        if !self.quiet {
+            let (from, to) = (shown(input), shown(&output));
+            let seconds = start.elapsed().as_secs_f64();
+            let before = match kept {
+                0 => String::new(),
+                kept => format!(", {kept} of them by an earlier run"),
+            };
+            print(&format!("{from} -> {to}  {frames} frames{before}, {seconds:.1} s\n"))?;
+            for note in notes {
+                print_note(&format!("{from}: {note}"));
+            }
+        }
+        if stopped {
+            print_note(&format!(
+                "stopped: {} holds {frames} of {all} frames; the same command goes on",
+                shown(&output)
+            ));
+            return Ok(ExitCode::from(album::INTERRUPTED));
+        }
+        Ok(ExitCode::SUCCESS)
     }
 
     /// What results depend on besides their input: the version, the files of all networks, and
@@ -197,8 +333,13 @@ impl Restore {
         let mut files = self.faces.files()?;
         files.push(model.to_owned());
         let files: Vec<_> = files.iter().map(|path| (path, Stamp::of(path))).collect();
-        let (version, Self { assumptions, faces, engine, .. }) = (env!("CARGO_PKG_VERSION"), self);
-        let all = format!("{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?}");
+        let Rules { encoding, reading, .. } = self.rules();
+        let version = env!("CARGO_PKG_VERSION");
+        let Self { assumptions, faces, engine, .. } = self;
+        let all = format!(
+            "{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?} {encoding:?} \
+             {reading:?}"
+        );
         Ok(Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -210,25 +351,35 @@ impl Run<'_> {
         for job in jobs {
             self.tried.insert(job.input.clone(), Stamp::of(&job.input));
             let again = self.command.force || self.command.faces.is_film();
-            let known = self.journal.as_ref().filter(|_| !again);
+            let journal = self.journal.lock();
+            let known = journal.as_ref().filter(|_| !again);
             match known.and_then(|journal| journal.done(&job)) {
                 Some(done) => {
                     let result = Ending::Kept { kept: true, done: done.clone() };
-                    self.pictures.push(Outcome { input: job.input, result });
+                    let outcome = Outcome { input: job.input, result };
+                    self.command.keep(&mut self.pictures, outcome);
                 }
                 None => open.push(job),
             }
         }
         self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
-        let (command, bar) = (self.command, self.bar.clone());
-        let pictures = &mut self.pictures;
+        let (command, bar, engine) = (self.command, self.bar.clone(), self.engine);
+        let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
+        let renew = || command.faces.worker(engine, &command.assumptions.open(self.model)?);
         let busy = album::run(
             &mut self.worker,
+            renew,
             open,
-            self.journal.as_mut(),
+            &self.journal,
+            &self.rules,
             &self.bar,
             self.start,
-            |input, result| pictures.push(command.tell(&bar, input, result)),
+            |input, result| match result {
+                Err(error) if command.watch && is_young(&input) => {
+                    unsettled.insert(input, error);
+                }
+                result => command.keep(pictures, command.tell(&bar, input, result)),
+            },
         )?;
         self.busy.working += busy.working;
         self.busy.whole += busy.whole;
@@ -236,7 +387,8 @@ impl Run<'_> {
     }
 
     fn tell(&mut self, input: PathBuf, result: Result<Done>) {
-        self.pictures.push(self.command.tell(&self.bar, input, result));
+        let outcome = self.command.tell(&self.bar, input, result);
+        self.command.keep(&mut self.pictures, outcome);
     }
 
     /// Waits for pictures that are new or have changed, and then have not changed for a moment.
@@ -244,17 +396,30 @@ impl Run<'_> {
         self.bar.set_message("waiting for pictures");
         let mut last: HashMap<PathBuf, Option<Stamp>> = HashMap::new();
         while !album::is_stopped() {
-            // Folders without pictures are what is waited for.
-            let Jobs { mut jobs, .. } = inputs::pair(&self.command.inputs, self.output)?;
+            let Jobs { mut jobs, failures, passed_over, .. } =
+                inputs::pair(&self.command.inputs, self.output)?;
+            self.passed_over = passed_over;
+            for (input, error) in failures {
+                // Folders without pictures are what is waited for. The rest is said once.
+                let stamp = Stamp::of(&input);
+                if !input.is_dir() && self.tried.get(&input) != Some(&stamp) {
+                    self.tried.insert(input.clone(), stamp);
+                    self.tell(input, Err(error));
+                }
+            }
             let now: HashMap<PathBuf, Option<Stamp>> =
                 jobs.iter().map(|job| (job.input.clone(), Stamp::of(&job.input))).collect();
             jobs.retain(|Job { input, .. }| {
                 let stamp = &now[input];
+                let settled = self.unsettled.contains_key(input) && !is_young(input);
                 stamp.is_some()
-                    && self.tried.get(input) != Some(stamp)
+                    && (self.tried.get(input) != Some(stamp) || settled)
                     && last.get(input) == Some(stamp)
             });
             if !jobs.is_empty() {
+                for job in &jobs {
+                    self.unsettled.remove(&job.input);
+                }
                 return Ok(jobs);
             }
             last = now;
@@ -275,9 +440,12 @@ impl Run<'_> {
             device: self.engine.device(),
             model: self.model,
             architecture: self.architecture,
-            restored: self.count(|ending| matches!(ending, Ending::Restored(_))),
+            restored: self.count(|ending| ending.became(Became::Restored)),
+            without_a_face: self.count(|ending| ending.became(Became::WithoutAFace)),
+            left_alone: self.count(|ending| ending.became(Became::LeftAlone)),
             kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
             failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
+            passed_over: &self.passed_over,
             interrupted: album::is_stopped(),
             seconds: self.start.elapsed().as_secs_f64(),
             busy: (whole > 0.0).then(|| self.busy.working.as_secs_f64() / whole),
@@ -303,19 +471,25 @@ impl Run<'_> {
 
     fn finish(mut self) -> Result<ExitCode> {
         self.bar.finish_and_clear();
+        for (input, error) in std::mem::take(&mut self.unsettled) {
+            self.tell(input, Err(error));
+        }
         self.write()?;
         let command = self.command;
         let report = self.report();
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {
-            let Report { restored, kept, failed, seconds, .. } = report;
-            let name = &report.device.name;
-            let some = |n: usize, what: &str| {
-                if n == 0 { String::new() } else { format!(", {n} {what}") }
-            };
-            let (kept, failed) = (some(kept, "already there"), some(failed, "failed"));
-            print(&format!("{restored} restored{kept}{failed} in {seconds:.1} s on {name}\n"))?;
+            let (counts, seconds, name) = (report.counts(), report.seconds, &report.device.name);
+            print(&format!("{counts} in {seconds:.1} s on {name}\n"))?;
+        }
+        if !command.quiet && !command.json && !report.passed_over.is_empty() {
+            let count = report.passed_over.len();
+            let files = if count == 1 { "file was" } else { "files were" };
+            let names = inputs::few(report.passed_over);
+            print_note(&format!(
+                "{count} {files} passed over, which are no pictures here: {names}"
+            ));
         }
         if report.interrupted && !command.watch {
             return Ok(ExitCode::from(album::INTERRUPTED));
@@ -334,7 +508,7 @@ impl Restore {
                         // A closed pipe is noticed by the summary at the end.
                         let _ = print(&done.line(&input));
                         for note in &done.work.notes {
-                            eprintln!("note: {}: {note}", input.display());
+                            print_note(&format!("{}: {note}", input.display()));
                         }
                     });
                 }
@@ -342,10 +516,25 @@ impl Restore {
             }
             Err(error) => {
                 let error = about(&input, &error);
-                bar.suspend(|| eprintln!("error: {error}"));
+                bar.suspend(|| print_error(&error));
                 Ending::Failed { error }
             }
         };
         Outcome { input, result }
     }
+
+    /// Keeps `outcome` for the report, when watching in the place of an earlier one of its input.
+    fn keep(&self, pictures: &mut Vec<Outcome>, outcome: Outcome) {
+        let before = self.watch.then(|| pictures.iter_mut().find(|p| p.input == outcome.input));
+        match before.flatten() {
+            Some(before) => *before = outcome,
+            None => pictures.push(outcome),
+        }
+    }
+}
+
+/// Whether the file may still be copied.
+fn is_young(path: &Path) -> bool {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < SETTLED))
 }

@@ -29,6 +29,22 @@ pub fn fraction(text: &str) -> Result<f32, String> {
     }
 }
 
+/// "white", "black", "gray", or "#f0e8d0": red, green and blue.
+pub fn colour(text: &str) -> Result<[u8; 3], String> {
+    match text {
+        "white" => return Ok([255; 3]),
+        "gray" | "grey" => return Ok([128; 3]),
+        "black" => return Ok([0; 3]),
+        _ => {}
+    }
+    let digits = text.strip_prefix('#').unwrap_or(text);
+    let value = u32::from_str_radix(digits, 16).ok();
+    let value = value.filter(|_| digits.len() == 6 && !digits.starts_with('+'));
+    let value = value.ok_or("expected white, black, gray, or a colour such as #f0e8d0")?;
+    let [_, red, green, blue] = value.to_be_bytes();
+    Ok([red, green, blue])
+}
+
 /// A number of seconds.
 pub fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -71,7 +87,7 @@ pub fn size(text: &str) -> Result<[usize; 2], String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fraction, memory, seconds, size};
+    use super::{colour, fraction, memory, seconds, size};
 
     #[test]
     fn fractions() {
@@ -79,6 +95,16 @@ mod tests {
         assert_eq!(fraction("1"), Ok(1.0));
         for wrong in ["", "-0.1", "1.01", "NaN", "half"] {
             assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn colours() {
+        assert_eq!(colour("white"), Ok([255; 3]));
+        assert_eq!(colour("#f0E8d0"), Ok([0xF0, 0xE8, 0xD0]));
+        assert_eq!(colour("00ff00"), Ok([0, 255, 0]));
+        for wrong in ["", "#", "#fff", "+12345", "red", "#00ff000"] {
+            assert!(colour(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -10,10 +10,8 @@ use super::image::{Image, Layout};
 use super::registry::{self, EngineHandle, ModelHandle, Object, RestorerHandle};
 use super::status::{Failure, Status, border};
 use super::write;
-use crate::photo::{
-    self, Detector, DetectorOptions, Outcome, PhotoOptions, PhotoRestorer, Picture, Restorer,
-};
-use crate::{Control, Engine, Error, Model, Task};
+use crate::photo::{self, DetectorOptions, Outcome, PhotoOptions, Picture, Pipeline};
+use crate::{Control, Engine, Error, Model};
 
 /// Which faces of a photo are restored.
 #[repr(C)]
@@ -37,6 +35,9 @@ pub struct RestorerOptions {
     pub detector: ModelHandle,
     /// A model that enlarges what is around the faces of a photo; 0: none.
     pub background: ModelHandle,
+    /// A model that says which pixels of a restored face are the face, for blending: a parser; 0:
+    /// none, then a soft oval is blended.
+    pub parser: ModelHandle,
     /// How much of the restored face is taken, 0 to 1.
     pub strength: f64,
     /// Faces of a photo whose eyes are less than this apart are left, in pixels.
@@ -47,6 +48,9 @@ pub struct RestorerOptions {
     pub scale: u32,
     /// One of pentimento_which.
     pub which: u32,
+    /// 1: all faces will be given to pentimento_restore_faces, so that no detector is needed. 0:
+    /// what is set here for photos needs a detector.
+    pub given_faces: u32,
 }
 
 /// A face in a photo.
@@ -89,14 +93,7 @@ unsafe impl Sync for Receiver {}
 
 /// What a number of a restorer stands for.
 pub struct Restoring {
-    engine: Engine,
-    model: Model,
-    options: PhotoOptions,
-    whole: Restorer,
-    /// Made with the restorer where there is a detector, otherwise for the first given faces.
-    photo: Option<PhotoRestorer>,
-    detects: bool,
-    background: Option<Model>,
+    pipeline: Pipeline,
     receiver: Option<Receiver>,
     faces: Vec<Outcome>,
     time: Duration,
@@ -116,11 +113,13 @@ fn defaults() -> RestorerOptions {
     RestorerOptions {
         detector: 0,
         background: 0,
+        parser: 0,
         strength: photo.strength,
         smallest: photo.smallest,
         threshold: selection.threshold,
         scale: photo.scale as u32,
         which: Which::All as u32,
+        given_faces: 0,
     }
 }
 
@@ -221,8 +220,8 @@ pub unsafe extern "C" fn pentimento_restore(
     })
 }
 
-/// The same for a photo whose faces are known: `count` of them at `faces`, of which only the
-/// landmarks are read. No detector is needed.
+/// Restores a photo whose faces are known: `count` of them at `faces`, of which only the landmarks
+/// are read. No detector is needed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restore_faces(
     restorer: RestorerHandle,
@@ -315,70 +314,42 @@ fn with(
 
 impl Restoring {
     fn new(engine: Engine, model: Model, options: &RestorerOptions) -> Result<Self, Failure> {
-        let whole = Restorer::new(&engine, &model);
-        // Says at once when the model is of another kind.
-        whole.output_size(1, 1)?;
         let which = match options.which {
             0 => photo::FaceSelection::All,
             1 => photo::FaceSelection::Largest,
             2 => photo::FaceSelection::Central,
-            other => return Err(Failure::argument(format!("{other} is no pentimento_which"))),
+            other => return Err(Failure::argument(format!("{other} is not a pentimento_which"))),
         };
-        if !(0.0..=1.0).contains(&options.threshold) || !options.smallest.is_finite() {
-            let what = "the threshold lies between 0 and 1, and smallest is a number";
-            return Err(Failure::argument(what.to_owned()));
-        }
-        let selection =
-            DetectorOptions { threshold: options.threshold, ..DetectorOptions::default() };
-        let detector = match options.detector {
-            0 => None,
-            number => Some(Detector::new(&engine, &registry::model(number)?, selection)?),
-        };
-        let background = match options.background {
-            0 => None,
-            number => Some(registry::model(number)?),
-        };
-        if let Some(model) = &background
-            && !matches!(model.task(), Task::Upscale { .. })
-        {
-            let what = format!("{} enlarges no pictures", model.architecture());
-            return Err(Failure::argument(what));
-        }
-        let photo_options = PhotoOptions {
+        let wanted = |number| (number != 0).then(|| registry::model(number)).transpose();
+        let mut builder = Pipeline::builder(&engine, &model).options(PhotoOptions {
             which,
             smallest: options.smallest,
             strength: options.strength,
             scale: options.scale as usize,
             ..PhotoOptions::default()
-        };
-        let mut restoring = Self {
-            engine,
-            model,
-            options: photo_options,
-            whole,
-            photo: None,
-            detects: detector.is_some(),
-            background,
-            receiver: None,
-            faces: Vec::new(),
-            time: Duration::ZERO,
-        };
-        if detector.is_some() {
-            restoring.photo = Some(restoring.photo_restorer(detector)?);
+        });
+        if let Some(model) = wanted(options.detector)? {
+            let threshold = options.threshold;
+            let options = DetectorOptions { threshold, ..DetectorOptions::default() };
+            builder = builder.detector(&model, options);
         }
-        Ok(restoring)
-    }
-
-    fn photo_restorer(&self, detector: Option<Detector>) -> Result<PhotoRestorer, Error> {
-        let background = self.background.as_ref().map(|model| Restorer::new(&self.engine, model));
-        PhotoRestorer::new(&self.engine, &self.model, detector, background, self.options)
+        if let Some(model) = wanted(options.background)? {
+            builder = builder.background(&model);
+        }
+        if let Some(model) = wanted(options.parser)? {
+            builder = builder.parser(&model);
+        }
+        match options.given_faces {
+            0 => {}
+            1 => builder = builder.given_faces(),
+            other => return Err(Failure::argument(format!("given_faces is 0 or 1, not {other}"))),
+        }
+        let (pipeline, faces, time) = (builder.build()?, Vec::new(), Duration::ZERO);
+        Ok(Self { pipeline, receiver: None, faces, time })
     }
 
     fn output_size(&self, height: usize, width: usize) -> Result<[usize; 2], Error> {
-        match &self.photo {
-            Some(photo) if self.detects => Ok(photo.output_size(height, width)),
-            _ => self.whole.output_size(height, width),
-        }
+        self.pipeline.output_size(height, width)
     }
 
     /// # Safety
@@ -395,7 +366,9 @@ impl Restoring {
         // SAFETY: as above.
         let output = unsafe { Layout::new(output, "output") }?;
         let size = match given {
-            Some(_) => [input.height, input.width].map(|n| n.saturating_mul(self.options.scale)),
+            Some(_) => {
+                [input.height, input.width].map(|n| n.saturating_mul(self.pipeline.options().scale))
+            }
             None => self.output_size(input.height, input.width)?,
         };
         if size != [output.height, output.width] {
@@ -427,18 +400,9 @@ impl Restoring {
         control: Option<Control>,
     ) -> Result<Picture, Error> {
         self.faces.clear();
-        if given.is_none() && !self.detects {
-            self.whole.set_control(control);
-            return Ok(self.whole.restore(picture)?.picture);
-        }
-        if self.photo.is_none() {
-            self.photo = Some(self.photo_restorer(None)?);
-        }
-        let missing = || Error::Internal("the photo restorer was not made".to_owned());
-        let restorer = self.photo.as_mut().ok_or_else(missing)?;
-        restorer.set_control(control);
-        let restored = restorer.restore(picture, given)?;
-        self.faces = restored.faces;
+        self.pipeline.set_control(control);
+        let restored = self.pipeline.restore(picture, given)?;
+        self.faces = restored.faces.unwrap_or_default();
         Ok(restored.picture)
     }
 }

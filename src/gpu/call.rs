@@ -14,8 +14,6 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub(super) struct Calls {
     pub device: Device,
-    /// Whether the calling thread may be blocked while the device works.
-    pub blocking: bool,
 }
 
 /// A call with everything bound, and the buffer that holds its parameters.
@@ -44,7 +42,7 @@ impl Calls {
     pub async fn bind(&self, call: &Call, buffers: &[&Buffer]) -> Result<Bound> {
         let inner = &self.device.inner;
         inner.pipelines.prepare(&inner.raw, &[&call.shader]).await?;
-        let missing = || Error::Device(format!("{} was not prepared", call.shader.kernel));
+        let missing = || Error::Internal(format!("{} was not prepared", call.shader.kernel));
         let pipeline = inner.pipelines.get(&call.shader).ok_or_else(missing)?;
         // A uniform block is a multiple of 16 bytes.
         let mut words = call.params.clone();
@@ -89,6 +87,6 @@ impl Calls {
         encoder.copy_buffer_to_buffer(&buffer.raw, 0, &copy.raw, 0, bytes as u64);
         self.device.inner.queue.submit([encoder.finish()]);
         let values = |bytes: &[u8]| bytemuck::pod_collect_to_vec(bytes);
-        read_back(&self.device, &copy, bytes, self.blocking, values).await
+        read_back(&self.device, &copy, bytes, values).await
     }
 }

@@ -4,6 +4,7 @@ use wgpu::BufferUsages as Usage;
 
 use super::Device;
 use super::call::Calls;
+use super::face::Face;
 use super::memory::Buffer;
 use super::ops::{grain_histogram, paste, warp_affine};
 use crate::cpu::grain_histogram::BINS;
@@ -13,7 +14,7 @@ use crate::{Error, Result};
 /// The photo as it was, and as it becomes, which may be larger.
 #[derive(Debug)]
 pub struct Canvas {
-    calls: Calls,
+    pub(super) calls: Calls,
     photo: Buffer,
     photo_size: [usize; 2],
     result: Buffer,
@@ -23,10 +24,8 @@ pub struct Canvas {
 /// A restored face on its way into the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Patch<'a> {
-    /// `side × side` pixels.
-    pub face: &'a [[u8; 3]],
-    /// See `face`.
-    pub side: usize,
+    /// The face.
+    pub face: &'a Face,
     /// How much of the face is taken, 0 to 1, `mask_side × mask_side` values.
     pub mask: &'a [f32],
     /// See `mask`.
@@ -43,7 +42,7 @@ pub struct Patch<'a> {
 
 impl Canvas {
     /// Uploads a photo, `[height, width]`, and what its result begins with. `None` where one of them
-    /// is larger than the device's bindings. `blocking`: whether the calling thread may be blocked.
+    /// is larger than the device's bindings.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::DeviceLost`]; [`Error::Input`] when the pixels are not as
@@ -52,7 +51,6 @@ impl Canvas {
         device: &Device,
         photo: (&[[u8; 3]], [usize; 2]),
         result: (&[[u8; 3]], [usize; 2]),
-        blocking: bool,
     ) -> Result<Option<Self>> {
         let limit = device.info().max_binding.min(device.info().max_buffer) as usize;
         for (pixels, [height, width]) in [photo, result] {
@@ -63,30 +61,34 @@ impl Canvas {
                 return Ok(None);
             }
         }
-        let calls = Calls { device: device.clone(), blocking };
+        let calls = Calls { device: device.clone() };
         let (photo, photo_size) = (calls.upload("photo", &words(photo.0)).await?, photo.1);
         let (result, size) = (calls.upload("photo", &words(result.0)).await?, result.1);
         Ok(Some(Self { calls, photo, photo_size, result, size }))
     }
 
-    /// The pixels of the photo at `positions`, each the mean of `factor²` of them; `border` lies
+    /// The pixels of the photo at `positions`, `size²` means of `factor²` of them; `border` lies
     /// around the photo.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Device`] when the device fails.
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`] or [`Error::Device`] when the device fails;
+    /// [`Error::Input`] when the positions are not those of a square.
     pub async fn crop(
         &self,
         positions: &Positions,
         factor: usize,
         border: [u8; 3],
-    ) -> Result<Vec<[u8; 3]>> {
-        let size = [positions.rows.len(), positions.columns.len()].map(|n| n / factor.max(1));
-        let bytes = size[0] * size[1] * 4;
-        let out = self.calls.allocate("face", bytes, Usage::STORAGE | Usage::COPY_SRC).await?;
+    ) -> Result<Face> {
+        let [size, width] =
+            [positions.rows.len(), positions.columns.len()].map(|n| n / factor.max(1));
+        if size != width {
+            return Err(Error::Input(format!("a face is a square, not {width} × {size} pixels")));
+        }
+        let face = self.face(size).await?;
         let positions = self.positions(positions).await?;
-        let call = warp_affine::record(self.photo_size, size, factor, border);
-        self.calls.launch(&call, &[&self.photo, &positions, &out]).await?;
-        self.read(&out).await
+        let call = warp_affine::record(self.photo_size, [size; 2], factor, border);
+        self.calls.launch(&call, &[&self.photo, &positions, &face.buffer]).await?;
+        Ok(face)
     }
 
     /// Pastes a face into the result; `grain` says from both histograms of
@@ -104,8 +106,7 @@ impl Canvas {
         let fits = |positions: &Positions| {
             (positions.rows.len(), positions.columns.len()) == (height, width)
         };
-        if patch.face.len() != patch.side * patch.side
-            || patch.mask.len() != patch.mask_side * patch.mask_side
+        if patch.mask.len() != patch.mask_side * patch.mask_side
             || !fits(patch.face_positions)
             || !fits(patch.mask_positions)
             || top + height > self.size[0]
@@ -113,13 +114,12 @@ impl Canvas {
         {
             return Err(Error::Input("a patch does not fit its photo".to_owned()));
         }
-        let face = self.calls.upload("face", &words(patch.face)).await?;
         let mask = self.calls.upload("mask", patch.mask).await?;
         let in_face = self.positions(patch.face_positions).await?;
         let in_mask = self.positions(patch.mask_positions).await?;
         let warped = self.calls.allocate("face", height * width * 4, Usage::STORAGE).await?;
-        let call = warp_affine::record([patch.side; 2], [height, width], 1, [0; 3]);
-        self.calls.launch(&call, &[&face, &in_face, &warped]).await?;
+        let call = warp_affine::record([patch.face.size; 2], [height, width], 1, [0; 3]);
+        self.calls.launch(&call, &[&patch.face.buffer, &in_face, &warped]).await?;
 
         let layout = [self.size[1], top * self.size[1] + left];
         let counts = self.calls.upload("counts", &[0_u32; 2 * BINS]).await?;
@@ -144,12 +144,12 @@ impl Canvas {
         self.calls.upload("positions", &all).await
     }
 
-    async fn read(&self, buffer: &Buffer) -> Result<Vec<[u8; 3]>> {
+    pub(super) async fn read(&self, buffer: &Buffer) -> Result<Vec<[u8; 3]>> {
         let words: Vec<u32> = self.calls.read(buffer).await?;
         Ok(words.into_iter().map(|word| [0, 8, 16].map(|shift| (word >> shift) as u8)).collect())
     }
 }
 
-fn words(pixels: &[[u8; 3]]) -> Vec<u32> {
+pub(super) fn words(pixels: &[[u8; 3]]) -> Vec<u32> {
     pixels.iter().map(|&[r, g, b]| u32::from_le_bytes([r, g, b, 0])).collect()
 }

@@ -103,7 +103,7 @@ impl Device {
     /// As [`open`](Self::open).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open_blocking(options: &DeviceOptions) -> Result<Self> {
-        pollster::block_on(Self::open(options))
+        crate::blocking::block_on(Self::open(options))
     }
 
     /// A device of our own: its errors and its loss are kept for [`check`](Self::check).
@@ -153,20 +153,19 @@ impl Device {
         let limits = self.inner.raw.limits();
         let info = &self.inner.info;
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        let [smallest, largest] = info.subgroup_sizes;
+        let [_, lanes] = info.subgroup_sizes;
         Target {
-            backend: if info.is_software() { Backend::SoftwareGpu } else { Backend::Gpu },
+            backend: Backend::Gpu,
             dtype: if info.f16 { dtype } else { Dtype::F32 },
             max_binding: bytes(info.max_binding) / 4 * 4,
             max_buffer: bytes(info.max_buffer),
             alignment: limits.min_storage_buffer_offset_alignment as usize,
             workgroup_memory: info.workgroup_memory as usize,
             max_invocations: limits.max_compute_invocations_per_workgroup as usize,
-            subgroup_size: (info.subgroups && smallest == largest).then_some(largest as usize),
             cooperative: info
                 .cooperative
                 .filter(|_| info.f16 && dtype == Dtype::F16)
-                .map(|side| Cooperative { side: side as usize, lanes: largest as usize }),
+                .map(|side| Cooperative { side: side as usize, lanes: lanes as usize }),
             memory_budget: None,
         }
     }
@@ -186,6 +185,11 @@ impl Device {
         let (buffers_created, bytes_alive) = self.inner.allocator.counts();
         let pipelines_compiled = self.inner.pipelines.compiled();
         Counters { buffers_created, bytes_alive, pipelines_compiled }
+    }
+
+    /// Bytes that it has handed back since it was opened: results, and what was asked of them.
+    pub fn bytes_read(&self) -> u64 {
+        self.inner.allocator.bytes_read()
     }
 
     /// # Errors

@@ -19,9 +19,6 @@ pub enum Binding {
     View(View),
     /// A packed weight, in the plan's dtype ([`Layout::TapSquares`](crate::plan::Layout) in f32).
     Weight(Weight),
-    /// A packed weight in f32 as a texture of four values per texel, where the layout has
-    /// [`texels`](crate::plan::texels).
-    Texels(Weight),
     /// Parameters in f32, one after the other without gaps: bias, slopes, noise.
     Values(Vec<ParamId>),
     /// The bytes of the picture that goes in.

@@ -200,7 +200,7 @@ impl Executor {
         pixels: PixelFormat,
     ) -> Result<()> {
         let (x, y) = (self.plan.inputs[0].shape, self.plan.outputs[0].shape);
-        self.picture()?;
+        self.picture_out()?;
         if x.n != 1 {
             return Err(Error::Input("the network takes a batch, not one picture".to_owned()));
         }
@@ -220,33 +220,31 @@ impl Executor {
         };
         let orders = [from.check(input)?, to.check(output)?];
         self.prepare_rows(&[(input, &from), (output, &to)]).await?;
-        self.set_formats(self.picture()?, ordered(pixels, orders[0]), ordered(pixels, orders[1]));
+        self.set_formats(ordered(pixels, orders[0]), ordered(pixels, orders[1]))?;
 
         let mut encoder = self.encoder();
         self.copy_in(&mut encoder, input, &from)?;
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            self.picture()?.launches[0].record(&mut pass);
+            self.picture()?.input.record(&mut pass);
         }
         self.submit_checked(encoder).await?;
         self.submit_steps().await?;
 
-        let picture = self.picture()?;
-        let (bytes, flag) = (&picture.bytes_out.raw, picture.schema.flag as u64);
+        let picture = self.picture_out()?;
+        let (bytes, flag) = (&picture.bytes.raw, picture.flag as u64);
         let mut encoder = self.encoder();
         encoder.clear_buffer(bytes, flag, Some(4));
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            picture.launches[1].record(&mut pass);
+            picture.launch.record(&mut pass);
         }
         encoder.copy_buffer_to_buffer(bytes, flag, &self.readback.raw, 0, 4);
         self.copy_out(&mut encoder, output, &to)?;
         self.submit_checked(encoder).await?;
-        let blocking = self.watch.blocking;
-        let finite =
-            read_back(&self.device, &self.readback, 4, blocking, |bytes| bytes == [0; 4]).await?;
+        let finite = read_back(&self.device, &self.readback, 4, |bytes| bytes == [0; 4]).await?;
         if !finite {
-            self.submit([&self.picture()?.launches[0]]);
+            self.submit([&self.picture()?.input]);
             return Err(self.find_non_finite().await?);
         }
         Ok(())
@@ -323,7 +321,7 @@ impl Executor {
         output: &GpuPicture<'_>,
         wanted: &Wanted,
     ) -> Result<()> {
-        let bytes = &self.picture()?.bytes_out.raw;
+        let bytes = &self.picture_out()?.bytes.raw;
         let (row, height) = (wanted.row(), u64::from(wanted.height));
         match *output {
             GpuPicture::Buffer { buffer, offset, bytes_per_row, .. } => {

@@ -12,11 +12,11 @@ use wgpu::BufferUsages as Usage;
 use super::Device;
 use super::launch::{Binder, Launch, copied, record};
 use super::mapping::{finished, read_back};
-use super::memory::{Buffer, Memory, Texels};
+use super::memory::{Buffer, Memory};
 use super::schema::{PictureSchema, Schema, copied_bytes};
-use super::upload::{encode, upload_constants, upload_textures};
+use super::upload::{encode, upload_constants};
 use crate::control::Watch;
-use crate::plan::{Backend, Plan, View};
+use crate::plan::{Plan, View};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -27,16 +27,23 @@ const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
 /// The same for drivers that run on the CPU, at 2 G/s.
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
 
-/// Buffers and launches around the network that turn a picture into its input and its output into
-/// a picture.
+/// What turns a picture into the network's input, and its output into a picture where it is one.
 #[derive(Debug)]
 pub(super) struct Picture {
-    pub schema: PictureSchema,
     pub bytes_in: Buffer,
-    pub bytes_out: Buffer,
-    pub launches: [Launch; 2],
-    /// First byte of the launches' parameters.
+    pub input: Launch,
+    pub output: Option<PictureOut>,
+    /// First byte of the launches' parameters, of the input first.
     pub params: usize,
+}
+
+/// What turns the network's output into a picture.
+#[derive(Debug)]
+pub(super) struct PictureOut {
+    pub bytes: Buffer,
+    pub launch: Launch,
+    /// The byte of the word that tells of values that are not finite.
+    pub flag: usize,
 }
 
 /// A plan on a device, ready to run. The second run allocates and compiles nothing.
@@ -46,7 +53,6 @@ pub struct Executor {
     pub(super) plan: Arc<Plan>,
     pub(super) arena: Vec<Buffer>,
     weights: Vec<Buffer>,
-    textures: Vec<Texels>,
     pub(super) params: Buffer,
     pub(super) readback: Buffer,
     /// Where the bytes go that a dispatch reads from a copy.
@@ -78,11 +84,11 @@ impl Executor {
             || plan.target.dtype == Dtype::F16 && !device.info().f16
         {
             let what = format!("the plan was made for another device than {}", device.info());
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         let schema = Schema::new(&plan)?;
         let shaders: Vec<_> = (schema.steps.iter().flatten())
-            .chain(schema.picture.iter().flat_map(|picture| &picture.dispatches))
+            .chain(schema.picture.iter().flat_map(PictureSchema::dispatches))
             .map(|dispatch| &dispatch.shader)
             .collect();
         device.inner.pipelines.prepare(raw, &shaders).await?;
@@ -97,16 +103,11 @@ impl Executor {
             weights
                 .push(allocate(device, "weights", bytes, Usage::STORAGE | Usage::COPY_DST).await?);
         }
-        let mut textures = Vec::new();
-        for texture in &schema.textures {
-            textures.push(device.inner.allocator.allocate_texels(raw, texture.size).await?);
-        }
         let usage = Usage::UNIFORM | Usage::COPY_DST;
         let params = allocate(device, "parameters", schema.params, usage).await?;
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         let readback = allocate(device, "results", schema.readback, usage).await?;
         upload_constants(device, &plan, &schema, &weights)?;
-        upload_textures(device, &plan, &schema, &textures);
         let bytes = (schema.steps.iter().flatten()).map(|dispatch| copied(&plan, dispatch).1).max();
         let copies = match bytes {
             Some(bytes @ 1..) => {
@@ -123,7 +124,6 @@ impl Executor {
             next: 0,
             arena: &arena,
             weights: &weights,
-            textures: &textures,
             params: &params,
             copies: copies.as_ref(),
             picture: None,
@@ -137,24 +137,28 @@ impl Executor {
         if let Some(schema) = &schema.picture {
             let usage = Usage::STORAGE | Usage::COPY_DST;
             let bytes_in = allocate(device, "picture", schema.bytes_in, usage).await?;
-            let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
-            let bytes_out = allocate(device, "picture", schema.flag + 4, usage).await?;
             let params = binder.next;
-            binder.picture = Some((&bytes_in, &bytes_out, schema.flag));
-            let [first, last] = &schema.dispatches;
-            let launches = [binder.bind(first)?, binder.bind(last)?];
-            picture =
-                Some(Picture { schema: schema.clone(), bytes_in, bytes_out, launches, params });
+            binder.picture = Some((&bytes_in, None));
+            let input = binder.bind(&schema.input)?;
+            let mut output = None;
+            if let Some(out) = &schema.output {
+                let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
+                let bytes = allocate(device, "picture", schema.bytes_out(), usage).await?;
+                let flag = out.flag;
+                binder.picture = Some((&bytes_in, Some((&bytes, flag))));
+                let launch = binder.bind(&out.dispatch)?;
+                output = Some(PictureOut { bytes, launch, flag });
+            }
+            picture = Some(Picture { bytes_in, input, output, params });
         }
         device.inner.queue.submit([]);
         device.check()?;
-        let submissions = submissions(&plan);
+        let submissions = submissions(&plan, device);
         Ok(Self {
             device: device.clone(),
             plan,
             arena,
             weights,
-            textures,
             params,
             readback,
             copies,
@@ -173,7 +177,7 @@ impl Executor {
     /// As [`new`](Self::new).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new_blocking(device: &Device, plan: Arc<Plan>) -> Result<Self> {
-        pollster::block_on(Self::new(device, plan))
+        crate::blocking::block_on(Self::new(device, plan))
     }
 
     /// What it executes.
@@ -185,10 +189,11 @@ impl Executor {
     /// driver's and wgpu's own staging memory for uploads comes on top.
     pub fn memory(&self) -> Memory {
         let sum = |buffers: &[Buffer]| buffers.iter().map(Buffer::bytes).sum();
-        let picture = self.picture.iter().flat_map(|p| [&p.bytes_in, &p.bytes_out]);
+        let out = self.picture.iter().flat_map(|p| &p.output).map(|output| &output.bytes);
+        let picture = self.picture.iter().map(|p| &p.bytes_in).chain(out);
         let picture = picture.chain(&self.rows).chain(&self.copies);
         Memory {
-            weights: sum(&self.weights) + self.textures.iter().map(Texels::bytes).sum::<usize>(),
+            weights: sum(&self.weights),
             arena: sum(&self.arena),
             params: self.params.bytes(),
             staging: self.readback.bytes() + picture.map(Buffer::bytes).sum::<usize>(),
@@ -203,6 +208,16 @@ impl Executor {
     pub async fn run(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
         self.upload_inputs(inputs)?;
         self.submit_steps().await?;
+        let outputs = self.outputs().await?;
+        if outputs.iter().flatten().any(|v| !v.is_finite()) {
+            self.upload_inputs(inputs)?;
+            return Err(self.find_non_finite().await?);
+        }
+        Ok(outputs)
+    }
+
+    /// What the steps have yielded, in NCHW order.
+    pub(super) async fn outputs(&self) -> Result<Vec<Vec<f32>>> {
         let mut encoder = self.encoder();
         let mut at = 0;
         for view in &self.plan.outputs {
@@ -211,8 +226,7 @@ impl Executor {
             at += bytes.len();
         }
         self.device.inner.queue.submit([encoder.finish()]);
-        let blocking = self.watch.blocking;
-        let outputs = read_back(&self.device, &self.readback, at, blocking, |bytes| {
+        read_back(&self.device, &self.readback, at, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -221,12 +235,7 @@ impl Executor {
             });
             views.collect::<Vec<_>>()
         })
-        .await?;
-        if outputs.iter().flatten().any(|v| !v.is_finite()) {
-            self.upload_inputs(inputs)?;
-            return Err(self.find_non_finite().await?);
-        }
-        Ok(outputs)
+        .await
     }
 
     /// [`run`](Self::run) for callers without an async runtime.
@@ -235,8 +244,7 @@ impl Executor {
     /// As [`run`](Self::run).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run(inputs))
+        crate::blocking::block_on(self.run(inputs))
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
@@ -261,7 +269,7 @@ impl Executor {
             if self.watch.control.is_some()
                 && let Some(index) = last.replace(index)
             {
-                finished(&self.device, index, self.watch.blocking).await?;
+                finished(&self.device, index).await?;
             }
         }
         self.watch.report(all, all)
@@ -366,12 +374,10 @@ async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> R
     device.inner.allocator.allocate(&device.inner.raw, label, bytes, usage).await
 }
 
-/// Steps in groups of about [`WORK_PER_SUBMISSION`].
-fn submissions(plan: &Plan) -> Vec<Range<usize>> {
-    let limit = match plan.target.backend {
-        Backend::SoftwareGpu => SOFTWARE_WORK_PER_SUBMISSION,
-        Backend::Cpu | Backend::Gpu => WORK_PER_SUBMISSION,
-    };
+/// Steps in groups of about as much work as a submission may hold on `device`.
+fn submissions(plan: &Plan, device: &Device) -> Vec<Range<usize>> {
+    let software = device.info().is_software();
+    let limit = if software { SOFTWARE_WORK_PER_SUBMISSION } else { WORK_PER_SUBMISSION };
     let mut ranges = Vec::new();
     let (mut start, mut sum) = (0, 0);
     for (index, step) in plan.steps.iter().enumerate() {

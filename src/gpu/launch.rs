@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytemuck::cast_slice;
 
-use super::memory::{Buffer, Texels};
+use super::memory::Buffer;
 use super::ops::bound_bytes;
 use super::pipelines::Pipeline;
 use super::schema::{Constant, PARAMS_STRIDE, Schema};
@@ -83,17 +83,16 @@ pub(super) struct Binder<'a> {
     pub schema: &'a Schema,
     pub arena: &'a [Buffer],
     pub weights: &'a [Buffer],
-    pub textures: &'a [Texels],
     pub params: &'a Buffer,
     pub copies: Option<&'a Buffer>,
-    /// In, out, and the byte of the flag in the latter.
-    pub picture: Option<(&'a Buffer, &'a Buffer, usize)>,
+    /// In; out, where something comes out, and the byte of the flag there.
+    pub picture: Option<(&'a Buffer, Option<(&'a Buffer, usize)>)>,
     pub next: usize,
 }
 
 impl Binder<'_> {
     pub fn bind(&mut self, dispatch: &Dispatch) -> Result<Launch> {
-        let missing = || Error::Device(format!("{} was not prepared", dispatch.shader.kernel));
+        let missing = || Error::Internal(format!("{} was not prepared", dispatch.shader.kernel));
         let raw = &self.device.inner.raw;
         let pipeline = self.device.inner.pipelines.get(&dispatch.shader).ok_or_else(missing)?;
         let at = self.next;
@@ -105,12 +104,6 @@ impl Binder<'_> {
         let (copied, _) = copied(self.plan, dispatch);
         let mut copies = Vec::new();
         for (binding, at) in dispatch.bindings.iter().zip(copied) {
-            if let Binding::Texels(weight) = binding {
-                let wanted = self.schema.textures.iter().position(|t| t.weight == *weight);
-                let texels = &self.textures[wanted.ok_or_else(missing)?];
-                parts.push(wgpu::BindingResource::TextureView(&texels.view));
-                continue;
-            }
             let (from, bytes) = self.part(binding).ok_or_else(missing)?;
             match at.zip(self.copies) {
                 Some((at, to)) => {
@@ -139,6 +132,7 @@ impl Binder<'_> {
             let place = self.schema.places.get(constant)?;
             Some((&self.weights[place.buffer], place.offset..place.offset + place.bytes))
         };
+        let out = self.picture.and_then(|(_, out)| out);
         match binding {
             Binding::View(view) => {
                 let block = self.plan.storages[view.storage.index()].block;
@@ -146,10 +140,9 @@ impl Binder<'_> {
             }
             Binding::Weight(weight) => constant(&Constant::Weight(*weight)),
             Binding::Values(params) => constant(&Constant::Values(params.clone())),
-            Binding::Texels(_) => None,
             Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),
-            Binding::PictureOut => self.picture.map(|(_, buffer, flag)| (buffer, 0..flag)),
-            Binding::NonFinite => self.picture.map(|(_, buffer, flag)| (buffer, flag..flag + 4)),
+            Binding::PictureOut => out.map(|(buffer, flag)| (buffer, 0..flag)),
+            Binding::NonFinite => out.map(|(buffer, flag)| (buffer, flag..flag + 4)),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::task::{Poll, Waker};
 
 use super::Device;
 use super::memory::Buffer;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::blocking::may_block;
 use crate::{Error, Result};
 
 /// Something that one thread or callback says once and a future waits for.
@@ -45,17 +47,16 @@ impl<T> Signal<T> {
     }
 }
 
-/// Waits until `index`, or everything that was submitted, is done: on this thread where it may be
-/// blocked, otherwise on one of its own.
+/// Waits until `index`, or everything that was submitted, is done: on this thread where it
+/// [may be blocked](may_block), otherwise on one of its own.
 #[cfg(not(target_arch = "wasm32"))]
 async fn poll(
     device: &Device,
     index: Option<wgpu::SubmissionIndex>,
-    blocking: bool,
 ) -> Result<(), wgpu::PollError> {
     let raw = &device.inner.raw;
     let wait = wgpu::PollType::Wait { submission_index: index, timeout: None };
-    if !blocking {
+    if !may_block() {
         let signal = Signal::new();
         let (raw, done, wanted) = (raw.clone(), signal.clone(), wait.clone());
         let thread = std::thread::Builder::new().name("pentimento-wait".to_owned());
@@ -72,7 +73,6 @@ async fn poll(
 async fn poll(
     device: &Device,
     _index: Option<wgpu::SubmissionIndex>,
-    _blocking: bool,
 ) -> Result<(), wgpu::PollError> {
     let signal = Signal::new();
     let done = signal.clone();
@@ -85,8 +85,8 @@ async fn poll(
 ///
 /// # Errors
 /// [`Error::DeviceLost`] or [`Error::Device`] when it failed.
-pub async fn finished(device: &Device, index: wgpu::SubmissionIndex, blocking: bool) -> Result<()> {
-    let result = poll(device, Some(index), blocking).await;
+pub async fn finished(device: &Device, index: wgpu::SubmissionIndex) -> Result<()> {
+    let result = poll(device, Some(index)).await;
     device.check()?;
     result.map_err(|error| Error::DeviceLost(error.to_string()))
 }
@@ -108,7 +108,6 @@ pub async fn read_back<T>(
     device: &Device,
     buffer: &Buffer,
     bytes: usize,
-    blocking: bool,
     read: impl FnOnce(&[u8]) -> T,
 ) -> Result<T> {
     let slice = buffer.raw.slice(..bytes.next_multiple_of(4) as u64);
@@ -116,7 +115,7 @@ pub async fn read_back<T>(
     let done = mapped.clone();
     slice.map_async(wgpu::MapMode::Read, move |result| done.set(result));
     let unmapped_at_last = Mapped(buffer);
-    if let Err(error) = poll(device, None, blocking).await {
+    if let Err(error) = poll(device, None).await {
         device.check()?;
         return Err(Error::DeviceLost(error.to_string()));
     }
@@ -127,6 +126,7 @@ pub async fn read_back<T>(
         .get_mapped_range()
         .map_err(|error| Error::Device(format!("its results cannot be read: {error}")))?;
     let value = read(&view[..bytes]);
+    device.inner.allocator.count_read(bytes);
     drop(view);
     drop(unmapped_at_last);
     Ok(value)

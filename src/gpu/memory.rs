@@ -1,4 +1,4 @@
-//! The only place where buffers and textures are created. Counts them and their bytes.
+//! The only place where buffers are created. Counts them and their bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ pub fn predict(plan: &Plan) -> Result<Memory> {
 /// What a device has been asked for so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counters {
-    /// Buffers and textures created since the device was opened.
+    /// Buffers created since the device was opened.
     pub buffers_created: u64,
     /// Bytes of those that are alive.
     pub bytes_alive: u64,
@@ -46,15 +46,26 @@ pub struct Counters {
     pub pipelines_compiled: u64,
 }
 
-/// Creates and counts buffers and textures.
+/// Creates and counts buffers.
 #[derive(Debug, Default)]
 pub struct Allocator {
     created: AtomicU64,
     alive: AtomicU64,
+    read: AtomicU64,
 }
 
 impl Allocator {
-    /// Buffers and textures created, bytes alive.
+    /// Notes that `bytes` came back from the device.
+    pub fn count_read(&self, bytes: usize) {
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Bytes that came back from the device.
+    pub fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Buffers created, bytes alive.
     pub fn counts(&self) -> (u64, u64) {
         (self.created.load(Ordering::Relaxed), self.alive.load(Ordering::Relaxed))
     }
@@ -94,75 +105,6 @@ impl Allocator {
         self.created.fetch_add(1, Ordering::Relaxed);
         self.alive.fetch_add(size, Ordering::Relaxed);
         Ok(Buffer { raw, allocator: Arc::clone(self) })
-    }
-}
-
-impl Allocator {
-    /// A texture of f32 values, four per texel, to be read by kernels.
-    ///
-    /// # Errors
-    /// [`Error::OutOfMemory`] when the driver refuses.
-    pub async fn allocate_texels(
-        self: &Arc<Self>,
-        device: &wgpu::Device,
-        [width, height, layers]: [usize; 3],
-    ) -> Result<Texels> {
-        let scope = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let raw = device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("weights"),
-            size: wgpu::Extent3d {
-                width: width as u32,
-                height: height as u32,
-                depth_or_array_layers: layers as u32,
-            },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
-            view_formats: &[],
-        });
-        let bytes = width * height * layers * 4 * size_of::<f32>();
-        if scope.pop().await.is_some() {
-            let alive = self.alive.load(Ordering::Relaxed) as usize;
-            return Err(Error::OutOfMemory {
-                needed: alive + bytes,
-                available: alive,
-                hint: "the driver has no memory for the weights; try smaller tiles".to_owned(),
-            });
-        }
-        let view = raw.create_view(&wgpu::TextureViewDescriptor {
-            dimension: Some(wgpu::TextureViewDimension::D2Array),
-            ..Default::default()
-        });
-        self.created.fetch_add(1, Ordering::Relaxed);
-        self.alive.fetch_add(bytes as u64, Ordering::Relaxed);
-        Ok(Texels { raw, view, bytes, allocator: Arc::clone(self) })
-    }
-}
-
-/// A texture that is counted while it is alive.
-#[derive(Debug)]
-pub struct Texels {
-    /// wgpu's handle.
-    pub raw: wgpu::Texture,
-    /// All of it.
-    pub view: wgpu::TextureView,
-    bytes: usize,
-    allocator: Arc<Allocator>,
-}
-
-impl Texels {
-    /// Bytes.
-    pub const fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl Drop for Texels {
-    fn drop(&mut self) {
-        self.raw.destroy();
-        self.allocator.alive.fetch_sub(self.bytes as u64, Ordering::Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ mod dispatch;
 mod embed;
 mod epilogue;
 mod executor;
+mod face;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
@@ -43,6 +44,7 @@ pub use device::Device;
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
+pub use face::Face;
 pub use memory::{Counters, Memory, predict};
 pub use profile::StepTime;
 #[cfg(not(target_arch = "wasm32"))]

@@ -59,7 +59,7 @@ impl Pipelines {
     /// Compiles those of `shaders` that are missing, on all cores where there are threads.
     ///
     /// # Errors
-    /// [`Error::Device`] names the kernel that does not compile.
+    /// [`Error::Internal`] names the kernel that does not compile.
     pub async fn prepare(&self, device: &wgpu::Device, shaders: &[&Shader]) -> Result<()> {
         let mut missing: Vec<_> =
             shaders.iter().copied().filter(|shader| self.get(shader).is_none()).collect();
@@ -99,7 +99,7 @@ impl Pipelines {
         if let Some(error) = scope.pop().await {
             let defines = &shader.defines;
             let what = format!("kernel {} {defines:?} does not compile: {error}", shader.kernel);
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         self.compiled.fetch_add(1, Ordering::Relaxed);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -164,13 +164,6 @@ fn binding_type(slot: Slot) -> wgpu::BindingType {
         Slot::Uniform => wgpu::BufferBindingType::Uniform,
         Slot::Read => wgpu::BufferBindingType::Storage { read_only: true },
         Slot::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
-        Slot::Texels => {
-            return wgpu::BindingType::StorageTexture {
-                access: wgpu::StorageTextureAccess::ReadOnly,
-                format: wgpu::TextureFormat::Rgba32Float,
-                view_dimension: wgpu::TextureViewDimension::D2Array,
-            };
-        }
     };
     wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::cast_slice;
 
-use super::executor::{Executor, Picture};
+use super::executor::{Executor, Picture, PictureOut};
 use super::mapping::read_back;
 use super::ops::{image_to_tensor, tensor_to_image};
 use super::schema::PARAMS_STRIDE;
@@ -22,26 +22,79 @@ impl Executor {
         from: PixelFormat,
         to: PixelFormat,
     ) -> Result<Vec<u8>> {
-        let picture = self.picture()?;
-        let (x, y) = (self.plan.inputs[0], self.plan.outputs[0]);
-        let expected = x.shape.n * x.shape.plane() * from.channels;
+        self.picture_out()?;
+        self.check(bytes, &[from, to])?;
+        self.set_formats(from, to)?;
+        self.upload_picture(bytes)?;
+        self.submit([&self.picture()?.input]);
+        self.submit_steps().await?;
+
+        let output = self.picture_out()?;
+        let queue = &self.device.inner.queue;
+        let flag = output.flag;
+        let mut encoder = self.encoder();
+        encoder.clear_buffer(&output.bytes.raw, flag as u64, Some(4));
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            output.launch.record(&mut pass);
+        }
+        encoder.copy_buffer_to_buffer(&output.bytes.raw, 0, &self.readback.raw, 0, flag as u64 + 4);
+        queue.submit([encoder.finish()]);
+        let shape = self.plan.outputs[0].shape;
+        let size = shape.n * shape.plane() * to.channels;
+        let (result, finite) = read_back(&self.device, &self.readback, flag + 4, |bytes| {
+            (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
+        })
+        .await?;
+        if !finite {
+            self.submit([&self.picture()?.input]);
+            return Err(self.find_non_finite().await?);
+        }
+        Ok(result)
+    }
+
+    /// Runs the network on pictures as [`run_image`](Self::run_image) does, and yields its outputs
+    /// as [`run`](Self::run) does.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the network does not take three channels or when `bytes` has another
+    /// size; otherwise as [`run`](Self::run).
+    pub async fn run_pixels(&mut self, bytes: &[u8], from: PixelFormat) -> Result<Vec<Vec<f32>>> {
+        self.check(bytes, &[from])?;
+        self.set_formats(from, from)?;
+        self.upload_picture(bytes)?;
+        self.submit([&self.picture()?.input]);
+        self.submit_steps().await?;
+        let outputs = self.outputs().await?;
+        if outputs.iter().flatten().any(|v| !v.is_finite()) {
+            self.submit([&self.picture()?.input]);
+            return Err(self.find_non_finite().await?);
+        }
+        Ok(outputs)
+    }
+
+    /// Whether `bytes` are the network's pictures in the first of `formats`.
+    fn check(&self, bytes: &[u8], formats: &[PixelFormat]) -> Result<()> {
+        self.picture()?;
+        let x = self.plan.inputs[0].shape;
+        let channels = formats.first().map_or(0, |from| from.channels);
+        let expected = x.n * x.plane() * channels;
         if bytes.len() != expected {
-            let what = format!(
-                "a picture of {} × {} has {expected} bytes, got {}",
-                x.shape.w,
-                x.shape.h,
-                bytes.len()
-            );
+            let got = bytes.len();
+            let what = format!("a picture of {} × {} has {expected} bytes, got {got}", x.w, x.h);
             return Err(Error::Input(what));
         }
-        for format in [from, to] {
+        for format in formats {
             if !(3..=4).contains(&format.channels) {
                 let what = format!("pixels have 3 or 4 bytes, not {}", format.channels);
                 return Err(Error::Input(what));
             }
         }
-        self.set_formats(picture, from, to);
-        let queue = &self.device.inner.queue;
+        Ok(())
+    }
+
+    fn upload_picture(&self, bytes: &[u8]) -> Result<()> {
+        let (picture, queue) = (self.picture()?, &self.device.inner.queue);
         let whole = bytes.len() / 4 * 4;
         queue.write_buffer(&picture.bytes_in.raw, 0, &bytes[..whole]);
         if whole < bytes.len() {
@@ -49,34 +102,7 @@ impl Executor {
             last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
             queue.write_buffer(&picture.bytes_in.raw, whole as u64, &last);
         }
-        self.submit([&picture.launches[0]]);
-        self.submit_steps().await?;
-
-        let picture = self.picture()?;
-        let queue = &self.device.inner.queue;
-        let flag = picture.schema.flag;
-        let mut encoder = self.encoder();
-        encoder.clear_buffer(&picture.bytes_out.raw, flag as u64, Some(4));
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            picture.launches[1].record(&mut pass);
-        }
-        let (out, len) = (&picture.bytes_out.raw, flag as u64 + 4);
-        encoder.copy_buffer_to_buffer(out, 0, &self.readback.raw, 0, len);
-        queue.submit([encoder.finish()]);
-        let size = y.shape.n * y.shape.plane() * to.channels;
-        let blocking = self.watch.blocking;
-        let (result, finite) =
-            read_back(&self.device, &self.readback, flag + 4, blocking, |bytes| {
-                (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
-            })
-            .await?;
-        if !finite {
-            let picture = self.picture()?;
-            self.submit([&picture.launches[0]]);
-            return Err(self.find_non_finite().await?);
-        }
-        Ok(result)
+        Ok(())
     }
 
     /// [`run_image`](Self::run_image) for callers without an async runtime.
@@ -90,25 +116,32 @@ impl Executor {
         from: PixelFormat,
         to: PixelFormat,
     ) -> Result<Vec<u8>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run_image(bytes, from, to))
+        crate::blocking::block_on(self.run_image(bytes, from, to))
     }
 
-    /// Tells the two kernels around the network how pixels look.
-    pub(super) fn set_formats(&self, picture: &Picture, from: PixelFormat, to: PixelFormat) {
-        let (x, y) = (self.plan.inputs[0], self.plan.outputs[0]);
-        let params = [
-            image_to_tensor::record(&self.plan, x, from).params,
-            tensor_to_image::record(&self.plan, y, to).params,
-        ];
+    /// Tells the kernels around the network how pixels look.
+    pub(super) fn set_formats(&self, from: PixelFormat, to: PixelFormat) -> Result<()> {
+        let picture = self.picture()?;
+        let mut params =
+            vec![image_to_tensor::record(&self.plan, self.plan.inputs[0], from).params];
+        if picture.output.is_some() {
+            params.push(tensor_to_image::record(&self.plan, self.plan.outputs[0], to).params);
+        }
         for (index, words) in params.iter().enumerate() {
             let at = (picture.params + index * PARAMS_STRIDE) as u64;
             self.device.inner.queue.write_buffer(&self.params.raw, at, cast_slice(words));
         }
+        Ok(())
     }
 
     pub(super) fn picture(&self) -> Result<&Picture> {
-        self.picture.as_ref().ok_or_else(|| {
+        self.picture
+            .as_ref()
+            .ok_or_else(|| Error::Input("the network does not take RGB pictures".to_owned()))
+    }
+
+    pub(super) fn picture_out(&self) -> Result<&PictureOut> {
+        self.picture.as_ref().and_then(|picture| picture.output.as_ref()).ok_or_else(|| {
             Error::Input("the network does not turn one RGB picture into another".to_owned())
         })
     }

@@ -105,8 +105,8 @@ impl Device {
     /// # Errors
     /// As [`Device::probe_fma`].
     pub fn probe_storage(&self) -> Result<f64> {
-        pollster::block_on(async {
-            let calls = Calls { device: self.clone(), blocking: true };
+        crate::blocking::block_on(async {
+            let calls = Calls { device: self.clone() };
             let limit = self.info().max_binding.min(self.info().max_buffer);
             let chunk = WORKGROUP * STEPS * 16;
             let bytes = usize::try_from(limit).unwrap_or(COPIED).min(COPIED) / chunk * chunk;
@@ -130,8 +130,8 @@ impl Device {
     /// # Errors
     /// As [`Device::probe_fma`].
     pub fn probe_launch(&self) -> Result<f64> {
-        pollster::block_on(async {
-            let calls = Calls { device: self.clone(), blocking: true };
+        crate::blocking::block_on(async {
+            let calls = Calls { device: self.clone() };
             let y = calls.allocate("probe", 4, Usage::STORAGE | Usage::COPY_SRC).await?;
             let launch = Shader { kernel: "probes/launch", defines: Vec::new() };
             let call = Call { shader: launch, params: vec![0], workgroups: [1, 1, 1] };
@@ -139,7 +139,7 @@ impl Device {
             let launches: Vec<Launch> = vec![bound.launch.clone(); LAUNCHES];
             let mut best = f64::INFINITY;
             for _ in 0..=RUNS {
-                let [[_, time]] = time_passes(self, &[&launches], true).await?[..] else {
+                let [[_, time]] = time_passes(self, &[&launches]).await?[..] else {
                     return Err(Error::Internal("one pass, one time".to_owned()));
                 };
                 best = best.min(time.as_secs_f64() / LAUNCHES as f64);
@@ -157,8 +157,8 @@ impl Device {
         params: &[u32],
         workgroup: usize,
     ) -> Result<(f64, usize, Vec<f32>)> {
-        pollster::block_on(async {
-            let calls = Calls { device: self.clone(), blocking: true };
+        crate::blocking::block_on(async {
+            let calls = Calls { device: self.clone() };
             let mut groups = 64;
             loop {
                 let usage = Usage::STORAGE | Usage::COPY_SRC;
@@ -182,7 +182,7 @@ impl Device {
     /// The shortest of `runs`, after one that does not count.
     async fn best(&self, bound: &Bound, runs: usize) -> Result<f64> {
         let passes = vec![std::slice::from_ref(&bound.launch); runs + 1];
-        let times = time_passes(self, &passes, true).await?;
+        let times = time_passes(self, &passes).await?;
         let seconds = times[1..].iter().map(|[_, time]| time.as_secs_f64());
         Ok(seconds.fold(f64::INFINITY, f64::min))
     }

@@ -33,7 +33,7 @@ impl Executor {
     /// As [`run`](Self::run).
     pub async fn profile(&mut self) -> Result<Vec<StepTime>> {
         let passes: Vec<&[Launch]> = self.steps.iter().map(Vec::as_slice).collect();
-        let times = time_passes(&self.device, &passes, self.watch.blocking).await?;
+        let times = time_passes(&self.device, &passes).await?;
         let times = times.into_iter().enumerate();
         Ok(times.map(|(step, [start, time])| StepTime { step, start, time }).collect())
     }
@@ -44,8 +44,7 @@ impl Executor {
     /// As [`profile`](Self::profile).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn profile_blocking(&mut self) -> Result<Vec<StepTime>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.profile())
+        crate::blocking::block_on(self.profile())
     }
 }
 
@@ -58,7 +57,6 @@ impl Executor {
 pub(super) async fn time_passes(
     device: &Device,
     passes: &[&[Launch]],
-    blocking: bool,
 ) -> Result<Vec<[Duration; 2]>> {
     let inner = &device.inner;
     let mut times = Vec::new();
@@ -69,7 +67,7 @@ pub(super) async fn time_passes(
             let mut encoder = device.encoder();
             record(&mut encoder, *pass, None);
             let index = inner.queue.submit([encoder.finish()]);
-            finished(device, index, blocking).await?;
+            finished(device, index).await?;
             times.push([start, first.elapsed().saturating_sub(start)]);
         }
         return Ok(times);
@@ -102,7 +100,7 @@ pub(super) async fn time_passes(
         encoder.copy_buffer_to_buffer(&resolved.raw, 0, &readback.raw, 0, bytes as u64);
         inner.queue.submit([encoder.finish()]);
         let period = f64::from(inner.queue.get_timestamp_period());
-        read_back(device, &readback, bytes, blocking, |bytes| {
+        read_back(device, &readback, bytes, |bytes| {
             let words = bytes.as_chunks::<8>().0.iter();
             let ticks: Vec<_> = words.map(|b| u64::from_le_bytes(*b)).collect();
             let between =

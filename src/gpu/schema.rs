@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::memory::Memory;
 use super::{Binding, Dispatch, ops};
 use crate::graph::ParamId;
-use crate::plan::{Layout, PixelFormat, Plan, View, Weight, packed_len, texels};
+use crate::plan::{Layout, PixelFormat, Plan, View, Weight, packed_len};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -22,22 +22,6 @@ pub enum Constant {
     Values(Vec<ParamId>),
 }
 
-/// A weight that is uploaded once as a texture.
-#[derive(Clone, Copy, Debug)]
-pub struct Texture {
-    /// What it holds.
-    pub weight: Weight,
-    /// Columns, rows and layers, of four values in f32.
-    pub size: [usize; 3],
-}
-
-impl Texture {
-    /// Bytes.
-    pub const fn bytes(&self) -> usize {
-        self.size[0] * self.size[1] * self.size[2] * 4 * size_of::<f32>()
-    }
-}
-
 /// Where a constant lies.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
@@ -49,16 +33,37 @@ pub struct Place {
     pub bytes: usize,
 }
 
-/// How an 8-bit picture goes in and out.
+/// How an 8-bit picture goes in, and where the network yields one, out. The parameters of both
+/// dispatches change with the pixel format and follow those of the steps.
 #[derive(Clone, Debug)]
 pub struct PictureSchema {
     /// Bytes of the buffer for the picture that goes in, at four channels.
     pub bytes_in: usize,
+    /// From the picture to the input.
+    pub input: Dispatch,
+    /// What comes out, where the first output is a picture of its own.
+    pub output: Option<PictureOut>,
+}
+
+/// How an 8-bit picture comes out.
+#[derive(Clone, Debug)]
+pub struct PictureOut {
     /// Where the word behind it stands that tells of values that are not finite.
     pub flag: usize,
-    /// From the picture to the input, and from the output to the picture; parameters change with
-    /// the pixel format and follow those of the steps.
-    pub dispatches: [Dispatch; 2],
+    /// From the output to the picture.
+    pub dispatch: Dispatch,
+}
+
+impl PictureSchema {
+    /// Both of its dispatches, or the first.
+    pub fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
+        std::iter::once(&self.input).chain(self.output.iter().map(|output| &output.dispatch))
+    }
+
+    /// Bytes of the buffer for the picture that comes out.
+    pub fn bytes_out(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.flag + 4)
+    }
 }
 
 /// The buffers of an executor and what lies in them.
@@ -74,13 +79,11 @@ pub struct Schema {
     pub places: HashMap<Constant, Place>,
     /// The constants in upload order.
     pub constants: Vec<Constant>,
-    /// The weights that are textures.
-    pub textures: Vec<Texture>,
     /// Bytes of the parameters of all dispatches.
     pub params: usize,
     /// Bytes of the buffer through which results come back.
     pub readback: usize,
-    /// Present when the plan takes and yields pictures.
+    /// Present when the plan takes pictures.
     pub picture: Option<PictureSchema>,
 }
 
@@ -88,7 +91,7 @@ pub struct Schema {
 /// rounding in the transformed domain costs four times as much accuracy as before it.
 pub fn weight_dtype(plan: &Plan, weight: Weight) -> Dtype {
     match weight.layout {
-        Layout::TapSquares | Layout::Winograd | Layout::WinogradTexels => Dtype::F32,
+        Layout::TapSquares | Layout::Winograd => Dtype::F32,
         _ if plan.graph.param(weight.param).exact => Dtype::F32,
         _ => plan.target.dtype,
     }
@@ -117,17 +120,15 @@ impl Schema {
             weights: Vec::new(),
             places: HashMap::new(),
             constants: Vec::new(),
-            textures: Vec::new(),
             params: 0,
             readback: plan.outputs.iter().map(|view| copied_bytes(plan, view).len()).sum(),
             picture: picture(plan),
         };
         schema.place_constants(plan)?;
-        schema.place_textures(plan)?;
         let mut launches = schema.steps.iter().map(Vec::len).sum::<usize>();
         if let Some(picture) = &schema.picture {
-            launches += picture.dispatches.len();
-            schema.readback = schema.readback.max(picture.flag + 4);
+            launches += picture.dispatches().count();
+            schema.readback = schema.readback.max(picture.bytes_out());
         }
         schema.params = launches * PARAMS_STRIDE;
         Ok(schema)
@@ -135,27 +136,13 @@ impl Schema {
 
     /// What [`Executor::memory`](super::Executor::memory) will report.
     pub fn memory(&self) -> Memory {
-        let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.flag + 4);
+        let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.bytes_out());
         Memory {
-            weights: self.weights.iter().sum::<usize>()
-                + self.textures.iter().map(Texture::bytes).sum::<usize>(),
+            weights: self.weights.iter().sum(),
             arena: self.blocks.iter().sum(),
             params: self.params,
             staging: self.readback + picture,
         }
-    }
-
-    fn place_textures(&mut self, plan: &Plan) -> Result<()> {
-        for binding in self.steps.iter().flatten().flat_map(|dispatch| &dispatch.bindings) {
-            let &Binding::Texels(weight) = binding else { continue };
-            if self.textures.iter().any(|texture| texture.weight == weight) {
-                continue;
-            }
-            let size = texels(plan.graph.param(weight.param), weight.layout)
-                .ok_or_else(|| Error::Device(format!("{:?} is no texture", weight.layout)))?;
-            self.textures.push(Texture { weight, size });
-        }
-        Ok(())
     }
 
     /// Fills buffers in the order of the first use.
@@ -201,23 +188,20 @@ impl Schema {
     }
 }
 
-/// A plan from one `[N, 3, H, W]` whose first output is `[N, 3, H', W']` takes and yields pictures.
+/// A plan from one `[N, 3, H, W]` takes pictures; one whose first output is `[N, 3, H', W']` yields
+/// some too.
 fn picture(plan: &Plan) -> Option<PictureSchema> {
-    let (&[input], Some(&output)) = (&plan.inputs[..], plan.outputs.first()) else {
-        return None;
-    };
-    let (input, output) = (&input, &output);
-    if input.shape.c != 3 || output.shape.c != 3 || input.shape.n != output.shape.n {
+    let &[input] = &plan.inputs[..] else { return None };
+    if input.shape.c != 3 {
         return None;
     }
     let bytes = |view: &View| view.shape.n * view.shape.plane() * 4;
-    let bytes_out = bytes(output);
-    Some(PictureSchema {
-        bytes_in: bytes(input),
-        flag: bytes_out.next_multiple_of(plan.target.alignment),
-        dispatches: [
-            ops::image_to_tensor::record(plan, *input, PixelFormat::UNIT),
-            ops::tensor_to_image::record(plan, *output, PixelFormat::UNIT),
-        ],
-    })
+    let is_picture = |output: &&View| output.shape.c == 3 && output.shape.n == input.shape.n;
+    let output = plan.outputs.first().filter(is_picture).map(|output| PictureOut {
+        flag: bytes(output).next_multiple_of(plan.target.alignment),
+        dispatch: ops::tensor_to_image::record(plan, *output, PixelFormat::UNIT),
+    });
+    let bytes_in = bytes(&input);
+    let input = ops::image_to_tensor::record(plan, input, PixelFormat::UNIT);
+    Some(PictureSchema { bytes_in, input, output })
 }

@@ -10,9 +10,8 @@
 //! | `${NAME}` | the value of `NAME`, which must be defined |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`,
-//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined, and in browsers
-//! `enable subgroups;` when `LANES` is.
+//! `enable f16;` is written first when any definition is `f16`, and
+//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined.
 
 use super::Shader;
 use crate::{Error, Result};
@@ -30,17 +29,15 @@ const KERNELS: &[(&str, &str)] = sources![
     "adaptive_avg_pool",
     "arg_max",
     "attention",
+    "block_luminance",
     "constant",
     "conv_depthwise",
     "conv_direct",
     "conv_gemm",
     "conv_gemm_cooperative",
-    "conv_winograd_fused",
     "conv_winograd_input",
     "conv_winograd_output",
     "conv_winograd_product",
-    "conv_winograd_quads_input",
-    "conv_winograd_quads_output",
     "demodulate",
     "embedding",
     "grain_histogram",
@@ -49,6 +46,7 @@ const KERNELS: &[(&str, &str)] = sources![
     "image_to_tensor",
     "layer_norm",
     "linear",
+    "match_colours",
     "max_pool",
     "multi_path_conv",
     "paste",
@@ -77,10 +75,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/each_output",
     "shared/epilogue",
     "shared/epilogue_params",
-    "shared/epilogue_quads",
     "shared/grid",
-    "shared/lanes_accumulate",
-    "shared/lanes_declare",
     "shared/load",
     "shared/load_params",
     "shared/output",
@@ -105,8 +100,6 @@ pub enum Slot {
     Read,
     /// `var<storage, read_write>`
     ReadWrite,
-    /// `texture_storage_2d_array<rgba32float, read>`
-    Texels,
 }
 
 /// A kernel variant as WGSL.
@@ -127,7 +120,7 @@ struct Line {
 
 impl Line {
     fn error(&self, what: impl std::fmt::Display) -> Error {
-        Error::Device(format!("kernels/{}.wgsl:{}: {what}", self.file, self.number))
+        Error::Internal(format!("kernels/{}.wgsl:{}: {what}", self.file, self.number))
     }
 
     /// The words after `directive`, if the line is one.
@@ -145,7 +138,7 @@ pub fn expand(shader: &Shader) -> Result<Source> {
     let (file, text) = KERNELS
         .iter()
         .find(|(name, _)| *name == shader.kernel)
-        .ok_or_else(|| Error::Device(format!("there is no kernel {}", shader.kernel)))?;
+        .ok_or_else(|| Error::Internal(format!("there is no kernel {}", shader.kernel)))?;
     expand_text(file, text, &shader.defines)
 }
 
@@ -164,10 +157,6 @@ fn expand_text(
     }
     if defines.iter().any(|(name, _)| *name == "FRAGMENT") {
         code.push_str("enable wgpu_cooperative_matrix;\n");
-    }
-    // Browsers want to be told; naga knows subgroups, but not yet this line.
-    if cfg!(target_arch = "wasm32") && defines.iter().any(|(name, _)| *name == "LANES") {
-        code.push_str("enable subgroups;\n");
     }
     let mut slots = Vec::new();
     block(&lines, &mut scope, &mut code, &mut slots)?;
@@ -304,11 +293,9 @@ fn slot(line: &Line, text: &str) -> Result<Slot> {
         ("var<uniform>", Slot::Uniform),
         ("var<storage, read>", Slot::Read),
         ("var<storage, read_write>", Slot::ReadWrite),
-        ("texture_storage_2d_array<rgba32float, read>", Slot::Texels),
     ];
-    (kinds.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, slot)| *slot)).ok_or_else(
-        || line.error("a binding is a uniform, a storage variable or a texture on one line"),
-    )
+    (kinds.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, slot)| *slot))
+        .ok_or_else(|| line.error("a binding is a uniform or a storage variable on one line"))
 }
 
 #[cfg(test)]

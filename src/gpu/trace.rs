@@ -33,8 +33,7 @@ impl Executor {
     /// As [`run_traced`](Self::run_traced).
     #[cfg(not(target_arch = "wasm32"))]
     pub fn run_traced_blocking(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
-        self.watch.blocking = true;
-        pollster::block_on(self.run_traced(inputs))
+        crate::blocking::block_on(self.run_traced(inputs))
     }
 
     /// Runs the network on the uploaded inputs and names the first step whose values are not
@@ -67,7 +66,7 @@ impl Executor {
             inner.queue.submit([encoder.finish()]);
             let len = copied_bytes(&self.plan, &step.output).len();
             let read = |bytes: &[u8]| self.decode_view(&step.output, bytes);
-            let values = read_back(&self.device, &buffer, len, self.watch.blocking, read).await?;
+            let values = read_back(&self.device, &buffer, len, read).await?;
             if visit(step, values).is_break() {
                 break;
             }

@@ -168,14 +168,14 @@ mod tests {
         graph.set_output(y);
         let mut plan = Plan::new(Arc::new(graph), target).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
         let tiles = ops::tiles(&plan.steps[0], &plan).unwrap();
         assert!(tiles > 1 && plan.steps[0].tile.is_some_and(|tile| tile < tiles));
 
         let path = file(device, folder.path());
         let other = (plan.steps[0].tile.unwrap() + 1) % tiles;
         write(&path, &BTreeMap::from([(key(&plan.steps[0], &plan), other)]));
-        pollster::block_on(tune(device, &mut plan, folder.path())).unwrap();
+        crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
         assert_eq!(plan.steps[0].tile, Some(other));
 
         let x = random(1, 30 * 90);

@@ -4,7 +4,7 @@ use bytemuck::cast_slice;
 use half::f16;
 
 use super::Device;
-use super::memory::{Buffer, Texels};
+use super::memory::Buffer;
 use super::schema::{Constant, Schema, weight_dtype};
 use crate::graph::ParamId;
 use crate::plan::{Plan, pack};
@@ -49,7 +49,7 @@ pub(super) fn upload_constants(
         if bytes.len() != place.bytes {
             let what =
                 format!("{constant:?} packs to {} bytes, {} are placed", bytes.len(), place.bytes);
-            return Err(Error::Device(what));
+            return Err(Error::Internal(what));
         }
         queue.write_buffer(&weights[place.buffer].raw, place.offset as u64, &bytes);
         pending += bytes.len();
@@ -59,19 +59,4 @@ pub(super) fn upload_constants(
         }
     }
     Ok(())
-}
-
-pub(super) fn upload_textures(device: &Device, plan: &Plan, schema: &Schema, textures: &[Texels]) {
-    let queue = &device.inner.queue;
-    for (texture, texels) in schema.textures.iter().zip(textures) {
-        let values = pack(plan.graph.param(texture.weight.param), texture.weight.layout);
-        let [width, height, layers] = texture.size.map(|size| size as u32);
-        let layout = wgpu::TexelCopyBufferLayout {
-            offset: 0,
-            bytes_per_row: Some(width * 4 * size_of::<f32>() as u32),
-            rows_per_image: Some(height),
-        };
-        let size = wgpu::Extent3d { width, height, depth_or_array_layers: layers };
-        queue.write_texture(texels.raw.as_image_copy(), cast_slice(&values), layout, size);
-    }
 }

@@ -95,20 +95,21 @@ impl Param {
     #[cfg(feature = "cli")]
     pub(crate) fn deferred(name: impl Into<String>, dims: Vec<usize>, storage: Storage) -> Self {
         let bytes = 0..dims.iter().product::<usize>() * size_of::<f32>();
-        Self { storage, bytes, ..Self::outline(name, dims) }
+        let (name, scale, exact) = (name.into(), 1.0, false);
+        Self { name, dims, scale, exact, storage, bytes, encoding: Encoding::F32 }
     }
 
-    /// A parameter of which only name and dimensions are known: enough to recognise a network.
-    pub(crate) fn outline(name: impl Into<String>, dims: Vec<usize>) -> Self {
-        Self {
-            name: name.into(),
-            dims,
-            scale: 1.0,
-            exact: false,
-            storage: Arc::new([]),
-            bytes: 0..0,
-            encoding: Encoding::F32,
-        }
+    /// A parameter whose bytes, as many as `dims` say, come when they are first read; `None` when
+    /// their number overflows.
+    pub(crate) fn lazy(
+        name: impl Into<String>,
+        dims: Vec<usize>,
+        encoding: Encoding,
+        storage: Storage,
+    ) -> Option<Self> {
+        let elements = dims.iter().try_fold(1usize, |a, &d| a.checked_mul(d))?;
+        let bytes = 0..elements.checked_mul(encoding.size())?;
+        Some(Self { name: name.into(), dims, scale: 1.0, exact: false, storage, bytes, encoding })
     }
 
     /// The same tensor times `factor`.

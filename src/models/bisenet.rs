@@ -144,6 +144,17 @@ impl Network for BiSeNet {
         ]
     }
 
+    /// The two coarse maps, which only its training needs.
+    fn training_only(&self) -> Vec<String> {
+        let parts = ["conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"];
+        let mut names = Vec::new();
+        for map in ["conv_out16", "conv_out32"] {
+            names.extend(parts.map(|part| format!("{map}.conv.{part}")));
+            names.push(format!("{map}.conv_out.weight"));
+        }
+        names
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::SIGNED
     }

@@ -1,5 +1,8 @@
 //! CodeFormer (Zhou et al. 2022): a transformer predicts which codes of a VQGAN's codebook a
 //! degraded face shows; the generator may look at the face again. RGB in [-1, 1], one size.
+//!
+//! Its authors published two more of it: one that fills white holes (their program runs it with
+//! fidelity 1 and without adaptive instance norm), and one that colours (with fidelity 0).
 
 use std::collections::HashMap;
 
@@ -11,6 +14,10 @@ use crate::nn::{Builder, ConvSpec, check_square, transformer, vqgan};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
+/// Side of the faces that the published networks were trained on.
+const PUBLISHED_SIZE: usize = 512;
+/// Codes of the one that fills holes.
+const CODES_OF_HOLES: usize = 512;
 /// Heads of the public checkpoint; the tensors do not tell.
 const HEADS: usize = 8;
 /// What its adaptive instance norm adds to variances.
@@ -31,7 +38,17 @@ struct CodeFormer {
     assumed: bool,
     /// Sizes at which the generator can look at the encoder's features.
     fusions: Vec<usize>,
-    options: CodeFormerOptions,
+    kind: Kind,
+    fidelity: f32,
+    adain: bool,
+}
+
+/// Which of the published networks it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Restores,
+    FillsHoles,
+    Colours,
 }
 
 /// One entry of the flat list of blocks that encoder and generator are.
@@ -90,11 +107,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
             checkpoint.tensors().any(|param| param.name.starts_with(&start))
         })
         .count();
-    let CodeFormerOptions { fidelity, .. } = options.codeformer;
-    if !(0.0..=1.0).contains(&fidelity) {
-        return Err(Error::Input(format!("the fidelity is {fidelity}, expected 0 to 1")));
-    }
-    Ok(CodeFormer {
+    let network = CodeFormer {
         encoder: blocks(checkpoint, "encoder")?,
         generator: blocks(checkpoint, "generator")?,
         side,
@@ -104,8 +117,30 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         heads: options.heads.unwrap_or(HEADS),
         assumed: options.heads.is_none(),
         fusions,
-        options: options.codeformer,
-    })
+        kind: Kind::Restores,
+        fidelity: 0.5,
+        adain: true,
+    };
+    // The two others have no fusion at half of the face's size.
+    let half = network.fusions.contains(&(network.size() / 2));
+    let published = network.size() == PUBLISHED_SIZE && !network.fusions.is_empty();
+    let kind = match published && !half {
+        true if codes == CODES_OF_HOLES => Kind::FillsHoles,
+        true => Kind::Colours,
+        false => Kind::Restores,
+    };
+    let usual = match kind {
+        Kind::Restores => 0.5,
+        Kind::FillsHoles => 1.0,
+        Kind::Colours => 0.0,
+    };
+    let CodeFormerOptions { fidelity, adain } = options.codeformer;
+    let fidelity = fidelity.unwrap_or(usual);
+    if !(0.0..=1.0).contains(&fidelity) {
+        return Err(Error::Input(format!("the fidelity is {fidelity}, expected 0 to 1")));
+    }
+    let adain = adain.unwrap_or(kind != Kind::FillsHoles);
+    Ok(CodeFormer { kind, fidelity, adain, ..network })
 }
 
 /// What stands in `{part}.blocks`: a convolution, then blocks that their tensors' names tell apart,
@@ -196,10 +231,10 @@ impl CodeFormer {
             let size = b.shape(x).w;
             let fusion = std::mem::take(&mut enlarged) && self.fusions.contains(&size);
             if let Some(&feature) = features.get(&size).filter(|_| fusion)
-                && self.options.fidelity > 0.0
+                && self.fidelity > 0.0
             {
                 let name = format!("fuse_convs_dict.{size}");
-                x = vqgan::fuse(b, feature, x, &name, self.options.fidelity)?;
+                x = vqgan::fuse(b, feature, x, &name, self.fidelity)?;
             }
         }
         Ok(x)
@@ -232,7 +267,17 @@ impl Network for CodeFormer {
             ("codes", format!("{} × {} of {}", self.side, self.side, self.codes)),
             ("layers", self.layers.to_string()),
             ("heads", format!("{}{assumed}", self.heads)),
-            ("fidelity", self.options.fidelity.to_string()),
+            (
+                "made to",
+                match self.kind {
+                    Kind::Restores => "restore",
+                    Kind::FillsHoles => "fill white holes (by its codes and its fusions)",
+                    Kind::Colours => "colour (by its codes and its fusions)",
+                }
+                .to_owned(),
+            ),
+            ("fidelity", self.fidelity.to_string()),
+            ("adaptive instance norm", if self.adain { "on" } else { "off" }.to_owned()),
             ("f16", super::CODES_IN_F32.to_owned()),
         ]
     }
@@ -243,6 +288,14 @@ impl Network for CodeFormer {
 
     fn outputs(&self) -> &'static [&'static str] {
         &["output", "indices", "logits", "lq_feat"]
+    }
+
+    /// Fidelity 0 leaves the fusions out.
+    fn build_whole(&self, checkpoint: &Checkpoint) -> Result<Graph> {
+        let (encoder, generator) = (self.encoder.clone(), self.generator.clone());
+        let fusions = self.fusions.clone();
+        let whole = Self { fidelity: 1.0, encoder, generator, fusions, ..*self };
+        whole.build(checkpoint, self.input_shape(64, 64))
     }
 
     fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
@@ -257,7 +310,7 @@ impl Network for CodeFormer {
         let table = b.param("quantize.embedding.weight", &[self.codes, channels], 1.0)?;
         let mut code = b.add(Op::Embedding(table), &[index])?;
         b.graph.set_exact(false);
-        if self.options.adain {
+        if self.adain {
             code = b.add(Op::AdaIn { epsilon: EPSILON }, &[code, latent])?;
         }
         let y = self.generate(&mut b, code, &features)?;

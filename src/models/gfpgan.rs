@@ -25,6 +25,8 @@ struct Gfpgan {
     different_w: bool,
     /// Whether conditions touch only the second half of the channels.
     sft_half: bool,
+    /// Layers of the mapping network in the file.
+    layers: usize,
     /// Layers of the mapping network, when the latent passes through it.
     mapping: Option<usize>,
 }
@@ -71,7 +73,8 @@ fn read(checkpoint: &Checkpoint, family: Family) -> Result<Gfpgan> {
     let layers = checkpoint.numbered("stylegan_decoder.style_mlp.");
     let layers = if family.equalised { layers.saturating_sub(1) } else { layers / 2 };
     let mapping = (!different_w).then_some(layers);
-    Ok(Gfpgan { family, resample_given: false, size, latent, different_w, sft_half, mapping })
+    let resample_given = false;
+    Ok(Gfpgan { family, resample_given, size, latent, different_w, sft_half, layers, mapping })
 }
 
 impl Gfpgan {
@@ -230,6 +233,24 @@ impl Network for Gfpgan {
             ("resampling", format!("{resampling}{assumed}")),
             ("noise", "from the checkpoint; zero where it has none".to_owned()),
         ]
+    }
+
+    /// Pictures of the U-Net's levels, which the training compares, and the mapping network, which
+    /// W+ latents do not pass.
+    fn training_only(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for level in 0..resolutions(self.size).count() - 1 {
+            names.push(format!("toRGB.{level}.weight"));
+            names.push(format!("toRGB.{level}.bias"));
+        }
+        let layers = if self.mapping.is_none() { self.layers } else { 0 };
+        for layer in 0..layers {
+            let name = format!("stylegan_decoder.{}", (self.names().mapping)(layer));
+            names.push(format!("{name}.weight"));
+            names.push(format!("{name}.bias"));
+        }
+        names.extend(self.names().unused_strengths("stylegan_decoder.", self.size));
+        names
     }
 
     fn pixels(&self) -> PixelFormat {

@@ -1,9 +1,10 @@
 //! GPEN (Yang et al. 2021, arXiv 2105.06070): an encoder whose features take the place of a
 //! StyleGAN2 generator's noise. RGB in [-1, 1], exactly as large as the network was trained; the
-//! variant for super-resolution takes a smaller face than it gives.
+//! variant for super-resolution takes a smaller face than it gives. The one that paints faces from
+//! their segmentation takes and gives values in [0, 1].
 
 use super::stylegan2::{checked_size, names, rows_of_modulated};
-use super::{Network, Options, Task, resolutions};
+use super::{Network, Options, Task, ValueRange, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Op, Padding};
@@ -28,12 +29,18 @@ struct Gpen {
     layers: usize,
     /// Whether features are concatenated, instead of added.
     concat: bool,
+    /// Between which values its pictures lie, where the caller said it.
+    range: Option<ValueRange>,
 }
 
-pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
+pub(super) fn recognise(
+    checkpoint: &Checkpoint,
+    options: &Options,
+) -> Option<Result<Box<dyn Network>>> {
     let has = |prefix: &str| checkpoint.has_prefix(prefix);
     let gpen = has("generator.convs.") && has("ecd0.");
-    gpen.then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
+    let range = options.range;
+    gpen.then(|| read(checkpoint).map(|net| Box::new(Gpen { range, ..net }) as Box<dyn Network>))
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<Gpen> {
@@ -55,7 +62,7 @@ fn read(checkpoint: &Checkpoint) -> Result<Gpen> {
         );
         return Err(Error::Tensor { name: name.to_owned(), what });
     }
-    Ok(Gpen { input, size, latent, layers, concat: bias == 2 * conv })
+    Ok(Gpen { input, size, latent, layers, concat: bias == 2 * conv, range: None })
 }
 
 impl Gpen {
@@ -172,6 +179,15 @@ impl Network for Gpen {
             ("latent", self.latent.to_string()),
             ("mapping layers", self.layers.to_string()),
             ("features", if self.concat { "concatenated" } else { "added" }.to_owned()),
+            (
+                "range",
+                match self.range {
+                    None => "-1..1 (assumed: the file cannot tell it from 0..1)",
+                    Some(ValueRange::Signed) => "-1..1 (as you say)",
+                    Some(ValueRange::Unit) => "0..1 (as you say)",
+                }
+                .to_owned(),
+            ),
         ];
         if self.input < self.size {
             parameters.push(("input size", self.input.to_string()));
@@ -182,7 +198,10 @@ impl Network for Gpen {
     }
 
     fn pixels(&self) -> PixelFormat {
-        PixelFormat::SIGNED
+        match self.range {
+            Some(ValueRange::Unit) => PixelFormat::UNIT,
+            _ => PixelFormat::SIGNED,
+        }
     }
 
     fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {

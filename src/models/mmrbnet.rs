@@ -17,6 +17,9 @@ use crate::nn::{Builder, ConvSpec, check_square};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
+/// More channels than any layer can have use of.
+const MOST_CHANNELS: usize = 1 << 14;
+
 /// How the generator doubles.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +126,12 @@ impl MmrbNet {
         let channels = table("channels", &config.channels, size)?;
         let top = size / s;
         let path_channels = match &block.path_channels {
+            PerLevel::All(c) if !(1..=MOST_CHANNELS).contains(c) => {
+                return wrong(
+                    "mmrb.path_channels",
+                    format!("is {c}, expected 1 to {MOST_CHANNELS}"),
+                );
+            }
             PerLevel::All(c) => resolutions(top).map(|r| (r, *c)).collect(),
             PerLevel::Each(each) => table("mmrb.path_channels", each, top)?,
         };
@@ -419,7 +428,7 @@ fn table(name: &str, each: &BTreeMap<String, usize>, top: usize) -> Result<BTree
     let mut table = BTreeMap::new();
     for resolution in resolutions(top) {
         match each.get(&resolution.to_string()) {
-            Some(&width) if (1..=1 << 14).contains(&width) => table.insert(resolution, width),
+            Some(&width) if (1..=MOST_CHANNELS).contains(&width) => table.insert(resolution, width),
             Some(width) => return wrong(name, format!("is {width} at {resolution}")),
             None => return wrong(name, format!("has no entry for {resolution}")),
         };
@@ -465,6 +474,9 @@ mod tests {
             ("/channels/8", serde_json::json!(0), "channels"),
             ("/mmrb/paths", serde_json::json!([]), "mmrb.paths"),
             ("/mmrb/path_channels", serde_json::json!(3), "mmrb.paths"),
+            ("/mmrb/path_channels", serde_json::json!(0), "mmrb.path_channels"),
+            ("/mmrb/path_channels", serde_json::json!(1_u64 << 33), "mmrb.path_channels"),
+            ("/mmrb/path_channels", serde_json::json!(1_u64 << 60), "mmrb.path_channels"),
             ("/mmrb/slope", serde_json::json!(1.5), "mmrb.slope"),
             ("/inject", serde_json::json!("magic"), "magic"),
             ("/surprise", serde_json::json!(1), "surprise"),

@@ -1,7 +1,9 @@
 //! Architectures: how to recognise one in a checkpoint, read its hyper-parameters off the tensors,
 //! and build its graph. One file each; nothing else knows any of it.
 
+mod account;
 pub mod bisenet;
+mod channels;
 mod codeformer;
 mod detection;
 mod gfpgan;
@@ -9,6 +11,7 @@ mod gpen;
 mod mmrbnet;
 pub mod parsenet;
 mod published;
+mod relatives;
 mod restoreformer;
 pub mod retinaface;
 mod rrdbnet;
@@ -23,6 +26,7 @@ use crate::nn::stylegan2::Resample;
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
 
+pub(crate) use account::account;
 pub use detection::Detection;
 pub use mmrbnet::{Inject, MmrbNet};
 pub use published::{PUBLISHED, Published, published};
@@ -119,6 +123,21 @@ pub trait Network: Send + Sync + std::fmt::Debug {
         &["output"]
     }
 
+    /// Patterns, as [`pentimento_convert::matches`] reads them, of the tensors that published files
+    /// of this network hold and no graph reads: branches of the training, layers that the picture
+    /// does not pass. A file with any other tensor that is not read is refused.
+    fn training_only(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The graph that reads every tensor which this network can read.
+    ///
+    /// # Errors
+    /// As [`Network::build`].
+    fn build_whole(&self, checkpoint: &Checkpoint) -> Result<Graph> {
+        self.build(checkpoint, self.input_shape(64, 64))
+    }
+
     /// The graph for an input of shape `input`.
     ///
     /// # Errors
@@ -145,23 +164,31 @@ pub struct Options {
     pub heads: Option<usize>,
     /// Of CodeFormer.
     pub codeformer: CodeFormerOptions,
+    /// The values of GPEN's pictures; `None`: from -1 to 1, as of all but its network that paints
+    /// faces from their segmentation.
+    pub range: Option<ValueRange>,
+}
+
+/// Between which values a network's pictures lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ValueRange {
+    /// From -1 to 1.
+    Signed,
+    /// From 0 to 1.
+    Unit,
 }
 
 /// What CodeFormer lets its user choose.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct CodeFormerOptions {
     /// How much the generator sees of the degraded face: from 0 (only the codes, the best picture)
-    /// to 1 (the most faithful one). 0.5 by default, as in its authors' program.
-    pub fidelity: f32,
-    /// Whether the codes get the mean and deviation of the encoder's features, channel by channel,
-    /// as in its authors' program.
-    pub adain: bool,
-}
-
-impl Default for CodeFormerOptions {
-    fn default() -> Self {
-        Self { fidelity: 0.5, adain: true }
-    }
+    /// to 1 (the most faithful one). `None`: as in its authors' programs 0.5; 1 where the file is of
+    /// the network that fills holes, 0 of the one that colours.
+    pub fidelity: Option<f32>,
+    /// Whether the codes get the mean and deviation of the encoder's features, channel by channel.
+    /// `None`: as in its authors' programs they do, but where the file is of the network that fills
+    /// holes.
+    pub adain: Option<bool>,
 }
 
 /// What networks with a codebook say about f16: rounding changes which codes are chosen, and
@@ -201,6 +228,9 @@ const RECOGNISERS: &[Recogniser] = &[
 /// [`Error::UnknownArchitecture`], or what the architecture's reader found missing.
 pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn Network>> {
     RECOGNISERS.iter().find_map(|recogniser| recogniser(checkpoint, options)).unwrap_or_else(|| {
+        if let Some(relative) = relatives::relative(checkpoint) {
+            return Err(relative.refusal(checkpoint));
+        }
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \

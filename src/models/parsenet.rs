@@ -133,6 +133,11 @@ impl Network for ParseNet {
         ]
     }
 
+    /// The picture, which only its training needs.
+    fn training_only(&self) -> Vec<String> {
+        ["out_img_conv.conv2d.weight", "out_img_conv.conv2d.bias"].map(str::to_owned).to_vec()
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::SIGNED
     }

@@ -41,6 +41,13 @@ pub(super) fn recognise(
         (has("quant_conv.weight") || has("post_quant_conv.weight"))
             && (has("encoder.conv_in.weight") || has("decoder.conv_in.weight"))
     })?;
+    // Its decoder attends to the encoder, which a VQGAN's and a VAE's does not.
+    let start = format!("{prefix}decoder.");
+    let attends = |name: &str| name.starts_with(&start) && name.contains(".norm2.");
+    let attends = |name: &str| attends(name) && name.contains(".attn");
+    if !checkpoint.tensors().any(|p| attends(&p.name)) {
+        return None;
+    }
     Some(read(checkpoint, prefix, options).map(|net| Box::new(net) as Box<dyn Network>))
 }
 

@@ -1,10 +1,11 @@
 //! SRVGGNetCompact of Real-ESRGAN: plain 3×3 convolutions, pixel shuffle, plus the nearest-upsampled
-//! input. RGB in [0, 1].
+//! input. RGB in [0, 1], or one or four channels of it.
 
+use super::channels::Channels;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Op};
+use crate::graph::{Activation, Graph, NodeId, Op};
 use crate::nn::{Builder, ConvSpec};
 use crate::plan::PixelFormat;
 use crate::tensor::Shape;
@@ -21,6 +22,8 @@ struct Srvgg {
     convs: usize,
     factor: usize,
     prelu: bool,
+    /// Of the pictures, both in and out.
+    colours: Channels,
 }
 
 pub(super) fn recognise(
@@ -32,8 +35,9 @@ pub(super) fn recognise(
         index.parse().ok()
     };
     let plain = |name: &str| layer(name).is_some() && name.matches('.').count() == 2;
-    let convs = checkpoint.tensors().any(|p| p.dims.len() == 4);
-    if !convs || !checkpoint.tensors().all(|p| plain(&p.name)) {
+    let mut body = checkpoint.tensors().filter(|p| p.name.starts_with("body."));
+    let convs = checkpoint.tensors().any(|p| p.dims.len() == 4 && plain(&p.name));
+    if !convs || !body.all(|p| plain(&p.name)) {
         return None;
     }
     let slope = (options.slope.unwrap_or(DEFAULT_SLOPE), options.slope.is_some());
@@ -41,7 +45,7 @@ pub(super) fn recognise(
 }
 
 fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
-    let channels = checkpoint.usual("", ".bias", 0)?;
+    let channels = checkpoint.usual("body.", ".bias", 0)?;
     let last = checkpoint.numbered("body.").saturating_sub(1);
     if last % 2 == 1 || last == 0 {
         return Err(Error::UnknownArchitecture(format!(
@@ -51,15 +55,26 @@ fn read(checkpoint: &Checkpoint, slope: (f32, bool)) -> Result<Srvgg> {
     }
     let name = format!("body.{last}.weight");
     let out = checkpoint.rows(&name)?;
-    let factor = (out / 3).isqrt();
-    if factor == 0 || 3 * factor * factor != out {
+    let inputs = match checkpoint.dims("body.0.weight") {
+        Some(&[_, inputs, _, _]) => inputs,
+        _ => 3,
+    };
+    let Some(colours) = Channels::new(inputs, inputs) else {
+        return Err(Error::Tensor {
+            name: "body.0.weight".to_owned(),
+            what: format!("takes {inputs} channels, expected 1, 3 or 4"),
+        });
+    };
+    let factor = (out / inputs).isqrt();
+    if factor == 0 || inputs * factor * factor != out {
         return Err(Error::Tensor {
             name,
-            what: format!("has {out} rows, expected 3 times a square (one per sub-pixel)"),
+            what: format!("has {out} rows, expected {inputs} times a square (one per sub-pixel)"),
         });
     }
-    let prelu = checkpoint.tensors().any(|p| p.dims.len() == 1 && p.name.ends_with(".weight"));
-    Ok(Srvgg { slope, channels, convs: last / 2 - 1, factor, prelu })
+    let prelu = (checkpoint.tensors())
+        .any(|p| p.dims.len() == 1 && p.name.starts_with("body.") && p.name.ends_with(".weight"));
+    Ok(Srvgg { slope, channels, convs: last / 2 - 1, factor, prelu, colours })
 }
 
 impl Network for Srvgg {
@@ -81,12 +96,15 @@ impl Network for Srvgg {
                 }
             },
         };
-        vec![
+        let mut parameters = vec![
             ("channels", self.channels.to_string()),
             ("convolutions", (self.convs + 2).to_string()),
             ("factor", self.factor.to_string()),
             ("activation", activation),
-        ]
+        ];
+        let colours = self.colours.description();
+        parameters.extend(colours.map(|colours| ("picture's channels", colours.to_owned())));
+        parameters
     }
 
     fn pixels(&self) -> PixelFormat {
@@ -99,6 +117,13 @@ impl Network for Srvgg {
         }
         let mut b = Builder::new(checkpoint);
         let x = b.graph.add_input("picture", input);
+        let y = self.colours.run(&mut b, x, |b, x| self.enlarge(b, x))?;
+        Ok(b.finish(y))
+    }
+}
+
+impl Srvgg {
+    fn enlarge(&self, b: &mut Builder, x: NodeId) -> Result<NodeId> {
         let mut y = x;
         for layer in 0..=self.convs {
             let name = format!("body.{}", 2 * layer);
@@ -112,11 +137,10 @@ impl Network for Srvgg {
             };
         }
         let last = format!("body.{}", 2 * self.convs + 2);
-        let out = 3 * self.factor * self.factor;
+        let out = self.colours.output * self.factor * self.factor;
         let y = b.conv(y, &last, ConvSpec::same(3).out(out))?;
         let y = b.add(Op::PixelShuffle(self.factor), &[y])?;
         let base = b.nearest(x, self.factor)?;
-        let y = b.add(Op::Add, &[y, base])?;
-        Ok(b.finish(y))
+        b.add(Op::Add, &[y, base])
     }
 }

@@ -35,6 +35,16 @@ pub(super) struct Names {
     pub ambiguous: bool,
 }
 
+impl Names {
+    /// The noise strengths of a generator of `size`, which a file without noise buffers has in vain.
+    pub fn unused_strengths(&self, prefix: &str, size: usize) -> Vec<String> {
+        let layers = 2 * (resolutions(size).count() - 1);
+        let convs = (0..layers).map(|i| format!("{}.{i}", self.convs));
+        let all = std::iter::once(self.first.to_owned()).chain(convs);
+        all.map(|layer| format!("{prefix}{layer}.{}", self.strength)).collect()
+    }
+}
+
 pub(super) mod names {
     pub(in crate::models) use super::Names;
 
@@ -332,6 +342,10 @@ impl Network for StyleGan2 {
 
     fn pixels(&self) -> PixelFormat {
         PixelFormat::SIGNED
+    }
+
+    fn training_only(&self) -> Vec<String> {
+        self.names.unused_strengths("", self.size)
     }
 
     /// `input` is `[N, latent, 1, 1]`.

@@ -27,6 +27,8 @@ const HALVED: [usize; 4] = [0, 2, 3, 4];
 struct YuNet {
     /// Channels of the pyramid.
     width: usize,
+    /// Separable convolutions of a level before its heads.
+    shared: usize,
 }
 
 pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
@@ -35,7 +37,12 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
         return None;
     }
     let width = checkpoint.usual("neck.", ".conv1.bias", 0);
-    Some(width.map(|width| Box::new(YuNet { width }) as Box<dyn Network>))
+    let levels = 0..HALVED.len() - 1;
+    let shared = levels
+        .map(|level| checkpoint.numbered(&format!("bbox_head.multi_level_share_convs.{level}.")))
+        .max()
+        .unwrap_or(0);
+    Some(width.map(|width| Box::new(YuNet { width, shared }) as Box<dyn Network>))
 }
 
 /// A 1×1 convolution, a filter per channel, its normalisation, ReLU.
@@ -93,7 +100,10 @@ impl Network for YuNet {
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
-        vec![("channels", self.width.to_string())]
+        vec![
+            ("channels", self.width.to_string()),
+            ("convolutions before heads", self.shared.to_string()),
+        ]
     }
 
     fn pixels(&self) -> PixelFormat {
@@ -121,8 +131,12 @@ impl Network for YuNet {
             levels[level] = unit(&mut b, x, &name, Some(self.width))?;
         }
         for (level, x) in levels.into_iter().enumerate() {
-            let name = format!("bbox_head.multi_level_share_convs.{level}.0");
-            let x = unit(&mut b, x, &name, Some(self.width))?;
+            let mut x = x;
+            // YuNet-s has none.
+            for layer in 0..self.shared {
+                let name = format!("bbox_head.multi_level_share_convs.{level}.{layer}");
+                x = unit(&mut b, x, &name, Some(self.width))?;
+            }
             let y = heads(&mut b, x, level)?;
             b.graph.set_output(y);
         }

@@ -1,19 +1,13 @@
 //! Whether a restored face still shows what the photo showed.
 
 /// Blocks per side in which the agreement is measured.
-const BLOCKS: usize = 16;
+pub(super) const BLOCKS: usize = 16;
 
-/// Correlation of the luminance of [`BLOCKS`]² blocks of two faces of `size × size` pixels; 1 where
-/// neither has any contrast.
-pub(super) fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
-    let blocks = |face: &[[u8; 3]]| {
-        let mut sums = vec![0.0; BLOCKS * BLOCKS];
-        for (i, &[red, green, blue]) in face.iter().enumerate() {
-            let at = |v: usize| v * BLOCKS / size;
-            let luminance =
-                0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue);
-            sums[at(i / size) * BLOCKS + at(i % size)] += luminance;
-        }
+/// Correlation of the luminance of two faces, as [`block_luminance`](crate::cpu::block_luminance)
+/// sums it up; 1 where neither has any contrast.
+pub(super) fn agreement(a: &[u32], b: &[u32]) -> f64 {
+    let blocks = |sums: &[u32]| {
+        let mut sums: Vec<f64> = sums.iter().map(|&sum| f64::from(sum) / 1000.0).collect();
         let mean = sums.iter().sum::<f64>() / sums.len() as f64;
         sums.iter_mut().for_each(|v| *v -= mean);
         sums
@@ -27,6 +21,12 @@ pub(super) fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::block_luminance;
+
+    fn agreement(a: &[[u8; 3]], b: &[[u8; 3]], size: usize) -> f64 {
+        let [a, b] = [a, b].map(|face| block_luminance::run(face, size, BLOCKS));
+        super::agreement(&a, &b)
+    }
 
     #[test]
     fn agreement_sees_structure_and_not_light() {

@@ -6,8 +6,9 @@ use image::DynamicImage;
 
 use super::Picture;
 use super::formats::{self, Decoded};
+use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
-use super::pages::{self, PageKind};
+use super::pages::{self, Page, PageKind};
 use super::wall::walled;
 use crate::{Error, Result};
 
@@ -69,31 +70,38 @@ pub fn decode(bytes: &[u8], name: &Path) -> Result<Picture> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with_metadata(bytes: &[u8], name: &Path) -> Result<(Picture, Metadata)> {
-    let only = || {
-        match pages::count(bytes)? {
-            (PageKind::Single, ..) => {}
-            (PageKind::Page, count, _) => {
-                return Err(format!(
-                    "the file holds {count} pages, of which none may get lost; split it first, as \
-                     with `tiffsplit a.tif`"
-                ));
-            }
-            (PageKind::Frame, count, _) => {
-                return Err(format!(
-                    "the file is an animation of {count} frames, of which none may get lost; take \
-                     them out first, as with `ffmpeg -i a.gif %05d.png` or `anim_dump a.webp`"
-                ));
-            }
-        }
-        picture(bytes, 0, &ReadOptions::default())
-    };
-    let read = walled(only).and_then(|read| read);
-    let (picture, metadata, notes) =
-        read.map_err(|what| Error::Image { path: name.to_owned(), what })?;
+    let Page { picture, metadata, notes, .. } = decode_page(bytes, name, &ReadOptions::default())?;
     for note in notes {
         log::warn!("{}: {note}", name.display());
     }
     Ok((picture, metadata))
+}
+
+/// As [`decode_with_metadata`], with what is unusual about the file, and with options.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_page(bytes: &[u8], name: &Path, options: &ReadOptions) -> Result<Page> {
+    let only = || match pages::count(bytes)? {
+        (PageKind::Single, ..) => picture(bytes, 0, options),
+        (PageKind::Page, count, _) => Err(format!(
+            "the file holds {count} pages, of which none may get lost; split it first, as with \
+             `tiffsplit a.tif`"
+        )),
+        (PageKind::Frame, count, format) => Err(format!(
+            "the file is an animation of {count} frames, of which none may get lost; take them \
+             out first, as with `{}`",
+            match format {
+                Some(image::ImageFormat::WebP) => "anim_dump a.webp",
+                Some(image::ImageFormat::Gif) => "ffmpeg -i a.gif %05d.png",
+                _ => "ffmpeg -f apng -i a.png %05d.png",
+            }
+        )),
+    };
+    let read = walled(only).and_then(|read| read);
+    let (picture, metadata, notes) =
+        read.map_err(|what| Error::Image { path: name.to_owned(), what })?;
+    Ok(Page { picture, metadata, notes, delay: None })
 }
 
 /// Picture `index` of a file, and what is unusual about it.
@@ -102,7 +110,11 @@ pub(super) fn picture(
     index: usize,
     options: &ReadOptions,
 ) -> Result<(Picture, Metadata, Vec<String>), String> {
-    Ok(finished(formats::read(bytes, index, options)?))
+    let decoded = formats::read(bytes, index, options)?;
+    let turned = decoded.orientation != image::metadata::Orientation::NoTransforms;
+    let (picture, metadata, notes) = finished(decoded);
+    let kept = Kept { turned, ..Kept::of(bytes) };
+    Ok((picture, Metadata { kept, ..metadata }, notes))
 }
 
 /// Turned upright and split.
@@ -140,7 +152,8 @@ fn split(image: DynamicImage, exif: Option<Vec<u8>>, icc: Option<Vec<u8>>) -> (P
     // A profile says at byte 16 what colours it is for (ICC.1:2022, 7.2).
     let gray_icc = icc.clone().filter(|icc| one_channel && has(icc, b"GRAY"));
     let icc = icc.filter(|icc| has(icc, b"RGB "));
-    (Picture { height, width, rgb, alpha, icc }, Metadata { exif, gray, gray_icc, deep })
+    let kept = Kept::default();
+    (Picture { height, width, rgb, alpha, icc }, Metadata { exif, gray, gray_icc, deep, kept })
 }
 
 /// Colours and transparency.

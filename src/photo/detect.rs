@@ -56,12 +56,18 @@ impl Detector {
     /// Detects with `model` on `engine`.
     ///
     /// # Errors
-    /// [`Error::Input`] when the model is no detector.
+    /// [`Error::Input`] when the model is not a detector or an option is out of its range.
     pub fn new(engine: &Engine, model: &Model, options: DetectorOptions) -> Result<Self> {
         let Task::Detect { multiple } = model.task() else {
             let what = format!("{} finds no faces; use a detector", model.architecture());
             return Err(Error::Input(what));
         };
+        let parts = [options.threshold, options.overlap];
+        if !parts.iter().all(|part| (0.0..=1.0).contains(part)) || options.long_side == 0 {
+            let what = "the detector's threshold and overlap lie between 0 and 1, and its long side \
+                        has a pixel or more";
+            return Err(Error::Input(what.to_owned()));
+        }
         let (engine, model) = (engine.clone(), model.clone());
         Ok(Self { engine, model, multiple, options, sessions: Vec::new(), control: None })
     }
@@ -95,7 +101,7 @@ impl Detector {
     /// As [`Session::new`] and [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        pollster::block_on(self.detect_once(picture, true))
+        crate::blocking::block_on(self.detect_async(picture))
     }
 
     /// [`Detector::detect`] for programs with an async runtime, as [`Session::run_async`].
@@ -103,15 +109,7 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub async fn detect_async(&mut self, picture: &Picture) -> Result<Vec<Detection>> {
-        self.detect_once(picture, false).await
-    }
-
-    pub(super) async fn detect_once(
-        &mut self,
-        picture: &Picture,
-        blocking: bool,
-    ) -> Result<Vec<Detection>> {
-        self.detect_above(picture, self.options.threshold, blocking).await
+        self.detect_above(picture, self.options.threshold).await
     }
 
     /// What has a score above `threshold`, whatever the options ask for.
@@ -119,7 +117,6 @@ impl Detector {
         &mut self,
         picture: &Picture,
         threshold: f32,
-        blocking: bool,
     ) -> Result<Vec<Detection>> {
         let long = picture.height.max(picture.width);
         let shrunk;
@@ -141,7 +138,7 @@ impl Detector {
             }
         };
         session.set_control(self.control.clone());
-        let outputs = session.run_pixels(&padded(seen, size), blocking).await?;
+        let outputs = session.run_to_tensors_async(&padded(seen, size)).await?;
         let mut candidates = self.model.detections(session.input_shape(), &outputs, threshold)?;
         self.sessions.push((size, session));
         candidates = non_max_suppression(candidates, self.options.overlap);

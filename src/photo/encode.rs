@@ -1,26 +1,28 @@
 //! [`Picture`] → files.
 
 use std::borrow::Cow;
-use std::io::{Cursor, Seek, Write};
+use std::io::Cursor;
 use std::path::Path;
 
 use image::codecs::bmp::BmpEncoder;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
-use image::codecs::tiff::TiffEncoder;
 use image::codecs::webp::WebPEncoder;
-use image::{ColorType, ImageEncoder, ImageResult};
+use image::{ColorType, ImageEncoder, ImageError, ImageFormat, ImageResult};
 
 use super::file::write_whole;
+use super::kept::{Kept, PHOTOSHOP_HEADER, XMP_HEADER};
+use super::matte::laid_on;
 use super::metadata::Metadata;
-use super::{Picture, exif};
+use super::tiff_file::{self, Page, Samples};
+use super::{Picture, containers, exif, tiff_tags, xmp};
 use crate::{Error, Result};
 
 /// A file format that pictures are written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// Quality 95, 8 bits; transparency is dropped.
+    /// 8 bits; what is transparent is laid on a matte.
     Jpeg,
     /// Lossless.
     Png,
@@ -30,7 +32,7 @@ pub enum Format {
     Tiff,
     /// Lossless, uncompressed, without colour profile.
     Bmp,
-    /// Lossless, uncompressed, without transparency and colour profile.
+    /// Lossless, uncompressed, without colour profile; what is transparent is laid on a matte.
     Pnm,
 }
 
@@ -57,6 +59,46 @@ impl Format {
                 });
             }
         })
+    }
+
+    /// The format of a file by its first bytes; `None` for any other.
+    pub fn of_bytes(file: &[u8]) -> Option<Self> {
+        Some(match image::guess_format(file).ok()? {
+            ImageFormat::Jpeg => Format::Jpeg,
+            ImageFormat::Png => Format::Png,
+            ImageFormat::WebP => Format::WebP,
+            ImageFormat::Tiff => Format::Tiff,
+            ImageFormat::Bmp => Format::Bmp,
+            ImageFormat::Pnm => Format::Pnm,
+            _ => return None,
+        })
+    }
+
+    /// The name that people know it by.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Format::Jpeg => "JPEG",
+            Format::Png => "PNG",
+            Format::WebP => "WebP",
+            Format::Tiff => "TIFF",
+            Format::Bmp => "BMP",
+            Format::Pnm => "PPM",
+        }
+    }
+
+    /// Whether files of this format, as they are written here, hold 16 bits.
+    const fn is_deep(self) -> bool {
+        matches!(self, Format::Png | Format::Tiff | Format::Pnm)
+    }
+
+    /// Whether they hold an ICC profile.
+    const fn has_profile(self) -> bool {
+        !matches!(self, Format::Bmp | Format::Pnm)
+    }
+
+    /// Whether files of this format, as they are written here, hold transparency.
+    const fn has_alpha(self) -> bool {
+        !matches!(self, Format::Jpeg | Format::Pnm)
     }
 
     /// The largest width and height that a file of this format holds.
@@ -99,75 +141,261 @@ pub fn write(picture: &Picture, path: &Path) -> Result<()> {
     write_whole(&encode(picture, &Metadata::default(), path)?, path)
 }
 
-/// The bytes of a file with `picture` and what fits of `metadata`, in the format that the
-/// extension of `path` means: EXIF goes to JPEG, PNG and WebP, 16 bits to PNG and TIFF where the
-/// result has the size of the input, a single gray channel to JPEG, PNG and TIFF (elsewhere, and
-/// where an RGB profile is kept, three equal ones).
+/// How files are written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoding {
+    /// Of JPEG, 1 to 100. `None`: that of the input where it is a JPEG too, but at least 75, which
+    /// is what libjpeg takes by default; otherwise 95.
+    pub quality: Option<u8>,
+    /// What transparent pixels are laid on where the format holds no transparency, red first.
+    pub matte: [u8; 3],
+}
+
+impl Default for Encoding {
+    /// The input's quality, on white.
+    fn default() -> Self {
+        Self { quality: None, matte: [255; 3] }
+    }
+}
+
+impl Encoding {
+    fn jpeg_quality(&self, metadata: &Metadata) -> u8 {
+        let own = metadata.kept.quality.map(|quality| quality.max(LEAST_QUALITY));
+        self.quality.or(own).unwrap_or(JPEG_QUALITY).clamp(1, 100)
+    }
+}
+
+/// A file's bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Encoded {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// What of the picture the format does not hold, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// [`encode_with`] with the default [`Encoding`]: the bytes alone.
+///
+/// # Errors
+/// As [`encode_with`].
+pub fn encode(picture: &Picture, metadata: &Metadata, path: &Path) -> Result<Vec<u8>> {
+    encode_with(picture, metadata, path, &Encoding::default()).map(|encoded| encoded.bytes)
+}
+
+/// The bytes of a file with `picture` and what fits of `metadata`, in the format that the extension
+/// of `path` means; what goes where is in `docs/metadata.md`. The notes say what does not fit.
 ///
 /// # Errors
 /// [`Error::Image`] when the extension means no format or the picture is too large for it.
-pub fn encode(picture: &Picture, metadata: &Metadata, path: &Path) -> Result<Vec<u8>> {
+pub fn encode_with(
+    picture: &Picture,
+    metadata: &Metadata,
+    path: &Path,
+    encoding: &Encoding,
+) -> Result<Encoded> {
     let format = Format::of(path)?;
     format.check_size(path, picture.height, picture.width)?;
-    let mut file = Cursor::new(Vec::new());
-    encode_as(format, picture, metadata, &mut file).map_err(|e| Error::Image {
+    let mut notes = Vec::new();
+    if encoding.quality.is_some() && format != Format::Jpeg {
+        let name = format.name();
+        notes.push(format!("{name} results are lossless, --quality does not concern them"));
+    }
+    let opaque = match &picture.alpha {
+        Some(_) if !format.has_alpha() => {
+            let [red, green, blue] = encoding.matte;
+            notes.push(format!(
+                "{} holds no transparency: what is transparent was laid on #{red:02x}{green:02x}\
+                 {blue:02x}; --matte takes another colour",
+                format.name()
+            ));
+            Some(laid_on(picture, metadata, encoding.matte))
+        }
+        _ => None,
+    };
+    let (picture, metadata) = opaque.as_ref().map_or((picture, metadata), |(p, m)| (p, m));
+    let file = File::of(format, encoding.jpeg_quality(metadata), picture, metadata, &mut notes);
+    let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
         what: format!("the picture cannot be encoded: {e}"),
     })?;
-    Ok(file.into_inner())
+    Ok(Encoded { bytes, notes })
 }
 
 const JPEG_QUALITY: u8 = 95;
+const LEAST_QUALITY: u8 = 75;
 /// A segment of JPEG has 2^16 - 1 bytes (ITU-T T.81, B.1.1.4); its own length and "Exif\0\0" are
 /// among them.
 const LONGEST_EXIF: usize = (1 << 16) - 1 - 2 - 6;
 
-fn encode_as(
+/// What goes into a file beside the pixels.
+struct File {
     format: Format,
-    picture: &Picture,
-    metadata: &Metadata,
-    to: &mut (impl Write + Seek),
-) -> ImageResult<()> {
-    match format {
-        Format::Jpeg => {
-            finish(picture, metadata, format, JpegEncoder::new_with_quality(to, JPEG_QUALITY))
-        }
-        Format::Pnm => {
-            let subtype = PnmSubtype::Pixmap(SampleEncoding::Binary);
-            finish(picture, metadata, format, PnmEncoder::new(to).with_subtype(subtype))
-        }
-        Format::Png => finish(picture, metadata, format, PngEncoder::new(to)),
-        Format::WebP => finish(picture, metadata, format, WebPEncoder::new_lossless(to)),
-        Format::Tiff => finish(picture, metadata, format, TiffEncoder::new(to)),
-        Format::Bmp => finish(picture, metadata, format, BmpEncoder::new(to)),
-    }
+    quality: u8,
+    exif: Option<Vec<u8>>,
+    kept: Kept,
 }
 
-fn finish(
-    picture: &Picture,
-    metadata: &Metadata,
-    format: Format,
-    mut encoder: impl ImageEncoder,
-) -> ImageResult<()> {
-    let (bytes, color) = samples(picture, metadata, format);
-    let one_channel = !color.has_color();
-    let icc = if one_channel { &metadata.gray_icc } else { &picture.icc };
-    if let Some(icc) = icc {
-        // BMP and PNM have no place for it: the colours are then taken for sRGB.
-        if encoder.set_icc_profile(icc.clone()).is_err() {
-            log::debug!("the colour profile is not written: the format has no place for it");
+impl File {
+    /// What of `metadata` goes into a file of this format; what does not goes to `notes`.
+    fn of(
+        format: Format,
+        quality: u8,
+        picture: &Picture,
+        metadata: &Metadata,
+        notes: &mut Vec<String>,
+    ) -> Self {
+        use Format::{Bmp, Jpeg, Png, Pnm, Tiff, WebP};
+        let name = format.name();
+        let mut lost: Vec<&str> = Vec::new();
+        let mut kept = metadata.kept.clone();
+        kept.xmp = kept.xmp.map(xmp::of_result);
+        let exif = metadata.exif.as_deref();
+        // Files that tell their density nowhere else tell it in EXIF.
+        kept.density = kept.density.or_else(|| tiff_tags::density_of_exif(exif?));
+        let result = exif.map(|exif| exif::of_result(exif, picture.height, picture.width));
+        match &result {
+            Some(None) => notes.push("its EXIF is damaged and was left out".to_owned()),
+            Some(Some(exif)) if exif.damaged => {
+                notes.push("a part of its EXIF is damaged and was left out".to_owned());
+            }
+            _ => {}
         }
+        let mut exif = result.flatten().map(|exif| exif.bytes);
+        let mut drop_if = |is: bool, what: &'static str| {
+            if is {
+                lost.push(what);
+            }
+            is
+        };
+        let has_no = |formats: &[Format]| formats.contains(&format);
+        let long = |exif: &Vec<u8>| format == Jpeg && exif.len() > LONGEST_EXIF;
+        if drop_if(exif.is_some() && has_no(&[Bmp, Pnm]), "EXIF")
+            || drop_if(exif.as_ref().is_some_and(long), "so much EXIF")
+        {
+            exif = None;
+        }
+        let fits = |header: &[u8], packet: &Option<Vec<u8>>| {
+            format != Jpeg || packet.as_ref().is_none_or(|p| containers::fits_jpeg(header, p))
+        };
+        if drop_if(kept.xmp.is_some() && has_no(&[Bmp, Pnm]), "XMP")
+            || drop_if(!fits(XMP_HEADER, &kept.xmp), "so much XMP")
+        {
+            kept.xmp = None;
+        }
+        let resource = kept.iptc.as_deref().map(containers::resource);
+        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Pnm, WebP]), "IPTC")
+            || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
+        {
+            kept.iptc = None;
+        }
+        let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
+        drop_if(kept.density.is_some() && !in_exif && has_no(&[Pnm, WebP]), "its size on paper");
+        let has_comment = kept.comment.is_some();
+        drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
+        let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
+        let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
+        let texts = kept.chunks.iter().any(|(kind, data)| {
+            is_text(kind) && !(format == Jpeg && kind == b"tEXt" && is_comment(data))
+        });
+        drop_if(texts && format != Png, "the texts of a PNG");
+        let has_icc = picture.icc.is_some() || metadata.gray_icc.is_some();
+        drop_if(!has_icc && format != Png && kept.has_odd_colours(), "the gamma of a PNG");
+        drop_if(has_icc && !format.has_profile(), "a colour profile");
+        drop_if(metadata.deep.is_some() && !format.is_deep(), "16 bits");
+        if format.is_deep() && metadata.deep.as_ref().is_some_and(|deep| !deep.fits(picture)) {
+            notes.push("16 bits became 8: the model makes a picture of another shape".to_owned());
+        }
+        if let [first @ .., last] = &lost[..] {
+            let and = if first.is_empty() { "" } else { " and " };
+            let list = format!("{}{and}{last}", first.join(", "));
+            notes.push(format!("{name} has no place for {list}: left out"));
+        }
+        Self { format, quality, exif, kept }
     }
-    let exif = metadata.exif.as_ref();
-    let exif = exif.and_then(|exif| exif::of_result(exif, picture.height, picture.width));
-    let fits = |exif: &Vec<u8>| format != Format::Jpeg || exif.len() <= LONGEST_EXIF;
-    if let Some(exif) = exif.filter(fits)
-        && encoder.set_exif_metadata(exif).is_err()
-    {
-        log::debug!("EXIF is not written: the format has no place for it");
+
+    /// The bytes of the file.
+    fn encoded(&self, picture: &Picture, metadata: &Metadata) -> ImageResult<Vec<u8>> {
+        let mut to = Cursor::new(Vec::new());
+        let (samples, color) = samples(picture, metadata, self.format);
+        let icc = if color.has_color() { &picture.icc } else { &metadata.gray_icc };
+        let (height, width) = (picture.height, picture.width);
+        match self.format {
+            Format::Jpeg => {
+                let encoder = JpegEncoder::new_with_quality(&mut to, self.quality);
+                self.write(encoder, picture, &samples, color, icc.as_deref())?;
+            }
+            Format::Png => {
+                self.write(PngEncoder::new(&mut to), picture, &samples, color, icc.as_deref())?;
+            }
+            Format::WebP => {
+                let encoder = WebPEncoder::new_lossless(&mut to);
+                self.write(encoder, picture, &samples, color, icc.as_deref())?;
+            }
+            Format::Bmp => self.write(BmpEncoder::new(&mut to), picture, &samples, color, None)?,
+            Format::Pnm if color == ColorType::Rgb16 => {
+                // Of the machine's order of bytes to the file's: the highest first.
+                let shorts = bytemuck::pod_collect_to_vec::<u8, u16>(&samples);
+                let mut file = format!("P6\n{width} {height}\n65535\n").into_bytes();
+                file.extend(shorts.iter().flat_map(|v| v.to_be_bytes()));
+                return Ok(file);
+            }
+            Format::Pnm => {
+                let subtype = PnmSubtype::Pixmap(SampleEncoding::Binary);
+                let encoder = PnmEncoder::new(&mut to).with_subtype(subtype);
+                self.write(encoder, picture, &samples, color, None)?;
+            }
+            Format::Tiff => {
+                let shorts: Vec<u16>;
+                let channels = usize::from(color.channel_count());
+                let samples = if usize::from(color.bytes_per_pixel()) > channels {
+                    shorts = bytemuck::pod_collect_to_vec(&samples);
+                    Samples::Shorts(&shorts)
+                } else {
+                    Samples::Bytes(&samples)
+                };
+                let page = Page { height, width, channels, samples, icc: icc.as_deref() };
+                let file = tiff_file::encoded(&page, self.exif.as_deref(), &self.kept);
+                return file.ok_or_else(|| {
+                    ImageError::IoError(std::io::Error::other("a TIFF holds at most 4 GiB"))
+                });
+            }
+        }
+        let mut file = to.into_inner();
+        match self.format {
+            Format::Jpeg => containers::into_jpeg(&mut file, &self.kept),
+            Format::Png => containers::into_png(&mut file, &self.kept, icc.is_some()),
+            Format::WebP => {
+                if let Some(xmp) = &self.kept.xmp {
+                    containers::into_webp(&mut file, xmp, [height, width], color.has_alpha());
+                }
+            }
+            Format::Bmp => {
+                if let Some(density) = self.kept.density {
+                    containers::into_bmp(&mut file, density);
+                }
+            }
+            Format::Tiff | Format::Pnm => {}
+        }
+        Ok(file)
     }
-    // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
-    encoder.write_image(&bytes, picture.width as u32, picture.height as u32, color.into())
+
+    fn write(
+        &self,
+        mut encoder: impl ImageEncoder,
+        picture: &Picture,
+        samples: &[u8],
+        color: ColorType,
+        icc: Option<&[u8]>,
+    ) -> ImageResult<()> {
+        if let Some(icc) = icc {
+            encoder.set_icc_profile(icc.to_vec()).map_err(ImageError::Unsupported)?;
+        }
+        if let Some(exif) = &self.exif {
+            encoder.set_exif_metadata(exif.clone()).map_err(ImageError::Unsupported)?;
+        }
+        // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
+        encoder.write_image(samples, picture.width as u32, picture.height as u32, color.into())
+    }
 }
 
 /// The samples as they are written, and what they are. Those with 16 bits are in the machine's
@@ -177,18 +405,16 @@ fn samples<'a>(
     metadata: &Metadata,
     format: Format,
 ) -> (Cow<'a, [u8]>, ColorType) {
-    let has_alpha = !matches!(format, Format::Jpeg | Format::Pnm);
-    let alpha = picture.alpha.as_deref().filter(|_| has_alpha);
+    let alpha = picture.alpha.as_deref().filter(|_| format.has_alpha());
     let one_channel = metadata.gray
         && picture.icc.is_none()
         && matches!(format, Format::Jpeg | Format::Png | Format::Tiff)
-        // The encoder of TIFF knows no gray with transparency.
+        // Some readers of TIFF know no gray with transparency.
         && !(format == Format::Tiff && alpha.is_some());
-    let keeps_deep = matches!(format, Format::Png | Format::Tiff);
-    let deep = metadata.deep.as_ref().filter(|_| keeps_deep);
+    let deep = metadata.deep.as_ref().filter(|_| format.is_deep());
     if let Some((deep, rgb)) = deep.and_then(|deep| Some((deep, deep.of_result(picture)?))) {
         let rgb = if metadata.gray { without_colour(&rgb) } else { rgb };
-        let alpha = alpha.map(|alpha| deep.alpha_of_result(alpha));
+        let alpha = alpha.map(|alpha| deep.alpha_of_result(alpha, [picture.height, picture.width]));
         let (samples, color) = match (one_channel, alpha) {
             (false, None) => (rgb, ColorType::Rgb16),
             (false, Some(alpha)) => (interleaved(&rgb, Some(&alpha), 3), ColorType::Rgba16),
@@ -265,12 +491,40 @@ mod tests {
     }
 
     #[test]
-    fn jpeg_keeps_profile_and_drops_alpha() {
+    fn jpeg_keeps_profile_and_is_laid_on_white() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         write(&picture(true, true), &path).unwrap();
         let back = read(&path).unwrap();
         assert_eq!((back.alpha, back.icc), (None, picture(true, true).icc));
+        // The first pixel is wholly transparent.
+        assert!(back.rgb[..3].iter().all(|&v| v > 230), "{:?}", &back.rgb[..3]);
+        let encoding = Encoding { matte: [0, 0, 255], ..Encoding::default() };
+        let clear = Picture { alpha: Some(vec![0; 600]), ..picture(true, false) };
+        let encoded = encode_with(&clear, &Metadata::default(), &path, &encoding).unwrap();
+        assert!(encoded.notes[0].contains("#0000ff"), "{:?}", encoded.notes);
+        let back = decode_with_metadata(&encoded.bytes, &path).unwrap().0;
+        assert!(back.rgb.as_chunks::<3>().0.iter().all(|p| p[2] > 250 && p[0] < 5));
+    }
+
+    #[test]
+    fn a_jpeg_is_written_as_well_as_it_was_read() {
+        let path = Path::new("a.jpg");
+        let size = |quality| {
+            let encoding = Encoding { quality, ..Encoding::default() };
+            let encoded =
+                encode_with(&picture(false, false), &Metadata::default(), path, &encoding);
+            encoded.unwrap().bytes
+        };
+        for quality in [60, 80, 88, 97, 100] {
+            let file = size(Some(quality));
+            let (_, metadata) = decode_with_metadata(&file, path).unwrap();
+            assert_eq!(metadata.kept.quality, Some(quality));
+            let again = encode(&picture(false, false), &metadata, path).unwrap();
+            let read = decode_with_metadata(&again, path).unwrap().1.kept.quality;
+            assert_eq!(read, Some(quality.max(LEAST_QUALITY)));
+        }
+        assert!(size(Some(60)).len() < size(None).len());
     }
 
     #[test]
@@ -316,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_stay_where_the_size_stays() {
+    fn sixteen_bits_stay() {
         let rgb: Vec<u16> = (0..20 * 30 * 3).map(|i| (i * 977 % 65_536) as u16).collect();
         let alpha: Vec<u16> = (0..20 * 30).map(|i| (i * 109 % 65_536) as u16).collect();
         let deep =
@@ -331,7 +585,9 @@ mod tests {
         }
         assert_eq!(round_trip(&picture, &metadata, "a.webp").1.deep, None);
         let large = picture.resized(40, 60).unwrap();
-        assert_eq!(round_trip(&large, &metadata, "a.png").1.deep, None);
+        assert_eq!(round_trip(&large, &metadata, "a.png").1.deep.unwrap().width, 60);
+        let other = picture.resized(40, 50).unwrap();
+        assert_eq!(round_trip(&other, &metadata, "a.png").1.deep, None);
     }
 
     #[test]
@@ -342,10 +598,12 @@ mod tests {
             exif[18] = 1;
             Some(exif)
         };
-        for name in ["a.jpg", "a.png", "a.webp"] {
+        for name in ["a.jpg", "a.png", "a.webp", "a.tif"] {
             let metadata = Metadata { exif: Some(exif.clone()), ..Metadata::default() };
             let (back, read) = round_trip(&picture(false, true), &metadata, name);
-            assert_eq!(read.exif, upright(exif.clone()), "{name}");
+            // In a TIFF, how it is turned is the file's own.
+            let expected = upright(exif.clone()).filter(|_| name != "a.tif");
+            assert_eq!(read.exif, expected, "{name}");
             assert_eq!((back.height, back.width), (20, 30), "{name}");
             assert!(back.icc.is_some(), "{name}");
         }

@@ -75,6 +75,72 @@ pub fn enlarged(rgb: &[[u8; 3]], height: usize, width: usize, to: [usize; 2]) ->
         .collect()
 }
 
+/// The same for values of any range and number of channels, without rounding.
+fn enlarged_values<const C: usize>(
+    values: &[[f32; C]],
+    height: usize,
+    width: usize,
+    to: [usize; 2],
+) -> Vec<[f32; C]> {
+    let clamped = |at: isize, end: usize| at.clamp(0, end as isize - 1) as usize;
+    let sum = |line: &Line, at: &dyn Fn(isize) -> [f32; C]| {
+        let mut sum = [0.0; C];
+        for (&weight, i) in line.weights.iter().zip(line.first..) {
+            let value = at(i);
+            sum = std::array::from_fn(|c| sum[c] + weight as f32 / UNIT as f32 * value[c]);
+        }
+        sum
+    };
+    let columns = lines(width, to[1]);
+    let across: Vec<[f32; C]> = values
+        .par_chunks_exact(width)
+        .flat_map_iter(|row| columns.iter().map(|line| sum(line, &|x| row[clamped(x, width)])))
+        .collect();
+    lines(height, to[0])
+        .into_par_iter()
+        .flat_map_iter(|line| {
+            let (across, sum) = (&across, &sum);
+            (0..to[1]).map(move |x| sum(&line, &|y| across[clamped(y, height) * to[1] + x]))
+        })
+        .collect()
+}
+
+/// The least alpha, of 1, by which colours are divided.
+const LEAST_ALPHA: f32 = 1.0 / 512.0;
+
+/// Colours, each with its alpha from 0 to 1, at `to[0] × to[1]` pixels. Colours count by their alpha,
+/// so that hidden ones leave no fringe; where nothing is visible they come from `hidden`.
+pub fn enlarged_by_alpha(
+    colours: &[[f32; 3]],
+    alpha: &[f32],
+    hidden: &[[f32; 3]],
+    [height, width]: [usize; 2],
+    to: [usize; 2],
+) -> Vec<[f32; 3]> {
+    let weighted: Vec<[f32; 4]> = (colours.iter().zip(alpha))
+        .map(|(&[red, green, blue], &alpha)| [red * alpha, green * alpha, blue * alpha, alpha])
+        .collect();
+    let mut out: Vec<[f32; 3]> = Vec::with_capacity(to[0] * to[1]);
+    let large = enlarged_values(&weighted, height, width, to);
+    out.extend(large.into_iter().enumerate().map(|(i, [red, green, blue, alpha])| {
+        if alpha >= LEAST_ALPHA {
+            return [red / alpha, green / alpha, blue / alpha];
+        }
+        let [y, x] = [i / to[1] * height / to[0], i % to[1] * width / to[1]];
+        hidden[y * width + x]
+    }));
+    out
+}
+
+/// [`enlarged_values`] for opaque colours.
+pub fn enlarged_colours(
+    colours: &[[f32; 3]],
+    [height, width]: [usize; 2],
+    to: [usize; 2],
+) -> Vec<[f32; 3]> {
+    enlarged_values(colours, height, width, to)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +151,18 @@ mod tests {
             let sum: i32 = line.weights.iter().sum();
             assert!((sum - 2048).abs() <= 4, "{sum}");
         }
+    }
+
+    #[test]
+    fn hidden_colours_leave_no_fringe() {
+        let inside = |i: usize| (2..7).contains(&(i % 9)) && (2..7).contains(&(i / 9));
+        let colours: Vec<[f32; 3]> =
+            (0..81).map(|i| if inside(i) { [250.0, 220.0, 60.0] } else { [0.0; 3] }).collect();
+        let alpha: Vec<f32> = (0..81).map(|i| if inside(i) { 1.0 } else { 0.0 }).collect();
+        let hidden = [[250.0, 220.0, 60.0]; 81];
+        let large = enlarged_by_alpha(&colours, &alpha, &hidden, [9, 9], [27, 27]);
+        let far = large.iter().map(|p| (p[0] - 250.0).abs().max((p[2] - 60.0).abs()));
+        assert!(far.fold(0.0, f32::max) < 1.0);
     }
 
     #[test]

@@ -17,6 +17,7 @@ const WIDTH: u16 = 0x0100;
 const HEIGHT: u16 = 0x0101;
 const ORIENTATION: u16 = 0x0112;
 const EXIF_DIRECTORY: u16 = 0x8769;
+const GPS_DIRECTORY: u16 = 0x8825;
 const EXIF_WIDTH: u16 = 0xA002;
 const EXIF_HEIGHT: u16 = 0xA003;
 
@@ -54,46 +55,81 @@ fn is_readable(exif: &[u8]) -> bool {
     of_result(exif, 1, 1).is_some()
 }
 
-/// `exif` for an upright picture of this size, without a thumbnail; `None` when it is damaged.
-pub(super) fn of_result(exif: &[u8], height: usize, width: usize) -> Option<Vec<u8>> {
-    let mut tiff = Tiff { big: exif.starts_with(b"MM"), bytes: exif.to_vec() };
-    if !tiff.big && !exif.starts_with(b"II") || tiff.short(2)? != 42 {
-        return None;
-    }
-    let first = tiff.long(4)? as usize;
+/// The EXIF of a result.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    pub bytes: Vec<u8>,
+    /// Whether a directory below the first was damaged, and is left out.
+    pub damaged: bool,
+}
+
+/// `exif` for an upright picture of this size, without a thumbnail, and without directories that
+/// are damaged; `None` when the first one is.
+pub(super) fn of_result(exif: &[u8], height: usize, width: usize) -> Option<Rewritten> {
+    let mut tiff = Tiff::open(exif.to_vec())?;
     let (height, width) = (u32::try_from(height).ok()?, u32::try_from(width).ok()?);
-    let mut inner = None;
-    let entries = tiff.entries(first)?;
-    let end = first + 2 + entries.len() * ENTRY;
-    for entry in entries {
+    let first = tiff.first()?;
+    let (mut inner, mut damaged) = (Vec::new(), false);
+    for entry in tiff.entries(first)?.into_iter().rev() {
         match tiff.short(entry)? {
             WIDTH => tiff.set(entry, width)?,
             HEIGHT => tiff.set(entry, height)?,
             ORIENTATION => tiff.set(entry, UPRIGHT)?,
-            EXIF_DIRECTORY => inner = Some(tiff.long(entry + 8)? as usize),
+            tag @ (EXIF_DIRECTORY | GPS_DIRECTORY) => {
+                match tiff.long(entry + 8).and_then(|at| tiff.entries(at as usize)) {
+                    Some(entries) if tag == EXIF_DIRECTORY => inner = entries,
+                    Some(_) => {}
+                    None => {
+                        tiff.remove(first, entry)?;
+                        damaged = true;
+                    }
+                }
+            }
             _ => {}
         }
     }
-    // The second directory is that of the thumbnail, which shows the picture as it was.
-    tiff.put(end, 0_u32.to_be_bytes())?;
-    // One that cannot be read costs nothing else.
-    for entry in inner.and_then(|at| tiff.entries(at)).unwrap_or_default() {
+    // The second directory is that of the thumbnail, which shows the picture as it was. Some end
+    // without saying that there is none.
+    let end = first + 2 + tiff.entries(first)?.len() * ENTRY;
+    let _ = tiff.put(end, 0_u32.to_be_bytes());
+    for entry in inner {
         match tiff.short(entry)? {
             EXIF_WIDTH => tiff.set(entry, width)?,
             EXIF_HEIGHT => tiff.set(entry, height)?,
             _ => {}
         }
     }
-    Some(tiff.bytes)
+    Some(Rewritten { bytes: tiff.bytes, damaged })
 }
 
 /// A TIFF structure of either byte order. Every access outside of it is `None`.
-struct Tiff {
+pub(super) struct Tiff {
     bytes: Vec<u8>,
     big: bool,
 }
 
 impl Tiff {
+    /// `None` when these bytes are no such structure.
+    pub(super) fn open(bytes: Vec<u8>) -> Option<Self> {
+        let tiff = Self { big: bytes.starts_with(b"MM"), bytes };
+        let known = tiff.big || tiff.bytes.starts_with(b"II");
+        (known && tiff.short(2)? == 42).then_some(tiff)
+    }
+
+    /// Where the first directory is.
+    pub(super) fn first(&self) -> Option<usize> {
+        self.long(4).map(|at| at as usize)
+    }
+
+    /// Takes the entry at `entry` out of the directory at `at`; those behind it move up.
+    fn remove(&mut self, at: usize, entry: usize) -> Option<()> {
+        let end = at + 2 + self.entries(at)?.len() * ENTRY;
+        let count = self.short(at)?.checked_sub(1)?;
+        self.bytes.copy_within(entry + ENTRY..end, entry);
+        self.bytes.get_mut(end - ENTRY..end)?.fill(0);
+        self.put(at, count.to_be_bytes())
+    }
+
     fn get<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let mut bytes: [u8; N] = self.bytes.get(at..at.checked_add(N)?)?.try_into().ok()?;
         if !self.big {
@@ -110,7 +146,7 @@ impl Tiff {
         Some(())
     }
 
-    fn short(&self, at: usize) -> Option<u16> {
+    pub(super) fn short(&self, at: usize) -> Option<u16> {
         self.get(at).map(u16::from_be_bytes)
     }
 
@@ -119,7 +155,7 @@ impl Tiff {
     }
 
     /// Where the entries of the directory at `at` begin.
-    fn entries(&self, at: usize) -> Option<Vec<usize>> {
+    pub(super) fn entries(&self, at: usize) -> Option<Vec<usize>> {
         let count = usize::from(self.short(at)?);
         let first = at.checked_add(2)?;
         let end = first.checked_add(count * ENTRY)?;
@@ -173,8 +209,8 @@ mod tests {
         for big in [false, true] {
             let before = exif(big);
             let after = of_result(&before, 200, 70_000).unwrap();
-            assert_eq!(after.len(), before.len());
-            let tiff = Tiff { bytes: after, big };
+            assert_eq!((after.bytes.len(), after.damaged), (before.len(), false));
+            let tiff = Tiff { bytes: after.bytes, big };
             assert_eq!(tiff.short(10 + 12 + 8), Some(1), "orientation");
             assert_eq!(tiff.long(10 + 36), Some(0), "no thumbnail");
             assert_eq!(tiff.short(52 + 8), Some(0), "70000 does not fit a SHORT");
@@ -194,7 +230,7 @@ mod tests {
                 bytes[at + 2..at + 4].copy_from_slice(&kind);
                 bytes[at + 8..at + 12].copy_from_slice(&value);
                 assert_eq!(orientation(Some(&bytes)), Orientation::Rotate90);
-                let after = of_result(&bytes, 10, 10).unwrap();
+                let after = of_result(&bytes, 10, 10).unwrap().bytes;
                 assert_eq!(orientation(Some(&after)), Orientation::NoTransforms);
             }
             assert_eq!(orientation(Some(&exif(big))), Orientation::Rotate90);
@@ -205,20 +241,32 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_pointer_costs_its_directory_alone() {
+        for big in [false, true] {
+            let mut bytes = exif(big);
+            // The pointer to the directory of EXIF is the last of three entries.
+            bytes[10 + 24 + 8..10 + 24 + 12].fill(0x7F);
+            let after = of_result(&bytes, 1, 1).unwrap();
+            assert!(after.damaged);
+            let tiff = Tiff { bytes: after.bytes, big };
+            assert_eq!(tiff.short(8), Some(2));
+            assert_eq!(tiff.bytes[10 + 8..10 + 10], *b"me");
+            assert_eq!(tiff.long(10 + 24), Some(0), "no thumbnail");
+        }
+    }
+
+    #[test]
     fn damaged_ones_are_left_out_and_none_panics() {
         let whole = exif(false);
         for end in 0..46 {
             assert_eq!(of_result(&whole[..end], 1, 1), None, "{end}");
-        }
-        for end in 46..whole.len() {
-            assert_eq!(of_result(&whole[..end], 1, 1).unwrap().len(), end, "without what is cut");
         }
         for at in 0..whole.len() {
             for value in [0, 1, 0x7F, 0xFF] {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
                 if let Some(after) = of_result(&bytes, 1, 1) {
-                    assert_eq!(after.len(), whole.len());
+                    assert_eq!(after.bytes.len(), whole.len());
                 }
             }
         }

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
-use super::agreement::agreement;
-use super::align;
+use super::align::{self, Affine};
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
-use super::paste::{Canvas, Shape, with_colours_of};
-use super::surface::{Place, Surface};
-use super::{Detector, FaceParser, GivenFace, Picture, Restorer};
+use super::paste::{Canvas, Shape};
+use super::surface::{AlignedPixels, Place, Surface};
+use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
 /// What became of a face.
@@ -44,8 +43,10 @@ pub struct AlignedFace {
 pub struct RestoredPhoto {
     /// The result.
     pub picture: Picture,
-    /// Every face that was found, from left to right.
+    /// Every face that was found or given, from left to right.
     pub faces: Vec<Outcome>,
+    /// What a person should know about the result.
+    pub notes: Vec<String>,
 }
 
 /// A face's frame is at most this many times as long as the longer side of its photo: one that
@@ -55,14 +56,17 @@ const LARGEST: f64 = 2.0;
 /// A face whose restored version agrees less than this with what was in the photo (correlation of
 /// the luminance of blocks of 1/16 of the side) is taken for a failure and left as it was.
 const LEAST_AGREEMENT: f64 = 0.75;
+
+/// Sees no face.
+pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
+
 /// Restores the faces of photos. Keeps its sessions.
 ///
 /// ```
 /// use pentimento::photo::{Face, PhotoOptions, PhotoRestorer, Picture};
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("weights/mmrbnet-256.safetensors")?;
 /// let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())?;
 /// let rgb = vec![128; 200 * 300 * 3];
@@ -99,7 +103,7 @@ impl PhotoRestorer {
         background: Option<Restorer>,
         options: PhotoOptions,
     ) -> Result<Self> {
-        pollster::block_on(Self::prepare(engine, model, detector, background, options))
+        crate::blocking::block_on(Self::prepare(engine, model, detector, background, options))
     }
 
     /// [`PhotoRestorer::new`] for programs with an async runtime.
@@ -114,6 +118,13 @@ impl PhotoRestorer {
         options: PhotoOptions,
     ) -> Result<Self> {
         Self::check(&options)?;
+        if let Some(model) = background.as_ref().map(Restorer::model)
+            && !matches!(model.task(), Task::Upscale { .. })
+        {
+            let name = model.architecture();
+            let what = format!("{name} enlarges no pictures; use an upscaling model as background");
+            return Err(Error::Input(what));
+        }
         let Task::RestoreFace { size } = model.task() else {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
@@ -154,6 +165,10 @@ impl PhotoRestorer {
             let what = "strength and grain lie between 0 and 1, the scale between 1 and 4";
             return Err(Error::Input(what.to_owned()));
         }
+        if !options.smallest.is_finite() {
+            let what = "the smallest distance of the eyes is a number of pixels";
+            return Err(Error::Input(what.to_owned()));
+        }
         Ok(())
     }
 
@@ -168,7 +183,7 @@ impl PhotoRestorer {
         self.session.time_steps(wanted);
     }
 
-    /// The same, blending restored faces where `parser` sees them, not in an oval.
+    /// Blends restored faces where `parser` sees them, not in an oval.
     #[must_use]
     pub fn with_parser(self, parser: FaceParser) -> Self {
         Self { parser: Some(parser), ..self }
@@ -201,7 +216,7 @@ impl PhotoRestorer {
     /// As [`Detector::detect`]; [`Error::Input`] when there is no detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        pollster::block_on(self.find_all(photo, true))
+        crate::blocking::block_on(self.find_async(photo))
     }
 
     /// [`PhotoRestorer::find`] for programs with an async runtime.
@@ -209,12 +224,8 @@ impl PhotoRestorer {
     /// # Errors
     /// As [`PhotoRestorer::find`].
     pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        self.find_all(photo, false).await
-    }
-
-    async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
         match &mut self.detector {
-            Some(detector) => detector.find_all(photo, blocking).await,
+            Some(detector) => detector.find_async(photo).await,
             None => Err(Error::Input("there is no detector, and no faces are given".to_owned())),
         }
     }
@@ -226,7 +237,7 @@ impl PhotoRestorer {
     /// As [`Detector::detect`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn locate(&mut self, photo: &Picture, given: &[GivenFace]) -> Result<Vec<Face>> {
-        pollster::block_on(self.locate_all(photo, given, true))
+        crate::blocking::block_on(self.locate_async(photo, given))
     }
 
     /// [`PhotoRestorer::locate`] for programs with an async runtime, as
@@ -239,21 +250,12 @@ impl PhotoRestorer {
         photo: &Picture,
         given: &[GivenFace],
     ) -> Result<Vec<Face>> {
-        self.locate_all(photo, given, false).await
-    }
-
-    async fn locate_all(
-        &mut self,
-        photo: &Picture,
-        given: &[GivenFace],
-        blocking: bool,
-    ) -> Result<Vec<Face>> {
         let mut faces = Vec::new();
         for given in given {
             faces.push(match (given, &mut self.detector) {
                 (GivenFace::Face(face), _) => face.clone(),
                 (GivenFace::Box(bounds), Some(detector)) => {
-                    let found = detector.detect_in(photo, *bounds, blocking).await?;
+                    let found = detector.detect_in(photo, *bounds).await?;
                     found.unwrap_or_else(|| Face::upright(*bounds))
                 }
                 (GivenFace::Box(bounds), None) => Face::upright(*bounds),
@@ -269,7 +271,7 @@ impl PhotoRestorer {
     /// faces nor a detector.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, photo: &Picture, given: Option<&[Face]>) -> Result<RestoredPhoto> {
-        pollster::block_on(self.run(photo, given, |_, _| (), true))
+        crate::blocking::block_on(self.run(photo, given, NOBODY))
     }
 
     /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -284,26 +286,26 @@ impl PhotoRestorer {
         given: Option<&[Face]>,
         show: impl FnMut(&Outcome, Option<&AlignedFace>),
     ) -> Result<RestoredPhoto> {
-        self.run(photo, given, show, false).await
+        self.run(photo, given, Some(show)).await
     }
 
-    async fn run(
+    /// With nobody to show them to, restored faces stay where they are.
+    pub(super) async fn run(
         &mut self,
         photo: &Picture,
         given: Option<&[Face]>,
-        mut show: impl FnMut(&Outcome, Option<&AlignedFace>),
-        blocking: bool,
+        mut show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
     ) -> Result<RestoredPhoto> {
         let control = self.watch();
         let mut faces = match given {
             Some(faces) => faces.to_vec(),
-            None => self.find_all(photo, blocking).await?,
+            None => self.find_async(photo).await?,
         };
         faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
         let chosen = self.chosen(photo, &faces);
         let original = canvas(photo);
-        let result = self.enlarged(photo, &original, blocking).await?;
-        let mut surface = Surface::new(&self.engine, original, result, blocking).await?;
+        let (result, notes) = self.enlarged(photo).await?;
+        let mut surface = Surface::new(&self.engine, original, result).await?;
         let mut outcomes = Vec::new();
         let count = faces.len();
         for (i, face) in faces.into_iter().enumerate() {
@@ -311,19 +313,28 @@ impl PhotoRestorer {
             let done = if chosen.is_some_and(|chosen| chosen != i) {
                 Err("another face was chosen".to_owned())
             } else {
-                self.put_back(&mut surface, photo, &face, blocking).await?
+                self.put_back(&mut surface, photo, &face).await?
             };
             let pose = Pose::of(&face.landmarks);
             let skipped = done.as_ref().err().cloned();
             let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
-            show(&outcome, done.as_ref().ok());
+            if let Some(show) = &mut show {
+                let face = match &done {
+                    Ok((face, to_photo)) => {
+                        let (size, rgb) = (self.size, surface.pixels(face).await?);
+                        Some(AlignedFace { size, rgb, to_photo: to_photo.0 })
+                    }
+                    Err(_) => None,
+                };
+                show(&outcome, face.as_ref());
+            }
             outcomes.push(outcome);
         }
         let [height, width] = self.output_size(photo.height, photo.width);
         let rgb = surface.finish().await?.into_flattened();
         let alpha = photo.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
-        Ok(RestoredPhoto { picture, faces: outcomes })
+        Ok(RestoredPhoto { picture, faces: outcomes, notes })
     }
 
     /// The only face that is restored; `None`: all.
@@ -341,22 +352,20 @@ impl PhotoRestorer {
         }
     }
 
-    /// The photo at its new size.
-    async fn enlarged(
-        &mut self,
-        photo: &Picture,
-        original: &Canvas,
-        blocking: bool,
-    ) -> Result<Canvas> {
+    /// The photo at its new size, and what is to be said about it.
+    async fn enlarged(&mut self, photo: &Picture) -> Result<(Canvas, Vec<String>)> {
+        let mut notes = Vec::new();
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
             Some(network) => {
-                let large = network.run(photo, blocking).await?.picture;
+                let Restored { picture: large, notes: said, .. } =
+                    network.restore_async(photo).await?;
+                notes = said;
                 enlarged(large.rgb.as_chunks().0, large.height, large.width, [height, width])
             }
-            None => enlarged(&original.pixels, photo.height, photo.width, [height, width]),
+            None => photo.enlarged(height, width),
         };
-        Ok(Canvas { pixels, height, width })
+        Ok((Canvas { pixels, height, width }, notes))
     }
 
     /// Restores one face; says why not where it is left.
@@ -365,8 +374,7 @@ impl PhotoRestorer {
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-        blocking: bool,
-    ) -> Result<Result<AlignedFace, String>> {
+    ) -> Result<Result<(AlignedPixels, Affine), String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -388,23 +396,23 @@ impl PhotoRestorer {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
         let crop = surface.crop(&to_face, self.size).await?;
-        let restored = self.session.run_image(crop.as_flattened(), blocking).await?;
-        let restored: &[[u8; 3]] = restored.as_chunks().0;
-        let agreement = agreement(&crop, restored, self.size);
+        let restored = surface.restore(&crop, &mut self.session).await?;
+        let agreement = surface.agreement([&crop, &restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
-        if let Some(detector) = &mut self.detector {
-            let middle = to_face.apply(face.centre());
-            if detector.doubts(face, restored, self.size, middle, blocking).await? {
+        if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
+            let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
+            if detector.doubts(&seen, self.size, middle).await? {
                 return Ok(Err("what was restored of it is no face to the detector".to_owned()));
             }
         }
-        let restored = with_colours_of(&crop, restored, self.size);
+        let restored = surface.with_colours_of(&crop, &restored, self.size).await?;
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
         let parsed = match (&mut self.parser, self.options.mask) {
             (Some(parser), BlendMask::Face) => {
-                Some(parser.run(&restored, self.size, blocking).await?)
+                let seen = surface.pixels(&restored).await?;
+                Some(parser.parse_async(&seen, self.size).await?)
             }
             _ => None,
         };
@@ -417,7 +425,7 @@ impl PhotoRestorer {
         let PhotoOptions { strength, grain, scale, .. } = self.options;
         let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
         surface.paste(&restored, self.size, place).await?;
-        Ok(Ok(AlignedFace { size: self.size, rgb: restored, to_photo: to_photo.0 }))
+        Ok(Ok((restored, to_photo)))
     }
 }
 

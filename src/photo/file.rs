@@ -58,6 +58,11 @@ impl Unfinished {
         self.file.as_file_mut()
     }
 
+    /// Where it is until then, for another program that writes it.
+    pub fn temporary(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Gives the file its name, in place of one that had it.
     ///
     /// # Errors
@@ -66,6 +71,21 @@ impl Unfinished {
         let Self { file, path } = self;
         file.persist(&path).map_err(|e| fail(&path, e.error))?;
         Ok(())
+    }
+
+    /// Gives the file its name, unless another has it by now.
+    ///
+    /// # Errors
+    /// As [`write_whole`], and when there is a file of this name.
+    pub fn finish_new(self) -> Result<()> {
+        let Self { file, path } = self;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(()),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Err(fail(&path, e.error)),
+            // Some file systems cannot do both at once.
+            Err(e) if path.symlink_metadata().is_err() => Self { file: e.file, path }.finish(),
+            Err(e) => Err(fail(&path, e.error)),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use image::{ImageReader, Limits};
 use super::decode::{MAX_PIXELS, ReadOptions};
 use super::jpeg::{Colours, Jpeg};
 use super::tiff::Tiff;
-use super::{exif, unsupported_formats};
+use super::{exif, tiff_tags, unsupported_formats};
 
 /// A picture as it lies in its file.
 pub(super) struct Decoded {
@@ -93,7 +93,8 @@ fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, St
     Ok(Decoded {
         image: page.image,
         orientation: page.orientation,
-        exif: None,
+        // Only the first page has any.
+        exif: if index == 0 { tiff_tags::exif(bytes) } else { None },
         icc: page.icc,
         notes: page.notes,
     })

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::align::{Affine, Frame, Landmarks};
 use super::warp::{Area, View, warp};
+use crate::cpu::match_colours::mirrored;
 
 /// The side of the parser's pictures, in which the widths below are meant.
 const PARSER_SIZE: usize = 512;
@@ -162,16 +163,6 @@ pub fn blurred<T: Real>(values: &[T], height: usize, width: usize, kernel: &[T])
         }
     });
     out
-}
-
-/// `… 2 1 0 1 2 … end-2 end-1 end-2 …`
-fn mirrored(at: isize, end: usize) -> usize {
-    let period = 2 * (end as isize - 1);
-    if period == 0 {
-        return 0;
-    }
-    let at = at.rem_euclid(period);
-    at.min(period - at) as usize
 }
 
 /// The least value of the square of `size` pixels around each; nothing lies outside. An even square

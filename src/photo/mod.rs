@@ -5,6 +5,8 @@ mod agreement;
 pub mod align;
 mod allocate;
 mod annotations;
+mod containers;
+mod cut;
 mod decode;
 mod detect;
 mod encode;
@@ -18,26 +20,35 @@ mod formats;
 #[doc(hidden)]
 pub mod grain;
 mod jpeg;
+mod kept;
 #[doc(hidden)]
 pub mod mask;
+mod matte;
 mod metadata;
 mod options;
 mod pages;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
+mod pipeline;
+mod quality;
 mod resize;
 mod restore;
 mod search;
+mod segments;
 mod surface;
 mod tiff;
+mod tiff_file;
+mod tiff_tags;
 #[doc(hidden)]
 pub mod tiles;
 mod track;
 mod unsupported_formats;
+mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod xmp;
 #[doc(hidden)]
 pub mod y4m;
 
@@ -46,21 +57,27 @@ pub use align::Landmarks;
 pub use annotations::GivenFace;
 #[doc(hidden)]
 pub use annotations::GivenFaces;
-pub use decode::{MAX_PIXELS, ReadOptions, decode, decode_with_metadata, read, read_with_metadata};
+#[doc(hidden)]
+pub use cut::Cuts;
+pub use decode::{
+    MAX_PIXELS, ReadOptions, decode, decode_page, decode_with_metadata, read, read_with_metadata,
+};
 #[doc(hidden)]
 pub use detect::non_max_suppression;
 pub use detect::{Detector, DetectorOptions};
-pub use encode::{Format, encode, write};
+pub use encode::{Encoded, Encoding, Format, encode, encode_with, write};
 pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
 #[doc(hidden)]
 pub use formats::dimensions;
+pub use kept::{Density, Kept};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
 pub use pages::{Page, PageKind, Pages};
 pub use parse::FaceParser;
+pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 #[doc(hidden)]

@@ -19,7 +19,7 @@ impl FaceParser {
     /// classes; as [`Session::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(engine: &Engine, model: &Model) -> Result<Self> {
-        pollster::block_on(Self::prepare(engine, model))
+        crate::blocking::block_on(Self::prepare(engine, model))
     }
 
     /// [`FaceParser::new`] for programs with an async runtime.
@@ -46,19 +46,18 @@ impl FaceParser {
     /// As [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn parse(&mut self, face: &[[u8; 3]], side: usize) -> Result<Vec<bool>> {
-        pollster::block_on(self.run(face, side, true))
+        crate::blocking::block_on(self.parse_async(face, side))
     }
 
-    pub(super) async fn run(
-        &mut self,
-        face: &[[u8; 3]],
-        side: usize,
-        blocking: bool,
-    ) -> Result<Vec<bool>> {
+    /// [`FaceParser::parse`] for programs with an async runtime, as [`Session::run_async`].
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn parse_async(&mut self, face: &[[u8; 3]], side: usize) -> Result<Vec<bool>> {
         let rgb = face.as_flattened().to_vec();
         let picture = Picture { height: side, width: side, rgb, alpha: None, icc: None };
         let picture = picture.resized(self.size, self.size)?;
-        let outputs = self.session.run_pixels(&picture.rgb, blocking).await?;
+        let outputs = self.session.run_to_tensors_async(&picture.rgb).await?;
         let plane = self.size * self.size;
         let logits = outputs.first().map_or(&[][..], Vec::as_slice);
         if logits.len() != plane * self.face_classes.len() {

@@ -4,7 +4,7 @@ use super::align::{Affine, Landmarks, TEMPLATE_SIZE};
 use super::grain;
 use super::mask::{self, Oval};
 use super::warp::{Area, View, reach, warp};
-use crate::cpu::{paste, warp_affine};
+use crate::cpu::{match_colours, paste, warp_affine};
 
 /// What the reference pipeline puts where a crop reaches beyond the photo.
 pub const GRAY: [u8; 3] = [132, 133, 135];
@@ -191,22 +191,17 @@ impl Shape<'_> {
 /// which colour and light are the photo's.
 const COLOUR_SCALE: f64 = 0.06;
 
+/// The weights with which the difference of two faces of `size × size` pixels is blurred.
+pub fn colour_weights(size: usize) -> Vec<f32> {
+    let deviation = COLOUR_SCALE * size as f64;
+    let radius = (3.0 * deviation).ceil() as usize;
+    mask::gaussian(2 * radius + 1, deviation).into_iter().map(|w| w as f32).collect()
+}
+
 /// `restored` with the colours and the light of `original`, both `size × size`: the difference of
 /// the two, blurred, is added.
 pub fn with_colours_of(original: &[[u8; 3]], restored: &[[u8; 3]], size: usize) -> Vec<[u8; 3]> {
-    let deviation = COLOUR_SCALE * size as f64;
-    let radius = (3.0 * deviation).ceil() as usize;
-    let kernel: Vec<f32> =
-        mask::gaussian(2 * radius + 1, deviation).into_iter().map(|w| w as f32).collect();
-    let shifts: [Vec<f32>; 3] = std::array::from_fn(|c| {
-        let difference: Vec<f32> =
-            original.iter().zip(restored).map(|(o, r)| f32::from(o[c]) - f32::from(r[c])).collect();
-        mask::blurred(&difference, size, size, &kernel)
-    });
-    let shifted = |(i, pixel): (usize, &[u8; 3])| {
-        std::array::from_fn(|c| (f32::from(pixel[c]) + shifts[c][i]).round() as u8)
-    };
-    restored.iter().enumerate().map(shifted).collect()
+    match_colours::run(original, restored, size, &colour_weights(size))
 }
 
 #[cfg(test)]

@@ -1,22 +1,42 @@
 //! Bringing a picture to another size.
 
 use image::imageops::{self, FilterType};
-use image::{ImageBuffer, Luma, Pixel, Rgb};
+use image::{ImageBuffer, Luma, Pixel, Rgb, Rgba};
 
 use super::Picture;
 use crate::{Error, Result};
 
 impl Picture {
     /// The picture at `height × width`, stretched where the proportions differ: Catmull-Rom, which
-    /// averages over all source pixels when it shrinks.
+    /// averages over all source pixels when it shrinks. Colours count by their alpha.
     ///
     /// # Errors
     /// [`Error::Input`] when a side is 0.
     pub fn resized(&self, height: usize, width: usize) -> Result<Picture> {
         let from = [self.height, self.width];
-        let rgb = resize::<Rgb<u8>>(&self.rgb, from, [height, width])?;
+        let rgb = match &self.alpha {
+            Some(alpha) if from != [height, width] => self.weighted(alpha, [height, width])?,
+            _ => resize::<Rgb<u8>>(&self.rgb, from, [height, width])?,
+        };
         let alpha = self.alpha_resized(height, width)?;
         Ok(Picture { height, width, rgb, alpha, icc: self.icc.clone() })
+    }
+
+    /// The colours, each counting by its alpha.
+    fn weighted(&self, alpha: &[u8], to: [usize; 2]) -> Result<Vec<u8>> {
+        let seen = self.visible_rgb();
+        let weighted = seen.as_chunks::<3>().0.iter().zip(alpha).flat_map(|(pixel, &alpha)| {
+            // Hidden colours, which are those around, count where there is nothing else.
+            let alpha = f32::from(alpha).max(HIDDEN);
+            let [red, green, blue] = pixel.map(|v| f32::from(v) * alpha);
+            [red, green, blue, alpha]
+        });
+        let weighted: Vec<f32> = weighted.collect();
+        let large = resize::<Rgba<f32>>(&weighted, [self.height, self.width], to)?;
+        let colours = large.as_chunks::<4>().0.iter().flat_map(|&[red, green, blue, alpha]| {
+            [red, green, blue].map(|v| (v / alpha.max(HIDDEN / 2.0) + 0.5) as u8)
+        });
+        Ok(colours.collect())
     }
 
     /// The transparency alone, as [`Picture::resized`].
@@ -27,13 +47,21 @@ impl Picture {
     }
 }
 
-/// `bytes` are `[from[0], from[1]]` pixels.
-fn resize<P>(bytes: &[u8], from: [usize; 2], to: [usize; 2]) -> Result<Vec<u8>>
+/// How much a hidden pixel counts, of 255.
+const HIDDEN: f32 = 0.01;
+
+/// `values` are `[from[0], from[1]]` pixels.
+pub(super) fn resize<P>(
+    values: &[P::Subpixel],
+    from: [usize; 2],
+    to: [usize; 2],
+) -> Result<Vec<P::Subpixel>>
 where
-    P: Pixel<Subpixel = u8> + 'static,
+    P: Pixel + 'static,
+    P::Subpixel: 'static,
 {
     if from == to {
-        return Ok(bytes.to_vec());
+        return Ok(values.to_vec());
     }
     let fail = |what: &dyn std::fmt::Display| {
         Error::Input(format!(
@@ -45,8 +73,8 @@ where
         return Err(fail(&"a side is 0"));
     }
     let side = |n: usize| u32::try_from(n).map_err(|e| fail(&e));
-    let source = ImageBuffer::<P, &[u8]>::from_raw(side(from[1])?, side(from[0])?, bytes);
-    let source = source.ok_or_else(|| fail(&"its bytes are too few"))?;
+    let source = ImageBuffer::<P, &[P::Subpixel]>::from_raw(side(from[1])?, side(from[0])?, values);
+    let source = source.ok_or_else(|| fail(&"its values are too few"))?;
     let target = imageops::resize(&source, side(to[1])?, side(to[0])?, FilterType::CatmullRom);
     Ok(target.into_raw())
 }

@@ -13,8 +13,7 @@ use crate::{Control, Engine, Error, Model, Result, Session, Task};
 /// use pentimento::photo::{self, Picture, Restorer};
 /// use pentimento::{Engine, EngineOptions, Model};
 ///
-/// let options = EngineOptions { device: Some("cpu".to_owned()), ..Default::default() };
-/// let engine = Engine::new(&options)?;
+/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
 /// let model = Model::open("weights/mmrbnet-256.safetensors")?;
 /// let mut restorer = Restorer::new(&engine, &model);
 /// let rgb = vec![128; 100 * 100 * 3];
@@ -36,18 +35,18 @@ pub struct Restored {
     /// The result.
     pub picture: Picture,
     /// How it was computed.
-    pub work: TileReport,
+    pub tiles: TileReport,
+    /// What a person should know about it.
+    pub notes: Vec<String>,
 }
 
-/// How a picture was computed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+/// How a picture was computed that the network saw in tiles, or at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct TileReport {
     /// Height and width of what the network saw at a time.
     pub tile: [usize; 2],
     /// How often the network ran.
     pub tiles: usize,
-    /// What a person should know about the result.
-    pub notes: Vec<String>,
 }
 
 /// Up to this factor between the sides, a picture passes for a square face.
@@ -58,7 +57,7 @@ const NEARLY_SQUARE: f64 = 1.1;
 const TILE_MEMORY: usize = 2 << 30;
 
 const TILES_ARE_SMALL: &str =
-    "the memory allows only small tiles, their seams may be visible; allow more with --memory";
+    "the memory budget allows only small tiles, whose seams may be visible; raise it";
 
 impl Restorer {
     /// Restores with `model` on `engine`.
@@ -71,6 +70,14 @@ impl Restorer {
         self.control = control;
     }
 
+    pub(super) fn control(&self) -> Option<Control> {
+        self.control.clone()
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// A model that restores faces sees the picture as one aligned face, resized to the network's
     /// size; the result has that size. A model that upscales sees it in tiles; the result is
     /// `factor` times as large. Transparency is resized alongside.
@@ -79,7 +86,7 @@ impl Restorer {
     /// As [`Restorer::output_size`], [`Session::new`] and [`Session::run`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn restore(&mut self, picture: &Picture) -> Result<Restored> {
-        pollster::block_on(self.run(picture, true))
+        crate::blocking::block_on(self.restore_async(picture))
     }
 
     /// [`Restorer::restore`] for programs with an async runtime, as [`Session::run_async`].
@@ -87,10 +94,6 @@ impl Restorer {
     /// # Errors
     /// As [`Restorer::restore`].
     pub async fn restore_async(&mut self, picture: &Picture) -> Result<Restored> {
-        self.run(picture, false).await
-    }
-
-    pub(super) async fn run(&mut self, picture: &Picture, blocking: bool) -> Result<Restored> {
         let [height, width] = self.output_size(picture.height, picture.width)?;
         let mut notes = Vec::new();
         let (rgb, tile, tiles) = match self.model.task() {
@@ -108,9 +111,9 @@ impl Restorer {
                 let network = async |tile: &[u8]| {
                     session.set_control(self.control.as_ref().map(|c| c.piece(done, count)));
                     done += 1;
-                    session.run_image(tile, blocking).await
+                    session.run_async(tile).await
                 };
-                let rgb = tiling.run(&picture.rgb, network).await?;
+                let rgb = tiling.run(&picture.visible_rgb(), network).await?;
                 self.session = Some((tile_height, tile_width, session));
                 (rgb, tiling.tile(), tiling.count())
             }
@@ -129,14 +132,14 @@ impl Restorer {
                 let face = picture.resized(input.h, input.w)?;
                 let mut session = self.open(height, width).await?;
                 session.set_control(self.control.clone());
-                let rgb = session.run_image(&face.rgb, blocking).await?;
+                let rgb = session.run_async(&face.rgb).await?;
                 self.session = Some((height, width, session));
                 (rgb, [height, width], 1)
             }
         };
         let alpha = picture.alpha_resized(height, width)?;
         let picture = Picture { height, width, rgb, alpha, icc: picture.icc.clone() };
-        Ok(Restored { picture, work: TileReport { tile, tiles, notes } })
+        Ok(Restored { picture, tiles: TileReport { tile, tiles }, notes })
     }
 
     /// Height and width of the result for a picture of `height × width`.

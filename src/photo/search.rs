@@ -52,7 +52,7 @@ impl Detector {
     /// As [`Detector::detect`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn find(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        pollster::block_on(self.find_all(photo, true))
+        crate::blocking::block_on(self.find_async(photo))
     }
 
     /// [`Detector::find`] for programs with an async runtime, as
@@ -61,16 +61,12 @@ impl Detector {
     /// # Errors
     /// As [`Detector::detect`].
     pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
-        self.find_all(photo, false).await
-    }
-
-    pub(super) async fn find_all(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Face>> {
-        let mut found = self.detect_tiled(photo, blocking).await?;
+        let mut found = self.detect_tiled(photo).await?;
         let surest = |faces: &[Detection]| faces.iter().map(|face| face.score).fold(0.0, f32::max);
         if surest(&found) < SURE {
             let mut least = (surest(&found) + SURER).max(SURE_TURNED);
             for quarters in 1..4 {
-                let faces = self.detect_tiled(&turned(photo, quarters), blocking).await?;
+                let faces = self.detect_tiled(&turned(photo, quarters)).await?;
                 if surest(&faces) > least {
                     least = surest(&faces);
                     let upright = |face| turned_back(face, quarters, photo);
@@ -80,33 +76,33 @@ impl Detector {
         }
         let mut faces = Vec::new();
         for face in found {
-            faces.push(self.refine_landmarks(photo, face.into(), blocking).await?);
+            faces.push(self.refine_landmarks(photo, face.into()).await?);
         }
         Ok(faces)
     }
 
-    /// Whether `face` was not sure and what was `restored` of it, `size` pixels square with its centre
-    /// at `middle`, is none, by the score that the detector's file asks for; other weights are
-    /// sure in other ways, so where the file names none there is no doubt.
+    /// Whether `face` needs no second look when it has been restored: its score is high, or the
+    /// detector's file asks for no score of restored faces. Other weights are sure in other ways.
+    pub(super) fn is_sure(&self, face: &Face) -> bool {
+        self.restored_score().is_none() || face.score.is_none_or(|score| score >= SURE)
+    }
+
+    /// Whether what was `restored` of a face, `size` pixels square with its centre at `middle`, is
+    /// none, by the score that the detector's file asks for.
     pub(super) async fn doubts(
         &mut self,
-        face: &Face,
         restored: &[[u8; 3]],
         size: usize,
         middle: [f64; 2],
-        blocking: bool,
     ) -> Result<bool> {
         let Some(least) = self.restored_score() else { return Ok(false) };
-        if face.score.is_none_or(|score| score >= SURE) {
-            return Ok(false);
-        }
         let rgb = restored.as_flattened().to_vec();
         let restored = Picture { height: size, width: size, rgb, alpha: None, icc: None };
         let mut sum = 0.0;
         for side in RESTORED_SIDES {
             let shown = restored.resized(side, side)?;
             let scale = side as f64 / size as f64;
-            let found = self.detect_above(&shown, RESTORED_LEAST, blocking).await?;
+            let found = self.detect_above(&shown, RESTORED_LEAST).await?;
             let here = found.into_iter().filter(|seen| {
                 let [x, y] = Face::from(*seen).centre();
                 (x - middle[0] * scale).hypot(y - middle[1] * scale) < side as f64 / NEAR
@@ -117,12 +113,7 @@ impl Detector {
     }
 
     /// The face with the landmarks that are found in an upright crop, where it is tilted.
-    async fn refine_landmarks(
-        &mut self,
-        photo: &Picture,
-        face: Face,
-        blocking: bool,
-    ) -> Result<Face> {
+    async fn refine_landmarks(&mut self, photo: &Picture, face: Face) -> Result<Face> {
         if Pose::of(&face.landmarks).roll.abs() < TILTED {
             return Ok(face);
         }
@@ -132,11 +123,10 @@ impl Detector {
         let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
         let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
         let middle = UPRIGHT as f64 / 2.0;
-        let found =
-            self.detect_once(&crop, blocking).await?.into_iter().map(Face::from).map(|seen| {
-                let [x, y] = seen.centre();
-                ((x - middle).hypot(y - middle), seen)
-            });
+        let found = self.detect_async(&crop).await?.into_iter().map(Face::from).map(|seen| {
+            let [x, y] = seen.centre();
+            ((x - middle).hypot(y - middle), seen)
+        });
         let nearest = found.min_by(|(a, _), (b, _)| a.total_cmp(b));
         Ok(match nearest {
             Some((distance, seen)) if distance < UPRIGHT as f64 / NEAR => {
@@ -156,7 +146,6 @@ impl Detector {
         &mut self,
         photo: &Picture,
         bounds: [f32; 4],
-        blocking: bool,
     ) -> Result<Option<Face>> {
         let [left, top, right, bottom] = bounds;
         let around = AROUND * (right - left).max(bottom - top);
@@ -178,7 +167,7 @@ impl Detector {
             let start = [x, y].map(|v| v as f64);
             [0, 1].map(|axis| (point[axis] + 0.5) / scale[axis] - 0.5 + start[axis])
         };
-        let found = self.find_all(&seen, blocking).await?.into_iter().map(|face| {
+        let found = self.find_async(&seen).await?.into_iter().map(|face| {
             let corners = face.bounds.map(|[left, top, right, bottom]| {
                 let corner = |x: f32, y: f32| back([x.into(), y.into()]).map(|v| v as f32);
                 let ([left, top], [right, bottom]) = (corner(left, top), corner(right, bottom));
@@ -191,8 +180,8 @@ impl Detector {
         Ok(best.filter(|face| overlap(face) >= LEAST_SHARED))
     }
 
-    async fn detect_tiled(&mut self, photo: &Picture, blocking: bool) -> Result<Vec<Detection>> {
-        let mut found = self.detect_once(photo, blocking).await?;
+    async fn detect_tiled(&mut self, photo: &Picture) -> Result<Vec<Detection>> {
+        let mut found = self.detect_async(photo).await?;
         let tile = self.long_side();
         let step = ((1.0 - SHARED) * tile as f64) as usize;
         let (long, most) = (photo.height.max(photo.width), tile + (TILES - 1) * step);
@@ -215,7 +204,7 @@ impl Detector {
                 let large = |face: &Detection| side(face) > LARGEST * tile as f32;
                 let whole =
                     |face: &Detection| !is_cut(face, &part, top, left, seen) && !large(face);
-                let faces = self.detect_once(&part, blocking).await?;
+                let faces = self.detect_async(&part).await?;
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
                         |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;

@@ -1,12 +1,16 @@
 //! A photo and its result while faces go from one to the other: in memory, or on a GPU.
 
+use super::agreement::{self, BLOCKS};
 use super::align::Affine;
 use super::grain;
-use super::paste::{Blend, Canvas, GRAY, MASK_SIDE, Shape, mask_to_photo, shrink};
+use super::paste::{
+    Blend, Canvas, GRAY, MASK_SIDE, Shape, colour_weights, mask_to_photo, shrink, with_colours_of,
+};
 use super::warp::{Area, positions, reach};
+use crate::cpu::block_luminance;
 use crate::engine::Device;
 use crate::gpu;
-use crate::{Engine, Result};
+use crate::{Engine, Error, Result, Session};
 
 /// Where crops are made and pasted.
 pub enum Surface {
@@ -26,6 +30,15 @@ pub enum Surface {
     },
 }
 
+/// An aligned face where its surface is: in memory as rows of pixels, or on the same GPU.
+#[derive(Debug)]
+pub enum AlignedPixels {
+    /// `[size, size]`.
+    Cpu(Vec<[u8; 3]>),
+    /// It does not leave the device before somebody asks for it.
+    Gpu(gpu::Face),
+}
+
 /// How a face goes back into a photo.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -43,23 +56,17 @@ pub struct Place<'a> {
 
 impl Surface {
     /// On the engine's device; a photo that is too large for a GPU's bindings stays in memory.
-    /// `blocking` as in `Watch`.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn new(
-        engine: &Engine,
-        photo: Canvas,
-        result: Canvas,
-        blocking: bool,
-    ) -> Result<Self> {
+    pub async fn new(engine: &Engine, photo: Canvas, result: Canvas) -> Result<Self> {
         let Device::Gpu(device) = engine.handle() else {
             return Ok(Self::Cpu { photo, result });
         };
         let sides = |canvas: &Canvas| [canvas.height, canvas.width];
         let before = (&photo.pixels[..], sides(&photo));
         let after = (&result.pixels[..], sides(&result));
-        Ok(match gpu::Canvas::new(device, before, after, blocking).await? {
+        Ok(match gpu::Canvas::new(device, before, after).await? {
             Some(canvas) => Self::Gpu { canvas, size: after.1 },
             None => Self::Cpu { photo, result },
         })
@@ -70,16 +77,95 @@ impl Surface {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn crop(&self, to_face: &Affine, size: usize) -> Result<Vec<[u8; 3]>> {
+    pub async fn crop(&self, to_face: &Affine, size: usize) -> Result<AlignedPixels> {
         match self {
-            Self::Cpu { photo, .. } => Ok(photo.crop_smooth(to_face, size)),
+            Self::Cpu { photo, .. } => Ok(AlignedPixels::Cpu(photo.crop_smooth(to_face, size))),
             Self::Gpu { canvas, .. } => {
                 let factor = shrink(to_face);
                 let side = size * factor;
                 let area = Area { top: 0, left: 0, height: side, width: side };
                 let positions = positions(&to_face.enlarged_centres(factor), area);
-                canvas.crop(&positions, factor, GRAY).await
+                Ok(AlignedPixels::Gpu(canvas.crop(&positions, factor, GRAY).await?))
             }
+        }
+    }
+
+    /// What the network of `session` makes of a face.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn restore(
+        &self,
+        face: &AlignedPixels,
+        session: &mut Session,
+    ) -> Result<AlignedPixels> {
+        match (self, face) {
+            (_, AlignedPixels::Cpu(face)) => {
+                let restored = session.run_async(face.as_flattened()).await?;
+                Ok(AlignedPixels::Cpu(restored.as_chunks().0.to_vec()))
+            }
+            (Self::Gpu { canvas, .. }, AlignedPixels::Gpu(face)) => {
+                let restored = canvas.face(face.size).await?;
+                session.run_on_gpu_async(face.picture(), restored.picture()).await?;
+                Ok(AlignedPixels::Gpu(restored))
+            }
+            (Self::Cpu { .. }, AlignedPixels::Gpu(_)) => Err(elsewhere()),
+        }
+    }
+
+    /// How much two faces of `size × size` pixels agree; see [`agreement`](agreement::agreement).
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn agreement(&self, faces: [&AlignedPixels; 2], size: usize) -> Result<f64> {
+        let [a, b] = match (self, faces) {
+            (_, [AlignedPixels::Cpu(a), AlignedPixels::Cpu(b)]) => {
+                [a, b].map(|face| block_luminance::run(face, size, BLOCKS))
+            }
+            (Self::Gpu { canvas, .. }, [AlignedPixels::Gpu(a), AlignedPixels::Gpu(b)]) => {
+                canvas.block_luminance([a, b], BLOCKS).await?
+            }
+            _ => return Err(elsewhere()),
+        };
+        Ok(agreement::agreement(&a, &b))
+    }
+
+    /// `restored` with the colours and the light of `original`, both of `size × size` pixels.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn with_colours_of(
+        &self,
+        original: &AlignedPixels,
+        restored: &AlignedPixels,
+        size: usize,
+    ) -> Result<AlignedPixels> {
+        match (self, original, restored) {
+            (_, AlignedPixels::Cpu(original), AlignedPixels::Cpu(restored)) => {
+                Ok(AlignedPixels::Cpu(with_colours_of(original, restored, size)))
+            }
+            (
+                Self::Gpu { canvas, .. },
+                AlignedPixels::Gpu(original),
+                AlignedPixels::Gpu(restored),
+            ) => {
+                let weights = colour_weights(size);
+                let matched = canvas.match_colours(original, restored, &weights).await?;
+                Ok(AlignedPixels::Gpu(matched))
+            }
+            _ => Err(elsewhere()),
+        }
+    }
+
+    /// A face's pixels, in memory.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn pixels(&self, face: &AlignedPixels) -> Result<Vec<[u8; 3]>> {
+        match (self, face) {
+            (_, AlignedPixels::Cpu(face)) => Ok(face.clone()),
+            (Self::Gpu { canvas, .. }, AlignedPixels::Gpu(face)) => canvas.pixels(face).await,
+            (Self::Cpu { .. }, AlignedPixels::Gpu(_)) => Err(elsewhere()),
         }
     }
 
@@ -87,19 +173,23 @@ impl Surface {
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn paste(&mut self, face: &[[u8; 3]], size: usize, place: Place<'_>) -> Result<()> {
+    pub async fn paste(
+        &mut self,
+        face: &AlignedPixels,
+        size: usize,
+        place: Place<'_>,
+    ) -> Result<()> {
         let Place { to_photo, factor, shape, strength, grain } = place;
-        match self {
-            Self::Cpu { result, .. } => {
+        match (self, face) {
+            (Self::Cpu { result, .. }, AlignedPixels::Cpu(face)) => {
                 result.paste(face, size, to_photo, factor, Blend::Soft { shape, strength, grain });
                 Ok(())
             }
-            Self::Gpu { canvas, size: [height, width] } => {
+            (Self::Gpu { canvas, size: [height, width] }, AlignedPixels::Gpu(face)) => {
                 let Some(area) = reach(to_photo, size, *height, *width, 2) else { return Ok(()) };
                 let mask = shape.mask(size);
                 let patch = gpu::Patch {
                     face,
-                    side: size,
                     mask: mask.as_flattened(),
                     mask_side: MASK_SIDE,
                     area: [area.top, area.left, area.height, area.width],
@@ -112,6 +202,7 @@ impl Surface {
                 };
                 canvas.paste(&patch, amount).await
             }
+            _ => Err(elsewhere()),
         }
     }
 
@@ -127,6 +218,10 @@ impl Surface {
     }
 }
 
+fn elsewhere() -> Error {
+    Error::Internal("a face is not where its photo is".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use pollster::block_on;
@@ -134,7 +229,7 @@ mod tests {
     use super::super::align::{TEMPLATE, align};
     use super::*;
     use crate::cpu::paste::noise;
-    use crate::{EngineOptions, Precision};
+    use crate::{EngineOptions, Model, Precision};
 
     fn photo(height: usize, width: usize) -> Canvas {
         let value = |x: usize, y: usize, c: usize| {
@@ -145,17 +240,38 @@ mod tests {
         Canvas { pixels: (0..height * width).map(pixel).collect(), height, width }
     }
 
+    fn engine(device: &str) -> Result<Engine> {
+        Engine::new(&EngineOptions::new().device(device).precision(Precision::F32))
+    }
+
+    fn gpu() -> Option<Engine> {
+        let engine = engine("0").ok().filter(|engine| engine.device().kind != "cpu");
+        if engine.is_none() {
+            eprintln!("skipped: there is no GPU");
+        }
+        engine
+    }
+
+    fn worst(a: &[[u8; 3]], b: &[[u8; 3]]) -> Option<u8> {
+        assert_eq!(a.len(), b.len());
+        a.as_flattened().iter().zip(b.as_flattened()).map(|(a, b)| a.abs_diff(*b)).max()
+    }
+
+    impl Surface {
+        async fn holds(&self, pixels: Vec<[u8; 3]>, size: usize) -> AlignedPixels {
+            match self {
+                Self::Cpu { .. } => AlignedPixels::Cpu(pixels),
+                Self::Gpu { canvas, .. } => {
+                    AlignedPixels::Gpu(canvas.upload_face(&pixels, size).await.expect("room"))
+                }
+            }
+        }
+    }
+
     #[test]
     fn kernels_cut_out_the_twins_bytes_and_paste_within_a_level() {
-        let device = |device: &str| {
-            let device = Some(device.to_owned());
-            Engine::new(&EngineOptions { device, precision: Precision::F32, memory: None })
-        };
-        let Ok(gpu) = device("0") else {
-            eprintln!("skipped: there is no GPU");
-            return;
-        };
-        let cpu = device("cpu").expect("the CPU is there");
+        let Some(gpu) = gpu() else { return };
+        let cpu = engine("cpu").expect("the CPU is there");
         let (photo, large) = (photo(211, 330), photo(422, 660));
         // Small, larger than the crop (averaged), and half outside.
         for (scale, turn, [x, y], factor) in [
@@ -176,28 +292,132 @@ mod tests {
             {
                 let mut outcomes = Vec::new();
                 for engine in [&cpu, &gpu] {
-                    let mut surface =
-                        block_on(Surface::new(engine, photo.clone(), result.clone(), true))
-                            .expect("room");
-                    assert_eq!(
-                        matches!(surface, Surface::Gpu { .. }),
-                        engine.device().kind != "cpu"
-                    );
-                    let crop = block_on(surface.crop(&to_face, 64)).expect("a crop");
-                    let face: Vec<[u8; 3]> = crop.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
-                    let place = Place { to_photo: &to_photo, factor, shape, strength, grain };
-                    block_on(surface.paste(&face, 64, place)).expect("a paste");
-                    outcomes.push((crop, block_on(surface.finish()).expect("a result")));
+                    let outcome = block_on(async {
+                        let mut surface =
+                            Surface::new(engine, photo.clone(), result.clone()).await?;
+                        assert_eq!(
+                            matches!(surface, Surface::Gpu { .. }),
+                            engine.device().kind != "cpu"
+                        );
+                        let crop = surface.crop(&to_face, 64).await?;
+                        let crop = surface.pixels(&crop).await?;
+                        let face = crop.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
+                        let face = surface.holds(face, 64).await;
+                        let place = Place { to_photo: &to_photo, factor, shape, strength, grain };
+                        surface.paste(&face, 64, place).await?;
+                        Ok::<_, Error>((crop, surface.finish().await?))
+                    });
+                    outcomes.push(outcome.expect("a photo"));
                 }
                 let [(crop, pasted), (gpu_crop, gpu_pasted)] = &outcomes[..] else {
                     unreachable!()
                 };
                 assert!(crop == gpu_crop, "crops differ");
-                let differences = pasted.as_flattened().iter().zip(gpu_pasted.as_flattened());
-                let worst = differences.map(|(a, b)| a.abs_diff(*b)).max();
+                let worst = worst(pasted, gpu_pasted);
                 assert!(worst <= Some(1), "{worst:?}");
                 assert!(pasted != &result.pixels, "nothing was pasted");
             }
+        }
+    }
+
+    #[test]
+    fn kernels_compare_faces_as_their_twin_and_match_colours_within_a_level() {
+        let Some(gpu) = gpu() else { return };
+        let cpu = engine("cpu").expect("the CPU is there");
+        // Of one pixel, with blocks of different sizes, and of a network's size.
+        for size in [1, 50, 256] {
+            let original = photo(size, size).pixels;
+            let mix = |(i, p): (usize, &[u8; 3])| p.map(|v| v / 2 + (i * 7 % 90) as u8);
+            let restored: Vec<[u8; 3]> = original.iter().enumerate().map(mix).collect();
+            let mut outcomes = Vec::new();
+            for engine in [&cpu, &gpu] {
+                let outcome = block_on(async {
+                    let surface = Surface::new(engine, photo(9, 9), photo(9, 9)).await?;
+                    let original = surface.holds(original.clone(), size).await;
+                    let restored = surface.holds(restored.clone(), size).await;
+                    let agreement = surface.agreement([&original, &restored], size).await?;
+                    let matched = surface.with_colours_of(&original, &restored, size).await?;
+                    Ok::<_, Error>((agreement, surface.pixels(&matched).await?))
+                });
+                outcomes.push(outcome.expect("faces"));
+            }
+            let [(agreement, matched), (gpu_agreement, gpu_matched)] = &outcomes[..] else {
+                unreachable!()
+            };
+            assert_eq!(agreement, gpu_agreement, "{size}");
+            let worst = worst(matched, gpu_matched);
+            assert!(worst <= Some(1), "{size}: {worst:?}");
+            assert!(size == 1 || matched != &restored, "no colour was changed");
+        }
+    }
+
+    /// From crop to paste only numbers come back: a network's word that all is finite, the blocks of
+    /// both faces, and two histograms.
+    #[test]
+    fn a_face_stays_on_the_gpu() {
+        let Some(engine) = gpu() else { return };
+        let Device::Gpu(device) = engine.handle() else { unreachable!() };
+        let root = env!("CARGO_MANIFEST_DIR");
+        let file = format!("{root}/tests/goldens/mmrbnet/default_32/checkpoint.safetensors");
+        let model = Model::open(file).expect("a golden");
+        let mut session = Session::new(&engine, &model, 32, 32).expect("a session");
+        let landmarks = TEMPLATE.map(|[x, y]| [x / 4.0 + 20.0, y / 4.0 + 10.0]);
+        let to_face = align(&landmarks, 32).expect("a fit").to_face;
+        let to_photo = to_face.inverse();
+        block_on(async {
+            let mut surface = Surface::new(&engine, photo(200, 180), photo(200, 180)).await?;
+            let before = device.bytes_read();
+            let crop = surface.crop(&to_face, 32).await?;
+            let restored = surface.restore(&crop, &mut session).await?;
+            let agreement = surface.agreement([&crop, &restored], 32).await?;
+            let matched = surface.with_colours_of(&crop, &restored, 32).await?;
+            let place = Place {
+                to_photo: &to_photo,
+                factor: 1,
+                shape: Shape::Square,
+                strength: 1.0,
+                grain: 1.0,
+            };
+            surface.paste(&matched, 32, place).await?;
+            let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 2 * crate::cpu::grain_histogram::BINS * 4;
+            assert_eq!(device.bytes_read() - before, numbers as u64);
+
+            // The same by way of the host.
+            let crop = surface.pixels(&crop).await?;
+            let by_host = session.run_async(crop.as_flattened()).await?;
+            let by_host: &[[u8; 3]] = by_host.as_chunks().0;
+            assert!(surface.pixels(&restored).await? == by_host, "another result");
+            let [a, b] = [&crop[..], by_host].map(|face| block_luminance::run(face, 32, BLOCKS));
+            assert_eq!(agreement, agreement::agreement(&a, &b));
+            let matched = surface.pixels(&matched).await?;
+            let worst = worst(&matched, &with_colours_of(&crop, by_host, 32));
+            assert!(worst <= Some(1), "{worst:?}");
+            Ok::<_, Error>(())
+        })
+        .expect("a face");
+    }
+
+    /// What detectors and parsers do: bytes in, tensors out.
+    #[test]
+    fn pictures_become_tensors_on_the_gpu() {
+        let Some(gpu) = gpu() else { return };
+        let cpu = engine("cpu").expect("the CPU is there");
+        let root = env!("CARGO_MANIFEST_DIR");
+        let model = Model::open(format!("{root}/weights/face-detector.safetensors"));
+        let model = model.expect("the default detector");
+        let rgb = photo(64, 96).pixels.into_flattened();
+        let [expected, found] = [&cpu, &gpu].map(|engine| {
+            let mut session = Session::new(engine, &model, 64, 96).expect("a session");
+            assert!(session.run_to_tensors(&rgb[3..]).is_err(), "a pixel is missing");
+            session.run_to_tensors(&rgb).expect("a picture")
+        });
+        for (expected, found) in expected.iter().zip(&found) {
+            let sum = |values: &mut dyn Iterator<Item = f32>| {
+                values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+            };
+            let off = sum(&mut expected.iter().zip(found).map(|(a, b)| a - b));
+            let whole = sum(&mut expected.iter().copied());
+            assert!(expected.len() == found.len() && off <= 1e-4 * whole, "{off} of {whole}");
         }
     }
 }

@@ -43,6 +43,11 @@ impl Tracker {
         Self { least_part: 1.0 - amount.clamp(0.0, 1.0), tracks: Vec::new() }
     }
 
+    /// Forgets all faces: the next frame begins another scene.
+    pub fn forget(&mut self) {
+        self.tracks.clear();
+    }
+
     /// Moves the landmarks of the faces found in the next frame to where they are shown.
     pub fn smooth(&mut self, faces: &mut [Face]) {
         for track in &mut self.tracks {

@@ -17,13 +17,7 @@ pub enum Layout {
     },
     /// `G·W·Gᵀ` of F(4×4, 3×3) as `[6·row + column, o / 64, i, o % 64]`, padded with zeros.
     Winograd,
-    /// The same as `[o / 16, i, f / 4, o % 16, f % 4]` with `f = 6·row + column`: texels of four
-    /// values, one row of them for each `[o / 16, i]`.
-    WinogradTexels,
 }
-
-/// Output channels of a block of [`Layout::WinogradTexels`].
-pub const TEXEL_ROWS: usize = 16;
 
 /// Output channels of a panel: the rows of one matrix tile.
 pub const PANEL_ROWS: usize = 64;
@@ -50,20 +44,7 @@ pub fn pack(param: &Param, layout: Layout) -> Vec<f32> {
             values.chunks_exact(taps).map(|w| w.iter().map(|v| v * v).sum()).collect()
         }
         Layout::Panels { groups } => panels(&values, &param.dims, groups),
-        Layout::Winograd => {
-            let [outputs, inputs] = [param.dims[0], param.dims[1]];
-            let stride = outputs.div_ceil(PANEL_ROWS) * inputs * PANEL_ROWS;
-            winograd(&values, inputs, packed_len(param, layout), |f, o, i| {
-                f * stride + (o / PANEL_ROWS * inputs + i) * PANEL_ROWS + o % PANEL_ROWS
-            })
-        }
-        Layout::WinogradTexels => {
-            let inputs = param.dims[1];
-            winograd(&values, inputs, packed_len(param, layout), |f, o, i| {
-                let row = (o / TEXEL_ROWS * inputs + i) * 36 * TEXEL_ROWS;
-                row + (f / 4 * TEXEL_ROWS + o % TEXEL_ROWS) * 4 + f % 4
-            })
-        }
+        Layout::Winograd => winograd(&values, [param.dims[0], param.dims[1]]),
     }
 }
 
@@ -84,17 +65,14 @@ fn panels(values: &[f32], dims: &[usize], groups: usize) -> Vec<f32> {
     packed
 }
 
-/// `len` values; frequency `f` of output channel `o` and input channel `i` stands `at(f, o, i)`.
-fn winograd(
-    values: &[f32],
-    inputs: usize,
-    len: usize,
-    at: impl Fn(usize, usize, usize) -> usize,
-) -> Vec<f32> {
-    let mut packed = vec![0.0; len];
+fn winograd(values: &[f32], [outputs, inputs]: [usize; 2]) -> Vec<f32> {
+    // Values from one frequency to the next.
+    let stride = outputs.next_multiple_of(PANEL_ROWS) * inputs;
+    let mut packed = vec![0.0; 36 * stride];
     let rows = winograd_rows();
     for (index, filter) in values.chunks_exact(9).enumerate() {
         let (o, i) = (index / inputs, index % inputs);
+        let first = (o / PANEL_ROWS * inputs + i) * PANEL_ROWS + o % PANEL_ROWS;
         // G·W, then (G·W)·Gᵀ.
         let half = rows.map(|g| {
             [0, 1, 2].map(|v| (0..3).map(|u| g[u] * f64::from(filter[3 * u + v])).sum::<f64>())
@@ -102,7 +80,7 @@ fn winograd(
         for (row, half) in half.iter().enumerate() {
             for (column, g) in rows.iter().enumerate() {
                 let value: f64 = half.iter().zip(g).map(|(a, b)| a * b).sum();
-                packed[at(6 * row + column, o, i)] = value as f32;
+                packed[first + (6 * row + column) * stride] = value as f32;
             }
         }
     }
@@ -128,18 +106,5 @@ pub fn packed_len(param: &Param, layout: Layout) -> usize {
             groups * outputs * param.dims[1..].iter().product::<usize>()
         }
         Layout::Winograd => 36 * param.dims[0].next_multiple_of(PANEL_ROWS) * param.dims[1],
-        Layout::WinogradTexels => 36 * param.dims[0].next_multiple_of(TEXEL_ROWS) * param.dims[1],
     }
-}
-
-/// Columns, rows and layers of `param` as a texture of four values per texel, in the layouts of
-/// which there is one.
-pub fn texels(param: &Param, layout: Layout) -> Option<[usize; 3]> {
-    let (rows, layers) = match layout {
-        Layout::Winograd => (PANEL_ROWS, 36),
-        Layout::WinogradTexels => (TEXEL_ROWS, 1),
-        _ => return None,
-    };
-    let width = 36 / layers * rows / 4;
-    Some([width, param.dims[0].div_ceil(rows) * param.dims[1], layers])
 }

@@ -14,13 +14,13 @@ mod step;
 mod target;
 mod work;
 
-pub use layout::{Layout, PANEL_ROWS, TEXEL_ROWS, Weight, pack, packed_len, texels};
+pub use layout::{Layout, PANEL_ROWS, Weight, pack, packed_len};
 pub use pixels::PixelFormat;
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,
     scratch_len,
 };
-pub use select::{WinogradForm, select, winograd_form};
+pub use select::select;
 pub use step::{Compute, Epilogue, Kernel, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target};
 pub use work::Work;

@@ -1,6 +1,6 @@
 //! How much working memory a step's kernel needs.
 
-use super::{Backend, Compute, Kernel, Step, Target, WinogradForm, winograd_form};
+use super::{Backend, Compute, Kernel, Step, Target};
 use crate::graph::Param;
 use crate::tensor::Shape;
 
@@ -100,16 +100,11 @@ impl NormScratch {
 /// looked at.
 pub fn scratch_len(step: &Step, _params: &[Param], target: &Target) -> usize {
     match (step.kernel, target.backend) {
-        (Kernel::ConvWinograd, Backend::SoftwareGpu)
-            if matches!(winograd_form(step, target), WinogradForm::Fused(_)) =>
-        {
-            0
-        }
-        (Kernel::ConvWinograd, Backend::Gpu | Backend::SoftwareGpu) => {
+        (Kernel::ConvWinograd, Backend::Gpu) => {
             let scratch = WinogradScratch::new(step, target);
             scratch.inputs_len() + scratch.products_len()
         }
-        (Kernel::GroupNorm, Backend::Gpu | Backend::SoftwareGpu) => match step.compute {
+        (Kernel::GroupNorm, Backend::Gpu) => match step.compute {
             Compute::GroupNorm { groups, .. } => {
                 let shape = step.output.shape;
                 2 * shape.n * groups * NormScratch::new(shape, groups).chunks

@@ -1,10 +1,7 @@
 //! Which kernel executes a step. The only place that decides it.
 
-use super::{
-    Backend, Compute, Kernel, Layout, PANEL_ROWS, Step, TEXEL_ROWS, Target, Upsample, View,
-    WINOGRAD_TILE, packed_len,
-};
-use crate::graph::{Activation, Conv2d, Padding, Param};
+use super::{Backend, Compute, Kernel, Layout, Target, Upsample, packed_len};
+use crate::graph::{Conv2d, Padding, Param};
 use crate::tensor::Shape;
 
 /// Channels from which on a quarter of the products outweighs what a transform costs at 16×16.
@@ -25,9 +22,9 @@ struct Thresholds {
     gemm_inputs: usize,
 }
 
-/// Measured on two AVX-512 cores (the CPU executor) and two AVX2 cores (llvmpipe 22.3); for real
-/// GPUs taken from the tile sizes: a 64-row tile that is less than a quarter full, or 16 channels
-/// at a time that are less than half there, lose to the direct kernel.
+/// Measured on two AVX-512 cores for the CPU executor; for GPUs taken from the tile sizes: a 64-row
+/// tile that is less than a quarter full, or 16 channels at a time that are less than half there,
+/// lose to the direct kernel.
 fn thresholds(backend: Backend) -> Thresholds {
     match backend {
         Backend::Cpu => Thresholds {
@@ -47,19 +44,13 @@ fn thresholds(backend: Backend) -> Thresholds {
             gemm_depth: 16,
             gemm_inputs: 8,
         },
-        Backend::SoftwareGpu => Thresholds {
-            winograd_channels: 16,
-            winograd_size: [8; 2],
-            gemm_rows: 8,
-            gemm_depth: 8,
-            gemm_inputs: 1,
-        },
     }
 }
 
-/// A software driver ends all loops of an invocation after 65,535 iterations, silently; the matrix
-/// kernel takes one per product of an output.
-const SOFTWARE_ITERATIONS: usize = 60_000;
+/// Products of an output that the matrix kernel sums at most on a GPU. It takes an iteration for
+/// each, and Mesa's llvmpipe ends all loops of an invocation after 65,535, silently. No known network
+/// has half as many.
+const GEMM_PRODUCTS: usize = 60_000;
 
 /// The kernel for `compute` from `input` to `output` on `target`; `params` are the graph's.
 pub fn select(
@@ -118,14 +109,13 @@ fn convolution(
         && output.h.min(output.w) >= limits.winograd_size[usize::from(channels >= DEEP)]
         && (target.backend == Backend::Cpu
             || packed_len(&params[conv.weight.index()], Layout::Winograd) * size_of::<f32>()
-                <= target.max_binding)
-        && (target.lanes().is_none() || output.c.div_ceil(PANEL_ROWS) * input.c <= MAX_TEXTURE);
+                <= target.max_binding);
     if winograd {
         return Kernel::ConvWinograd;
     }
     let rows = output.c / conv.groups;
     let depth = input.c / conv.groups * taps;
-    let endless = target.backend == Backend::SoftwareGpu && depth > SOFTWARE_ITERATIONS;
+    let endless = target.backend == Backend::Gpu && depth > GEMM_PRODUCTS;
     if rows >= limits.gemm_rows
         && depth >= limits.gemm_depth
         && depth / taps >= limits.gemm_inputs
@@ -144,65 +134,6 @@ fn is_winograd(conv: &Conv2d, upsample: Upsample, params: &[Param]) -> bool {
         && conv.dilation == 1
         && conv.groups == 1
         && (upsample != Upsample::Bilinear || conv.padding == Padding::all(1))
-}
-
-/// Columns and rows of a texture at most (WebGPU's default limit).
-const MAX_TEXTURE: usize = 8192;
-
-/// Up to these channels (the harmonic mean of both sides) one dispatch is faster than three. Per
-/// tile, two AVX-512 cores (llvmpipe 22.3) take 4 ns for each product of channels in one dispatch;
-/// in three 1.5 ns, and 110 ns for each channel of either side.
-const FUSED_CHANNELS: usize = 88;
-
-/// How [`Kernel::ConvWinograd`] computes a step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WinogradForm {
-    /// In three dispatches with working memory between them, an invocation per tile.
-    Tiles,
-    /// The same, with transforms of four neighbouring tiles at a time.
-    Quads,
-    /// In one dispatch by subgroups of so many lanes.
-    Fused(usize),
-}
-
-/// The form for `step` on `target`. The last two are for drivers that run on the CPU, and for rows
-/// of whole words.
-pub fn winograd_form(step: &Step, target: &Target) -> WinogradForm {
-    let (Some(lanes), Some(x)) = (target.lanes(), step.input) else { return WinogradForm::Tiles };
-    let Compute::Conv { conv, upsample, style: _ } = &step.compute else {
-        return WinogradForm::Tiles;
-    };
-    let (y, epilogue) = (step.output, &step.epilogue);
-    let aligned = |view: View, word: usize| {
-        [view.shape.w, view.offset, view.batch_stride].iter().all(|n| n.is_multiple_of(word))
-    };
-    let word = WINOGRAD_TILE;
-    let sft = epilogue.sft.iter().flat_map(|sft| [sft.scale, sft.shift]);
-    let values = epilogue.bias.is_some()
-        || epilogue.noise.is_some()
-        || matches!(epilogue.activation, Activation::Prelu(_));
-    if *upsample == Upsample::Nearest
-        || conv.padding != Padding::all(1)
-        || ![y].into_iter().chain(epilogue.residual).chain(sft).all(|view| aligned(view, word))
-        || values && !y.shape.c.is_multiple_of(word)
-    {
-        return WinogradForm::Tiles;
-    }
-    let (inputs, outputs) = (x.shape.c, y.shape.c);
-    let columns = y.shape.w / WINOGRAD_TILE;
-    let loaded = if *upsample == Upsample::Bilinear { word / 2 } else { word };
-    if aligned(x, loaded)
-        // Lanes past the end of a row are idle.
-        && 4 * columns >= 3 * columns.next_multiple_of(lanes)
-        && 2 * inputs * outputs <= FUSED_CHANNELS * (inputs + outputs)
-        && outputs.div_ceil(TEXEL_ROWS) * inputs <= MAX_TEXTURE
-    {
-        return WinogradForm::Fused(lanes);
-    }
-    if aligned(x, word) && columns.is_multiple_of(word) {
-        return WinogradForm::Quads;
-    }
-    WinogradForm::Tiles
 }
 
 #[cfg(test)]

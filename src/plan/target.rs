@@ -9,8 +9,6 @@ pub enum Backend {
     Cpu,
     /// A GPU.
     Gpu,
-    /// A GPU's driver that runs on the CPU (llvmpipe, SwiftShader, WARP): other kernels pay there.
-    SoftwareGpu,
 }
 
 /// Products of square matrices that a subgroup computes together: f16 factors, f32 sums.
@@ -40,8 +38,6 @@ pub struct Target {
     pub workgroup_memory: usize,
     /// Invocations of a workgroup.
     pub max_invocations: usize,
-    /// Lanes of a subgroup, when subgroup operations may be used and the size is fixed.
-    pub subgroup_size: Option<usize>,
     /// Cooperative matrices, where the device has them and they may be used.
     pub cooperative: Option<Cooperative>,
     /// A limit on arena plus weights, in bytes.
@@ -59,7 +55,6 @@ impl Target {
             alignment: 64,
             workgroup_memory: 0,
             max_invocations: 1,
-            subgroup_size: None,
             cooperative: None,
             memory_budget: None,
         }
@@ -75,16 +70,8 @@ impl Target {
             alignment: 256,
             workgroup_memory: 16 << 10,
             max_invocations: 256,
-            subgroup_size: None,
             cooperative: None,
             memory_budget: None,
         }
-    }
-
-    /// Lanes of a subgroup, where subgroups compute by shuffles what workgroups compute elsewhere:
-    /// on a driver that runs on the CPU and tells how many it has.
-    pub fn lanes(&self) -> Option<usize> {
-        let software = self.backend == Backend::SoftwareGpu;
-        self.subgroup_size.filter(|lanes| software && matches!(lanes, 4 | 8 | 16))
     }
 }

@@ -23,7 +23,7 @@ fn photo() -> Option<(PathBuf, Workspace)> {
 
 fn restore(workspace: &Workspace, arguments: &str) -> Value {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/mmrbnet-256.safetensors");
-    let run = format!("restore photo.png --json --model {} {arguments}", model.display());
+    let run = format!("restore photo.png --json --force --model {} {arguments}", model.display());
     workspace.run(&run).succeeds().json()
 }
 
@@ -117,6 +117,40 @@ fn a_photo_without_faces_keeps_its_samples() {
     let upright = image::metadata::Orientation::NoTransforms;
     assert!(decoder.exif_metadata().unwrap().is_some());
     assert_eq!(decoder.orientation().unwrap(), upright);
+}
+
+/// The sentences of `tests/photo/front_door.rs`.
+#[test]
+fn what_does_not_fit_is_said_at_once() {
+    let workspace = Workspace::new();
+    workspace.picture("a.png", 40, 40);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let detector = root.join("weights/face-detector.safetensors").display().to_string();
+    for (arguments, expected) in [
+        ("--detector face.safetensors", "MMRB-Net finds no faces; use a detector"),
+        (
+            "--background face.safetensors",
+            "MMRB-Net enlarges no pictures; use an upscaling model as background",
+        ),
+        (
+            "--parser face.safetensors",
+            "MMRB-Net does not say what a face's pixels show; use a parser",
+        ),
+        (
+            "--parser face.safetensors --mask oval",
+            "a parser is of use to the mask \"face\" alone; leave one of them out",
+        ),
+        ("--smallest nan", "the smallest distance of the eyes is a number of pixels"),
+        ("--model x2.safetensors --scale 2", "SRVGGNetCompact restores no faces; use a face model"),
+        (
+            &format!("--model {detector}"),
+            "YuNet looks at pictures, it does not restore any; use another model",
+        ),
+    ] {
+        let model = if arguments.contains("--model") { "" } else { "--model face.safetensors" };
+        let run = workspace.run(&format!("restore a.png -o b.png {model} {arguments}"));
+        run.fails_with(&[&format!("error: {expected}")]);
+    }
 }
 
 #[test]

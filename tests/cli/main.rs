@@ -1,5 +1,6 @@
 //! The command line as a person meets it: what it prints, writes and returns.
 
+mod advice;
 mod album;
 mod bad_input;
 mod bench;
@@ -13,5 +14,10 @@ mod corpus;
 mod faces;
 mod film;
 mod models;
+mod movie;
 mod pictures;
+mod replacing;
 mod support;
+mod terminal;
+mod unchanged;
+mod walls;

@@ -26,7 +26,7 @@ impl App {
     fn on(adapter: wgpu::Adapter) -> Self {
         let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))
             .expect("an adapter opens");
-        let options = EngineOptions { device: None, precision: Precision::F32, memory: None };
+        let options = EngineOptions::new().precision(Precision::F32);
         let engine = Engine::from_wgpu(&device, &queue, &options).expect("WebGPU's defaults");
         Self { adapter, device, queue, engine }
     }

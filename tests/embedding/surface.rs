@@ -7,31 +7,41 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Face, FaceParser,
-    FaceSelection, Format, GivenFace, Landmarks, MAX_PIXELS, Metadata, Outcome, PhotoOptions,
-    PhotoRestorer, Picture, Pose, Restored, RestoredPhoto, Restorer, Samples16, TileReport,
-    Tracker,
+    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Encoded, Encoding, Face,
+    FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata, Outcome,
+    PhotoOptions, PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored,
+    RestoredPhoto, Restorer, Samples16, TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
     Model, ModelInfo, Options, PixelOrder, Precision, Resample, Result, Session, Shape, Task,
-    Timings, Truncation, wgpu,
+    Timings, Truncation, ValueRange, wgpu,
 };
+
+/// Compiled, never called.
+#[allow(dead_code)]
+fn pipeline(engine: &Engine, model: &Model) -> Result<Pipeline> {
+    let builder: PipelineBuilder = Pipeline::builder(engine, model);
+    let builder = builder.detector(model, DetectorOptions::default()).background(model);
+    let builder = builder.parser(model).options(PhotoOptions::default()).given_faces();
+    let _: Pipeline = pollster::block_on(Pipeline::builder(engine, model).prepare())?;
+    builder.build()
+}
 
 /// Compiled, never called.
 #[allow(dead_code, clippy::too_many_lines)]
 fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) -> Result<()> {
-    let options = EngineOptions {
-        device: Some(String::new()),
-        precision: Precision::Auto,
-        memory: Some(0_usize),
-    };
+    let options = EngineOptions::new()
+        .device(String::new())
+        .precision(Precision::Auto)
+        .memory(0_usize)
+        .cache(Path::new(""))
+        .tuning(Path::new(""))
+        .cooperative_matrices(true);
     let _ = [Precision::F32, Precision::F16];
     let engine: Engine = Engine::new(&options)?;
     let _: Engine = pollster::block_on(Engine::open(&options))?;
     let _: Engine = Engine::from_wgpu(device, queue, &options)?;
-    let tuned: Engine = engine.clone().with_cache(Path::new("")).with_tuning(Path::new(""));
-    let _: Engine = tuned.without_cooperative_matrices();
     let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
     let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
     let _: Vec<DeviceInfo> = Engine::devices();
@@ -50,7 +60,8 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         slope: Some(0.1_f32),
         auxiliary: false,
         heads: Some(8_usize),
-        codeformer: CodeFormerOptions { fidelity: 0.5_f32, adain: true },
+        codeformer: CodeFormerOptions { fidelity: Some(0.5_f32), adain: Some(true) },
+        range: Some(ValueRange::Signed),
     };
     let model: Model = Model::open("")?;
     let _: Model = Model::open_with(Path::new(""), &choices)?;
@@ -108,8 +119,13 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let (picture, metadata): (Picture, Metadata) = photo::read_with_metadata(Path::new(""))?;
     let _: (Picture, Metadata) = photo::decode_with_metadata(&[], Path::new(""))?;
     let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
-    let Metadata { exif, gray, gray_icc, deep } = metadata;
+    let Metadata { exif, gray, gray_icc, deep, kept } = metadata;
     let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
+    let Kept { quality, .. } = kept;
+    let encoding = Encoding { quality, matte: [255_u8; 3] };
+    let Encoded { bytes, notes } =
+        photo::encode_with(&picture, &Metadata::default(), Path::new(""), &encoding)?;
+    let _: (Vec<u8>, Vec<String>, Option<Format>) = (bytes, notes, Format::of_bytes(&[]));
     if let Some(Samples16 { height, width, rgb, alpha }) = deep {
         let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
     }
@@ -119,7 +135,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let mut restorer: Restorer = Restorer::new(&engine, &model);
     restorer.set_control(None);
     let _: [usize; 2] = restorer.output_size(1, 1)?;
-    let Restored { picture, work: TileReport { tile, tiles, notes } } =
+    let Restored { picture, tiles: TileReport { tile, tiles }, notes } =
         restorer.restore(&picture)?;
     let _: ([usize; 2], usize, Vec<String>) = (tile, tiles, notes);
 
@@ -136,6 +152,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Option<Detection> = found.first().map(|face| face.scaled([1.0_f32; 2]));
     let mut parser: FaceParser = FaceParser::new(&engine, &model)?;
     let _: Vec<bool> = parser.parse(&[[0_u8; 3]], 1_usize)?;
+    let _: Vec<bool> = pollster::block_on(parser.parse_async(&[[0_u8; 3]], 1_usize))?;
     let options = PhotoOptions {
         which: FaceSelection::All,
         smallest: 5.0_f64,
@@ -167,6 +184,18 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let landmarks: Landmarks = [[0.0; 2]; 5];
     let face = Face { landmarks, score: Some(1.0), bounds: Some([0.0; 4]) };
     let _: f64 = face.eye_distance();
+    let mut pipeline: Pipeline = pipeline(&engine, &model)?;
+    pipeline.set_control(None);
+    pipeline.set_options(*pipeline.options())?;
+    let _: (bool, [usize; 2]) = (pipeline.is_photo(), pipeline.output_size(1, 1)?);
+    let _: Vec<Face> = pipeline.find(&picture)?;
+    let _: Vec<Face> = pollster::block_on(pipeline.find_async(&picture))?;
+    let _: Vec<Face> = pipeline.locate(&picture, &pointed)?;
+    let _: Vec<Face> = pollster::block_on(pipeline.locate_async(&picture, &pointed))?;
+    let Restoration { picture, faces, tiles, notes, .. } = pipeline.restore(&picture, None)?;
+    let _: (Option<Vec<Outcome>>, Option<TileReport>, Vec<String>) = (faces, tiles, notes);
+    let restored = pipeline.restore_async(&picture, None, |_, _| ());
+    let _: Restoration = pollster::block_on(restored)?;
     let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
     let Some(Outcome { face, pose, turned: false, skipped }) = faces.into_iter().next() else {
         return Ok(());
@@ -233,6 +262,24 @@ fn sources(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
             sources(&path, files);
         } else if path.extension().is_some_and(|e| e == "rs") {
             files.push(path);
+        }
+    }
+}
+
+/// Programs in C, Python and JavaScript read the library's sentences too, and have no flags.
+#[test]
+fn the_library_names_no_flags_of_the_command_line() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    files.retain(|file| !["cli", "bench"].iter().any(|room| file.starts_with(root.join(room))));
+    assert!(files.len() > 100, "{} files", files.len());
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let flag = |at: usize| line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
+            let named = line.match_indices("--").any(|(at, _)| flag(at));
+            assert!(!named, "{}: {line}", file.display());
         }
     }
 }

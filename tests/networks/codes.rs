@@ -69,7 +69,7 @@ fn codeformer_chooses_the_codes_of_pytorch() {
     let common =
         [("indices", "output_indices"), ("logits", "output_logits"), ("lq_feat", "output_lq_feat")];
     check(&folder, &options, &[("output", "output"), common[0], common[1], common[2]]);
-    let codeformer = CodeFormerOptions { fidelity: 0.0, adain: false };
+    let codeformer = CodeFormerOptions { fidelity: Some(0.0), adain: Some(false) };
     let options = Options { codeformer, ..options };
     check(&folder, &options, &[("output", "output_w0_noadain"), common[0]]);
 }

@@ -221,11 +221,7 @@ impl Photos {
         let folder = shared.join("data/photos");
         let known = json(&folder.join("landmarks.json"));
         let model = Model::open(shared.join("models").join(file)).expect("a detector");
-        let options = EngineOptions {
-            device: Some("cpu".to_owned()),
-            precision: Precision::F32,
-            memory: None,
-        };
+        let options = EngineOptions::new().device("cpu").precision(Precision::F32);
         let engine = Engine::new(&options).expect("the CPU");
         let mut detector = Detector::new(&engine, &model, selection).expect("a detector");
         let start = std::time::Instant::now();

@@ -51,12 +51,11 @@ pub fn options(meta: &serde_json::Value) -> Options {
     };
     let ctor = &meta["ctor"];
     let number = |name: &str| ctor[name].as_u64().map(|n| n as usize);
-    let codeformer = CodeFormerOptions::default();
     Options {
         heads: number("n_head").or_else(|| number("head_size")),
         codeformer: CodeFormerOptions {
-            fidelity: ctor["w"].as_f64().map_or(codeformer.fidelity, |w| w as f32),
-            adain: ctor["adain"].as_bool().unwrap_or(codeformer.adain),
+            fidelity: ctor["w"].as_f64().map(|w| w as f32),
+            adain: ctor["adain"].as_bool(),
         },
         resample: (meta["arch"] == "GFPGANBilinear").then_some(Resample::Bilinear),
         slope: ctor["act_type"].as_str().and_then(slope),

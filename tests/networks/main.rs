@@ -12,5 +12,6 @@ mod memory;
 mod mmrbnet;
 mod precision;
 mod recognise;
+mod relatives;
 mod sessions;
 mod training;

@@ -16,8 +16,9 @@ fn upscalers_in_f16_stay_within_a_level() {
         return;
     };
     let engine = |precision| {
-        let device = device.index.map(|index| index.to_string());
-        Engine::new(&EngineOptions { device, precision, memory: None }).expect("a listed device")
+        let index = device.index.expect("a GPU").to_string();
+        let options = EngineOptions::new().device(index).precision(precision);
+        Engine::new(&options).expect("a listed device")
     };
     let (exact, half) = (engine(Precision::F32), engine(Precision::F16));
     let photo = image::open(shared.join("data/photos/portrait_00.jpg")).expect("a photo").to_rgb8();

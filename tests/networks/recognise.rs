@@ -58,17 +58,17 @@ fn build(checkpoint: Checkpoint, options: &Options, input: Shape) -> Result<Mode
 }
 
 /// A golden case: its checkpoint, what the file does not say, and the input's shape.
-struct Golden {
-    case: String,
+pub struct Golden {
+    pub case: String,
     arch: String,
-    checkpoint: Checkpoint,
-    options: Options,
+    pub checkpoint: Checkpoint,
+    pub options: Options,
     input: Shape,
     /// Tensors that no output depends on.
     dead: Vec<String>,
 }
 
-fn goldens(shared: &Path) -> Vec<Golden> {
+pub fn goldens(shared: &Path) -> Vec<Golden> {
     let folders = folders(&shared.join("goldens"));
     let with_network = folders.iter().filter(|f| f.join("checkpoint.pth").exists());
     let yunet = shared.join("models/yunet_n.pth");

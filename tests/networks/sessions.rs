@@ -18,8 +18,7 @@ fn small_model() -> Model {
 }
 
 fn engine(device: &str) -> Engine {
-    let options =
-        EngineOptions { device: Some(device.to_owned()), precision: Precision::F32, memory: None };
+    let options = EngineOptions::new().device(device).precision(Precision::F32);
     Engine::new(&options).expect("the device was listed")
 }
 
@@ -60,11 +59,9 @@ fn memory_budgets_are_kept() {
     for engine in engines() {
         let name = engine.device().name.clone();
         let needed = Session::new(&engine, &model, 0, 0).expect("a session").memory().total;
-        let options = EngineOptions {
-            device: Some(if name.starts_with("CPU") { "cpu".to_owned() } else { name.clone() }),
-            precision: Precision::F32,
-            memory: Some(needed / 2),
-        };
+        let device = if name.starts_with("CPU") { "cpu" } else { &name };
+        let options = EngineOptions::new().device(device).precision(Precision::F32);
+        let options = options.memory(needed / 2);
         let tight = Engine::new(&options).expect("an engine");
         match Session::new(&tight, &model, 0, 0) {
             Err(Error::OutOfMemory { available, .. }) => assert_eq!(available, needed / 2),

@@ -5,13 +5,30 @@ use pentimento::plan::Kernel;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
-use crate::harness::{Case, config, parts};
-use crate::support;
+use crate::harness::{Case, Parts, config, parts};
+use crate::support::Executor;
 
-/// The smallest result's side at which every executor of this machine chooses it.
-fn smallest() -> usize {
-    let real = support::device().is_some_and(|device| !device.info().is_software());
-    if real { 256 } else { 17 }
+/// Executors, and the smallest side of a result at which they choose it. A GPU does so at large ones
+/// only, of which few are tried; the tests within the library run its kernels on small ones.
+type At<'a> = (&'a [Executor], usize);
+const CPU: At<'_> = (&[Executor::Cpu], 17);
+const GPU: At<'_> = (&[Executor::Gpu, Executor::GpuF16], 256);
+
+fn convolution(
+    (executors, smallest): At<'_>,
+    seed: u64,
+    [n, h, w]: [usize; 3],
+    [i, o]: [usize; 2],
+    [top, bottom, left, right]: [i32; 4],
+    parts: &Parts,
+) -> Result<(), TestCaseError> {
+    let mut case = Case::new(seed);
+    let x = case.input(Shape::new(n, i, smallest + h, smallest + w));
+    let weight = case.weight(&[o, i, 3, 3]);
+    let padding = Padding { top, bottom, left, right };
+    let y = case.add(Op::Conv2d(Conv2d { padding, ..Conv2d::same(weight, 3) }), &[x]);
+    let y = case.epilogue(y, parts);
+    case.check_by(executors, y, Kernel::ConvWinograd)
 }
 
 proptest! {
@@ -24,16 +41,47 @@ proptest! {
         pads in prop::array::uniform4(0i32..3),
         parts in parts(),
     ) {
-        let mut case = Case::new(seed);
-        let (h, w) = (smallest() + h, smallest() + w);
-        let x = case.input(Shape::new(n, i, h, w));
-        let weight = case.weight(&[o, i, 3, 3]);
-        let [top, bottom, left, right] = pads;
-        let padding = Padding { top, bottom, left, right };
-        let y = case.add(Op::Conv2d(Conv2d { padding, ..Conv2d::same(weight, 3) }), &[x]);
-        let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvWinograd)?;
+        convolution(CPU, seed, [n, h, w], [i, o], pads, &parts)?;
     }
+}
+
+proptest! {
+    #![proptest_config(config(2))]
+    #[test]
+    fn agrees_with_its_twin_on_the_gpu(
+        seed: u64,
+        (h, w) in (2usize..13, 2usize..21),
+        (i, o) in (32usize..35, 32usize..35),
+        pads in prop::array::uniform4(0i32..3),
+        parts in parts(),
+    ) {
+        convolution(GPU, seed, [1, h, w], [i, o], pads, &parts)?;
+    }
+}
+
+fn modulated(
+    (executors, smallest): At<'_>,
+    seed: u64,
+    [n, h, w]: [usize; 3],
+    [i, o]: [usize; 2],
+    [bilinear, demodulate]: [bool; 2],
+    parts: &Parts,
+) -> Result<(), TestCaseError> {
+    let mut case = Case::new(seed);
+    let (h, w) = (smallest.div_ceil(2) + h, smallest.div_ceil(2) + w);
+    let x = case.input(Shape::new(n, i, h, w));
+    let interpolation = if bilinear { Interpolation::Bilinear } else { Interpolation::Nearest };
+    let double = Op::Resize { height: 2 * h, width: 2 * w, interpolation, step: [0.5; 2] };
+    let x = case.add(double, &[x]);
+    let code = case.input(Shape::vector(n, 5));
+    let affine = case.weight(&[i, 5]);
+    let style = case.add(Op::Linear(affine), &[code]);
+    let weight = case.weight(&[o, i, 3, 3]);
+    let conv = Conv2d::same(weight, 3);
+    let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+    let y = case.add(op, &[x, style]);
+    let y = case.epilogue(y, parts);
+    case.check_by(executors, y, Kernel::ConvWinograd)
 }
 
 proptest! {
@@ -46,22 +94,22 @@ proptest! {
         (bilinear, demodulate) in any::<(bool, bool)>(),
         parts in parts(),
     ) {
-        let mut case = Case::new(seed);
-        let (h, w) = (smallest().div_ceil(2) + h, smallest().div_ceil(2) + w);
-        let x = case.input(Shape::new(n, i, h, w));
-        let interpolation =
-            if bilinear { Interpolation::Bilinear } else { Interpolation::Nearest };
-        let double =
-            Op::Resize { height: 2 * h, width: 2 * w, interpolation, step: [0.5; 2] };
-        let x = case.add(double, &[x]);
-        let code = case.input(Shape::vector(n, 5));
-        let affine = case.weight(&[i, 5]);
-        let style = case.add(Op::Linear(affine), &[code]);
-        let weight = case.weight(&[o, i, 3, 3]);
-        let conv = Conv2d::same(weight, 3);
-        let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
-        let y = case.add(op, &[x, style]);
-        let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvWinograd)?;
+        modulated(CPU, seed, [n, h, w], [i, o], [bilinear, demodulate], &parts)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(config(2))]
+    #[test]
+    fn modulates_and_doubles_in_its_loads_on_the_gpu(
+        seed: u64,
+        (h, w) in (0usize..5, 0usize..10),
+        (i, o) in (32usize..35, 32usize..35),
+        demodulate: bool,
+        parts in parts(),
+    ) {
+        for bilinear in [false, true] {
+            modulated(GPU, seed, [1, h, w], [i, o], [bilinear, demodulate], &parts)?;
+        }
     }
 }

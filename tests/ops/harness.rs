@@ -118,7 +118,8 @@ impl Case {
         self.check_by(&[Executor::Cpu, Executor::Gpu], output, kernel)
     }
 
-    fn check_by(
+    /// The same by some executors.
+    pub fn check_by(
         mut self,
         executors: &[Executor],
         output: NodeId,

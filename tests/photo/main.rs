@@ -4,6 +4,7 @@
 mod support;
 
 mod formats;
+mod front_door;
 mod pages;
 mod pipeline;
 mod portraits;

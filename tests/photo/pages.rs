@@ -161,10 +161,11 @@ fn a_single_picture_has_one_page() {
 #[test]
 fn a_damaged_page_costs_that_page() {
     let mut bytes = tiff();
-    // The second page's compression becomes one that is not read.
+    // The second page's bits per sample become a compression that is not read.
     let second = 8 + 2 + 12 * 7 + 4 + 72;
-    bytes[second + 2 + 12 * 2] = 3;
-    bytes[second + 2 + 12 * 2 + 1] = 1;
+    let field = second + 2 + 12 * 2;
+    bytes[field] = 3;
+    bytes[field + 8] = 6;
     let pages = Pages::open(bytes, Path::new("a.tif"), &ReadOptions::default()).unwrap();
     let read: Vec<_> = pages.collect();
     assert!(read[0].is_ok() && read[2].is_ok());

@@ -14,14 +14,13 @@ use pentimento::{Engine, EngineOptions, Model, Precision};
 use crate::portraits::{SIDE, degraded, error, portraits, seam, ssim};
 use crate::support;
 
-fn weights(name: &str) -> Model {
+pub fn weights(name: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(name);
     Model::open(path).expect("weights of the repository")
 }
 
 fn cpu() -> Engine {
-    let options =
-        EngineOptions { device: Some("cpu".to_owned()), precision: Precision::F32, memory: None };
+    let options = EngineOptions::new().device("cpu").precision(Precision::F32);
     Engine::new(&options).expect("the CPU is there")
 }
 

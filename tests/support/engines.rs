@@ -15,15 +15,13 @@ pub fn model() -> Model {
 }
 
 pub fn cpu() -> Engine {
-    let device = Some("cpu".to_owned());
-    Engine::new(&EngineOptions { device, ..Default::default() }).expect("the CPU is there")
+    Engine::new(&EngineOptions::new().device("cpu")).expect("the CPU is there")
 }
 
 /// A GPU, f32; `None` where this machine has none.
 pub fn gpu() -> Option<Engine> {
     let index = Engine::devices().iter().find_map(|device| device.index)?;
-    let options =
-        EngineOptions { device: Some(index.to_string()), precision: Precision::F32, memory: None };
+    let options = EngineOptions::new().device(index.to_string()).precision(Precision::F32);
     Some(Engine::new(&options).expect("a listed device"))
 }
 

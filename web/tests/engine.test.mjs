@@ -48,15 +48,14 @@ async function open(test, folders = {}) {
 }
 
 /** Runs one case with the page's GPU; yields its relative L2 error, or null where it is not known how
- * it is built. `tensors`: the names of its files. `real`: with the kernels of real GPUs, although the
- * driver runs on the CPU. */
-async function operation({ name, tensors, f16, real }) {
+ * it is built. `tensors`: the names of its files. */
+async function operation({ name, tensors, f16 }) {
   const meta = await (await fetch(`/ops/${name}/meta.json`)).text();
   const files = new Map();
   for (const tensor of tensors) {
     files.set(tensor, await bytes(`/ops/${name}/${tensor}.npy`));
   }
-  return (await gpu.operation(name, meta, (tensor) => files.get(tensor), f16, real)) ?? null;
+  return (await gpu.operation(name, meta, (tensor) => files.get(tensor), f16)) ?? null;
 }
 
 test("single operations agree with PyTorch", { ...needsShared, ...patience }, async (t) => {
@@ -79,17 +78,15 @@ test("single operations agree with PyTorch", { ...needsShared, ...patience }, as
   let { page, f16: offered } = await fresh();
   t.diagnostic(offered ? "f16 too" : "f16 is not offered");
   const largest = { f32: 0, f16: 0 };
-  for (const [real, dtype] of [true, false].flatMap((real) => [[real, "f32"], [real, "f16"]])) {
-    const kernels = `${dtype}, kernels for ${real ? "real GPUs" : "software"}`;
+  for (const dtype of ["f32", "f16"]) {
     for (const { name, tensors } of dtype === "f16" && !offered ? [] : cases) {
       // Weights so small that only the epsilon is left of them vanish in f16.
       if (dtype === "f16" && name === "modconv_clean_eps") {
         continue;
       }
       let ended = false;
-      await t.test(`${name}, ${kernels}`, { timeout: LIMIT }, async () => {
-        const asked = { name, tensors, f16: dtype === "f16", real };
-        const error = await page.evaluate(operation, asked);
+      await t.test(`${name}, ${dtype}`, { timeout: LIMIT }, async () => {
+        const error = await page.evaluate(operation, { name, tensors, f16: dtype === "f16" });
         ended = true;
         assert.notEqual(error, null, "it is not known how this is built");
         assert.ok(error <= OPERATION[dtype], `relative error ${error}`);

@@ -22,8 +22,8 @@ __all__ = [
 class Restorer:
     """A model on a device. Keeps what it made ready for the next picture of the same size.
 
-    ``model``, ``detector`` and ``background`` are paths of .safetensors or .pth files, or such a
-    file's bytes. Without a model, the one inside of the package restores faces of 256×256 pixels.
+    ``model``, ``detector``, ``background`` and ``parser`` are paths of .safetensors or .pth files,
+    or such a file's bytes. Without a model, the one inside of the package restores faces of 256×256 pixels.
     Without a detector every picture is taken for one aligned face (or enlarged, by an upscaling
     model); with one, every face in a photo is found, restored and put back. The detector "default"
     is inside of the package too.
@@ -31,7 +31,8 @@ class Restorer:
     ``device`` is "cpu", a number or a part of a name from :func:`devices`; by default the best GPU.
     ``memory`` bounds the bytes that the network takes. With a detector, ``strength`` (0 to 1) says
     how much of the restored face is taken, ``scale`` (1 to 4) how large the result is, ``which``
-    ("all", "largest", "central") which faces are restored, and ``background`` what enlarges the rest.
+    ("all", "largest", "central") which faces are restored, ``background`` what enlarges the rest,
+    and ``parser`` what says which pixels of a restored face are blended in.
 
     One thread at a time may use it.
     """
@@ -45,6 +46,7 @@ class Restorer:
         memory=None,
         detector=None,
         background=None,
+        parser=None,
         strength=1.0,
         scale=1,
         which="all",
@@ -56,6 +58,7 @@ class Restorer:
             memory=memory,
             detector=_source(detector),
             background=_source(background),
+            parser=_source(parser),
             strength=strength,
             scale=scale,
             which=which,

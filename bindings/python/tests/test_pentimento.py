@@ -118,6 +118,44 @@ def test_bad_input_is_an_error(restorer, tmp_path):
             pentimento.Restorer(SMALL, device="cpu", **options)
 
 
+DETECTOR = ROOT / "weights/face-detector.safetensors"
+
+
+# The sentences of tests/photo/front_door.rs.
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"background": SMALL}, "background needs a detector, or faces that are given"),
+        ({"scale": 2}, "scale needs a detector, or faces that are given"),
+        (
+            {"parser": SMALL, "strength": 0.5},
+            "parser and strength need a detector, or faces that are given",
+        ),
+        ({"detector": SMALL}, "MMRB-Net finds no faces; use a detector"),
+        (
+            {"detector": "default", "background": SMALL},
+            "MMRB-Net enlarges no pictures; use an upscaling model as background",
+        ),
+        (
+            {"detector": "default", "parser": SMALL},
+            "MMRB-Net does not say what a face's pixels show; use a parser",
+        ),
+        (
+            {"detector": "default", "scale": 9},
+            "strength and grain lie between 0 and 1, the scale between 1 and 4",
+        ),
+        (
+            {"model": DETECTOR},
+            "YuNet looks at pictures, it does not restore any; use another model",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_said_at_once(options, sentence):
+    with pytest.raises(ValueError) as raised:
+        pentimento.Restorer(**{"model": SMALL, "device": "cpu", **options})
+    assert str(raised.value) == sentence
+
+
 def test_a_closed_restorer_says_so():
     with pentimento.Restorer(SMALL.read_bytes(), device="cpu") as restorer:
         assert not restorer.closed

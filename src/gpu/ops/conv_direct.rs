@@ -4,7 +4,7 @@ use super::work::Work;
 use super::{Builder, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue, load};
-use crate::plan::{Backend, Compute, Layout, Plan, Step, Target, Weight};
+use crate::plan::{Compute, Layout, Plan, Step, Target, Weight};
 
 /// Invocations per workgroup, each with pixels of its own.
 const WORKGROUP: usize = 64;
@@ -24,8 +24,7 @@ const MAX_UNROLLED: usize = 64;
 
 /// Whether the channels of `work` are shared, and the device has room for the sums of `out` of them.
 fn shares(work: Work, out: usize, target: &Target) -> bool {
-    target.backend == Backend::Gpu
-        && work.shares_depth(FEW_TILES)
+    work.shares_depth(FEW_TILES)
         && SHARED_WORKGROUP <= target.max_invocations
         && out * SHARED_WORKGROUP * size_of::<[f32; ROWS]>() <= target.workgroup_memory
 }

@@ -1,21 +1,15 @@
 //! Host side of `kernels/conv_gemm.wgsl` and `kernels/conv_gemm_cooperative.wgsl`.
 
 use super::work::{SPLITS, Work};
-use super::{Builder, cooperative, define_lanes, input, misfit};
+use super::{Builder, cooperative, input, misfit};
 use crate::Result;
 use crate::gpu::schema::weight_dtype;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::graph::ParamId;
-use crate::plan::{
-    Backend, Compute, Layout, PANEL_ROWS, Plan, Step, Target, Upsample, View, Weight,
-};
+use crate::plan::{Compute, Layout, PANEL_ROWS, Plan, Step, Target, Upsample, View, Weight};
 use crate::tensor::Dtype;
 
-/// Columns of a tile that a subgroup computes. Half of what the product of a Winograd convolution
-/// has: a quarter slower, but a software driver compiles each variant four times faster.
-const LANE_COLUMNS: usize = 32;
-
-/// Rows and columns of the tiles that a workgroup computes on a GPU (`kernels/shared/tile.wgsl`);
+/// Rows and columns of the tiles that a workgroup computes (`kernels/shared/tile.wgsl`);
 /// without tuning the first, of which there are the most.
 const TILES: [[usize; 2]; 3] = [[PANEL_ROWS, 64], [2 * PANEL_ROWS, 64], [2 * PANEL_ROWS, 128]];
 
@@ -29,8 +23,7 @@ const FEW_TILES: usize = 512;
 pub fn tiles(target: &Target) -> usize {
     match target.cooperative {
         Some(matrices) => cooperative::Tile::family(matrices, target).len().max(1),
-        None if target.backend == Backend::Gpu => TILES.len(),
-        None => 1,
+        None => TILES.len(),
     }
 }
 
@@ -45,9 +38,6 @@ fn fits([rows, columns]: [usize; 2], splits: usize, target: &Target) -> bool {
 /// Defines the tile of a workgroup for `work`, and returns its rows and columns.
 fn define_tile(launch: &mut Builder<'_>, wanted: Option<usize>, work: Work) -> [usize; 2] {
     let target = &launch.plan.target;
-    if target.lanes().is_some() {
-        return [PANEL_ROWS, define_lanes(launch, LANE_COLUMNS)];
-    }
     let shared = work.shares_depth(FEW_TILES);
     let splits = if shared && fits(TILES[0], SPLITS, target) { SPLITS } else { 1 };
     let wanted = wanted.and_then(|tile| TILES.get(tile)).copied();

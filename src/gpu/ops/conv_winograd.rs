@@ -1,12 +1,11 @@
-//! Host side of `kernels/conv_winograd_{input,product,output}.wgsl`, of their variants for drivers
-//! that run on the CPU, `quads_{input,output}`, and of `kernels/conv_winograd_fused.wgsl`.
+//! Host side of `kernels/conv_winograd_{input,product,output}.wgsl`.
 
-use super::{Builder, define_lanes, input, misfit};
+use super::{Builder, input, misfit};
 use crate::Result;
 use crate::gpu::{Dispatch, epilogue, load};
 use crate::plan::{
-    Compute, Layout, PANEL_ROWS, Plan, Step, TEXEL_ROWS, Upsample, View, WINOGRAD_BLOCK,
-    WINOGRAD_TILE, WINOGRAD_VALUES, Weight, WinogradForm, WinogradScratch, winograd_form,
+    Compute, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES,
+    Weight, WinogradScratch,
 };
 use crate::tensor::Shape;
 
@@ -15,12 +14,6 @@ use crate::tensor::Shape;
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let Compute::Conv { conv, upsample, style } = &step.compute else {
         return Err(misfit(step, "conv_winograd computes convolutions"));
-    };
-    let form = winograd_form(step, &plan.target);
-    let [transform_input, transform_output] = match form {
-        WinogradForm::Fused(lanes) => return Ok(vec![fused(step, plan, lanes)?]),
-        WinogradForm::Quads => ["conv_winograd_quads_input", "conv_winograd_quads_output"],
-        WinogradForm::Tiles => ["conv_winograd_input", "conv_winograd_output"],
     };
     let scratch = step.scratch.ok_or_else(|| misfit(step, "it has no working memory"))?;
     let x = input(step)?;
@@ -48,25 +41,17 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
             launch.uint(tile_columns);
         };
 
-        let mut launch = Builder::new(plan, transform_input);
+        let mut launch = Builder::new(plan, "conv_winograd_input");
         load::bind(&mut launch, x, *upsample, *style);
         launch.view("V", transformed);
         launch.uint(sizes.inputs_stride);
         tiles(&mut launch);
-        if form == WinogradForm::Tiles {
-            launch.int(conv.padding.top);
-            launch.int(conv.padding.left);
-        }
+        launch.int(conv.padding.top);
+        launch.int(conv.padding.left);
         dispatches.push(launch.finish(blocks * x.shape.c));
 
         let mut launch = Builder::new(plan, "conv_winograd_product");
-        define_lanes(&mut launch, WINOGRAD_BLOCK);
-        let weight = Weight { param: conv.weight, layout: Layout::Winograd };
-        if plan.target.lanes().is_some() {
-            launch.texels(weight);
-        } else {
-            launch.weight(weight);
-        }
+        launch.weight(Weight { param: conv.weight, layout: Layout::Winograd });
         launch.view("V", transformed);
         launch.view("M", products);
         launch.uint(x.shape.c);
@@ -77,7 +62,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         launch.uint(sizes.products_stride);
         dispatches.push(launch.finish(row_blocks * blocks * WINOGRAD_VALUES));
 
-        let mut launch = Builder::new(plan, transform_output);
+        let mut launch = Builder::new(plan, "conv_winograd_output");
         launch.view("M", products);
         launch.uint(sizes.products_stride);
         tiles(&mut launch);
@@ -85,27 +70,4 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         dispatches.push(launch.finish(blocks * y.c));
     }
     Ok(dispatches)
-}
-
-/// All in one dispatch, a subgroup of `lanes` per row of as many tiles and 16 output channels.
-fn fused(step: &Step, plan: &Plan, lanes: usize) -> Result<Dispatch> {
-    let Compute::Conv { conv, upsample, style } = &step.compute else {
-        return Err(misfit(step, "conv_winograd computes convolutions"));
-    };
-    let y = step.output.shape;
-    let tile_rows = y.h.div_ceil(WINOGRAD_TILE);
-    let tile_groups = y.w.div_ceil(WINOGRAD_TILE).div_ceil(lanes);
-    let row_blocks = y.c.div_ceil(TEXEL_ROWS);
-    let mut launch = Builder::new(plan, "conv_winograd_fused");
-    launch.define("LANES", lanes);
-    launch.define("SHARES", TEXEL_ROWS / lanes);
-    // A bilinear ×2 reads four rows for the six of a tile.
-    launch.define("READ_ROWS", if *upsample == Upsample::Bilinear { 4 } else { 6 });
-    load::bind(&mut launch, input(step)?, *upsample, *style);
-    launch.uint(tile_rows);
-    launch.uint(tile_groups);
-    launch.uint(row_blocks);
-    launch.texels(Weight { param: conv.weight, layout: Layout::WinogradTexels });
-    epilogue::bind(&mut launch, step);
-    Ok(launch.finish(y.n * tile_rows * tile_groups * row_blocks))
 }

@@ -3,7 +3,7 @@
 
 use super::Builder;
 use super::work::{SPLITS, Work};
-use crate::plan::{Backend, Cooperative, Target};
+use crate::plan::{Cooperative, Target};
 
 /// Tiles that should be under way for a device to be busy. Large ones read less per product, so
 /// the largest is taken of which there are as many.
@@ -11,6 +11,16 @@ const BUSY: usize = 128;
 
 /// Tiles of 64 × 64 of a picture below which depths are shared.
 const FEW_TILES: usize = 256;
+
+/// Lanes of the subgroups that hold parts as large as `wanted`; of fewer, 16 × 16. Mesa's llvmpipe,
+/// with 8 or 16 lanes, writes out the products of every pair of matrices and compiles for minutes
+/// where there are many. GPUs with so few lanes have room for few sums, too; none was measured.
+const WIDE_LANES: usize = 32;
+
+/// Rows and columns of the part of a subgroup of `lanes`.
+fn part(wanted: [usize; 2], lanes: usize) -> [usize; 2] {
+    if lanes < WIDE_LANES { [16, 16] } else { wanted }
+}
 
 /// What a workgroup computes, and how its subgroups share it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,31 +71,20 @@ impl Tile {
 
     /// The tile of shared depths, if the device has room for it.
     fn shared(matrices: Cooperative, target: &Target) -> Option<Self> {
-        let (part, depths) = match target.backend {
-            Backend::SoftwareGpu => ([16, 16], [32, 32]),
-            Backend::Cpu | Backend::Gpu => ([32, 32], [128, 64]),
-        };
         let Cooperative { side, lanes } = matrices;
+        let part = part([32, 32], lanes);
         let tile = |depth| Self { rows: 32, columns: 32, depth, splits: SPLITS, part, side, lanes };
-        depths.map(tile).into_iter().find(|tile| tile.fits(target))
+        [128, 64].map(tile).into_iter().find(|tile| tile.fits(target))
     }
 
     /// Every tile that the device has room for, the largest first.
     pub fn family(matrices: Cooperative, target: &Target) -> Vec<Self> {
-        let shapes: &[[usize; 4]] = match target.backend {
-            // Such a driver writes out the products of each pair of fragments and compiles for
-            // minutes where there are many.
-            Backend::SoftwareGpu => &[[64, 64, 16, 16], [32, 32, 16, 16]],
-            Backend::Cpu | Backend::Gpu => {
-                &[[128, 128, 64, 32], [64, 128, 32, 32], [64, 64, 32, 32], [32, 32, 16, 16]]
-            }
-        };
-        let depths = if target.backend == Backend::SoftwareGpu { [16, 8] } else { [32, 16] };
+        let shapes = [[128, 128, 64, 32], [64, 128, 32, 32], [64, 64, 32, 32], [32, 32, 16, 16]];
+        let Cooperative { side, lanes } = matrices;
         let mut family = Vec::new();
-        for &[rows, columns, part_rows, part_columns] in shapes {
-            for depth in depths {
-                let part = [part_rows, part_columns];
-                let Cooperative { side, lanes } = matrices;
+        for [rows, columns, part_rows, part_columns] in shapes {
+            for depth in [32, 16] {
+                let part = part([part_rows, part_columns], lanes);
                 let tile = Self { rows, columns, depth, splits: 1, part, side, lanes };
                 if tile.fits(target) {
                     family.push(tile);
@@ -188,6 +187,9 @@ mod tests {
     fn small_devices_get_small_tiles_or_none() {
         assert_eq!(chosen(32, 16 << 10, [512, 64 * 64, 512, 1]), [64, 64, 16, 1]);
         assert_eq!(chosen(32, 16 << 10, [512, 16, 512, 1]), [32, 32, 32, 1]);
+        assert_eq!(chosen(8, 32 << 10, [512, 64 * 64, 512, 1]), [128, 128, 16, 1]);
+        let narrow = Tile::family(Cooperative { side: 8, lanes: 8 }, &target(32 << 10));
+        assert!(narrow.iter().all(|tile| tile.part == [16, 16]));
         let matrices = Cooperative { side: 16, lanes: 32 };
         let none = Tile::choose(matrices, &target(1 << 10), work([512, 64 * 64, 512, 1]), None);
         assert_eq!(none, None);

@@ -4,6 +4,7 @@ mod ada_in;
 mod adaptive_avg_pool;
 mod arg_max;
 mod attention;
+pub mod block_luminance;
 mod constant;
 mod conv_depthwise;
 mod conv_direct;
@@ -20,6 +21,7 @@ mod group_norm;
 pub mod image_to_tensor;
 mod layer_norm;
 mod linear;
+pub mod match_colours;
 mod max_pool;
 mod multi_path_conv;
 pub mod paste;
@@ -38,7 +40,7 @@ use std::collections::BTreeSet;
 
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
-use crate::plan::{Kernel, PANEL_ROWS, Plan, Step, View, Weight};
+use crate::plan::{Kernel, Plan, Step, View, Weight};
 use crate::tensor::{Dtype, Shape};
 use crate::{Error, Result};
 
@@ -111,8 +113,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         Kernel::ReflectPad => reflect_pad::record(step, plan)?,
     };
     for dispatch in &dispatches {
-        let buffers = dispatch.bindings.iter().filter(|b| !matches!(b, Binding::Texels(_)));
-        if buffers.count() > MAX_STORAGE_BINDINGS {
+        if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {
             let needed = format!("it binds more than {MAX_STORAGE_BINDINGS} buffers");
             return Err(misfit(step, &needed));
         }
@@ -142,7 +143,7 @@ pub fn tiles(step: &Step, plan: &Plan) -> Result<usize> {
 
 /// A step that its kernel cannot execute: a mistake of the planner.
 pub(super) fn misfit(step: &Step, what: &str) -> Error {
-    Error::Device(format!("step {} cannot run on the GPU: {what}", step.name))
+    Error::Internal(format!("step {} cannot run on the GPU: {what}", step.name))
 }
 
 /// The input of a step that must have one.
@@ -155,21 +156,6 @@ pub(super) fn input(step: &Step) -> Result<View> {
 pub fn grid(workgroups: usize) -> [u32; 3] {
     let rows = workgroups.div_ceil(MAX_WORKGROUPS).max(1);
     [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
-}
-
-/// Where subgroups compute tiles of 64 × 64 sums by shuffles
-/// (`kernels/shared/lanes_accumulate.wgsl`), defines `LANES` and the 128-bit words that each lane holds of a
-/// tile's 64 rows (`SHARE_QUADS`) and of its columns (`QUADS`). Returns the columns: `wanted`,
-/// rounded to a word per lane. Elsewhere 64, those of `kernels/shared/tile.wgsl`.
-pub(super) fn define_lanes(launch: &mut Builder<'_>, wanted: usize) -> usize {
-    let Some(lanes) = launch.plan.target.lanes() else {
-        return PANEL_ROWS;
-    };
-    let quads = (wanted / 4 / lanes).max(1);
-    launch.define("LANES", lanes);
-    launch.define("SHARE_QUADS", PANEL_ROWS / 4 / lanes);
-    launch.define("QUADS", quads);
-    4 * quads * lanes
 }
 
 /// Workgroups of `kernels/shared/pixel_columns.wgsl` for the pixels of `shape`.
@@ -265,11 +251,6 @@ impl<'a> Builder<'a> {
     pub fn weight(&mut self, weight: Weight) {
         self.define("W", wgsl(super::schema::weight_dtype(self.plan, weight)));
         self.bindings.push(Binding::Weight(weight));
-    }
-
-    /// Binds a weight as a texture.
-    pub fn texels(&mut self, weight: Weight) {
-        self.bindings.push(Binding::Texels(weight));
     }
 
     /// Binds parameters as one array of f32.

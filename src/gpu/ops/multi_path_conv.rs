@@ -10,14 +10,13 @@ use crate::plan::{Compute, Plan, Step, Upsample};
 /// Output rows and columns of a workgroup.
 const TILE: usize = 16;
 
-/// All paths of an MMRB stage. On a software driver with subgroups one product per path: there a
-/// read of workgroup memory costs as much as one of x, and a shuffle nearly nothing. So also where
-/// cooperative matrices multiply, many times faster than other arithmetic.
+/// All paths of an MMRB stage. One product per path where cooperative matrices multiply, many times
+/// faster than other arithmetic.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let Compute::MultiPathConv(paths) = &step.compute else {
         return Err(misfit(step, "multi_path_conv computes MMRB stages"));
     };
-    if plan.target.lanes().is_some() || plan.target.cooperative.is_some() {
+    if plan.target.cooperative.is_some() {
         return products(step, plan, paths);
     }
     let y = step.output.shape;

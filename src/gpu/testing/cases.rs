@@ -221,8 +221,15 @@ fn every_variant_is_valid_wgsl() {
         }
     }
     let plan = picture();
-    let images = schema::Schema::new(&plan).unwrap().picture.unwrap().dispatches;
-    seen.extend(images.map(|dispatch| dispatch.shader));
+    let images = schema::Schema::new(&plan).unwrap().picture.unwrap();
+    seen.extend(images.dispatches().map(|dispatch| dispatch.shader.clone()));
+    let photo = ops::match_colours::record(32, 3).into_iter().chain([
+        ops::block_luminance::record(32, 16),
+        ops::warp_affine::record([32; 2], [32; 2], 1, [0; 3]),
+        ops::grain_histogram::record([32; 2], [32, 0], 32),
+        ops::paste::record([32; 2], [32, 0], 32, [1.0, 0.0]),
+    ]);
+    seen.extend(photo.map(|call| call.shader));
     for shader in &seen {
         let source = shader::expand(shader).unwrap();
         let module = wgsl::parse_str(&source.code)

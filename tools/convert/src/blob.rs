@@ -34,12 +34,22 @@ pub(crate) struct Blob {
 enum Owner {
     Map(Mmap),
     Memory(Vec<u8>),
+    Shared(Shared),
 }
+
+/// Bytes of the caller: a map of its own, or what `include_bytes!` yields.
+pub(crate) type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
 impl Blob {
     pub fn from_vec(bytes: Vec<u8>) -> Self {
         let range = 0..bytes.len();
         Self { owner: Arc::new(Owner::Memory(bytes)), range }
+    }
+
+    /// Bytes that the caller keeps.
+    pub fn shared(bytes: Shared) -> Self {
+        let range = 0..(*bytes).as_ref().len();
+        Self { owner: Arc::new(Owner::Shared(bytes)), range }
     }
 
     /// The whole file, mapped or read into memory.
@@ -83,6 +93,7 @@ impl Blob {
         let all: &[u8] = match &*self.owner {
             Owner::Map(map) => map,
             Owner::Memory(bytes) => bytes,
+            Owner::Shared(bytes) => (**bytes).as_ref(),
         };
         // Always inside: `slice` only narrows the range.
         all.get(self.range.clone()).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! What a checkpoint holds, known without reading the tensors' data.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     Format,
@@ -10,8 +10,10 @@ use crate::{
     dtype::Dtype,
     error::{self, Error, Place, Result},
     legacy::Legacy,
+    names,
     options::Options,
     pickle::{self, Pickle},
+    roles::{self, Rank},
     safetensors::{self, Parts},
     state_dict,
     tensor::{Layout, Tensor},
@@ -23,17 +25,18 @@ use crate::{
 pub struct Contents {
     /// How the file is laid out.
     pub format: Format,
-    /// Top-level entry that the weights were found under, such as `params_ema`; `None` if they lie
-    /// at the top.
+    /// Where the weights were found: entries that lie in each other, such as `params_ema` or
+    /// `model/ema`, or with a dot at the end what the names of one of several networks begin with,
+    /// such as `state_dict/generator_ema.`; `None` if they lie at the top.
     pub container: Option<String>,
     /// Every place of the file that holds tensors, the preferred first; "" is the top. More than
     /// one means that [`Options::key`] would give other weights.
     pub candidates: Vec<String>,
     /// What was removed from the start of the tensors' names, such as `module.`, in this order.
-    pub stripped: Vec<&'static str>,
+    pub stripped: Vec<String>,
     /// What was left out: optimizer state, counters, other networks' weights, each with its type.
     pub dropped: Vec<String>,
-    /// The metadata of a safetensors file.
+    /// The metadata of a safetensors file; of a pickle, the numbers that tell two networks apart.
     pub metadata: BTreeMap<String, String>,
     /// The tensors, in the order of the file. Names are unique.
     pub tensors: Vec<Entry>,
@@ -93,8 +96,68 @@ impl Data {
     }
 }
 
-/// Reads what the checkpoint in `file` holds.
-pub(crate) fn read(file: &Blob, options: &Options) -> Result<(Contents, Data)> {
+impl Contents {
+    /// Takes the tensors of one network where those of several lie side by side, and shortens names.
+    /// Returns which tensors stay, by their place before.
+    pub(crate) fn settle(&mut self, place: &str, options: &Options) -> Result<Vec<usize>> {
+        let dims: Vec<(&str, usize)> =
+            self.tensors.iter().map(|entry| (entry.name.as_str(), entry.shape().len())).collect();
+        let mut groups: Vec<(Rank, String)> = names::groups(&dims)
+            .iter()
+            .map(|group| (roles::rank(&[group.name], group.weights), format!("{}.", group.name)))
+            .collect();
+        groups.sort_by_key(|(rank, _)| *rank);
+        self.candidates = groups.into_iter().map(|(_, name)| name).collect();
+        if self.candidates.is_empty() {
+            self.candidates.push(String::new());
+        }
+        let chosen = match &options.key {
+            None => self.candidates.first(),
+            Some(key) => {
+                let named = |name: &&String| *name == key || name.strip_suffix('.') == Some(key);
+                self.candidates.iter().find(named)
+            }
+        };
+        let Some(chosen) = chosen.cloned() else {
+            let key = error::short(options.key.as_deref().unwrap_or_default());
+            let candidates = self.candidates.iter().map(|name| error::short(name)).collect();
+            return Err(Error::NoSuchContainer { key, candidates });
+        };
+        let group = chosen.strip_suffix('.');
+        let mut found: Vec<Cow<'_, str>> = Vec::new();
+        let mut kept = Vec::new();
+        for (index, entry) in self.tensors.iter().enumerate() {
+            match names::in_group(&entry.name, group) {
+                Some(name) => {
+                    found.push(name.into());
+                    kept.push(index);
+                }
+                None => self.dropped.push(format!("{} (a tensor)", error::short(&entry.name))),
+            }
+        }
+        self.stripped = names::strip(&mut found);
+        names::check(&found, place, options)?;
+        let found: Vec<String> = found.into_iter().map(Cow::into_owned).collect();
+        let mut stay = kept.iter().zip(found).peekable();
+        let mut place = 0..;
+        self.tensors.retain_mut(|entry| {
+            let place = place.next();
+            match stay.next_if(|(kept, _)| Some(**kept) == place) {
+                Some((_, name)) => {
+                    entry.name = name;
+                    true
+                }
+                None => false,
+            }
+        });
+        self.container = Some(chosen).filter(|name| !name.is_empty());
+        Ok(kept)
+    }
+}
+
+/// Reads what the checkpoint in `file` holds; `part`: it is one of several files, whose tensors are
+/// wanted under the names that they have there.
+pub(crate) fn read(file: &Blob, options: &Options, part: bool) -> Result<(Contents, Data)> {
     let bytes = file.bytes();
     match detect(bytes.get(..DETECT_BYTES).unwrap_or(bytes)) {
         Kind::Zip => {
@@ -105,16 +168,19 @@ pub(crate) fn read(file: &Blob, options: &Options) -> Result<(Contents, Data)> {
                 return Err(Error::Pickle { at, reason: "something follows its end".into() });
             }
             torch::storages(&pickle)?;
-            let contents = weights(Format::Zip, &pickle, file.len(), options)?;
+            let contents = weights(Format::Zip, &pickle, file.len(), options, part)?;
             Ok((contents, Data::Zip(archive)))
         }
         Kind::Legacy => {
             let (legacy, pickle) = Legacy::read(file, bytes, options)?;
-            let contents = weights(Format::Legacy, &pickle, file.len(), options)?;
+            let contents = weights(Format::Legacy, &pickle, file.len(), options, part)?;
             Ok((contents, Data::Legacy(legacy)))
         }
         Kind::Safetensors => {
-            let (contents, parts) = safetensors::read(file, options)?;
+            let (mut contents, parts) = safetensors::read(file, options)?;
+            if !part {
+                contents.settle("the header", options)?;
+            }
             Ok((contents, Data::Safetensors(parts)))
         }
         kind => Err(Error::NotACheckpoint { kind }),
@@ -127,8 +193,9 @@ fn weights(
     pickle: &Pickle<'_>,
     file_bytes: usize,
     options: &Options,
+    part: bool,
 ) -> Result<Contents> {
-    let chosen = state_dict::select(&pickle.values, pickle.root, options)?;
+    let chosen = state_dict::select(&pickle.values, pickle.root, options, part)?;
     let limit = options.limits.expansion(file_bytes);
     let mut total = 0_u64;
     let mut tensors = Vec::new();
@@ -151,7 +218,7 @@ fn weights(
         candidates: chosen.candidates,
         stripped: chosen.stripped,
         dropped: chosen.dropped,
-        metadata: BTreeMap::new(),
+        metadata: chosen.numbers.iter().map(|(k, n)| ((*k).to_owned(), n.to_string())).collect(),
         tensors,
     })
 }

@@ -16,6 +16,7 @@ use crate::{
     element::{Choice, Element, Kept, encode},
     error::{Error, Result},
     options::Options,
+    pattern::matches,
     source::Source,
     write::{Line, Output, header},
 };
@@ -27,17 +28,21 @@ pub struct Convert<'a> {
     pub options: Options,
     /// The type to write floating-point tensors in.
     pub element: Element,
-    /// Says which architecture the tensors belong to, from their names and shapes.
+    /// Says which architecture the tensors belong to.
     pub recognise: Option<&'a Recognise<'a>>,
     /// The architecture's name, where it is not recognised; where it is, the two must agree.
     pub architecture: Option<String>,
     /// Whether an output that is there already may be replaced.
     pub overwrite: bool,
+    /// Patterns of the names of tensors that are left out, as [`crate::matches`] reads them.
+    pub leave_out: Vec<String>,
+    /// Once it is set, the conversion ends with [`Error::Cancelled`] and leaves nothing behind.
+    pub cancelled: Option<&'a AtomicBool>,
 }
 
 /// Recognises an architecture, or says why not. The engine brings its own: this crate knows no
 /// network, and the engine depends on this crate.
-pub type Recognise<'a> = dyn Fn(&Contents) -> std::result::Result<Recognition, String> + 'a;
+pub type Recognise<'a> = dyn Fn(&mut Source) -> std::result::Result<Recognition, String> + 'a;
 
 /// A recognised architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +63,7 @@ pub struct Report {
     /// As [`Contents::candidates`].
     pub candidates: Vec<String>,
     /// As [`Contents::stripped`].
-    pub stripped: Vec<&'static str>,
+    pub stripped: Vec<String>,
     /// As [`Contents::dropped`].
     pub dropped: Vec<String>,
     /// Tensors written.
@@ -99,7 +104,16 @@ pub fn convert(
     if source.files().any(|file| same_file(file, output)) {
         return Err(Error::SameFile { path: output.into() });
     }
-    let recognition = convert.recognise.map(|recognise| recognise(source.contents()));
+    let checked = || match convert.cancelled {
+        Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::Cancelled),
+        _ => Ok(()),
+    };
+    source.leave_out(|name| convert.leave_out.iter().any(|pattern| matches(pattern, name)));
+    if source.contents().tensors.is_empty() {
+        return Err(Error::NoTensors { found: "no tensor that is not left out".into() });
+    }
+    let recognition = convert.recognise.map(|recognise| recognise(&mut source));
+    checked()?;
     let metadata = metadata(source.contents(), recognition.as_ref(), convert)?;
     let mut file = Output::create(output, convert.overwrite)?;
 
@@ -107,6 +121,7 @@ pub fn convert(
     let mut plan = plan(&mut source, convert.element, &mut |bytes| {
         done += bytes;
         progress(done, total);
+        checked()
     })?;
     plan.sort_by(|a, b| {
         let size = |item: &Item| item.choice.dtype.size();
@@ -136,6 +151,7 @@ pub fn convert(
                 encode(&tensor, item.choice.dtype, |piece| {
                     done += (piece.len() / item.choice.dtype.size() * tensor.dtype.size()) as u64;
                     progress(done, total);
+                    checked()?;
                     file.write(piece)
                 })?;
             }
@@ -187,7 +203,11 @@ impl Item {
 }
 
 /// Chooses the type of every tensor.
-fn plan(source: &mut Source, element: Element, read: &mut dyn FnMut(u64)) -> Result<Vec<Item>> {
+fn plan(
+    source: &mut Source,
+    element: Element,
+    read: &mut dyn FnMut(u64) -> Result<()>,
+) -> Result<Vec<Item>> {
     let entries = source.contents().tensors.clone();
     let chosen = entries.into_iter().enumerate().map(|(index, entry)| {
         let choice = element.choose(entry.dtype, || source.tensor(index), &mut *read)?;

@@ -13,6 +13,10 @@ pub enum Dtype {
     F16,
     /// The upper half of a binary32 (`torch.bfloat16`).
     Bf16,
+    /// Eight bits: sign, 4 of exponent, 3 of mantissa, no infinity (`torch.float8_e4m3fn`).
+    F8E4M3,
+    /// Eight bits: the upper half of a binary16 (`torch.float8_e5m2`).
+    F8E5M2,
     /// Signed 64-bit integer.
     I64,
     /// Signed 32-bit integer.
@@ -28,11 +32,13 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::F64,
         Self::F32,
         Self::F16,
         Self::Bf16,
+        Self::F8E4M3,
+        Self::F8E5M2,
         Self::I64,
         Self::I32,
         Self::I16,
@@ -47,7 +53,7 @@ impl Dtype {
             Self::F64 | Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::F16 | Self::Bf16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::F8E4M3 | Self::F8E5M2 | Self::I8 | Self::U8 | Self::Bool => 1,
         }
     }
 
@@ -58,6 +64,8 @@ impl Dtype {
             Self::F32 => "float32",
             Self::F16 => "float16",
             Self::Bf16 => "bfloat16",
+            Self::F8E4M3 => "float8_e4m3fn",
+            Self::F8E5M2 => "float8_e5m2",
             Self::I64 => "int64",
             Self::I32 => "int32",
             Self::I16 => "int16",
@@ -74,6 +82,8 @@ impl Dtype {
             Self::F32 => safetensors::Dtype::F32,
             Self::F16 => safetensors::Dtype::F16,
             Self::Bf16 => safetensors::Dtype::BF16,
+            Self::F8E4M3 => safetensors::Dtype::F8_E4M3,
+            Self::F8E5M2 => safetensors::Dtype::F8_E5M2,
             Self::I64 => safetensors::Dtype::I64,
             Self::I32 => safetensors::Dtype::I32,
             Self::I16 => safetensors::Dtype::I16,
@@ -85,7 +95,7 @@ impl Dtype {
 
     /// Whether elements are floating-point numbers.
     pub const fn is_float(self) -> bool {
-        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16)
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::Bf16 | Self::F8E4M3 | Self::F8E5M2)
     }
 
     /// The type of that name, as [`Self::name`] has it.
@@ -93,9 +103,9 @@ impl Dtype {
         Self::ALL.into_iter().find(|dtype| dtype.name() == name)
     }
 
-    /// The type of that safetensors name, `None` for one that PyTorch has no storage class for.
-    pub(crate) fn of_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.safetensors() == dtype)
+    /// The type of that name in a safetensors header, `None` for one that is not read.
+    pub(crate) fn of_safetensors(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.safetensors().to_string() == name)
     }
 
     /// The type that a storage class of the module `torch` holds, `None` for any other class.
@@ -113,6 +123,23 @@ impl Dtype {
             "BoolStorage" => Self::Bool,
             _ => return None,
         })
+    }
+
+    /// Turns the element of these little-endian bytes into its negative, as PyTorch does: the sign
+    /// of a floating-point number flips, integers wrap.
+    pub(crate) fn negate(self, element: &mut [u8]) {
+        if self.is_float() {
+            if let Some(highest) = element.last_mut() {
+                *highest ^= 0x80;
+            }
+        } else if self != Self::Bool {
+            // Two's complement: all bits flipped, plus one.
+            let mut carry = true;
+            for byte in element {
+                let (sum, over) = (!*byte).overflowing_add(u8::from(carry));
+                (*byte, carry) = (sum, over);
+            }
+        }
     }
 }
 

@@ -53,7 +53,9 @@ impl Element {
     fn choices(self, source: Dtype) -> &'static [Dtype] {
         match (self, source) {
             (Self::F32, Dtype::F64) => &[Dtype::F32, Dtype::F64],
-            (Self::F32, Dtype::F16 | Dtype::Bf16) => &[Dtype::F32],
+            (Self::F32, Dtype::F16 | Dtype::Bf16 | Dtype::F8E4M3 | Dtype::F8E5M2) => &[Dtype::F32],
+            // Every value of eight bits is one of sixteen.
+            (Self::F16, Dtype::F8E4M3 | Dtype::F8E5M2) => &[Dtype::F16],
             (Self::F16, Dtype::F64) => &[Dtype::F16, Dtype::F32, Dtype::F64],
             (Self::F16, Dtype::F32 | Dtype::Bf16) => &[Dtype::F16, Dtype::F32],
             _ => &[],
@@ -66,12 +68,12 @@ impl Element {
     }
 
     /// Chooses the type for a tensor; reads its data when the choice depends on them. `read` is told
-    /// how many bytes each reading takes.
+    /// how many bytes each reading takes, and may end it.
     pub(crate) fn choose(
         self,
         source: Dtype,
         tensor: impl FnOnce() -> Result<Tensor>,
-        mut read: impl FnMut(u64),
+        mut read: impl FnMut(u64) -> Result<()>,
     ) -> Result<Choice> {
         let lossless = |dtype| Choice { dtype, flushed: 0, kept: None };
         let Some((&last, lossy)) = self.choices(source).split_last() else {
@@ -113,11 +115,15 @@ struct Loss {
 }
 
 impl Loss {
-    fn measure(tensor: &Tensor, to: Dtype, mut read: impl FnMut(u64)) -> Result<Self> {
+    fn measure(
+        tensor: &Tensor,
+        to: Dtype,
+        mut read: impl FnMut(u64) -> Result<()>,
+    ) -> Result<Self> {
         let mut loss = Self::default();
         let (mut halves, mut rounded) = (Vec::new(), Vec::new());
         tensor.pieces(|piece| {
-            read(piece.len() as u64);
+            read(piece.len() as u64)?;
             let mut values = decode(piece, tensor.dtype);
             if to == Dtype::F16 {
                 round(&values, &mut halves);
@@ -168,8 +174,8 @@ impl Loss {
     }
 }
 
-/// Elements of any type as `f32`: exact from `f16`, `bf16` and small integers, rounded to nearest
-/// from `f64` and large integers, 0 or 1 from truth values.
+/// Elements of any type as `f32`: exact from types of 8 and 16 bits, rounded to nearest from `f64`
+/// and large integers, 0 or 1 from truth values.
 pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     fn each<const N: usize>(bytes: &[u8], f: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|&element| f(element)).collect()
@@ -179,6 +185,8 @@ pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
         Dtype::Bf16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F8E4M3 => each(bytes, |[b]| e4m3(b)),
+        Dtype::F8E5M2 => each(bytes, |[b]| f16::from_le_bytes([0, b]).to_f32()),
         Dtype::I64 => each(bytes, |b| i64::from_le_bytes(b) as f32),
         Dtype::I32 => each(bytes, |b| i32::from_le_bytes(b) as f32),
         Dtype::I16 => each(bytes, |b| i16::from_le_bytes(b).into()),
@@ -186,6 +194,18 @@ pub(crate) fn decode(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
         Dtype::U8 => each(bytes, |b| u8::from_le_bytes(b).into()),
         Dtype::Bool => each(bytes, |[b]| f32::from(b != 0)),
     }
+}
+
+/// `±m·2⁻⁹` below the normal range, `±(1 + m/8)·2^(e - 7)` in it, NaN where all bits are set (OCP
+/// 8-bit Floating Point Specification 1.0, section 5.2).
+fn e4m3(byte: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(byte >> 3 & 15), f32::from(byte & 7));
+    let size = match (exponent, byte & 7) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa * 2_f32.powi(-9),
+        _ => (1.0 + mantissa / 8.0) * 2_f32.powi(exponent - 7),
+    };
+    if byte & 0x80 == 0 { size } else { -size }
 }
 
 /// Rounds to nearest, ties to even; the processor's own instructions do it where it has them.

@@ -34,6 +34,10 @@ pub enum Error {
         source: std::io::Error,
     },
 
+    /// [`crate::Convert::cancelled`] was set.
+    #[error("cancelled")]
+    Cancelled,
+
     /// A file could not be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -109,8 +113,8 @@ pub enum Error {
 
     /// A bound of [`crate::Limits`] was reached.
     #[error(
-        "{what} needs {value}, the limit is {limit}: if the file is trusted, raise \
-         `Limits::{option}`"
+        "{what} needs {value}, the limit is {limit}: if you trust the file, \
+         `pentimento convert --trust` allows 64 times as much (`Limits::{option}`)"
     )]
     Limit {
         /// What asks for too much.
@@ -133,8 +137,8 @@ pub enum Error {
     /// A zip entry's bytes are not those that were saved.
     #[error(
         "the checksum of {entry} is {found:08x}, recorded is {recorded:08x}: the file is \
-         damaged, fetch it again (or it was saved without checksums: turn \
-         `Options::verify_checksums` off)"
+         damaged, fetch it again; `pentimento convert --no-checksums` takes it as it is \
+         (`Options::verify_checksums`)"
     )]
     Checksum {
         /// Name of the entry.
@@ -168,8 +172,8 @@ pub enum Error {
 
     /// A tensor's elements are of a type that no network of the engine has.
     #[error(
-        "the tensor {name:?} has the type {dtype}, which is not read: convert it to float16 or \
-         float32 in PyTorch"
+        "the tensor {name:?} has the type {dtype}, which is not read: save it again as \
+         `tensor.float()`"
     )]
     Dtype {
         /// The tensor's name.
@@ -304,7 +308,14 @@ fn listed(names: &[String]) -> String {
 /// that a terminal would obey.
 pub(crate) fn short(text: &str) -> String {
     const LENGTH: usize = 100;
-    let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let shown = |c: char| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c };
     let end = text.chars().nth(LENGTH).map(|_| '…');
     text.chars().take(LENGTH).map(shown).chain(end).collect()
+}
+
+/// Whether a terminal obeys the character or lets it change how the text around it reads: control
+/// characters, and those that turn the direction of writing.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

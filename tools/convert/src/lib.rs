@@ -2,8 +2,8 @@
 //! and no number in it is believed before it was checked.
 //!
 //! Both formats of `torch.save` are read, the zip format since PyTorch 1.6 and the legacy stream
-//! before it, and safetensors, in one file or in a folder of shards. A conversion holds a few MiB in
-//! memory, however large the file is.
+//! before it, and safetensors, in one file or in several that an index names. A conversion holds a
+//! few MiB in memory, however large the file is.
 //!
 //! ```no_run
 //! use pentimento_convert::{Convert, Element, convert};
@@ -49,11 +49,14 @@ mod detect;
 mod dtype;
 mod element;
 mod error;
+mod header;
 mod legacy;
 mod names;
 mod opcode;
 mod options;
+mod pattern;
 mod pickle;
+mod roles;
 mod safetensors;
 mod source;
 mod state_dict;
@@ -74,9 +77,10 @@ pub use dtype::Dtype;
 pub use element::{Element, Kept};
 pub use error::{Error, Place, Result};
 pub use options::{Limits, Options};
+pub use pattern::matches;
+pub use roles::CONTAINERS;
 pub use source::Source;
-pub use state_dict::CONTAINERS;
-pub use tensor::Tensor;
+pub use tensor::{Elements, Tensor};
 
 use blob::Blob;
 use contents::Data;
@@ -121,7 +125,7 @@ impl Checkpoint {
 /// Every [`Error`] but those of writing: the file cannot be read, is something else, is damaged, asks
 /// for more than the limits allow, names a class that weights do not need, or holds no weights.
 pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
-    all(contents::read(&Blob::open(path, options.memory_map)?, options)?)
+    all(contents::read(&Blob::open(path, options.memory_map)?, options, false)?)
 }
 
 /// Reads the checkpoint in memory; the tensors keep the bytes.
@@ -132,7 +136,7 @@ pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
 pub fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Checkpoint> {
     // Without a file there is nothing to map, and nowhere to inflate to.
     let options = Options { memory_map: false, ..options.clone() };
-    all(contents::read(&Blob::from_vec(bytes), &options)?)
+    all(contents::read(&Blob::from_vec(bytes), &options, false)?)
 }
 
 fn all((contents, mut data): (Contents, Data)) -> Result<Checkpoint> {

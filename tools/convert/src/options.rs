@@ -47,6 +47,10 @@ pub struct Limits {
     pub tensors: usize,
     /// Bytes of the header of a safetensors file.
     pub header_bytes: usize,
+    /// Entries of a safetensors file's metadata.
+    pub metadata: usize,
+    /// Dictionaries with tensors that a checkpoint may hold inside of each other.
+    pub places: usize,
     /// Values that one pickle may push, repeated references included.
     pub objects: usize,
     /// Values that one pickle may remember for later references.
@@ -67,16 +71,37 @@ impl Default for Limits {
             pickle_bytes: 1 << 26,
             tensors: 1 << 16,
             header_bytes: 1 << 24,
+            metadata: 1 << 12,
+            places: 1 << 10,
             objects: 1 << 20,
             memo: 1 << 18,
             depth: 1000,
-            expansion_ratio: 100,
+            expansion_ratio: 4,
             expansion_floor: 1 << 26,
         }
     }
 }
 
 impl Limits {
+    /// Bounds for a file that is known to come from where it should: sixty-four times the usual.
+    pub fn of_a_trusted_file() -> Self {
+        const TIMES: usize = 64;
+        let usual = Self::default();
+        Self {
+            zip_entries: usual.zip_entries.saturating_mul(TIMES),
+            pickle_bytes: usual.pickle_bytes.saturating_mul(TIMES),
+            tensors: usual.tensors.saturating_mul(TIMES),
+            header_bytes: usual.header_bytes.saturating_mul(TIMES),
+            metadata: usual.metadata.saturating_mul(TIMES),
+            places: usual.places.saturating_mul(TIMES),
+            objects: usual.objects.saturating_mul(TIMES),
+            memo: usual.memo.saturating_mul(TIMES),
+            depth: usual.depth.saturating_mul(TIMES),
+            expansion_ratio: usual.expansion_ratio.saturating_mul(TIMES as u64),
+            expansion_floor: usual.expansion_floor.saturating_mul(TIMES as u64),
+        }
+    }
+
     /// Bytes that a file of `file_bytes` may grow to.
     pub(crate) fn expansion(&self, file_bytes: usize) -> u64 {
         (file_bytes as u64).saturating_mul(self.expansion_ratio).max(self.expansion_floor)

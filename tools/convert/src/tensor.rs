@@ -1,6 +1,6 @@
 //! A tensor: a name, a type, a shape and a view into the file.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range, sync::OnceLock};
 
 use crate::{
     blob::{Blob, PIECE},
@@ -24,6 +24,8 @@ pub(crate) struct Layout {
     numel: usize,
     /// Elements of the storage up to and including the last one in use.
     reach: usize,
+    /// Whether the tensor holds the negatives of the storage's elements.
+    negated: bool,
 }
 
 impl Layout {
@@ -75,7 +77,13 @@ impl Layout {
             shape: shape.iter().map(|&d| size(d)).collect::<Result<_, _>>()?,
             numel: size(numel)?,
             reach: size(reach)?,
+            negated: false,
         })
+    }
+
+    /// The same elements, or their negatives.
+    pub fn negated(self, negated: bool) -> Self {
+        Self { negated, ..self }
     }
 
     /// The whole of a storage, in row-major order.
@@ -206,15 +214,27 @@ impl Tensor {
     fn dense(&self) -> Option<Range<usize>> {
         let (start, size) = (self.layout.offset, self.dtype.size());
         // In range: `new` checked the last element in use.
-        (self.layout.is_contiguous() && !self.big_endian)
+        (self.layout.is_contiguous() && !self.big_endian && !self.layout.negated)
             .then(|| start * size..(start + self.layout.numel) * size)
     }
 
     /// Calls `f` with the bytes of one element after the other, odometer-wise.
     fn elements(&self, mut f: impl FnMut(&[u8])) {
-        let Layout { offset, shape, strides, numel, .. } = &self.layout;
+        let Layout { offset, shape, strides, numel, negated, .. } = &self.layout;
         let (bytes, size) = (self.storage.bytes(), self.dtype.size());
         let mut index = vec![0; shape.len()];
+        let dtype = self.dtype;
+        let mut f = |element: &[u8]| {
+            let mut copy = [0; 8];
+            match copy.get_mut(..element.len()) {
+                Some(copy) if *negated => {
+                    copy.copy_from_slice(element);
+                    dtype.negate(copy);
+                    f(copy);
+                }
+                _ => f(element),
+            }
+        };
         let mut at = *offset;
         for _ in 0..*numel {
             // In range: `new` checked the last element in use, and no index is beyond it.
@@ -237,10 +257,43 @@ impl Tensor {
         }
     }
 
-    /// The elements in row-major order as `f32`: exact from `f16`, `bf16` and small integers,
-    /// rounded to nearest from `f64` and large integers, 0 or 1 from truth values.
+    /// The elements in row-major order as `f32`: exact from types of 8 and 16 bits, rounded to
+    /// nearest from `f64` and large integers, 0 or 1 from truth values.
     pub fn to_f32(&self) -> Vec<f32> {
         decode(&self.to_contiguous_le(), self.dtype)
+    }
+}
+
+/// The elements of a tensor, little-endian in row-major order, with whatever they lie in. What does
+/// not lie so in the file takes memory from when it is first read.
+pub struct Elements {
+    tensor: Tensor,
+    as_f32: bool,
+    copy: OnceLock<Vec<u8>>,
+}
+
+impl Elements {
+    /// The elements as they are: [`Tensor::to_contiguous_le`].
+    pub fn of(tensor: Tensor) -> Self {
+        Self { tensor, as_f32: false, copy: OnceLock::new() }
+    }
+
+    /// The elements as `f32`: [`Tensor::to_f32`].
+    pub fn as_f32(tensor: Tensor) -> Self {
+        Self { as_f32: tensor.dtype != Dtype::F32, ..Self::of(tensor) }
+    }
+}
+
+impl AsRef<[u8]> for Elements {
+    fn as_ref(&self) -> &[u8] {
+        let Self { tensor, as_f32, copy } = self;
+        match tensor.dense().filter(|_| !as_f32) {
+            Some(range) => tensor.storage.bytes().get(range).unwrap_or_default(),
+            None => copy.get_or_init(|| match as_f32 {
+                true => tensor.to_f32().iter().flat_map(|value| value.to_le_bytes()).collect(),
+                false => tensor.to_contiguous_le().into_owned(),
+            }),
+        }
     }
 }
 

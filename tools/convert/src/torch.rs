@@ -27,6 +27,8 @@ pub(crate) enum Global {
     Size,
     /// `torch.Tensor`, `Parameter` and `Buffer`, as the type that a tensor is given
     TensorClass,
+    /// `torch._utils._rebuild_tensor`, as PyTorch before 0.4 saved tensors
+    RebuildBareTensor,
     /// `torch._utils._rebuild_tensor_v2`
     RebuildTensor,
     /// `torch._utils._rebuild_tensor_v3`: of a type that has no storage class
@@ -44,10 +46,8 @@ pub(crate) enum Global {
 }
 
 /// Names of element types that are refused by name.
-const FOREIGN_DTYPES: [&str; 17] = [
-    "float8_e4m3fn",
+const FOREIGN_DTYPES: [&str; 15] = [
     "float8_e4m3fnuz",
-    "float8_e5m2",
     "float8_e5m2fnuz",
     "float8_e8m0fnu",
     "float4_e2m1fn_x2",
@@ -69,6 +69,7 @@ impl Global {
     pub fn resolve(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
             ("collections", "OrderedDict") => Some(Self::OrderedDict),
+            ("torch._utils", "_rebuild_tensor") => Some(Self::RebuildBareTensor),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensor),
             ("torch._utils", "_rebuild_tensor_v3") => Some(Self::RebuildTensorOfDtype),
             ("torch._utils", "_rebuild_parameter") => Some(Self::RebuildParameter),
@@ -220,19 +221,26 @@ impl<'p> TensorDecl<'p> {
             }
             other => other,
         };
-        // (storage, offset, shape, strides, requires_grad, hooks[, dtype][, metadata])
-        let (storage, offset, shape, strides, dtype) = match (callable, args) {
-            (Global::RebuildTensor, &[s, o, d, t, _, _] | &[s, o, d, t, _, _, _]) => {
-                (s, o, d, t, None)
+        // (storage, offset, shape, strides[, requires_grad, hooks[, dtype][, metadata]])
+        let (storage, offset, shape, strides, dtype, marks) = match (callable, args) {
+            (Global::RebuildBareTensor, &[s, o, d, t]) => (s, o, d, t, None, None),
+            (Global::RebuildTensor, &[s, o, d, t, _, _]) => (s, o, d, t, None, None),
+            (Global::RebuildTensor, &[s, o, d, t, _, _, marks]) => (s, o, d, t, None, Some(marks)),
+            (Global::RebuildTensorOfDtype, &[s, o, d, t, _, _, dtype]) => {
+                (s, o, d, t, Some(dtype), None)
             }
-            (
-                Global::RebuildTensorOfDtype,
-                &[s, o, d, t, _, _, dtype] | &[s, o, d, t, _, _, dtype, _],
-            ) => (s, o, d, t, Some(dtype)),
+            (Global::RebuildTensorOfDtype, &[s, o, d, t, _, _, dtype, marks]) => {
+                (s, o, d, t, Some(dtype), Some(marks))
+            }
+            (Global::RebuildBareTensor, _) => return Err(bad("a tensor is built of 4 arguments")),
             (Global::RebuildTensorOfDtype, _) => {
                 return Err(bad("a tensor is built of 7 or 8 arguments"));
             }
             _ => return Err(bad("a tensor is built of 6 or 7 arguments")),
+        };
+        let negated = match marks {
+            Some(marks) => negated(values, marks).map_err(|reason| bad(&reason))?,
+            None => false,
         };
         let dtype = match dtype.map(|dtype| values.get(dtype)) {
             None => None,
@@ -270,8 +278,57 @@ impl<'p> TensorDecl<'p> {
         let unit = (dtype.size() / storage.dtype.size()) as u64;
         let layout = Layout::new(start / unit, len / unit, offset, &shape, &strides)
             .map_err(|reason| bad(&reason))?;
-        Ok(Some(Self { key, storage, dtype, layout }))
+        Ok(Some(Self { key, storage, dtype, layout: layout.negated(negated) }))
     }
+}
+
+/// What the marks of a tensor, which PyTorch saves as its metadata, say about the signs of its
+/// elements: `neg` stands for the negative of what the storage holds. `conj` changes no real number.
+fn negated(values: &Values<'_>, marks: Id) -> std::result::Result<bool, String> {
+    if matches!(values.get(marks), Value::None) {
+        return Ok(false);
+    }
+    let marks = values.as_dict(marks).ok_or("its metadata is not a dictionary")?;
+    let mut negated = false;
+    for &(name, value) in marks {
+        match (values.as_str(name), values.get(value)) {
+            (Some("neg"), Value::Bool(on)) => negated = *on,
+            (Some("conj"), Value::Bool(_)) => {}
+            (name, _) => {
+                let name = short(name.unwrap_or("something other than a text"));
+                return Err(format!(
+                    "its metadata hold {name:?}, whose meaning is not known: save it again as \
+                     `tensor.detach().clone()`"
+                ));
+            }
+        }
+    }
+    Ok(negated)
+}
+
+/// How many dimensions a tensor says that it has, whether it is sound or not.
+pub(crate) fn dimensions(values: &Values<'_>, id: Id) -> usize {
+    let mut id = id;
+    // A parameter, which may be of a type of its own, is built of a tensor.
+    for _ in 0..3 {
+        let &Value::Call { callable, args, .. } = values.get(id) else { return 0 };
+        let inner = match (callable, values.as_tuple(args)) {
+            (Global::RebuildParameter | Global::RebuildParameterWithState, Some(&[tensor, ..])) => {
+                tensor
+            }
+            (Global::RebuildFromType, Some(&[_, _, args, ..])) => args,
+            (_, Some(&[_, _, shape, ..])) => {
+                return values.as_tuple(shape).map_or(0, <[Id]>::len);
+            }
+            _ => return 0,
+        };
+        if callable == Global::RebuildFromType {
+            let shape = values.as_tuple(inner).and_then(|args| args.get(2).copied());
+            return shape.and_then(|shape| values.as_tuple(shape)).map_or(0, <[Id]>::len);
+        }
+        id = inner;
+    }
+    0
 }
 
 /// Whether a value is a tensor, sound or not.

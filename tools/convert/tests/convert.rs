@@ -180,7 +180,8 @@ fn the_metadata_say_where_it_came_from() {
         architecture: "Net".into(),
         parameters: [("size".to_string(), "6".to_string())].into(),
     };
-    let recognise = |contents: &pentimento_convert::Contents| {
+    let recognise = |source: &mut Source| {
+        let contents = source.contents();
         assert_eq!(contents.tensors[0].shape(), [2, 3]);
         Ok(recognition.clone())
     };
@@ -199,7 +200,7 @@ fn the_metadata_say_where_it_came_from() {
     assert_eq!(metadata(&file), expected.clone().into());
 
     // Converted again, by one that recognises nothing: what was said of the first source is gone.
-    let unknown = |_: &pentimento_convert::Contents| Err("never seen".to_string());
+    let unknown = |_: &mut Source| Err("never seen".to_string());
     let named = Convert {
         recognise: Some(&unknown),
         architecture: Some("Other".into()),

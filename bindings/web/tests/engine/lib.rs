@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use js_sys::{Function, Uint8Array};
 use pentimento::photo::{self, Restorer};
-use pentimento::plan::{Plan, Target};
+use pentimento::plan::Plan;
 use pentimento::tensor::Dtype;
 use pentimento::{Engine, EngineOptions, Model, Options, Precision, Session, gpu};
 use wasm_bindgen::prelude::*;
@@ -53,14 +53,12 @@ impl Gpu {
 
     /// Runs one case of `goldens/ops`; `read` yields the bytes of its tensors' files. Returns the
     /// largest relative L2 error of its outputs, or nothing where no one knows how to build it.
-    /// `real`: with the kernels of real GPUs also where the driver runs on the CPU.
     pub async fn operation(
         &self,
         case: &str,
         meta: &str,
         read: Function,
         f16: bool,
-        real: bool,
     ) -> Result<Option<f64>, JsValue> {
         let meta = serde_json::from_str(meta).map_err(|e| js_sys::Error::new(&e.to_string()))?;
         let read = |name: &str| {
@@ -69,11 +67,7 @@ impl Gpu {
         };
         let Some(case) = golden_cases::case(case, &meta, read) else { return Ok(None) };
         let dtype = if f16 { Dtype::F16 } else { Dtype::F32 };
-        let target = match self.0.target(dtype) {
-            target if real => Target { dtype: target.dtype, ..Target::webgpu_defaults() },
-            target => target,
-        };
-        let plan = Plan::new(Arc::new(case.graph), target).map_err(failed)?;
+        let plan = Plan::new(Arc::new(case.graph), self.0.target(dtype)).map_err(failed)?;
         let mut executor = gpu::Executor::new(&self.0, Arc::new(plan)).await.map_err(failed)?;
         let inputs: Vec<&[f32]> = case.inputs.iter().map(Vec::as_slice).collect();
         let outputs = executor.run(&inputs).await.map_err(failed)?;
@@ -94,8 +88,7 @@ pub async fn network(
     let (dims, input) = support::tensor(input);
     let (_, expected) = support::tensor(output);
     let precision = if f16 { Precision::F16 } else { Precision::F32 };
-    let device = Some("webgpu".to_owned());
-    let options = EngineOptions { device, precision, memory: None };
+    let options = EngineOptions::new().device("webgpu").precision(precision);
     let engine = Engine::open(&options).await.map_err(failed)?;
     let model = Model::from_bytes(checkpoint, "a golden", &Options::default()).map_err(failed)?;
     let shape = support::shape(&dims);
@@ -112,7 +105,7 @@ pub struct Faces(Restorer);
 impl Faces {
     /// With a checkpoint's bytes.
     pub async fn open(weights: Vec<u8>) -> Result<Faces, JsValue> {
-        let options = EngineOptions { device: Some("webgpu".to_owned()), ..Default::default() };
+        let options = EngineOptions::new().device("webgpu");
         let engine = Engine::open(&options).await.map_err(failed)?;
         let model = Model::from_bytes(weights, "the model", &Options::default()).map_err(failed)?;
         Ok(Self(Restorer::new(&engine, &model)))

@@ -84,7 +84,8 @@ impl<'p> Machine<'p, '_> {
             Value::Global(Global::Numpy) => Ok(Value::Numpy),
             Value::Global(Global::Encode) => Ok(Value::Bytes),
             &Value::Global(
-                callable @ (Global::RebuildTensor
+                callable @ (Global::RebuildBareTensor
+                | Global::RebuildTensor
                 | Global::RebuildTensorOfDtype
                 | Global::RebuildParameter
                 | Global::RebuildParameterWithState

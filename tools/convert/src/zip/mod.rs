@@ -46,7 +46,8 @@ impl Zip {
     pub fn open(blob: Blob, options: &Options) -> Result<Self> {
         let entries = directory::read(&blob, &options.limits)?;
         let budget = options.limits.expansion(blob.len());
-        let Options { verify_checksums: verify, memory_map, .. } = *options;
+        let Options { verify_checksums, memory_map, .. } = *options;
+        let verify = verify_checksums && has_checksums(&entries);
         Ok(Self { entries, budget, verify, memory_map, blob })
     }
 
@@ -103,6 +104,12 @@ impl Zip {
         }
         Ok(Some(blob))
     }
+}
+
+/// Whether any entry with bytes has a checksum: `torch.serialization.set_crc32_options(False)` leaves
+/// 0 in all of them.
+fn has_checksums(entries: &HashMap<String, Entry>) -> bool {
+    entries.values().any(|entry| entry.crc != 0)
 }
 
 /// Inflates to exactly `size` bytes, never writing more than one byte over.

@@ -179,8 +179,8 @@ impl Corpus {
         with("storage of -1", Tensor { numel: -1, ..SIX }, "not a count");
         with("no such storage", Tensor { key: "7", ..SIX }, "no entry");
         let fp8 = Pickle::new().raw(b"}").text("w");
-        let fp8 = fp8.typed_tensor(&SIX, "float8_e4m3fn").stop(b"s");
-        self.pickle("fp8", fp8, "float8_e4m3fn");
+        let fp8 = fp8.typed_tensor(&SIX, "float8_e4m3fnuz").stop(b"s");
+        self.pickle("fp8", fp8, "float8_e4m3fnuz");
     }
 
     /// Code.
@@ -234,6 +234,7 @@ impl Corpus {
             ("a path of Windows", &["..\\..\\w"], "a path"),
             ("a line break", &["w\nerror: none"], "control characters"),
             ("a terminal's command", &["w\x1b[2J"], "control characters"),
+            ("a turned name", &["w\u{202e}gnp"], "control characters"),
             ("the metadata's name", &["__metadata__"], "reserved"),
         ] {
             let tensors: Vec<(&str, Tensor)> = names.iter().map(|name| (*name, SIX)).collect();
@@ -281,8 +282,16 @@ impl Corpus {
         with("overflow", format!(r#"{{"w":{overflow}}}"#), "not sound");
         let overlap = format!(r#"{{"v":{six},"w":{}}}"#, tensor("F32", "[3]", 12, 24));
         with("overlap", overlap, "not sound");
-        with("fp8", format!(r#"{{"w":{}}}"#, tensor("F8_E4M3", "[24]", 0, 24)), "F8_E4M3");
-        with("unknown type", format!(r#"{{"w":{}}}"#, tensor("Q4_K", "[24]", 0, 24)), "not sound");
+        with("fp8", format!(r#"{{"w":{}}}"#, tensor("F8_E8M0", "[24]", 0, 24)), "F8_E8M0");
+        with("unknown type", format!(r#"{{"w":{}}}"#, tensor("Q4_K", "[24]", 0, 24)), "Q4_K");
+        with("text twice", format!(r#"{{"__metadata__":{{"a":"1","a":"2"}},"w":{six}}}"#), "twice");
+        with("a line more", format!(r#"{{"w":{}}}"#, six.replace("}", r#","x":1}"#)), "not sound");
+        with(
+            "bytes after the last tensor",
+            format!(r#"{{"w":{}}}"#, tensor("F32", "[5]", 0, 20)),
+            "4 bytes follow",
+        );
+        with("something after the header", format!(r#"{{"w":{six}}} x"#), "not sound");
         with("numbers as metadata", format!(r#"{{"__metadata__":{{"a":1}},"w":{six}}}"#), "not");
         with("depth", format!(r#"{{"w":{}"#, "[".repeat(1 << 20)), "not sound");
         let shape = format!("[{}]", vec!["1"; 100_000].join(","));

@@ -56,7 +56,7 @@ fn the_allow_list_is_exact() {
         ("torch", "FloatStorage.from_file"),
         ("torch", "ComplexFloatStorage"),
         ("torch", "FloatStorage "),
-        ("torch._utils", "_rebuild_tensor"),
+        ("torch._utils", "_rebuild_tensor_v4"),
         ("torch._utils", "_rebuild_tensor_v2.__globals__"),
         ("torch", "_utils._rebuild_tensor_v2"),
         ("collections", "defaultdict"),

@@ -83,6 +83,77 @@ fn a_tensor_of_stride_0_cannot_ask_for_all_memory() {
     assert_eq!(read_tensor(part).unwrap().to_f32(), vec![1.0; 1 << 20]);
 }
 
+/// A tensor of these operations, which follow its name.
+fn built(operations: Pickle) -> Result<Vec<f32>, Error> {
+    let p = Pickle::new().raw(b"}").text("w").raw(&operations.0[2..]);
+    let checkpoint = read(&archive(&p.stop(b"s"), &[("0", &six_floats())]))?;
+    Ok(checkpoint.tensors[0].to_f32())
+}
+
+#[test]
+fn the_marks_of_a_tensor_are_heeded() {
+    let marked = |marks: &[u8]| {
+        let p = Pickle::new().global("torch._utils", "_rebuild_tensor_v2").raw(b"(");
+        let p = p.storage("FloatStorage", "0", 6, None).int(0).ints(&[2, 3]).ints(&[3, 1]);
+        let p = p.raw(b"\x89").global("collections", "OrderedDict").raw(b")R").raw(marks);
+        built(p.raw(b"tR"))
+    };
+    let text = |name: &str| [b"X\x04\0\0\0", name.as_bytes()].concat();
+    let negative = [&b"}X\x03\0\0\0neg"[..], b"\x88s"].concat();
+    let whole = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    assert_eq!(marked(&negative).unwrap(), whole.map(|v| -v));
+    assert_eq!(marked(b"}X\x03\0\0\0neg\x89s").unwrap(), whole);
+    // The conjugate of a real number is that number.
+    assert_eq!(marked(&[b"}", &text("conj")[..], b"\x88s"].concat()).unwrap(), whole);
+    assert_eq!(marked(b"N").unwrap(), whole);
+    let error = marked(&[b"}", &text("mark")[..], b"\x88s"].concat()).unwrap_err().to_string();
+    assert!(error.contains("\"mark\"") && error.contains("clone()"), "{error}");
+}
+
+#[test]
+fn negatives_of_all_types_are_read() {
+    for (dtype, bytes, expected) in [
+        ("DoubleStorage", 1.5_f64.to_le_bytes().to_vec(), -1.5),
+        ("HalfStorage", vec![0, 0x3e], -1.5),
+        ("BFloat16Storage", vec![0xc0, 0x3f], -1.5),
+        ("LongStorage", 256_i64.to_le_bytes().to_vec(), -256.0),
+        ("ShortStorage", (-7_i16).to_le_bytes().to_vec(), 7.0),
+        ("CharStorage", vec![1], -1.0),
+        ("BoolStorage", vec![1], 1.0),
+    ] {
+        let p = Pickle::new().raw(b"}").text("w").global("torch._utils", "_rebuild_tensor_v2");
+        let p = p.raw(b"(").storage(dtype, "0", 1, None).int(0).ints(&[1]).ints(&[1]);
+        let p = p.raw(b"\x89").global("collections", "OrderedDict").raw(b")R}").text("neg");
+        let checkpoint = read(&archive(&p.stop(b"\x88stRs"), &[("0", &bytes)])).unwrap();
+        assert_eq!(checkpoint.tensors[0].to_f32(), [expected], "{dtype}");
+    }
+}
+
+#[test]
+fn tensors_of_the_first_pytorch_are_read() {
+    let p = Pickle::new().global("torch._utils", "_rebuild_tensor").raw(b"(");
+    let p = p.storage("FloatStorage", "0", 6, None).int(1).ints(&[2, 2]).ints(&[2, 1]);
+    assert_eq!(built(p.clone().raw(b"tR")).unwrap(), [2.0, 3.0, 4.0, 5.0]);
+    assert!(built(p.raw(b"\x89tR")).unwrap_err().to_string().contains("4 arguments"));
+}
+
+#[test]
+fn types_of_eight_bits_are_read() {
+    // Of E4M3: 1.5, -448, the smallest, NaN; of E5M2: 1.5, -57344, the smallest, infinity.
+    for (name, bytes, expected) in [
+        ("F8_E4M3", [0x3c, 0xfe, 1, 0x7f], [1.5, -448.0, 0.001953125, f32::NAN]),
+        ("F8_E5M2", [0x3e, 0xfb, 1, 0x7c], [1.5, -57344.0, 1.52587890625e-5, f32::INFINITY]),
+    ] {
+        let header = format!(r#"{{"w":{{"dtype":"{name}","shape":[4],"data_offsets":[0,4]}}}}"#);
+        let checkpoint = read(&safetensors(&header, &bytes)).unwrap();
+        let values = checkpoint.tensors[0].to_f32();
+        assert!(
+            values.iter().zip(expected).all(|(a, b)| *a == b || a.is_nan() && b.is_nan()),
+            "{values:?}"
+        );
+    }
+}
+
 #[test]
 fn dimensions_are_counted() {
     assert!(message(Tensor { strides: &[1], ..SIX }).contains("2 dimensions and 1 strides"));

@@ -238,3 +238,20 @@ fn other_zip_files_are_named() {
     entries.remove(1);
     assert!(refused(&zip(&entries)).contains("no entry \"a/data/0\""));
 }
+
+#[test]
+fn a_file_saved_without_checksums_is_read() {
+    let pickle = Pickle::dict(&[("w", SIX)]);
+    let mut entries =
+        vec![Entry::stored("a/data.pkl", &pickle), Entry::stored("a/data/0", &six_floats())];
+    for entry in &mut entries {
+        entry.crc = 0;
+    }
+    assert_eq!(read(&zip(&entries)).unwrap().tensors[0].to_f32().len(), 6);
+    // One that lacks its checksum is damaged, not saved without.
+    entries[0] = Entry::stored("a/data.pkl", &pickle);
+    let error = refused(&zip(&entries));
+    assert!(error.contains("--no-checksums"), "{error}");
+    let options = pentimento_convert::Options { verify_checksums: false, ..Default::default() };
+    assert!(read_with(&zip(&entries), &options).is_ok());
+}

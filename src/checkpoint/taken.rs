@@ -1,0 +1,54 @@
+//! What was chosen where a file left a choice: said, never silent.
+
+use pentimento_convert::Contents;
+use serde::Serialize;
+
+/// Which of a file's tensors were taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// The entry that they lie under, such as `params_ema`; `None`: at the top.
+    pub entry: Option<String>,
+    /// Other entries with tensors, which were not taken; the empty one is the top.
+    pub others: Vec<String>,
+    /// What was removed from the start of names.
+    pub stripped: Vec<String>,
+    /// How many other things of the file were left out.
+    pub left_out: usize,
+}
+
+impl Taken {
+    pub(super) fn new(contents: &Contents) -> Self {
+        let entry = contents.container.clone();
+        let taken = entry.as_deref().unwrap_or_default();
+        let others = contents.candidates.iter().filter(|name| *name != taken).cloned().collect();
+        let stripped = contents.stripped.clone();
+        Self { entry, others, stripped, left_out: contents.dropped.len() }
+    }
+
+    /// Whether other weights could have been meant.
+    pub fn was_chosen(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// One sentence about the entry and the others, and how to use one of those.
+    pub fn sentence(&self) -> String {
+        const SHOWN: usize = 5;
+        let taken = self.entry.as_deref().map_or("at the top".to_owned(), quoted);
+        if self.others.is_empty() {
+            return format!("the weights {taken}");
+        }
+        let mut others: Vec<String> = self.others.iter().take(SHOWN).map(|n| quoted(n)).collect();
+        if self.others.len() > SHOWN {
+            others.push(format!("{} more", self.others.len() - SHOWN));
+        }
+        format!(
+            "the weights {taken}; {} hold tensors too (`pentimento convert --key NAME` takes them)",
+            others.join(", ")
+        )
+    }
+}
+
+/// A name of the file between quotes, with nothing that a terminal would obey.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.escape_debug())
+}

@@ -1,0 +1,273 @@
+//! What a film holds, as ffprobe tells it.
+
+use std::path::Path;
+use std::process::Command;
+
+use pentimento::{Error, Result};
+use serde_json::Value;
+
+/// A film before it is restored.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Which of its streams are the pictures.
+    pub stream: u64,
+    /// The format of its pixels, by ffmpeg's name.
+    pub pixels: String,
+    pub interlaced: bool,
+    /// Seconds that a unit of time lasts, as a fraction.
+    pub time_base: [u64; 2],
+    /// When every frame is shown, in order, in units of time.
+    pub times: Vec<i64>,
+    /// When the whole film begins, in seconds: sound may begin before the pictures.
+    pub start: f64,
+    pub colour: Colour,
+    /// Other streams of moving pictures, which are left as they are.
+    pub others: usize,
+}
+
+/// How colours are meant, by ffmpeg's names.
+#[derive(Clone, Default, Debug)]
+pub struct Colour {
+    pub range: Option<String>,
+    pub space: Option<String>,
+    pub transfer: Option<String>,
+    pub primaries: Option<String>,
+    pub location: Option<String>,
+    /// The screen that it was made on, and its brightest frames, as x265 wants them.
+    pub mastering: Option<String>,
+    pub light: Option<String>,
+}
+
+/// A program of ffmpeg.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    // Ctrl-C is for this program, which ends its children when they are done.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command
+}
+
+/// The error of a program of ffmpeg that cannot be started.
+pub fn missing(name: &str, error: &std::io::Error) -> Error {
+    Error::Input(match error.kind() {
+        std::io::ErrorKind::NotFound => format!(
+            "films take {name}, which is not installed: `apt install ffmpeg`, `brew install ffmpeg` \
+             or `winget install ffmpeg` do that"
+        ),
+        _ => format!("{name} cannot be started: {error}"),
+    })
+}
+
+impl Source {
+    /// What is in the film at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] without ffmpeg; [`Error::Image`] when it holds no moving pictures.
+    pub fn of(path: &Path) -> Result<Self> {
+        let fail = |what: String| Error::Image { path: path.to_owned(), what };
+        let all = ask(path, &["-show_streams", "-show_format"])?;
+        let streams = all["streams"].as_array().map_or(&[][..], Vec::as_slice);
+        let moving = |stream: &&Value| {
+            stream["codec_type"] == "video" && stream["disposition"]["attached_pic"] != 1
+        };
+        let mut videos = streams.iter().filter(moving);
+        let video =
+            videos.next().ok_or_else(|| fail("the file holds no moving pictures".to_owned()))?;
+        let text = |name: &str| video[name].as_str().filter(|text| *text != "unknown");
+        let stream = video["index"].as_u64().unwrap_or(0);
+        let time_base = text("time_base").and_then(fraction);
+        let time_base = time_base.ok_or_else(|| fail("its frames have no times".to_owned()))?;
+        let times = times(path, stream)?;
+        if times.is_empty() {
+            return Err(fail("it holds no frame".to_owned()));
+        }
+        let start = all["format"]["start_time"].as_str().and_then(|text| text.parse().ok());
+        let owned = |name: &str| text(name).map(str::to_owned);
+        let mut colour = Colour {
+            range: owned("color_range"),
+            space: owned("color_space"),
+            transfer: owned("color_transfer"),
+            primaries: owned("color_primaries"),
+            location: owned("chroma_location").filter(|place| place != "unspecified"),
+            ..Colour::default()
+        };
+        if colour.transfer.as_deref() == Some("smpte2084") {
+            colour.read_screen(path, stream)?;
+        }
+        Ok(Self {
+            stream,
+            pixels: owned("pix_fmt").unwrap_or_default(),
+            interlaced: text("field_order").is_some_and(|order| order != "progressive"),
+            time_base,
+            times,
+            start: start.unwrap_or(0.0),
+            colour,
+            others: videos.count(),
+        })
+    }
+
+    /// Seconds from the first frame to the frame `i`, or to where one more would be.
+    pub fn seconds(&self, i: usize) -> f64 {
+        self.in_seconds(self.time(i) - self.time(0))
+    }
+
+    /// When the pictures begin, in seconds after the whole film does.
+    pub fn delay(&self) -> f64 {
+        self.in_seconds(self.time(0)) - self.start
+    }
+
+    /// Nanoseconds from the first frame to the frame `i`.
+    pub fn nanoseconds(&self, i: usize) -> u64 {
+        let units = u128::try_from(self.time(i) - self.time(0)).unwrap_or(0);
+        let [above, below] = self.time_base.map(u128::from);
+        u64::try_from(units * above * 1_000_000_000 / below).unwrap_or(u64::MAX)
+    }
+
+    fn in_seconds(&self, units: i64) -> f64 {
+        units as f64 * self.time_base[0] as f64 / self.time_base[1] as f64
+    }
+
+    /// The time of a frame; behind the last as if the last step went on.
+    fn time(&self, i: usize) -> i64 {
+        match (self.times.get(i), &self.times[..]) {
+            (Some(time), _) => *time,
+            (None, [.., before, last]) => {
+                last + (last - before) * (i + 1 - self.times.len()) as i64
+            }
+            (None, [only]) => *only + i as i64,
+            (None, []) => 0,
+        }
+    }
+}
+
+impl Colour {
+    /// Parts of red and blue in the luminance (ITU-R BT.601, BT.709, BT.2020).
+    pub fn weights(&self) -> Option<[f32; 2]> {
+        match self.space.as_deref()? {
+            "bt709" => Some([0.2126, 0.0722]),
+            "smpte170m" | "bt470bg" => Some([0.299, 0.114]),
+            "bt2020nc" | "bt2020c" => Some([0.2627, 0.0593]),
+            _ => None,
+        }
+    }
+
+    /// Reads what the first frame says of the screen that an HDR film was made on.
+    fn read_screen(&mut self, path: &Path, stream: u64) -> Result<()> {
+        let which = stream.to_string();
+        let asked = ["-select_streams", &which, "-read_intervals", "%+#1", "-show_frames"];
+        let frames = ask(path, &asked)?;
+        let list = frames["frames"][0]["side_data_list"].as_array();
+        for data in list.into_iter().flatten() {
+            let part = |name: &str, unit: f64| {
+                let [above, below] = data[name].as_str().and_then(fraction)?;
+                Some((above as f64 / below as f64 * unit).round() as u64)
+            };
+            match data["side_data_type"].as_str() {
+                Some("Mastering display metadata") => {
+                    let point = |x: &str, y: &str| {
+                        Some(format!("({},{})", part(x, 50_000.0)?, part(y, 50_000.0)?))
+                    };
+                    let all = || {
+                        Some(format!(
+                            "G{}B{}R{}WP{}L({},{})",
+                            point("green_x", "green_y")?,
+                            point("blue_x", "blue_y")?,
+                            point("red_x", "red_y")?,
+                            point("white_point_x", "white_point_y")?,
+                            part("max_luminance", 10_000.0)?,
+                            part("min_luminance", 10_000.0)?,
+                        ))
+                    };
+                    self.mastering = all();
+                }
+                Some("Content light level metadata") => {
+                    let all = [&data["max_content"], &data["max_average"]].map(Value::as_u64);
+                    if let [Some(content), Some(average)] = all {
+                        self.light = Some(format!("{content},{average}"));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// "1/15360"
+fn fraction(text: &str) -> Option<[u64; 2]> {
+    let (above, below) = text.split_once('/')?;
+    let (above, below) = (above.parse().ok()?, below.parse().ok()?);
+    (below > 0).then_some([above, below])
+}
+
+/// What ffprobe says.
+fn ask(path: &Path, arguments: &[&str]) -> Result<Value> {
+    let mut command = program("ffprobe");
+    command.args(["-v", "error", "-of", "json"]).args(arguments).arg("-i").arg(named(path));
+    let output = command.output().map_err(|error| missing("ffprobe", &error))?;
+    if !output.status.success() {
+        return Err(failed(path, &output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| Error::Image {
+        path: path.to_owned(),
+        what: format!("ffprobe says nothing that is understood of it: {error}"),
+    })
+}
+
+/// When every frame is shown.
+fn times(path: &Path, stream: u64) -> Result<Vec<i64>> {
+    let which = stream.to_string();
+    let asked = ["-select_streams", &which, "-show_entries", "packet=pts,flags"];
+    let packets = ask(path, &asked)?;
+    let packets = packets["packets"].as_array().map_or(&[][..], Vec::as_slice);
+    // What an edit list cuts off is decoded, not shown.
+    let is_shown = |packet: &&Value| !packet["flags"].as_str().is_some_and(|f| f.contains('D'));
+    let mut times: Vec<i64> =
+        packets.iter().filter(is_shown).filter_map(|packet| packet["pts"].as_i64()).collect();
+    times.sort_unstable();
+    times.dedup();
+    Ok(times)
+}
+
+/// The error of a film that ffmpeg cannot read.
+pub fn failed(path: &Path, errors: &[u8]) -> Error {
+    let what = format!("ffmpeg cannot read it: {}", said_last(errors));
+    Error::Image { path: path.to_owned(), what }
+}
+
+/// The last line of what ffmpeg said.
+pub fn said_last(errors: &[u8]) -> String {
+    let text = String::from_utf8_lossy(errors);
+    let said = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it does not say why");
+    said.trim().to_owned()
+}
+
+/// A path that ffmpeg takes for a file, whatever it looks like: "a:b.mp4" would be an address.
+pub fn named(path: &Path) -> std::ffi::OsString {
+    let mut name = std::ffi::OsString::from("file:");
+    name.push(path);
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_frames() {
+        let source = Source {
+            stream: 0,
+            pixels: String::new(),
+            interlaced: false,
+            time_base: [1, 1000],
+            times: vec![100, 140, 200],
+            start: 0.05,
+            colour: Colour::default(),
+            others: 0,
+        };
+        assert_eq!((source.seconds(2), source.seconds(4)), (0.1, 0.22));
+        assert_eq!(source.nanoseconds(1), 40_000_000);
+        assert!((source.delay() - 0.05).abs() < 1e-12);
+        assert_eq!(fraction("1/0"), None);
+    }
+}
