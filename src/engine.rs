@@ -199,8 +199,28 @@ impl Engine {
         }
     }
 
+    /// Computes on a device that the program already has. The program's handlers for errors and
+    /// loss of the device stay in place. `options.device` is ignored.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the device was opened without compute shaders, or without f16 that
+    /// `options` ask for.
+    pub fn from_wgpu(
+        device: &gpu::wgpu::Device,
+        queue: &gpu::wgpu::Queue,
+        options: &EngineOptions,
+    ) -> Result<Self> {
+        Self::on(gpu::Device::from_parts(device.clone(), queue.clone())?, options)
+    }
+
+    /// What to ask `adapter` for, so that the engine can use all of it. A program that needs other
+    /// features and limits for itself adds them.
+    pub fn wgpu_descriptor(adapter: &gpu::wgpu::Adapter) -> gpu::wgpu::DeviceDescriptor<'static> {
+        gpu::descriptor(adapter)
+    }
+
     /// An engine on a GPU that is open.
-    pub(crate) fn on(device: gpu::Device, options: &EngineOptions) -> Result<Self> {
+    fn on(device: gpu::Device, options: &EngineOptions) -> Result<Self> {
         let info = gpu_info(None, device.info());
         Self::of(Device::Gpu(device), info, options)
     }

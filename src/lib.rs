@@ -45,6 +45,8 @@ pub mod models;
 pub mod nn;
 pub mod photo;
 #[doc(hidden)]
+pub mod pixels;
+#[doc(hidden)]
 pub mod plan;
 mod session;
 #[doc(hidden)]

@@ -9,7 +9,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{self, Detection, Network, Options, Task};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// A checkpoint and its network. Clones share both.
@@ -172,6 +172,13 @@ impl Model {
         threshold: f32,
     ) -> Result<Vec<Detection>> {
         self.network.detections(input, outputs, threshold)
+    }
+
+    /// Whether the network averages over its whole input: parts of a picture then give something
+    /// else than the whole.
+    #[doc(hidden)]
+    pub fn averages(&self) -> bool {
+        self.network.averages()
     }
 
     /// Of a parser: which of its classes belong to the face; `None` for other networks.

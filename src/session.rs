@@ -11,7 +11,8 @@ use crate::engine::{Device, Engine};
 use crate::error::{Error, Result};
 use crate::gpu::GpuPicture;
 use crate::model::Model;
-use crate::plan::{PixelFormat, Plan};
+use crate::pixels::PixelFormat;
+use crate::plan::Plan;
 use crate::tensor::Shape;
 use crate::{cpu, gpu};
 

@@ -8,8 +8,8 @@ use super::networks::NETWORKS;
 use super::weights::Weights;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId};
-use crate::plan::{Compute, Kernel, Plan, Step, Upsample, Work};
+use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId, ops};
+use crate::plan::{Plan, Step, Upsample, Variant, Work};
 use crate::tensor::Shape;
 
 /// In the place of a network: single layers that `tools/peers` compares.
@@ -21,7 +21,7 @@ pub struct KernelCase {
     /// What it computes and on what shape; the same on every device.
     pub name: String,
     /// Which kernel does it on this device.
-    pub kernel: Kernel,
+    pub variant: Variant,
     /// The networks that need it.
     pub networks: Vec<&'static str>,
     /// What it costs.
@@ -43,6 +43,11 @@ impl KernelCase {
 /// # Errors
 /// As [`Network::model`](super::Network::model).
 pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
+    planned(|graph| engine.plan(graph))
+}
+
+/// Every kernel case of the plans that `plan` makes.
+fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
     let mut cases: Vec<KernelCase> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut graphs = Vec::new();
@@ -53,7 +58,7 @@ pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
     }
     graphs.extend(others());
     for (network, graph) in graphs {
-        let plan = match engine.plan(graph) {
+        let plan = match plan(graph) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
                 log::warn!("{network} is left out: {error}");
@@ -70,7 +75,7 @@ pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
             if at == cases.len() {
                 cases.push(KernelCase {
                     name,
-                    kernel: step.kernel,
+                    variant: step.variant.clone(),
                     networks: vec![network],
                     work,
                     plan: plan.clone(),
@@ -85,7 +90,7 @@ pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
             // Of steps that differ in what is fused behind them, the one that moves most.
             if work.bytes > case.work.bytes {
                 (case.work, case.plan, case.step) = (work, plan.clone(), index);
-                case.kernel = step.kernel;
+                case.variant = step.variant.clone();
             }
         }
     }
@@ -100,14 +105,14 @@ fn name(step: &Step, plan: &Plan) -> String {
         format!("{}x{}", dims[dims.len() - 2], dims[dims.len() - 1])
     };
     let mut more = Vec::new();
-    let what = match &step.compute {
-        Compute::Conv { conv, upsample, style } => {
-            match upsample {
-                Upsample::None => {}
-                Upsample::Nearest => more.push("nearest2".to_owned()),
-                Upsample::Bilinear => more.push("bilinear2".to_owned()),
-            }
-            if style.is_some() {
+    match step.upsample {
+        Upsample::None => {}
+        Upsample::Nearest => more.push("nearest2".to_owned()),
+        Upsample::Bilinear => more.push("bilinear2".to_owned()),
+    }
+    let what = match &step.op {
+        Op::Conv2d(conv) | Op::ModulatedConv2d(ops::ModulatedConv2d { conv, .. }) => {
+            if step.op.is_modulated() {
                 more.push("modulated".to_owned());
             }
             for (value, letter) in [(conv.stride, "s"), (conv.dilation, "d"), (conv.groups, "g")] {
@@ -117,22 +122,24 @@ fn name(step: &Step, plan: &Plan) -> String {
             }
             format!("conv{}", side(conv.weight))
         }
-        Compute::ConvTranspose { conv, style } => {
-            if style.is_some() {
-                more.push("modulated".to_owned());
-            }
-            format!("conv_transpose{}", side(conv.weight))
+        Op::ModulatedConvTranspose2d(op) => {
+            more.push("modulated".to_owned());
+            format!("conv_transpose{}", side(op.conv.weight))
         }
-        Compute::MultiPathConv(paths) => format!("multi_path_conv {} paths", paths.len()),
-        Compute::Resize { .. } => format!("resize {}x{}", x.h, x.w),
-        Compute::PixelShuffle(r) | Compute::PixelUnshuffle(r) => {
-            format!("{} {r}", step.kernel.name())
-        }
-        Compute::Upfirdn2d { kernel, up, down, .. } => {
+        Op::MultiPathConv(op) => format!("multi_path_conv {} paths", op.0.len()),
+        Op::Resize(_) => format!("resize {}x{}", x.h, x.w),
+        Op::PixelShuffle(ops::PixelShuffle(factor))
+        | Op::PixelUnshuffle(ops::PixelUnshuffle(factor)) => format!("{} {factor}", step.op.name()),
+        Op::Upfirdn2d(ops::Upfirdn2d { kernel, up, down, .. }) => {
             format!("upfirdn2d{} up{up} down{down}", side(*kernel))
         }
-        Compute::Attention { heads, .. } => format!("attention {heads} heads"),
-        _ => step.kernel.name().to_owned(),
+        Op::Attention(op) => format!("attention {} heads", op.heads),
+        Op::WindowAttention(op) => {
+            let [rows, columns] = op.window;
+            format!("window_attention {rows}x{columns}, {} heads", op.heads)
+        }
+        Op::ChannelAttention(op) => format!("channel_attention {} heads", op.heads),
+        op => op.name().to_owned(),
     };
     if y.n > 1 {
         more.push(format!("batch {}", y.n));
@@ -163,69 +170,118 @@ fn others() -> Vec<(&'static str, Graph)> {
         let graph = one(at(1, c, side, side), &|g, x| {
             let weight = param(g, &[c, c, 3, 3]);
             let bias = param(g, &[c]);
-            let y = g.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).ok()?;
-            g.add(Op::Bias(bias), &[y]).ok()
+            let y = g.add(Conv2d::same(weight, 3), &[x]).ok()?;
+            g.add(ops::Bias(bias), &[y]).ok()
         });
         (LAYERS, graph)
     });
     let graphs = [
         (
             "codeformer-512",
-            one(at(1, 512, 16, 16), &|g, x| g.add(Op::Attention { heads: 8 }, &[x, x, x]).ok()),
+            one(at(1, 512, 16, 16), &|g, x| g.add(ops::Attention { heads: 8 }, &[x, x, x]).ok()),
+        ),
+        (
+            "swinir-real-256",
+            one(at(1, 180, 256, 256), &|g, x| {
+                let bias = param(g, &[6, 15, 15]);
+                let (window, offset) = ([8, 8], [4, 4]);
+                let op = ops::WindowAttention { heads: 6, window, offset, margin: 0, bias };
+                g.add(op, &[x, x, x]).ok()
+            }),
+        ),
+        (
+            "dat-256",
+            one(at(1, 180, 256, 256), &|g, x| {
+                let temperature = param(g, &[6]);
+                g.add(ops::ChannelAttention { heads: 6, temperature }, &[x, x, x]).ok()
+            }),
         ),
         (
             "codeformer-512",
             one(at(1, 512, 16, 16), &|g, x| {
                 let weight = param(g, &[512]);
-                g.add(Op::LayerNorm { epsilon: 1e-5, weight }, &[x]).ok()
+                g.add(ops::LayerNorm { epsilon: 1e-5, weight }, &[x]).ok()
             }),
         ),
-        ("codeformer-512", one(at(1, 1024, 16, 16), &|g, x| g.add(Op::ArgMax, &[x]).ok())),
+        ("codeformer-512", one(at(1, 1024, 16, 16), &|g, x| g.add(ops::ArgMax, &[x]).ok())),
         (
             "codeformer-512",
             one(at(1, 1, 16, 16), &|g, x| {
                 let table = param(g, &[1024, 256]);
-                g.add(Op::Embedding(table), &[x]).ok()
+                g.add(ops::Embedding(table), &[x]).ok()
             }),
         ),
         (
             "codeformer-512",
             one(at(1, 256, 16, 16), &|g, x| {
                 let style = g.add_input("style", at(1, 256, 16, 16));
-                g.add(Op::AdaIn { epsilon: 1e-5 }, &[x, style]).ok()
+                g.add(ops::AdaIn { epsilon: 1e-5 }, &[x, style]).ok()
             }),
         ),
         (
             "codeformer-512",
             one(at(1, 64, 512, 512), &|g, x| {
                 let weight = param(g, &[64]);
-                g.add(Op::GroupNorm { groups: 32, epsilon: 1e-6, weight }, &[x]).ok()
+                g.add(ops::GroupNorm { groups: 32, epsilon: 1e-6, weight }, &[x]).ok()
             }),
         ),
         (
             "bisenet-512",
             one(at(1, 64, 256, 256), &|g, x| {
-                g.add(Op::MaxPool2d { kernel: 3, stride: 2, padding: 1 }, &[x]).ok()
+                g.add(ops::MaxPool2d { kernel: 3, stride: 2, padding: 1 }, &[x]).ok()
             }),
         ),
         (
             "bisenet-512",
             one(at(1, 128, 64, 64), &|g, x| {
-                g.add(Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x]).ok()
+                g.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x]).ok()
             }),
         ),
         (
             "parsenet-512",
-            one(at(1, 64, 512, 512), &|g, x| g.add(Op::ReflectPad(Padding::all(1)), &[x]).ok()),
+            one(at(1, 64, 512, 512), &|g, x| g.add(ops::ReflectPad(Padding::all(1)), &[x]).ok()),
         ),
         (
             "retinaface-640",
             one(at(1, 64, 160, 160), &|g, x| {
                 let weight = param(g, &[64, 1, 3, 3]);
                 let conv = Conv2d { groups: 64, ..Conv2d::same(weight, 3) };
-                g.add(Op::Conv2d(conv), &[x]).ok()
+                g.add(conv, &[x]).ok()
             }),
         ),
     ];
     plain.into_iter().chain(graphs).filter_map(|(network, graph)| Some((network, graph?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::plan::{Cooperative, Target};
+    use crate::tensor::Dtype;
+
+    #[test]
+    fn every_kernel_has_a_row() {
+        let large = Target {
+            max_binding: 1 << 30,
+            max_buffer: 1 << 30,
+            workgroup_memory: 48 << 10,
+            max_invocations: 1024,
+            ..Target::webgpu_defaults()
+        };
+        let matrices = Cooperative { side: 16, lanes: 32 };
+        let halves = Target { dtype: Dtype::F16, cooperative: Some(matrices), ..large.clone() };
+        for (there, targets) in
+            Variant::NAMES.into_iter().zip([vec![large, halves], vec![Target::cpu()]])
+        {
+            let mut rows = BTreeSet::new();
+            for target in targets {
+                let cases = planned(|graph| Plan::new(Arc::new(graph), target.clone())).unwrap();
+                rows.extend(cases.iter().map(|case| case.variant.name()));
+            }
+            let without: Vec<_> = there.iter().filter(|name| !rows.contains(*name)).collect();
+            assert!(without.is_empty(), "no row runs {without:?}");
+        }
+    }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::weights::noise;
 use crate::cpu;
 use crate::error::Result;
-use crate::plan::{Compute, Plan};
+use crate::graph::Op;
+use crate::graph::ops::Embedding;
+use crate::plan::Plan;
 
 /// Multiply-adds that a twin computes in about a tenth of a second on one core.
 const TWIN_WORK: u64 = 40_000_000;
@@ -62,8 +64,8 @@ pub fn inputs(plan: &Plan) -> Vec<Vec<f32>> {
     let mut inputs = Vec::new();
     for (stream, view) in (1..).zip(&plan.inputs) {
         let mut values = noise(stream, view.shape.len());
-        let reader = plan.steps.iter().find(|step| step.input == Some(*view));
-        if let Some(Compute::Embedding(table)) = reader.map(|step| &step.compute) {
+        let reader = plan.steps.iter().find(|step| step.operands.first() == Some(view));
+        if let Some(Op::Embedding(Embedding(table))) = reader.map(|step| &step.op) {
             let rows = plan.graph.param(*table).dims[0];
             for v in &mut values {
                 *v = (v.abs() * rows as f32) as usize as f32 % rows as f32;
@@ -85,7 +87,7 @@ pub fn against_twin(
     actual: &[f32],
     tolerance: f64,
 ) -> Result<Check> {
-    let plan = plan.for_cpu();
+    let plan = plan.for_cpu()?;
     let work = plan.multiply_adds(&plan.steps[0]);
     let shape = plan.steps[0].output.shape;
     let some = channels(&plan, work, shape.c);

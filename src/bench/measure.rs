@@ -64,7 +64,7 @@ impl Bench<'_> {
             backend: device.backend.clone(),
             kind: device.kind.clone(),
             driver: device.driver.clone(),
-            precision: gpu::ops::wgsl(self.engine.dtype()).to_owned(),
+            precision: gpu::wgsl(self.engine.dtype()).to_owned(),
             clock: clock(self.engine),
         };
         let program = concat!("pentimento ", env!("CARGO_PKG_VERSION")).to_owned();
@@ -88,7 +88,7 @@ impl Bench<'_> {
         Ok(Row {
             kind: Kind::Kernel,
             name: case.name.clone(),
-            kernel: case.kernel.name().to_owned(),
+            kernel: case.variant.name().to_owned(),
             networks: case.networks.iter().map(|name| (*name).to_owned()).collect(),
             flops: flops(case.work),
             bytes: case.work.bytes as f64,
@@ -152,7 +152,7 @@ impl Bench<'_> {
         let (work, shape) = (plan.work(step), step.output.shape);
         StepRow {
             name: step.name.clone(),
-            kernel: step.kernel.name().to_owned(),
+            kernel: step.variant.name().to_owned(),
             output: [shape.n, shape.c, shape.h, shape.w],
             time,
             flops: flops(work),

@@ -42,7 +42,7 @@ pub fn trace(engine: &Engine, name: &str, model: &Model, shape: Shape) -> Result
         let work = plan.work(step);
         let rate = |amount: f64| amount / time.as_secs_f64().max(1e-9) / 1e9;
         events.push(json!({
-            "ph": "X", "name": step.kernel.name(), "cat": "kernel", "pid": 1, "tid": 2,
+            "ph": "X", "name": step.variant.name(), "cat": "kernel", "pid": 1, "tid": 2,
             "ts": micros(*start), "dur": micros(*time),
             "args": {
                 "step": step.name,

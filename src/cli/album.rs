@@ -95,6 +95,15 @@ impl Shared {
     }
 }
 
+/// What all pictures of a run share.
+pub struct Context<'a> {
+    pub journal: &'a Shared,
+    pub rules: &'a Rules,
+    pub bar: &'a ProgressBar,
+    /// When the run began.
+    pub start: Instant,
+}
+
 struct Read {
     job: Job,
     stamp: Option<Stamp>,
@@ -132,8 +141,8 @@ struct Written {
 }
 
 /// Restores `jobs` with `worker`; after a panic with the one that `renew` makes. `tell` gets every
-/// picture in order, with what became of it, after it was written and noted in `journal`. Times
-/// count from `start`. Ends early when the user stops it.
+/// picture in order, with what became of it, after it was written and noted in the journal. Ends
+/// early when the user stops it.
 ///
 /// At most a few pictures are held at a time: reading waits for the executor, and that for writing.
 ///
@@ -144,12 +153,10 @@ pub fn run(
     worker: &mut Worker,
     renew: impl Fn() -> Result<Worker>,
     jobs: Vec<Job>,
-    journal: &Shared,
-    rules: &Rules,
-    bar: &ProgressBar,
-    start: Instant,
+    context: &Context<'_>,
     mut tell: impl FnMut(PathBuf, Result<Done>),
 ) -> Result<Busy> {
+    let &Context { journal, rules, bar, start } = context;
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let most = 2 * threads;
     let mut ahead = most;

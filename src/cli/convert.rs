@@ -348,6 +348,8 @@ fn listing(input: &Path, contents: &Contents, recognition: Result<Recognition, S
             Format::Zip => "PyTorch, zip",
             Format::Legacy => "PyTorch, before 1.6",
             Format::Safetensors => "safetensors",
+            Format::Onnx => "ONNX, recognised by its structure",
+            Format::Ncnn => "ncnn, recognised by its structure",
         },
     );
     let container = contents.container.as_deref();

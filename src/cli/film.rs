@@ -8,7 +8,7 @@ use std::thread;
 
 use indicatif::ProgressBar;
 use pentimento::photo::y4m::{Frame, Header};
-use pentimento::photo::{Picture, Unfinished};
+use pentimento::photo::{Picture, Samples16, Unfinished};
 use pentimento::{Error, Result};
 
 use super::faces::Worker;
@@ -61,7 +61,14 @@ pub fn run(
     } else {
         Box::new(BufReader::new(File::open(input).map_err(|e| failed("read", input, e))?))
     };
-    let header = Header::read(&mut from)?;
+    let named = |error| match error {
+        // The reader of videos does not know their names.
+        Error::Image { what, .. } if !is_pipe(input) => {
+            Error::Image { path: input.to_owned(), what }
+        }
+        error => error,
+    };
+    let header = Header::read(&mut from).map_err(named)?;
     let [height, width] = worker.output_size(header.height, header.width)?;
     let mut file = if is_pipe(output) { None } else { Some(Unfinished::new(output)?) };
     let mut to: Box<dyn Write + Send> = match &mut file {
@@ -74,14 +81,11 @@ pub fn run(
     result_header.write(&mut to)?;
     let (header, result_header) = (&header, &result_header);
     thread::scope(|scope| {
-        let (frames, waiting) = sync_channel::<Result<(Frame, Picture)>>(AHEAD);
-        let (results, writing) = sync_channel::<(Frame, Picture, Picture)>(AHEAD);
+        let (frames, waiting) = sync_channel::<Result<Seen>>(AHEAD);
+        let (results, writing) = sync_channel::<(Seen, Picture)>(AHEAD);
         scope.spawn(move || {
             while let Some(frame) = header.read_frame(&mut from).transpose() {
-                let frame = frame.map(|frame| {
-                    let picture = header.picture(&frame);
-                    (frame, picture)
-                });
+                let frame = frame.map(|frame| Seen::of(header, frame));
                 // A damaged frame ends the video; so does an executor that has ended.
                 let last = frame.is_err();
                 if frames.send(frame).is_err() || last {
@@ -90,17 +94,17 @@ pub fn run(
             }
         });
         let writer = scope.spawn(move || -> Result<()> {
-            for (frame, seen, restored) in writing {
-                let frame = result_header.frame(&restored, Some((&frame, &seen)));
+            for (seen, restored) in writing {
+                let frame = seen.restored(result_header, &restored);
                 result_header.write_frame(&frame, &mut to)?;
             }
             to.flush().map_err(|e| failed("write", output, e))
         });
         let mut compute = || -> Result<()> {
             for frame in &waiting {
-                let (frame, seen) = frame?;
-                let restored = worker.restore(input, &seen)?.picture;
-                if results.send((frame, seen, restored)).is_err() || album::is_stopped() {
+                let seen = frame.map_err(named)?;
+                let restored = worker.restore(input, &seen.picture)?.picture;
+                if results.send((seen, restored)).is_err() || album::is_stopped() {
                     break;
                 }
                 bar.inc(1);
@@ -115,4 +119,23 @@ pub fn run(
         computed.and(written)
     })?;
     file.map_or(Ok(()), |file| place.finish(file))
+}
+
+/// A frame as it was read.
+pub struct Seen {
+    frame: Frame,
+    pub picture: Picture,
+    deep: Option<Samples16>,
+}
+
+impl Seen {
+    pub fn of(header: &Header, frame: Frame) -> Self {
+        let (picture, deep) = (header.picture(&frame), header.samples16(&frame));
+        Self { frame, picture, deep }
+    }
+
+    /// The frame of what its picture has become, of the size that `header` tells.
+    pub fn restored(&self, header: &Header, picture: &Picture) -> Frame {
+        header.frame_16(picture, self.deep.as_ref(), Some((&self.frame, &self.picture)))
+    }
 }

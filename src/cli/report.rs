@@ -48,7 +48,8 @@ impl Report<'_> {
     /// How the file of a report begins.
     pub const BEGIN: &'static str = "{\n  \"format\": ";
 
-    /// How many pictures were restored, had no face, were left alone, were there already and failed:
+    /// How many pictures were restored, had no face, were left alone, were there already and failed,
+    /// and how many files were passed over:
     /// what counts nothing is not named, save what was restored.
     pub fn counts(&self) -> String {
         let others = [
@@ -56,6 +57,7 @@ impl Report<'_> {
             (self.left_alone, "left alone"),
             (self.kept, "already there"),
             (self.failed, "failed"),
+            (self.passed_over.len(), "passed over"),
         ];
         let others = others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
         format!("{} restored{}", self.restored, others.collect::<String>())

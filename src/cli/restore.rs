@@ -12,7 +12,7 @@ use pentimento::photo::{Encoding, ReadOptions};
 use pentimento::{Engine, Error, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::album::{self, Busy, Rules, Shared};
+use super::album::{self, Busy, Context, Rules, Shared};
 use super::faces::{FaceArgs, Worker};
 use super::inputs::{self, Job, Jobs};
 use super::journal::{Journal, Stamp};
@@ -170,8 +170,20 @@ impl Restore {
         if self.y4m {
             return self.film(output);
         }
-        if let Some(input) = self.inputs.iter().find(|input| movie::is_film(input)) {
+        if let Some(input) = self.inputs.iter().find(|path| movie::is_film(path) && !path.is_dir())
+        {
             return self.movie(input, output);
+        }
+        if self
+            .inputs
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([output])
+            .any(|path| path.as_os_str() == "-")
+        {
+            let what =
+                "pictures are read from files and written to files; - is for videos with --y4m";
+            return Err(Error::Input(what.to_owned()));
         }
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
@@ -366,21 +378,19 @@ impl Run<'_> {
         let (command, bar, engine) = (self.command, self.bar.clone(), self.engine);
         let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
         let renew = || command.faces.worker(engine, &command.assumptions.open(self.model)?);
-        let busy = album::run(
-            &mut self.worker,
-            renew,
-            open,
-            &self.journal,
-            &self.rules,
-            &self.bar,
-            self.start,
-            |input, result| match result {
+        let context = Context {
+            journal: &self.journal,
+            rules: &self.rules,
+            bar: &self.bar,
+            start: self.start,
+        };
+        let busy =
+            album::run(&mut self.worker, renew, open, &context, |input, result| match result {
                 Err(error) if command.watch && is_young(&input) => {
                     unsettled.insert(input, error);
                 }
                 result => command.keep(pictures, command.tell(&bar, input, result)),
-            },
-        )?;
+            })?;
         self.busy.working += busy.working;
         self.busy.whole += busy.whole;
         Ok(())

@@ -2,7 +2,18 @@
 
 use super::epilogue::Epilogue;
 use super::group_norm::Moments;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::AdaIn;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, _: Quality) -> Result<Ready> {
+    let AdaIn { epsilon } = *step.op()?;
+    Ok(Ready::new(0, move |io| run(epsilon, io.x(), io.operand(1), io.epilogue, io.output)))
+}
 
 /// `y = (x - mean_x) · deviation_style / deviation_x + mean_style`, per sample and channel, with
 /// `deviation = √(Σ (v - mean)² / (len - 1) + epsilon)`

@@ -16,10 +16,8 @@ pub struct Arena {
 
 /// What a step reads and writes.
 pub struct Operands<'a> {
-    /// `x`
-    pub x: Option<Tensor<'a>>,
-    /// What else it computes with: [`Compute::reads`](crate::plan::Compute::reads).
-    pub others: Vec<Tensor<'a>>,
+    /// The operation's, in order.
+    pub operands: Vec<Tensor<'a>>,
     /// The epilogue's.
     pub epilogue: Tensors<'a>,
     /// The result.
@@ -89,8 +87,7 @@ impl Arena {
         };
         let sft = step.epilogue.sft.map(|sft| Ok::<_, Error>([read(sft.scale)?, read(sft.shift)?]));
         Ok(Operands {
-            x: step.input.map(read).transpose()?,
-            others: step.compute.reads().map(read).collect::<Result<_>>()?,
+            operands: step.operands.iter().copied().map(read).collect::<Result<_>>()?,
             epilogue: Tensors {
                 demodulation: step.epilogue.demodulation.map(read).transpose()?,
                 sft: sft.transpose()?,

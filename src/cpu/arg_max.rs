@@ -1,7 +1,18 @@
 //! `arg_max`: the channel of each pixel's largest value.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::ArgMax;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, _: Quality) -> Result<Ready> {
+    step.op::<ArgMax>()?;
+    Ok(Ready::new(0, move |io| run(io.x(), io.epilogue, io.output)))
+}
 
 /// `y[n,0,h,w]` is the first `c` with the largest `x[n,c,h,w]`; NaN where one of them is.
 pub fn run(x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

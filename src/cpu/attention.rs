@@ -2,11 +2,36 @@
 
 use super::epilogue::Epilogue;
 use super::exp::exp;
+use super::kernel::{Quality, Ready};
 use super::matmul::{self, Block, PANEL, Panels};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::Attention;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, quality: Quality) -> Result<Ready> {
+    let Attention { heads } = *step.op()?;
+    Ok(match quality {
+        Quality::Fast => Ready::new(0, move |io| {
+            run_fast(
+                heads,
+                io.x(),
+                [io.operand(1), io.operand(2)],
+                io.epilogue,
+                io.output,
+                io.workspace,
+            );
+        }),
+        Quality::Twin => Ready::new(0, move |io| {
+            run(heads, io.x(), [io.operand(1), io.operand(2)], io.epilogue, io.output);
+        }),
+    })
+}
 
 /// `y[n,c,t] = Σ_s softmax_s(Σ_j q[n,a·D+j,t] · k[n,a·D+j,s] / √D) · v[n,c,s]` for `c` in head `a`.
 /// The twin; sums in f64, one query at a time.

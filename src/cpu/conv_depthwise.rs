@@ -2,10 +2,26 @@
 //! [`conv_direct`](super::conv_direct).
 
 use super::conv_direct::Direct;
+use super::conv_direct::Weight;
 use super::epilogue::Epilogue;
+use super::kernel::Ready;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::Channel;
 use super::vectorize::vectorize;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::plan::Step;
+
+/// Makes a convolution with one input channel per group ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = Weight::new(step, graph)?;
+    if weight.direct().dims[1] != 1 {
+        return Err(step.misfit("it has several input channels per group"));
+    }
+    Ok(Ready::new(weight.memory(), move |io| {
+        run(&weight.direct(), io.x(), io.style(), io.epilogue, io.output);
+    }))
+}
 
 /// `y[n,o,h,w] = Σ_{u,v} W[o,0,u,v] · style[n,i] · upsample(x)[n, i, s·h+u·d-p, s·w+v·d-p]` with
 /// `i` the only channel of `o`'s group.

@@ -3,10 +3,77 @@
 //! Sums in f64, so that what a comparison shows is the other's error.
 
 use super::epilogue::Epilogue;
+use super::kernel::Ready;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample;
-use crate::graph::Conv2d;
-use crate::plan::Upsample;
+use crate::error::Result;
+use crate::graph::{Conv2d, Graph, Padding, ParamId, Path};
+use crate::plan::{Step, Upsample};
+
+/// Makes a convolution ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = Weight::new(step, graph)?;
+    Ok(Ready::new(weight.memory(), move |io| {
+        weight.direct().run(io.x(), io.style(), io.epilogue, io.output);
+    }))
+}
+
+/// A convolution and its weight as in the checkpoint, kept.
+pub struct Weight {
+    conv: Conv2d,
+    upsample: Upsample,
+    dims: [usize; 4],
+    first_channel: usize,
+    values: Vec<f32>,
+}
+
+impl Weight {
+    /// That of `step`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::Error::Internal) when it is not a convolution.
+    pub fn new(step: &Step, graph: &Graph) -> Result<Self> {
+        let conv = step.convolution()?.conv;
+        let (dims, values) = values(conv.weight, step, graph)?;
+        Ok(Self { conv, upsample: step.upsample, dims, first_channel: 0, values })
+    }
+
+    /// That of a path of `step`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::Error::Internal) when its weight is not that of a convolution.
+    pub fn of_path(path: &Path, step: &Step, graph: &Graph) -> Result<Self> {
+        let (dims, values) = values(path.weight, step, graph)?;
+        let conv = Conv2d {
+            weight: path.weight,
+            stride: 1,
+            padding: Padding::all((path.dilation * (dims[2] / 2)) as i32),
+            dilation: path.dilation,
+            groups: path.groups,
+        };
+        let first_channel = path.first_channel;
+        Ok(Self { conv, upsample: Upsample::None, dims, first_channel, values })
+    }
+
+    /// Bytes.
+    pub fn memory(&self) -> usize {
+        size_of_val(&self.values[..])
+    }
+
+    /// The convolution.
+    pub fn direct(&self) -> Direct<'_> {
+        let Self { conv, upsample, dims, first_channel, ref values } = *self;
+        Direct { conv, dims, weight: values, upsample, first_channel }
+    }
+}
+
+fn values(weight: ParamId, step: &Step, graph: &Graph) -> Result<([usize; 4], Vec<f32>)> {
+    let param = graph.param(weight);
+    match *param.dims {
+        [o, i, kh, kw] => Ok(([o, i, kh, kw], param.to_f32())),
+        _ => Err(step.misfit("its weight is not [O, I, kh, kw]")),
+    }
+}
 
 /// A convolution and its weight as in the checkpoint.
 #[derive(Clone, Copy, Debug)]

@@ -7,16 +7,30 @@
 
 use super::blocks;
 use super::conv_direct::Direct;
+use super::conv_direct::Weight;
 use super::epilogue::Epilogue;
 use super::gather::{self, Tap};
+use super::kernel::Ready;
 use super::matmul::{self, Block, PANEL, Panels, lanes};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::{self, Channel};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::plan::Step;
 use crate::plan::Upsample;
 use crate::tensor::Shape;
+
+/// Makes a convolution ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = Weight::new(step, graph)?;
+    let packed = Packed::of_paths(&[weight.direct()]);
+    Ok(Ready::new(packed.memory(), move |io| {
+        packed.run(io.x(), io.style(), io.epilogue, io.output, io.workspace);
+    }))
+}
 
 /// Elements of a gathered block: with the product's, about a core's second-level cache.
 const BLOCK: usize = 96 << 10;

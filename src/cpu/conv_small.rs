@@ -10,17 +10,19 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::blocks;
-use super::conv_direct::Direct;
+use super::conv_direct::{Direct, Weight};
 use super::epilogue::Epilogue;
 use super::gather::{self, Tap};
+use super::kernel::Ready;
 use super::matmul::{PANEL, lanes};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::Channel;
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
-use crate::plan::Upsample;
-use crate::tensor::Shape;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::plan::{Step, Upsample};
 
 /// Most vectors of channels in a register tile.
 const VECTORS: usize = 3;
@@ -32,20 +34,14 @@ const DEPTH: usize = 128;
 const GRAIN: usize = 16 << 10;
 /// Products that a part has at least, where there are enough.
 const PART: usize = 4 << 20;
-/// Most columns of an output that counts as small.
-const SMALL: usize = 64;
-/// Most pixels of one that is small for a convolution with a stride: its whole input is copied.
-const SMALL_STRIDED: usize = 64 * 64;
 
-/// Whether this is the way to compute an output of `shape` by `conv`: whether vectors of pixels
-/// would be gathered or cross the ends of rows, and whether lanes have a channel each.
-pub fn fits(conv: &Direct, output: Shape) -> bool {
-    let [outputs, _, kh, kw] = conv.dims;
-    let gathers = match conv.conv.stride {
-        1 => output.w <= SMALL && kh * kw > 1,
-        _ => output.plane() <= SMALL_STRIDED,
-    };
-    gathers && 4 * (outputs / conv.conv.groups) >= 3 * lanes()
+/// Makes a convolution ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = Weight::new(step, graph)?;
+    let packed = Packed::of_paths(&[weight.direct()]);
+    Ok(Ready::new(packed.memory(), move |io| {
+        packed.run(io.x(), io.style(), io.epilogue, io.output, io.workspace);
+    }))
 }
 
 /// One or several convolutions of the same input.

@@ -2,13 +2,42 @@
 
 use super::blocks;
 use super::conv_direct::Direct;
+use super::conv_direct::Weight;
 use super::epilogue::Epilogue;
 use super::gather::{self, Run, Tap};
+use super::kernel::Ready;
 use super::matmul::{self, Block, PANEL, Panels};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
 use super::workspace::Workspace;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::plan::Step;
+
+/// Makes a transposed convolution ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let packed = Packed::new(&weight(step, graph)?.direct());
+    Ok(Ready::new(packed.memory(), move |io| {
+        packed.run(io.x(), io.style(), io.epilogue, io.output, io.workspace);
+    }))
+}
+
+/// Makes its twin ready to run.
+pub fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = weight(step, graph)?;
+    Ok(Ready::new(weight.memory(), move |io| {
+        run(&weight.direct(), io.x(), io.style(), io.epilogue, io.output);
+    }))
+}
+
+fn weight(step: &Step, graph: &Graph) -> Result<Weight> {
+    if step.convolution()?.transposed {
+        Weight::new(step, graph)
+    } else {
+        Err(step.misfit("it is not transposed"))
+    }
+}
 
 /// Elements of a gathered block: with the product's, about a core's second-level cache.
 const BLOCK: usize = 96 << 10;

@@ -16,14 +16,32 @@ use rayon::prelude::*;
 
 use super::blocks;
 use super::conv_direct::Direct;
+use super::conv_direct::Weight;
 use super::epilogue::Epilogue;
+use super::kernel::Ready;
 use super::matmul::{self, Block, PANEL, Panels};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::upsample::Channel;
 use super::workspace::Workspace;
+use crate::error::Result;
 use crate::graph::Conv2d;
+use crate::graph::Graph;
+use crate::plan::Step;
 use crate::plan::Upsample;
+
+/// Makes a 3×3 convolution of stride 1 ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let weight = Weight::new(step, graph)?;
+    let direct = weight.direct();
+    if !fits(&direct.conv, direct.dims) {
+        return Err(step.misfit("it is not 3×3 with stride and dilation 1"));
+    }
+    let packed = Packed::new(&direct);
+    Ok(Ready::new(packed.memory(), move |io| {
+        packed.run(io.x(), io.style(), io.epilogue, io.output, io.workspace);
+    }))
+}
 
 /// Outputs of a tile on one axis.
 const TILE: usize = 4;

@@ -1,7 +1,21 @@
 //! `demodulate`: the factors that give a modulated convolution's outputs unit variance.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::Demodulate;
+use crate::plan::{Layout, Step, pack};
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
+    let Demodulate(weight) = *step.op()?;
+    let squares = pack(graph.param(weight), Layout::TapSquares);
+    Ok(Ready::new(size_of_val(&squares[..]), move |io| {
+        run(&squares, io.x(), io.epilogue, io.output)
+    }))
+}
 
 /// `y[n,o] = rsqrt(Σ_i S[o,i] · x[n,i]² + 1e-8)` with `S[o,i] = Σ_{u,v} W[o,i,u,v]²`, the layout
 /// [`TapSquares`](crate::plan::Layout::TapSquares).

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arena::Arena;
-use super::kernel::Prepared;
+use super::kernel::{Prepared, Quality};
 use super::tensor::Tensor;
 use super::workspace::Workspace;
 use super::{image_to_tensor, tensor_to_image};
 use crate::control::{Instant, Watch};
 use crate::error::{Error, Result};
-use crate::plan::{PixelFormat, Plan};
+use crate::pixels::PixelFormat;
+use crate::plan::Plan;
 use crate::tensor::Shape;
 
 /// A plan with its weights packed and its memory allocated; a second run allocates next to nothing.
@@ -42,7 +43,7 @@ impl Executor {
     /// [`Error::OutOfMemory`] when the arena cannot be allocated, [`Error::Internal`] when the
     /// plan contradicts itself or was made for another backend.
     pub fn new(plan: Arc<Plan>) -> Result<Self> {
-        Self::build(plan, false)
+        Self::build(plan, Quality::Fast)
     }
 
     /// The same with the readable version of every kernel: slow, and what others are compared with.
@@ -50,10 +51,10 @@ impl Executor {
     /// # Errors
     /// As [`Executor::new`].
     pub fn reference(plan: Arc<Plan>) -> Result<Self> {
-        Self::build(plan, true)
+        Self::build(plan, Quality::Twin)
     }
 
-    fn build(plan: Arc<Plan>, twins: bool) -> Result<Self> {
+    fn build(plan: Arc<Plan>, quality: Quality) -> Result<Self> {
         let mut arena = Arena::new(&plan)?;
         for step in &plan.steps {
             arena.operands(&plan, step)?;
@@ -61,7 +62,7 @@ impl Executor {
         for &view in plan.inputs.iter().chain(&plan.outputs) {
             arena.read(&plan, view)?;
         }
-        let prepare = |step| Prepared::new(&plan.graph, step, twins);
+        let prepare = |step| Prepared::new(&plan.graph, step, quality);
         let steps = plan.steps.iter().map(prepare).collect::<Result<_>>()?;
         let (workspace, watch, step_times) = Default::default();
         Ok(Self { plan, steps, arena, workspace, watch, step_times })

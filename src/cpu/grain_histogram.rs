@@ -1,13 +1,7 @@
 //! `grain_histogram`: how often each absolute value of Immerkær's operator occurs in two pictures,
 //! where a mask is above a half.
 
-/// Values of the operator: its weights' absolute values sum to 16, half of them positive.
-pub const BINS: usize = 8 * 255 + 1;
-
-/// Luminance of red, green and blue, as 1, 2 and 1 of 4.
-pub fn luminance([red, green, blue]: [u8; 3]) -> u8 {
-    ((u16::from(red) + 2 * u16::from(green) + u16::from(blue) + 2) / 4) as u8
-}
+use crate::pixels::{BINS, luminance};
 
 /// Counts over the inner pixels of `picture`, rows of `width`, where `soft` is above a half.
 pub fn run(picture: &[[u8; 3]], width: usize, soft: &[f32]) -> Vec<u32> {

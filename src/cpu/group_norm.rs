@@ -1,8 +1,22 @@
 //! `group_norm`: groups of channels of mean 0 and variance 1, then a factor per channel.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::team;
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::GroupNorm;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
+    let GroupNorm { groups, epsilon, weight } = *step.op()?;
+    let weight = graph.param(weight).to_f32();
+    Ok(Ready::new(size_of_val(&weight[..]), move |io| {
+        run(groups, epsilon, &weight, io.x(), io.epilogue, io.output);
+    }))
+}
 
 /// `y[n,c,h,w] = weight[c] · (x[n,c,h,w] - mean[n,g]) / √(variance[n,g] + epsilon)`
 pub fn run(

@@ -1,6 +1,6 @@
 //! `image_to_tensor`: interleaved bytes become a `[1, 3, H, W]` tensor.
 
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 
 /// `y[c,p] = pixels[p][c'] · scale[c] + offset[c]` with `c' = c`, or `2 - c` for BGR tensors.
 pub fn run(pixels: &[u8], format: &PixelFormat, output: &mut [f32]) {

@@ -1,7 +1,21 @@
 //! `layer_norm`: pixels whose channels have mean 0 and variance 1, then a factor per channel.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::LayerNorm;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
+    let LayerNorm { epsilon, weight } = *step.op()?;
+    let weight = graph.param(weight).to_f32();
+    Ok(Ready::new(size_of_val(&weight[..]), move |io| {
+        run(epsilon, &weight, io.x(), io.epilogue, io.output);
+    }))
+}
 
 /// `y[n,c,h,w] = weight[c] · (x[n,c,h,w] - mean[n,h,w]) / √(variance[n,h,w] + epsilon)`
 pub fn run(epsilon: f32, weight: &[f32], x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

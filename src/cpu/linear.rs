@@ -1,9 +1,30 @@
 //! `linear`: a matrix times few vectors. What it costs is reading the matrix, once for all samples.
 
 use super::epilogue::Epilogue;
+use super::kernel::Ready;
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::Linear;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
+    let Linear(weight) = *step.op()?;
+    let weight = graph.param(weight).to_f32();
+    let memory = size_of_val(&weight[..]);
+    Ok(Ready::new(memory, move |io| run_fast(&weight, io.x(), io.epilogue, io.output)))
+}
+
+/// Makes its twin ready to run.
+pub fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
+    let Linear(weight) = *step.op()?;
+    let weight = graph.param(weight).to_f32();
+    let memory = size_of_val(&weight[..]);
+    Ok(Ready::new(memory, move |io| run(&weight, io.x(), io.epilogue, io.output)))
+}
 
 /// `y[n,o] = Σ_i W[o,i] · x[n,i]`, `x` flattened. The twin; sums in f64.
 pub fn run(weight: &[f32], x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

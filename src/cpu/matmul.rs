@@ -67,18 +67,7 @@ impl Panels {
 }
 
 /// Lanes of a vector on this machine; blocks of columns are padded to it.
-pub fn lanes() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    Arch::new().dispatch(Lanes)
-}
+pub use crate::plan::vector_lanes as lanes;
 
 /// Where the columns of a block stand in memory: `columns` of them, a multiple of [`lanes`], in
 /// rows that are `stride` apart. The stride is an odd number of cache lines, so that the rows of a

@@ -6,48 +6,23 @@
 //! have a fast version too: `conv_gemm`, `conv_small`, `conv_winograd` and the `Packed` types of the others;
 //! so has `attention`.
 
-mod ada_in;
-mod adaptive_avg_pool;
 mod arena;
-mod arg_max;
-mod attention;
 pub(crate) mod block_luminance;
 mod blocks;
-mod constant;
-mod conv_depthwise;
-mod conv_direct;
-mod conv_gemm;
-mod conv_small;
-mod conv_transpose;
-mod conv_winograd;
-mod convolution;
-mod demodulate;
-mod embedding;
 mod epilogue;
 mod executor;
 mod exp;
 mod gather;
 pub(crate) mod grain_histogram;
-mod group_norm;
 pub(crate) mod image_to_tensor;
 mod kernel;
-mod layer_norm;
-mod linear;
 pub(crate) mod match_colours;
 mod matmul;
-mod max_pool;
-mod multi_path_conv;
 mod pages;
 pub(crate) mod paste;
-mod pixel_norm;
-mod pixel_shuffle;
-mod pixel_unshuffle;
-mod pointwise;
 #[cfg(feature = "cli")]
 #[cfg(not(target_arch = "wasm32"))]
 pub mod probe;
-mod reflect_pad;
-mod resize;
 mod team;
 mod tensor;
 mod tensor_to_image;
@@ -55,10 +30,28 @@ mod tensor_to_image;
 mod testing;
 #[cfg(test)]
 mod tests;
-mod upfirdn2d;
 mod upsample;
 mod vectorize;
 pub mod warp_affine;
 mod workspace;
+
+// The twins of convolutions, which have no fast version of their names.
+mod conv_direct;
+mod multi_path_conv;
+
+macro_rules! twins {
+    (
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt $(scratch $chosen_scratch:ident)?,)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt $(scratch $gpu_scratch:ident)?,)* }
+        cpu { $($(#[$cpu_doc:meta])* $cpu:ident $(($cpu_form:ty))?: $cpu_name:ident,)* }
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt $(scratch $only_scratch:ident)?,)* }
+    ) => {
+        $(mod $chosen_name;)*
+        $(mod $cpu_name;)*
+        $(mod $only_name;)*
+    };
+}
+
+crate::for_each_kernel!(twins);
 
 pub use executor::{Executor, Trace};

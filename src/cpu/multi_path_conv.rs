@@ -1,23 +1,28 @@
 //! `multi_path_conv`: one stage of a mixed multi-path residual block. All paths read the same
 //! input; their outputs stand one after the other.
 
-use super::conv_direct::Direct;
+use super::conv_direct::{Direct, Weight};
 use super::epilogue::Epilogue;
+use super::kernel::Ready;
 use super::tensor::{Tensor, TensorMut};
-use crate::graph::{Conv2d, Padding, Path};
-use crate::plan::Upsample;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::MultiPathConv;
+use crate::plan::Step;
 
-/// A path as a convolution; `dims` and `weight` as in the checkpoint.
-pub fn direct<'a>(path: &Path, dims: [usize; 4], weight: &'a [f32]) -> Direct<'a> {
-    let conv = Conv2d {
-        weight: path.weight,
-        stride: 1,
-        padding: Padding::all((path.dilation * (dims[2] / 2)) as i32),
-        dilation: path.dilation,
-        groups: path.groups,
-    };
-    let first_channel = path.first_channel;
-    Direct { conv, dims, weight, upsample: Upsample::None, first_channel }
+/// Makes its twin ready to run.
+pub fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
+    let paths = weights(step, graph)?;
+    Ok(Ready::new(paths.iter().map(Weight::memory).sum(), move |io| {
+        let paths: Vec<_> = paths.iter().map(Weight::direct).collect();
+        run(&paths, io.x(), io.epilogue, io.output);
+    }))
+}
+
+/// The weights of its paths.
+pub fn weights(step: &Step, graph: &Graph) -> Result<Vec<Weight>> {
+    let MultiPathConv(paths) = step.op()?;
+    paths.iter().map(|path| Weight::of_path(path, step, graph)).collect()
 }
 
 /// The twin: path by path.

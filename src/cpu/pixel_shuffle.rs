@@ -1,8 +1,19 @@
 //! `pixel_shuffle`: depth to space.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::PixelShuffle;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, _: Quality) -> Result<Ready> {
+    let PixelShuffle(factor) = *step.op()?;
+    Ok(Ready::new(0, move |io| run(factor, io.x(), io.epilogue, io.output)))
+}
 
 /// `y[c, h·r+i, w·r+j] = x[c·r² + i·r + j, h, w]`
 pub fn run(r: usize, x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

@@ -1,7 +1,18 @@
 //! `pixel_unshuffle`: space to depth.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
+use crate::graph::ops::PixelUnshuffle;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, _: Quality) -> Result<Ready> {
+    let PixelUnshuffle(factor) = *step.op()?;
+    Ok(Ready::new(0, move |io| run(factor, io.x(), io.epilogue, io.output)))
+}
 
 /// `y[c·r² + i·r + j, h, w] = x[c, h·r+i, w·r+j]`
 pub fn run(r: usize, x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

@@ -1,8 +1,19 @@
 //! `reflect_pad`: borders that mirror the picture without repeating its edge.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
 use crate::graph::Padding;
+use crate::graph::ops::ReflectPad;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, _: Quality) -> Result<Ready> {
+    let ReflectPad(padding) = *step.op()?;
+    Ok(Ready::new(0, move |io| run(padding, io.x(), io.epilogue, io.output)))
+}
 
 /// `y[h,w] = x[mirror(h - top), mirror(w - left)]`
 pub fn run(padding: Padding, x: &Tensor, epilogue: &Epilogue, output: &mut TensorMut) {

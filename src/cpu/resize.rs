@@ -1,10 +1,28 @@
 //! `resize`: nearest and bilinear.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
 use super::upsample;
 use super::vectorize::vectorize;
+use crate::error::Result;
+use crate::graph::Graph;
 use crate::graph::Interpolation;
+use crate::graph::ops::Resize;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, _: &Graph, quality: Quality) -> Result<Ready> {
+    let Resize { interpolation, step, .. } = *step.op()?;
+    Ok(match quality {
+        Quality::Fast => Ready::new(0, move |io| {
+            run_fast(interpolation, step, io.x(), io.epilogue, io.output);
+        }),
+        Quality::Twin => Ready::new(0, move |io| {
+            run(interpolation, step, io.x(), io.epilogue, io.output);
+        }),
+    })
+}
 
 /// `y[n,c,h,w]` read at the source position that [`Interpolation`] gives. The twin.
 pub fn run(

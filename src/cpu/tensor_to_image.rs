@@ -1,6 +1,6 @@
 //! `tensor_to_image`: a `[1, 3, H, W]` tensor becomes interleaved bytes.
 
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 
 /// `pixels[p][c'] = round((x[c,p] - offset[c]) / scale[c])`, halves to even, clamped to 0..=255,
 /// with `c' = c`, or `2 - c` for BGR tensors; a fourth byte is 255.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Executor;
-use crate::graph::{Activation, Graph, Param, ParamId};
-use crate::plan::{Compute, Epilogue, Kernel, Plan, Sft, Step, Storage, StorageId, Target, View};
+use crate::graph::{Activation, Graph, Op, Param, ParamId};
+use crate::plan::{Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View};
 use crate::tensor::{Dtype, Shape};
 
 /// A plan under construction: every tensor has a storage of its own, in two blocks.
@@ -89,40 +89,41 @@ impl OneStep {
         }
     }
 
-    /// A plan of one step.
+    /// A plan of one step, by `variant` or else by what is chosen for it.
     pub fn plan(
         &mut self,
-        kernel: Kernel,
-        compute: Compute,
-        input: Option<View>,
+        variant: impl Into<Option<Variant>>,
+        (op, upsample): (Op, Upsample),
+        operands: Vec<View>,
         output: Shape,
         epilogue: Epilogue,
     ) -> Plan {
         let output = self.view(output);
-        let name = "step".to_owned();
-        let step =
-            Step { name, compute, kernel, input, epilogue, output, tile: None, scratch: None };
-        Plan {
+        let step = Step::new("step", op, Variant::Pointwise, operands, output);
+        let mut plan = Plan {
             graph: Arc::new(self.graph.clone()),
             target: Target::cpu(),
-            steps: vec![step],
+            steps: vec![Step { upsample, epilogue, ..step }],
             storages: self.storages.clone(),
             blocks: self.blocks.clone(),
             inputs: self.inputs.iter().map(|(view, _)| *view).collect(),
             outputs: vec![output],
-        }
+        };
+        let chosen = variant.into().unwrap_or_else(|| plan.candidates(0).unwrap().swap_remove(0));
+        plan.steps[0].variant = chosen;
+        plan
     }
 
-    /// The step's output by the fast kernel and by the twin.
+    /// The step's output by the fast kernel and by the twin; `variant` as for [`plan`](Self::plan).
     pub fn run(
         mut self,
-        kernel: Kernel,
-        compute: Compute,
-        input: Option<View>,
+        variant: impl Into<Option<Variant>>,
+        (op, upsample): (Op, Upsample),
+        operands: Vec<View>,
         output: Shape,
         epilogue: Epilogue,
     ) -> [Vec<f32>; 2] {
-        let plan = Arc::new(self.plan(kernel, compute, input, output, epilogue));
+        let plan = Arc::new(self.plan(variant, (op, upsample), operands, output, epilogue));
         let inputs: Vec<&[f32]> = self.inputs.iter().map(|(_, values)| &values[..]).collect();
         [Executor::new(plan.clone()), Executor::reference(plan)].map(|executor| {
             let mut executor = executor.unwrap();

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use super::Executor;
 use super::testing::{OneStep, relative_error};
 use crate::error::Error;
-use crate::graph::{Conv2d, Interpolation, Padding, Path};
-use crate::plan::{Compute, Epilogue, Kernel, PixelFormat, Plan, Upsample};
+use crate::graph::{Conv2d, Interpolation, Op, Padding, Path, ops};
+use crate::pixels::PixelFormat;
+use crate::plan::{Epilogue, Plan, Upsample, Variant};
 use crate::tensor::Shape;
 
 const BOUND: f64 = 1e-5;
@@ -15,9 +16,9 @@ fn upsample() -> impl Strategy<Value = Upsample> {
     prop_oneof![Just(Upsample::None), Just(Upsample::Nearest), Just(Upsample::Bilinear)]
 }
 
-/// A convolution on a random tensor, by `kernel` and by its twin.
+/// A convolution on a random tensor, by `variant` and by its twin.
 struct Case {
-    kernel: Kernel,
+    variant: Variant,
     batch: usize,
     /// Per group.
     channels: [usize; 2],
@@ -55,8 +56,13 @@ impl Case {
         };
         let style = self.modulated.then(|| test.input(Shape::vector(self.batch, shape.c)));
         let epilogue = test.full_epilogue(output);
-        let compute = Compute::Conv { conv, upsample: self.upsample, style };
-        let [fast, twin] = test.run(self.kernel, compute, Some(x), output, epilogue);
+        let op = match style {
+            Some(_) => ops::ModulatedConv2d { conv, demodulate: false }.into(),
+            None => conv.into(),
+        };
+        let operands = [x].into_iter().chain(style).collect();
+        let [fast, twin] =
+            test.run(self.variant.clone(), (op, self.upsample), operands, output, epilogue);
         Some(relative_error(&fast, &twin))
     }
 }
@@ -76,9 +82,9 @@ proptest! {
         taps in [1usize..4, 1usize..6], stride in 1usize..4, dilation in 1usize..4,
         groups in 1usize..4, padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
     ) {
-        let kernel = Kernel::ConvGemm;
+        let variant = Variant::ConvGemm(Vec::new());
         let case = Case {
-            kernel, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
+            variant, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
         };
         if let Some(error) = case.error(seed) {
             prop_assert!(error < BOUND, "{error}");
@@ -91,9 +97,9 @@ proptest! {
         taps in [2usize..4, 2usize..6], stride in 1usize..4, dilation in 1usize..4,
         groups in 1usize..3, padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
     ) {
-        let kernel = Kernel::ConvGemm;
+        let variant = Variant::ConvSmall;
         let case = Case {
-            kernel, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
+            variant, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
         };
         if let Some(error) = case.error(seed) {
             prop_assert!(error < BOUND, "{error}");
@@ -105,9 +111,9 @@ proptest! {
         batch in 1usize..3, channels in [1usize..40, 1usize..160], size in [1usize..19, 1usize..41],
         padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
     ) {
-        let (kernel, taps, stride, dilation, groups) = (Kernel::ConvWinograd, [3; 2], 1, 1, 1);
+        let (variant, taps, stride, dilation, groups) = (Variant::ConvWinograd, [3; 2], 1, 1, 1);
         let case = Case {
-            kernel, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
+            variant, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
         };
         if let Some(error) = case.error(seed) {
             prop_assert!(error < BOUND, "{error}");
@@ -120,9 +126,9 @@ proptest! {
         taps in [1usize..6, 1usize..6], stride in 1usize..4, dilation in 1usize..3,
         groups in 1usize..9, padding in padding(), upsample in upsample(), modulated: bool, seed: u64,
     ) {
-        let (kernel, channels) = (Kernel::ConvDepthwise, [1, outputs]);
+        let (variant, channels) = (Variant::ConvDepthwise, [1, outputs]);
         let case = Case {
-            kernel, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
+            variant, batch, channels, size, taps, stride, dilation, groups, padding, upsample, modulated,
         };
         if let Some(error) = case.error(seed) {
             prop_assert!(error < BOUND, "{error}");
@@ -132,8 +138,7 @@ proptest! {
     #[test]
     fn transpose_is_its_twin(
         batch in 1usize..3, channels in [1usize..9, 1usize..11], size in [1usize..9, 1usize..20],
-        taps in [1usize..5, 1usize..5], stride in 1usize..4, padding in padding(), modulated: bool,
-        seed: u64,
+        taps in [1usize..5, 1usize..5], stride in 1usize..4, padding in padding(), seed: u64,
     ) {
         let len = |n: usize, taps: usize, crop: i32| {
             ((n - 1) * stride + taps).checked_sub(crop as usize).filter(|&len| len > 0)
@@ -146,11 +151,13 @@ proptest! {
             let x = test.input(Shape::new(batch, channels[0], size[0], size[1]));
             let weight = test.param(&[channels[1], channels[0], taps[0], taps[1]]);
             let conv = Conv2d { weight, stride, padding, dilation: 1, groups: 1 };
-            let style = modulated.then(|| test.input(Shape::vector(batch, channels[0])));
+            let style = test.input(Shape::vector(batch, channels[0]));
             let output = Shape::new(batch, channels[1], height, width);
             let epilogue = test.full_epilogue(output);
-            let compute = Compute::ConvTranspose { conv, style };
-            let [fast, twin] = test.run(Kernel::ConvTranspose, compute, Some(x), output, epilogue);
+            let op = ops::ModulatedConvTranspose2d { conv, demodulate: false }.into();
+            let op = (op, Upsample::None);
+            let [fast, twin] =
+                test.run(None, op, vec![x, style], output, epilogue);
             prop_assert!(relative_error(&fast, &twin) < BOUND);
         }
     }
@@ -169,11 +176,11 @@ proptest! {
             let weight = test.param(&[outer * groups, inner, k, k]);
             Path { weight, first_channel, channels: inner * groups, dilation, groups }
         });
-        let compute = Compute::MultiPathConv(paths.collect());
+        let op = (ops::MultiPathConv(paths.collect()).into(), Upsample::None);
         let x = test.input(Shape::new(batch, channels, size[0], size[1]));
         let output = x.shape.with_channels(outputs);
         let epilogue = test.full_epilogue(output);
-        let [fast, twin] = test.run(Kernel::MultiPathConv, compute, Some(x), output, epilogue);
+        let [fast, twin] = test.run(None, op, vec![x], output, epilogue);
         prop_assert!(relative_error(&fast, &twin) < BOUND);
     }
 
@@ -196,11 +203,11 @@ proptest! {
             let first_channel = 2 * first_channel;
             Path { weight, first_channel, channels: inner * groups, dilation, groups }
         });
-        let compute = Compute::MultiPathConv(paths.collect());
+        let op = (ops::MultiPathConv(paths.collect()).into(), Upsample::None);
         let x = test.input(Shape::new(batch, channels, size[0], size[1]));
         let output = x.shape.with_channels(outputs);
         let epilogue = test.full_epilogue(output);
-        let [fast, twin] = test.run(Kernel::MultiPathConv, compute, Some(x), output, epilogue);
+        let [fast, twin] = test.run(None, op, vec![x], output, epilogue);
         prop_assert!(relative_error(&fast, &twin) < BOUND);
     }
 
@@ -222,8 +229,10 @@ proptest! {
             };
             let output = x.shape.with_size(to[0], to[1]);
             let epilogue = test.full_epilogue(output);
-            let compute = Compute::Resize { interpolation, step };
-            let [fast, twin] = test.run(Kernel::Resize, compute, Some(x), output, epilogue);
+            let (height, width) = (to[0], to[1]);
+            let op = ops::Resize { height, width, interpolation, step };
+            let op = (op.into(), Upsample::None);
+            let [fast, twin] = test.run(None, op, vec![x], output, epilogue);
             prop_assert!(relative_error(&fast, &twin) < BOUND);
         }
     }
@@ -237,8 +246,8 @@ proptest! {
         let weight = test.param(&[outputs, inputs]);
         let output = Shape::vector(batch, outputs);
         let epilogue = test.full_epilogue(output);
-        let compute = Compute::Linear(weight);
-        let [fast, twin] = test.run(Kernel::Linear, compute, Some(x), output, epilogue);
+        let op = (ops::Linear(weight).into(), Upsample::None);
+        let [fast, twin] = test.run(None, op, vec![x], output, epilogue);
         prop_assert!(relative_error(&fast, &twin) < BOUND);
     }
 }
@@ -246,7 +255,7 @@ proptest! {
 #[test]
 fn winograd_stays_precise_over_many_channels() {
     let case = Case {
-        kernel: Kernel::ConvWinograd,
+        variant: Variant::ConvWinograd,
         batch: 1,
         channels: [512, 8],
         size: [16, 16],
@@ -262,17 +271,12 @@ fn winograd_stays_precise_over_many_channels() {
     assert!(error < 2e-6, "{error}");
 }
 
-/// What `kernel` makes of `values`, by both executors.
-fn apply(
-    kernel: Kernel,
-    compute: impl FnOnce(&mut OneStep) -> Compute,
-    [from, to]: [Shape; 2],
-    values: &[f32],
-) -> Vec<f32> {
+/// What an operation makes of `values`, by both executors.
+fn apply(op: impl FnOnce(&mut OneStep) -> Op, [from, to]: [Shape; 2], values: &[f32]) -> Vec<f32> {
     let mut test = OneStep::new(1);
     let x = test.input_of(from, values);
-    let compute = compute(&mut test);
-    let [fast, twin] = test.run(kernel, compute, Some(x), to, Epilogue::default());
+    let op = (op(&mut test), Upsample::None);
+    let [fast, twin] = test.run(None, op, vec![x], to, Epilogue::default());
     assert_eq!(fast, twin);
     fast
 }
@@ -282,10 +286,10 @@ fn shuffles_move_channels_to_pixels_and_back() {
     let shapes = [Shape::new(1, 4, 1, 2), Shape::new(1, 1, 2, 4)];
     let values = [0.0, 1.0, 10.0, 11.0, 20.0, 21.0, 30.0, 31.0];
     let pixels = [0.0, 10.0, 1.0, 11.0, 20.0, 30.0, 21.0, 31.0];
-    let shuffled = apply(Kernel::PixelShuffle, |_| Compute::PixelShuffle(2), shapes, &values);
+    let shuffled = apply(|_| ops::PixelShuffle(2).into(), shapes, &values);
     assert_eq!(shuffled, pixels);
     let [from, to] = shapes;
-    let back = apply(Kernel::PixelUnshuffle, |_| Compute::PixelUnshuffle(2), [to, from], &pixels);
+    let back = apply(|_| ops::PixelUnshuffle(2).into(), [to, from], &pixels);
     assert_eq!(back, values);
 }
 
@@ -293,8 +297,9 @@ fn shuffles_move_channels_to_pixels_and_back() {
 fn resizes_clamp_at_edges() {
     let resize = |interpolation, step, from: [usize; 2], to: [usize; 2], values: &[f32]| {
         let shapes = [from, to].map(|[h, w]| Shape::new(1, 1, h, w));
-        let compute = |_: &mut OneStep| Compute::Resize { interpolation, step: [step; 2] };
-        apply(Kernel::Resize, compute, shapes, values)
+        let (height, width) = (to[0], to[1]);
+        let op = ops::Resize { height, width, interpolation, step: [step; 2] };
+        apply(|_| op.into(), shapes, values)
     };
     let doubled = resize(Interpolation::Bilinear, 0.5, [1, 3], [2, 6], &[0.0, 4.0, 8.0]);
     assert_eq!(doubled, [0.0, 1.0, 3.0, 5.0, 7.0, 8.0].repeat(2));
@@ -311,12 +316,12 @@ fn resizes_clamp_at_edges() {
 #[test]
 fn upfirdn2d_flips_pads_and_crops() {
     let filter = |padding, [up, down]: [usize; 2], to: usize, values: &[f32]| {
-        let compute = |test: &mut OneStep| {
+        let op = |test: &mut OneStep| {
             let kernel = test.param_of(&[1, 2], &[1.0, 10.0]);
-            Compute::Upfirdn2d { kernel, up, down, padding }
+            ops::Upfirdn2d { kernel, up, down, padding }.into()
         };
         let shapes = [values.len(), to].map(|w| Shape::new(1, 1, 1, w));
-        apply(Kernel::Upfirdn2d, compute, shapes, values)
+        apply(op, shapes, values)
     };
     let columns = |left, right| Padding { left, right, ..Padding::default() };
     let values = [1.0, 2.0, 3.0];
@@ -330,8 +335,8 @@ fn wrong_inputs_and_values_are_errors() {
     let mut test = OneStep::new(1);
     let shape = Shape::new(1, 2, 3, 3);
     let x = test.input(shape);
-    let plan =
-        test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
+    let op = (ops::Pointwise.into(), Upsample::None);
+    let plan = test.plan(None, op, vec![x], shape, Epilogue::default());
     let plan = std::sync::Arc::new(plan);
     let mut executor = Executor::new(plan.clone()).unwrap();
     assert!(matches!(executor.run(&[]), Err(Error::Input(_))));
@@ -351,8 +356,8 @@ fn pictures_go_in_and_out() {
     let mut test = OneStep::new(1);
     let shape = Shape::new(1, 3, 1, 2);
     let x = test.input(shape);
-    let plan =
-        test.plan(Kernel::Pointwise, Compute::Pointwise, Some(x), shape, Epilogue::default());
+    let op = (ops::Pointwise.into(), Upsample::None);
+    let plan = test.plan(None, op, vec![x], shape, Epilogue::default());
     let mut executor = Executor::new(plan.into()).unwrap();
     let bgra = PixelFormat { channels: 4, bgr: true, ..PixelFormat::SIGNED };
     let rgb = [0, 128, 255, 7, 8, 9];

@@ -1,8 +1,24 @@
 //! `upfirdn2d`: upsample, filter, downsample.
 
 use super::epilogue::Epilogue;
+use super::kernel::{Quality, Ready};
 use super::tensor::{Tensor, TensorMut};
+use crate::error::Result;
+use crate::graph::Graph;
 use crate::graph::Padding;
+use crate::graph::ops::Upfirdn2d;
+use crate::plan::Step;
+
+/// Makes `step` ready to run.
+pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
+    let Upfirdn2d { kernel, up, down, padding } = *step.op()?;
+    let param = graph.param(kernel);
+    let [kh, kw] = *param.dims else { return Err(step.misfit("its filter is not [kh, kw]")) };
+    let filter = Filter { taps: param.to_f32(), size: [kh, kw], up, down, padding };
+    Ok(Ready::new(size_of_val(&filter.taps[..]), move |io| {
+        run(&filter, io.x(), io.epilogue, io.output)
+    }))
+}
 
 /// A filter and its geometry.
 #[derive(Clone, Debug)]

@@ -7,8 +7,7 @@ use super::call::Calls;
 use super::face::Face;
 use super::memory::Buffer;
 use super::ops::{grain_histogram, paste, warp_affine};
-use crate::cpu::grain_histogram::BINS;
-use crate::cpu::warp_affine::Positions;
+use crate::pixels::{BINS, Positions};
 use crate::{Error, Result};
 
 /// The photo as it was, and as it becomes, which may be larger.

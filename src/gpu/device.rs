@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterInfo, DeviceOptions};
+use super::builder::MAX_STORAGE_BINDINGS;
+use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
 use crate::plan::{Backend, Cooperative, Target};
@@ -14,6 +16,10 @@ const FEATURES: wgpu::Features = wgpu::Features::SHADER_F16
     .union(wgpu::Features::SUBGROUP)
     .union(wgpu::Features::TIMESTAMP_QUERY)
     .union(wgpu::Features::PIPELINE_CACHE);
+
+/// Workgroup memory and invocations that every kernel gets along with (WebGPU's default limits).
+const WORKGROUP_MEMORY: u32 = 16 << 10;
+const INVOCATIONS: u32 = 256;
 
 /// An opened GPU. Clones share it and its compiled pipelines.
 #[derive(Clone, Debug)]
@@ -126,9 +132,23 @@ impl Device {
     /// A device that the embedding program opened. Its handlers for uncaptured errors and for loss
     /// stay; that it is lost is noticed when a result cannot be read. Cooperative matrices are not
     /// used: only adapters tell their sizes.
-    pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let info = AdapterInfo::new(&raw.adapter_info(), raw.features(), &raw.limits());
-        Self::of(raw, queue, info)
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it was opened with lower limits than every kernel gets along with.
+    pub fn from_parts(raw: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        let limits = raw.limits();
+        if limits.max_storage_buffers_per_shader_stage < MAX_STORAGE_BINDINGS as u32
+            || limits.max_compute_workgroup_storage_size < WORKGROUP_MEMORY
+            || limits.max_compute_invocations_per_workgroup < INVOCATIONS
+        {
+            return Err(Error::Device(
+                "the device was opened with limits below WebGPU's defaults for compute shaders; \
+                 open it with Engine::wgpu_descriptor"
+                    .to_owned(),
+            ));
+        }
+        let info = AdapterInfo::new(&raw.adapter_info(), raw.features(), &limits);
+        Ok(Self::of(raw, queue, info))
     }
 
     fn of(raw: wgpu::Device, queue: wgpu::Queue, info: AdapterInfo) -> Self {
@@ -137,7 +157,7 @@ impl Device {
             queue,
             info,
             allocator: Arc::default(),
-            pipelines: Pipelines::default(),
+            pipelines: Pipelines::new(Files::from_environment()),
             faults: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -162,6 +182,7 @@ impl Device {
             alignment: limits.min_storage_buffer_offset_alignment as usize,
             workgroup_memory: info.workgroup_memory as usize,
             max_invocations: limits.max_compute_invocations_per_workgroup as usize,
+            vector_lanes: 1,
             cooperative: info
                 .cooperative
                 .filter(|_| info.f16 && dtype == Dtype::F16)

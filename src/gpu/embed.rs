@@ -1,12 +1,10 @@
 //! For programs that have a GPU open: their device, and pictures that stay on it.
 
-use super::Device;
-use super::device::descriptor;
 use super::executor::Executor;
 use super::mapping::read_back;
 use super::memory::Buffer;
-use crate::plan::PixelFormat;
-use crate::{Engine, EngineOptions, Error, Result};
+use crate::pixels::PixelFormat;
+use crate::{Error, Result};
 
 /// Which colour comes first in a pixel of four bytes; the fourth is not read, and written as 255.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,43 +66,6 @@ pub enum GpuPicture<'a> {
     /// The first layer of the largest level of a texture with the usage `COPY_SRC` (input) or
     /// `COPY_DST` (output): RGBA or BGRA with 8 bits each, sRGB or not, of the network's size.
     Texture(&'a wgpu::Texture),
-}
-
-/// Workgroup memory and invocations that every kernel gets along with (WebGPU's default limits).
-const WORKGROUP_MEMORY: u32 = 16 << 10;
-const INVOCATIONS: u32 = 256;
-
-impl Engine {
-    /// Computes on a device that the program already has. The program's handlers for errors and
-    /// loss of the device stay in place. `options.device` is ignored.
-    ///
-    /// # Errors
-    /// [`Error::Device`] when the device was opened without compute shaders, or without f16 that
-    /// `options` ask for.
-    pub fn from_wgpu(
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        options: &EngineOptions,
-    ) -> Result<Self> {
-        let limits = device.limits();
-        if limits.max_storage_buffers_per_shader_stage < super::ops::MAX_STORAGE_BINDINGS as u32
-            || limits.max_compute_workgroup_storage_size < WORKGROUP_MEMORY
-            || limits.max_compute_invocations_per_workgroup < INVOCATIONS
-        {
-            return Err(Error::Device(
-                "the device was opened with limits below WebGPU\'s defaults for compute shaders; \
-                 open it with Engine::wgpu_descriptor"
-                    .to_owned(),
-            ));
-        }
-        Self::on(Device::from_parts(device.clone(), queue.clone()), options)
-    }
-
-    /// What to ask `adapter` for, so that the engine can use all of it. A program that needs other
-    /// features and limits for itself adds them.
-    pub fn wgpu_descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
-        descriptor(adapter)
-    }
 }
 
 /// What a picture on the GPU must be.

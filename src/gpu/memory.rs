@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::schema::Schema;
-use crate::plan::Plan;
 use crate::{Error, Result};
 
 /// Bytes of device memory that an executor holds.
@@ -25,14 +23,6 @@ impl Memory {
     pub const fn total(&self) -> usize {
         self.weights + self.arena + self.params + self.staging
     }
-}
-
-/// What an executor of `plan` will allocate. Pure.
-///
-/// # Errors
-/// As [`Executor::new`](super::Executor::new), as far as no device is needed to know.
-pub fn predict(plan: &Plan) -> Result<Memory> {
-    Ok(Schema::new(plan)?.memory())
 }
 
 /// What a device has been asked for so far.

@@ -4,21 +4,24 @@
 //! (pure), and the [`Executor`] allocates, binds, replays and reads back.
 
 mod adapter;
+mod builder;
 mod call;
 mod canvas;
+#[cfg(not(target_arch = "wasm32"))]
+mod contract;
 mod device;
 mod dispatch;
 mod embed;
-mod epilogue;
 mod executor;
 mod face;
+mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
-mod load;
 mod mapping;
 mod memory;
 pub mod ops;
+mod params;
 #[cfg(not(target_arch = "wasm32"))]
 mod pipeline_cache;
 mod pipelines;
@@ -39,13 +42,15 @@ mod upload;
 /// The graphics library, at the version that this crate was built with.
 pub use ::wgpu;
 pub use adapter::{AdapterInfo, DeviceOptions, adapters, best};
+pub use builder::wgsl;
 pub use canvas::{Canvas, Patch};
-pub use device::Device;
+pub use device::{Device, descriptor};
 pub use dispatch::{Binding, Dispatch, Shader};
 pub use embed::{GpuPicture, PixelOrder};
 pub use executor::Executor;
 pub use face::Face;
-pub use memory::{Counters, Memory, predict};
+pub use memory::{Counters, Memory};
 pub use profile::StepTime;
+pub use schema::predict;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use tune::tune;

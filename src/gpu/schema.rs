@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 
 use super::memory::Memory;
+use super::params::PARAMS_STRIDE;
 use super::{Binding, Dispatch, ops};
 use crate::graph::ParamId;
-use crate::plan::{Layout, PixelFormat, Plan, View, Weight, packed_len};
+use crate::pixels::PixelFormat;
+use crate::plan::{Plan, View, Weight, packed_len};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
-
-/// Bytes from one dispatch's parameters to the next: the largest uniform alignment that WebGPU
-/// allows a device to ask for.
-pub const PARAMS_STRIDE: usize = 256;
 
 /// Something that is uploaded once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -87,22 +85,20 @@ pub struct Schema {
     pub picture: Option<PictureSchema>,
 }
 
-/// The element type of a packed weight. Squares of small weights leave the range of f16, and
-/// rounding in the transformed domain costs four times as much accuracy as before it.
-pub fn weight_dtype(plan: &Plan, weight: Weight) -> Dtype {
-    match weight.layout {
-        Layout::TapSquares | Layout::Winograd => Dtype::F32,
-        _ if plan.graph.param(weight.param).exact => Dtype::F32,
-        _ => plan.target.dtype,
-    }
-}
-
 /// Bytes `first..end` of a view's storage's block, rounded outwards to whole words.
 pub fn copied_bytes(plan: &Plan, view: &View) -> std::ops::Range<usize> {
     let storage = &plan.storages[view.storage.index()];
     let size = storage.dtype.size();
     let first = storage.offset + view.offset * size;
     first / 4 * 4..(first + view.span() * size).next_multiple_of(4)
+}
+
+/// What an executor of `plan` will allocate. Pure.
+///
+/// # Errors
+/// As [`Executor::new`](super::Executor::new), as far as no device is needed to know.
+pub fn predict(plan: &Plan) -> Result<Memory> {
+    Ok(Schema::new(plan)?.memory())
 }
 
 impl Schema {
@@ -152,7 +148,7 @@ impl Schema {
                 let (constant, bytes) = match binding {
                     Binding::Weight(weight) => {
                         let len = packed_len(plan.graph.param(weight.param), weight.layout);
-                        let size = weight_dtype(plan, *weight).size();
+                        let size = plan.weight_dtype(*weight).size();
                         (Constant::Weight(*weight), (len * size).next_multiple_of(4))
                     }
                     Binding::Values(params) => {

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Device, Executor, kept, ops};
+use super::{Device, Executor, kept};
 use crate::Result;
 use crate::control::Instant;
-use crate::plan::{Compute, Plan, Step};
+use crate::graph::Conv2d;
+use crate::plan::{Convolution, Plan, Step, Variant};
 
 /// How long the tiles of one network are tried, compilation apart.
 const BUDGET: Duration = Duration::from_secs(1);
@@ -29,12 +30,13 @@ const MAX_BYTES: u64 = 1 << 20;
 pub async fn tune(device: &Device, plan: &mut Plan, folder: &Path) -> Result<()> {
     let path = file(device, folder);
     let mut known = read(&path);
-    let mut trials: BTreeMap<String, (Step, usize)> = BTreeMap::new();
-    for step in &plan.steps {
-        let tiles = ops::tiles(step, plan)?;
+    let mut trials: BTreeMap<String, (Step, Vec<Variant>)> = BTreeMap::new();
+    for index in 0..plan.steps.len() {
+        let step = &plan.steps[index];
+        let variants = alternatives(plan, index)?;
         let key = key(step, plan);
-        if tiles > 1 && known.get(&key).is_none_or(|&tile| tile >= tiles) {
-            trials.entry(key).or_insert_with(|| (step.clone(), tiles));
+        if variants.len() > 1 && known.get(&key).is_none_or(|&tile| tile >= variants.len()) {
+            trials.entry(key).or_insert_with(|| (step.clone(), variants));
         }
     }
     if !trials.is_empty() && device.info().timestamps {
@@ -43,27 +45,36 @@ pub async fn tune(device: &Device, plan: &mut Plan, folder: &Path) -> Result<()>
         }
         write(&path, &known);
     }
-    let chosen: Vec<_> =
-        plan.steps.iter().map(|step| known.get(&key(step, plan)).copied()).collect();
-    for (step, tile) in plan.steps.iter_mut().zip(chosen) {
-        step.tile = tile;
+    for index in 0..plan.steps.len() {
+        let chosen = known.get(&key(&plan.steps[index], plan)).copied();
+        let mut variants = alternatives(plan, index)?;
+        if let Some(tile) = chosen.filter(|&tile| tile < variants.len()) {
+            plan.steps[index].variant = variants.swap_remove(tile);
+        }
     }
     Ok(())
 }
 
-/// The quickest tile of each trial. One executor tries all, so that memory is taken and weights
+/// The candidates of the kernel that step `index` has: they add in one order.
+fn alternatives(plan: &Plan, index: usize) -> Result<Vec<Variant>> {
+    let mut candidates = plan.candidates(index)?;
+    candidates.retain(|variant| variant.name() == plan.steps[index].variant.name());
+    Ok(candidates)
+}
+
+/// The quickest variant of each trial. One executor tries all, so that memory is taken and weights
 /// are uploaded once.
 async fn fastest(
     device: &Device,
     plan: &Plan,
-    trials: &BTreeMap<String, (Step, usize)>,
+    trials: &BTreeMap<String, (Step, Vec<Variant>)>,
 ) -> Result<Vec<(String, usize)>> {
     let mut candidates = Vec::new();
     let mut steps = Vec::new();
-    for (key, (step, tiles)) in trials {
-        for tile in 0..*tiles {
+    for (key, (step, variants)) in trials {
+        for (tile, variant) in variants.iter().enumerate() {
             candidates.push((key, tile));
-            steps.push(Step { tile: Some(tile), ..step.clone() });
+            steps.push(Step { variant: variant.clone(), ..step.clone() });
         }
     }
     let trial = Plan { steps, ..plan.clone() };
@@ -93,23 +104,16 @@ async fn fastest(
 /// What makes two steps take the same time: kernel, shapes, geometry, and how numbers are stored.
 fn key(step: &Step, plan: &Plan) -> String {
     let (x, y) = (step.input_shape(), step.output.shape);
-    let geometry = match &step.compute {
-        Compute::Conv { conv, upsample, style } => {
-            let taps = &plan.graph.param(conv.weight).dims[1..];
-            let style = style.is_some();
-            format!("{taps:?} {} {} {upsample:?} {style}", conv.stride, conv.dilation)
+    let taps = step.op.params().into_iter().map(|id| &plan.graph.param(id).dims[..]);
+    let taps = taps.collect::<Vec<_>>();
+    let geometry = match step.convolution() {
+        Ok(Convolution { conv: Conv2d { stride, dilation, .. }, style, .. }) => {
+            format!("{stride} {dilation} {:?} {}", step.upsample, style.is_some())
         }
-        Compute::ConvTranspose { conv, style } => {
-            let taps = &plan.graph.param(conv.weight).dims[1..];
-            format!("{taps:?} {} {}", conv.stride, style.is_some())
-        }
-        Compute::MultiPathConv(paths) => {
-            let taps = paths.iter().map(|path| &plan.graph.param(path.weight).dims[..]);
-            format!("{:?}", taps.collect::<Vec<_>>())
-        }
-        _ => String::new(),
+        Err(_) => String::new(),
     };
-    format!("{} {} {x} {y} {geometry}", step.kernel.name(), plan.target.dtype)
+    let (op, variant) = (step.op.name(), step.variant.name());
+    format!("{op} {variant} {} {x} {y} {taps:?} {geometry}", plan.target.dtype)
 }
 
 /// One file per device and driver.
@@ -134,7 +138,7 @@ fn write(path: &Path, known: &BTreeMap<String, usize>) {
 mod tests {
     use super::*;
     use crate::gpu::testing::{device, param, random};
-    use crate::graph::{Conv2d, Graph, Op};
+    use crate::graph::Graph;
     use crate::tensor::{Dtype, Shape};
 
     #[test]
@@ -164,29 +168,31 @@ mod tests {
         // More channels would share their depth, by one tile.
         let x = graph.add_input("x", Shape::new(1, 30, 9, 10));
         let weight = param(&mut graph, &[70, 30, 3, 3]);
-        let y = graph.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).unwrap();
+        let y = graph.add(Conv2d::same(weight, 3), &[x]).unwrap();
         graph.set_output(y);
         let mut plan = Plan::new(Arc::new(graph), target).unwrap();
         let folder = tempfile::tempdir().unwrap();
         crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
-        let tiles = ops::tiles(&plan.steps[0], &plan).unwrap();
-        assert!(tiles > 1 && plan.steps[0].tile.is_some_and(|tile| tile < tiles));
+        let variants = alternatives(&plan, 0).unwrap();
+        let chosen = &plan.steps[0].variant;
+        assert!(variants.len() > 1 && variants.contains(chosen));
 
         let path = file(device, folder.path());
-        let other = (plan.steps[0].tile.unwrap() + 1) % tiles;
+        let now = variants.iter().position(|variant| variant == chosen).unwrap();
+        let other = (now + 1) % variants.len();
         write(&path, &BTreeMap::from([(key(&plan.steps[0], &plan), other)]));
         crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
-        assert_eq!(plan.steps[0].tile, Some(other));
+        assert_eq!(plan.steps[0].variant, variants[other]);
 
         let x = random(1, 30 * 90);
-        let mut run = |tile| {
-            plan.steps[0].tile = tile;
+        let mut run = |variant: &Variant| {
+            plan.steps[0].variant = variant.clone();
             let mut executor = Executor::new_blocking(device, Arc::new(plan.clone())).unwrap();
             executor.run_blocking(&[&x]).unwrap()
         };
-        let first = run(None);
-        for tile in 0..tiles {
-            assert_eq!(run(Some(tile)), first, "tile {tile}");
+        let first = run(&variants[0]);
+        for variant in &variants {
+            assert_eq!(run(variant), first, "{variant}");
         }
     }
 }

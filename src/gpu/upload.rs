@@ -5,7 +5,7 @@ use half::f16;
 
 use super::Device;
 use super::memory::Buffer;
-use super::schema::{Constant, Schema, weight_dtype};
+use super::schema::{Constant, Schema};
 use crate::graph::ParamId;
 use crate::plan::{Plan, pack};
 use crate::tensor::Dtype;
@@ -39,7 +39,7 @@ pub(super) fn upload_constants(
         let bytes = match constant {
             Constant::Weight(weight) => {
                 let values = pack(plan.graph.param(weight.param), weight.layout);
-                encode(&values, weight_dtype(plan, *weight))
+                encode(&values, plan.weight_dtype(*weight))
             }
             Constant::Values(params) => {
                 let values = |&id: &ParamId| plan.graph.param(id).to_f32();

@@ -1,13 +1,13 @@
 //! The intermediate representation: a list of typed, shape-checked nodes. Pure data; knows no device.
 
 mod dump;
-mod op;
+pub mod ops;
 mod param;
 mod shape;
 mod work;
 
 pub(crate) use dump::escaped;
-pub use op::{Activation, Conv2d, Interpolation, Op, Padding, Path};
+pub use ops::{Activation, Conv2d, Interpolation, Op, Padding, Path};
 pub use param::{Encoding, Param, Storage};
 pub use shape::ShapeError;
 
@@ -113,7 +113,7 @@ impl Graph {
 
     /// Adds an input of `shape`.
     pub fn add_input(&mut self, name: &str, shape: Shape) -> NodeId {
-        let id = self.push(name.to_owned(), Op::Input, Vec::new(), shape);
+        let id = self.push(name.to_owned(), ops::Input.into(), Vec::new(), shape);
         self.inputs.push(id);
         id
     }
@@ -122,7 +122,8 @@ impl Graph {
     ///
     /// # Errors
     /// [`ShapeError`] names the node and what does not fit.
-    pub fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId, ShapeError> {
+        let op = op.into();
         let name = if self.scope.is_empty() {
             format!("{}_{}", op.name(), self.nodes.len())
         } else {

@@ -5,10 +5,10 @@
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, Interpolation, NodeId, Op};
+use crate::graph::{Activation, Graph, Interpolation, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec, resnet};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Side of the faces that public checkpoints were trained on.
@@ -49,7 +49,7 @@ fn active(b: &mut Builder, x: NodeId, name: &str, kernel: usize) -> Result<NodeI
 
 /// The mean over all pixels, `[N, C, 1, 1]`.
 fn mean(b: &mut Builder, x: NodeId) -> Result<NodeId> {
-    b.add(Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x])
+    b.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[x])
 }
 
 /// Attention refinement: channels weighted by what the whole picture shows.
@@ -63,8 +63,8 @@ pub fn refine(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
         Normalised { conv: &format!("{prefix}conv_atten"), norm: &format!("{prefix}bn_atten") };
     let channels = b.shape(y).c;
     let factors = b.linear_norm(factors, names, channels)?;
-    let factors = b.add(Op::Activation(Activation::Sigmoid), &[factors])?;
-    b.add(Op::ScaleChannels, &[y, factors])
+    let factors = b.add(Activation::Sigmoid, &[factors])?;
+    b.add(ops::ScaleChannels, &[y, factors])
 }
 
 /// The features at an eighth of the size, and the coarse ones at an eighth and a sixteenth.
@@ -84,12 +84,12 @@ fn context(b: &mut Builder, x: NodeId) -> Result<[NodeId; 3]> {
     let whole = b.resize_like(whole, last, Interpolation::Nearest)?;
 
     let y = refine(b, last, "cp.arm32.")?;
-    let y = b.add(Op::Add, &[y, whole])?;
+    let y = b.add(ops::Add, &[y, whole])?;
     let y = b.resize_like(y, sixteenth, Interpolation::Nearest)?;
     let coarse = active(b, y, "cp.conv_head32", 3)?;
 
     let y = refine(b, sixteenth, "cp.arm16.")?;
-    let y = b.add(Op::Add, &[y, coarse])?;
+    let y = b.add(ops::Add, &[y, coarse])?;
     let y = b.resize_like(y, eighth, Interpolation::Nearest)?;
     let fine = active(b, y, "cp.conv_head16", 3)?;
     Ok([eighth, fine, coarse])
@@ -97,7 +97,7 @@ fn context(b: &mut Builder, x: NodeId) -> Result<[NodeId; 3]> {
 
 /// Feature fusion: `f + f·attention(f)` of both paths' features.
 fn fuse(b: &mut Builder, features: [NodeId; 2]) -> Result<NodeId> {
-    let both = b.add(Op::Concat, &features)?;
+    let both = b.add(ops::Concat, &features)?;
     let y = active(b, both, "ffm.convblk", 1)?;
     let mut factors = mean(b, y)?;
     let narrow = b.checkpoint().rows("ffm.conv1.weight")?;
@@ -107,11 +107,11 @@ fn fuse(b: &mut Builder, features: [NodeId; 2]) -> Result<NodeId> {
     ] {
         let dims = [out, b.shape(factors).c];
         let weight = b.weight(factors, name, &dims, 1.0)?;
-        factors = b.add_scoped(name, Op::Linear(weight), &[factors])?;
-        factors = b.add(Op::Activation(activation), &[factors])?;
+        factors = b.add_scoped(name, ops::Linear(weight), &[factors])?;
+        factors = b.add(activation, &[factors])?;
     }
-    let weighted = b.add(Op::ScaleChannels, &[y, factors])?;
-    b.add(Op::Add, &[weighted, y])
+    let weighted = b.add(ops::ScaleChannels, &[y, factors])?;
+    b.add(ops::Add, &[weighted, y])
 }
 
 impl BiSeNet {

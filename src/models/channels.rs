@@ -1,7 +1,7 @@
 //! Networks of one or four channels on pictures of three.
 
 use crate::error::Result;
-use crate::graph::{Conv2d, NodeId, Op};
+use crate::graph::{Conv2d, NodeId, ops};
 use crate::nn::Builder;
 
 /// Shares of red, green and blue in a grey picture (ITU-R BT.601).
@@ -46,16 +46,16 @@ impl Channels {
                 let plane = b.slice(rgb, channel, channel + 1)?;
                 planes.push(network(b, plane)?);
             }
-            return b.add(Op::Concat, &planes);
+            return b.add(ops::Concat, &planes);
         }
         let x = match self.input {
             1 => mixed(b, rgb, "grey", &GREY, 1)?,
             4 => {
                 let plane = b.slice(rgb, 0, 1)?;
-                let zero = b.add(Op::Scale(0.0), &[plane])?;
+                let zero = b.add(ops::Scale(0.0), &[plane])?;
                 let one = b.computed("opaque", vec![1], &[1.0]);
-                let opaque = b.add(Op::Bias(one), &[zero])?;
-                b.add(Op::Concat, &[rgb, opaque])?
+                let opaque = b.add(ops::Bias(one), &[zero])?;
+                b.add(ops::Concat, &[rgb, opaque])?
             }
             _ => rgb,
         };
@@ -72,5 +72,5 @@ impl Channels {
 fn mixed(b: &mut Builder, x: NodeId, name: &str, factors: &[f32], out: usize) -> Result<NodeId> {
     let inner = b.shape(x).c;
     let weight = b.computed(name, vec![out, inner, 1, 1], factors);
-    b.add_scoped(name, Op::Conv2d(Conv2d::same(weight, 1)), &[x])
+    b.add_scoped(name, Conv2d::same(weight, 1), &[x])
 }

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use super::{CodeFormerOptions, Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec, check_square, transformer, vqgan};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Side of the faces that the published networks were trained on.
@@ -107,6 +107,7 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
             checkpoint.tensors().any(|param| param.name.starts_with(&start))
         })
         .count();
+    let stated = super::stated_heads(checkpoint);
     let network = CodeFormer {
         encoder: blocks(checkpoint, "encoder")?,
         generator: blocks(checkpoint, "generator")?,
@@ -114,8 +115,8 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
         codes,
         width,
         layers,
-        heads: options.heads.unwrap_or(HEADS),
-        assumed: options.heads.is_none(),
+        heads: options.heads.or(stated).unwrap_or(HEADS),
+        assumed: options.heads.or(stated).is_none(),
         fusions,
         kind: Kind::Restores,
         fidelity: 0.5,
@@ -203,7 +204,7 @@ impl CodeFormer {
         let columns: Vec<f32> = columns.collect();
         let value = b.computed("position_emb", vec![1, width, side, side], &columns);
         let batch = b.shape(latent).n;
-        let position = b.add(Op::Constant { value, batch }, &[])?;
+        let position = b.add(ops::Constant { value, batch }, &[])?;
         let mut x = b.conv(latent, "feat_emb", ConvSpec::same(1).out(width))?;
         for layer in 0..self.layers {
             x = transformer::layer(b, x, position, &format!("ft_layers.{layer}"), self.heads)?;
@@ -305,13 +306,13 @@ impl Network for CodeFormer {
         let x = b.graph.add_input("face", input);
         let (features, latent) = self.encode(&mut b, x)?;
         let logits = self.logits(&mut b, latent)?;
-        let index = b.add(Op::ArgMax, &[logits])?;
+        let index = b.add(ops::ArgMax, &[logits])?;
         let channels = b.shape(latent).c;
         let table = b.param("quantize.embedding.weight", &[self.codes, channels], 1.0)?;
-        let mut code = b.add(Op::Embedding(table), &[index])?;
+        let mut code = b.add(ops::Embedding(table), &[index])?;
         b.graph.set_exact(false);
         if self.adain {
-            code = b.add(Op::AdaIn { epsilon: EPSILON }, &[code, latent])?;
+            code = b.add(ops::AdaIn { epsilon: EPSILON }, &[code, latent])?;
         }
         let y = self.generate(&mut b, code, &features)?;
         for output in [y, index, logits, latent] {

@@ -7,10 +7,10 @@ use super::stylegan2::{Synthesis, names};
 use super::{Network, Options, Task, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Padding};
+use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{Family, Resample, fir_kernel, mapping};
 use crate::nn::{Builder, ConvSpec, check_square};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl Gfpgan {
         let fir = self.family.resample == Resample::Fir && sampling == Size::Half;
         let y = if fir {
             let kernel = fir_kernel(b, 1.0);
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
             let y = b.add(blur, &[y])?;
             let spec = ConvSpec { stride: 2, padding: Padding::all(0), ..ConvSpec::same(3) };
             self.active_conv(b, y, conv2, spec)?
@@ -147,7 +147,7 @@ impl Gfpgan {
         let low = match sampling {
             Size::Half if fir => {
                 let kernel = fir_kernel(b, 1.0);
-                let halve = Op::Upfirdn2d { kernel, up: 1, down: 2, padding: Padding::all(1) };
+                let halve = ops::Upfirdn2d { kernel, up: 1, down: 2, padding: Padding::all(1) };
                 b.add(halve, &[x])?
             }
             Size::Half => b.bilinear(x, 0.5)?,
@@ -161,9 +161,9 @@ impl Gfpgan {
         if sampling == Size::Double {
             res = b.bilinear(res, 2.0)?;
         }
-        let sum = b.add(Op::Add, &[y, res])?;
+        let sum = b.add(ops::Add, &[y, res])?;
         match equalised {
-            true => b.add(Op::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum]),
+            true => b.add(ops::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum]),
             false => Ok(sum),
         }
     }
@@ -281,7 +281,7 @@ impl Network for Gfpgan {
         }
         let mut conditions = Vec::new();
         for (level, skip) in skips.into_iter().rev().enumerate() {
-            x = b.add(Op::Add, &[x, skip])?;
+            x = b.add(ops::Add, &[x, skip])?;
             x = self.res_block(&mut b, x, &format!("conv_body_up.{level}"), Size::Double)?;
             let scale = self.condition(&mut b, x, &format!("condition_scale.{level}"))?;
             let shift = self.condition(&mut b, x, &format!("condition_shift.{level}"))?;

@@ -7,12 +7,12 @@ use super::stylegan2::{checked_size, names, rows_of_modulated};
 use super::{Network, Options, Task, ValueRange, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Padding};
+use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{
     Family, Modulated, Resample, Sampling, mapping, modulated_conv, to_rgb,
 };
 use crate::nn::{Builder, ConvSpec, check_square};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 const FAMILY: Family = Family { resample: Resample::Fir, equalised: true };
@@ -76,7 +76,7 @@ impl Gpen {
             let [kernel, weight, bias] =
                 ["0.kernel", "1.weight", "2.bias"].map(|part| format!("ecd{level}.0.{part}"));
             let kernel = b.param(&kernel, &[4, 4], 1.0)?;
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
             let x = b.add(blur, &[x])?;
             let spec = ConvSpec { stride: 2, padding: Padding::all(0), ..ConvSpec::same(3) };
             let y = b.equal_conv(x, &weight, Some(&bias), spec)?;
@@ -113,10 +113,10 @@ impl Gpen {
         if !self.concat {
             let bias = b.vector(y, &bias_name)?;
             if let Some(feature) = feature {
-                let feature = b.add(Op::Scale(strength), &[feature])?;
-                y = b.add(Op::Add, &[y, feature])?;
+                let feature = b.add(ops::Scale(strength), &[feature])?;
+                y = b.add(ops::Add, &[y, feature])?;
             }
-            let y = b.add(Op::Bias(bias), &[y])?;
+            let y = b.add(ops::Bias(bias), &[y])?;
             return b.scaled_leaky_relu(y);
         }
         let bias = b.checkpoint().require(&bias_name, &[2 * out]);
@@ -128,16 +128,16 @@ impl Gpen {
                 Error::Tensor { name: bias_name.clone(), what }
             })?;
             let bias = b.graph.add_param(rows);
-            let y = b.add(Op::Bias(bias), &[x])?;
+            let y = b.add(ops::Bias(bias), &[x])?;
             b.scaled_leaky_relu(y)
         };
         let feature = match feature {
-            Some(feature) => b.add(Op::Scale(strength), &[feature])?,
-            None => b.add(Op::Scale(0.0), &[y])?,
+            Some(feature) => b.add(ops::Scale(strength), &[feature])?,
+            None => b.add(ops::Scale(0.0), &[y])?,
         };
         let own = half(b, y, 0)?;
         let feature = half(b, feature, out)?;
-        b.add(Op::Concat, &[own, feature])
+        b.add(ops::Concat, &[own, feature])
     }
 
     fn rgb(
@@ -223,7 +223,7 @@ impl Network for Gpen {
             }
         };
         let value = b.param(constant, &[1, channels, 4, 4], 1.0)?;
-        let x = b.add(Op::Constant { value, batch: input.n }, &[])?;
+        let x = b.add(ops::Constant { value, batch: input.n }, &[])?;
         let first = features.first().copied();
         let mut x = self.styled(&mut b, [x, w], first, "generator.conv1", Sampling::Keep)?;
         let mut rgb = self.rgb(&mut b, [x, w], "generator.to_rgb1", None)?;

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{Network, Options, Task, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, ParamId};
+use crate::graph::{Graph, NodeId, ParamId, ops};
 use crate::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
 use crate::nn::stylegan2::{Family, Modulated, Resample, Sampling, modulated_conv, to_rgb};
 use crate::nn::{Builder, ConvSpec, check_square};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// More channels than any layer can have use of.
@@ -178,7 +178,7 @@ impl MmrbNet {
     fn encoder(&self, b: &mut Builder, input: NodeId) -> Result<(BTreeMap<usize, NodeId>, NodeId)> {
         let block = &self.config.mmrb;
         let s = self.config.stem_unshuffle;
-        let x = if s == 1 { input } else { b.add(Op::PixelUnshuffle(s), &[input])? };
+        let x = if s == 1 { input } else { b.add(ops::PixelUnshuffle(s), &[input])? };
         let mut x = self.conv_lrelu(b, x, "encoder.stem", self.channels[&self.top()])?;
         let mut features = BTreeMap::new();
         for (&level, &width) in self.channels.range(..=self.top()).rev() {
@@ -226,7 +226,7 @@ impl MmrbNet {
                         b.conv(x, &format!("{name}.project"), spec)?
                     };
                     let x = b.bilinear(x, 2.0)?;
-                    b.add(Op::Add, &[x, skip])?
+                    b.add(ops::Add, &[x, skip])?
                 }
             };
             let y = self.conv_lrelu(b, x, &format!("{name}.conv"), width)?;
@@ -259,7 +259,7 @@ impl MmrbNet {
         let y = self.conv_lrelu(b, decoder[&source], &format!("{name}.hidden"), width)?;
         let out = q * q * self.condition_channels(level);
         let y = b.conv(y, &format!("{name}.out"), ConvSpec::same(3).out(out))?;
-        if q == 1 { Ok(y) } else { b.add(Op::PixelShuffle(q), &[y]) }
+        if q == 1 { Ok(y) } else { b.add(ops::PixelShuffle(q), &[y]) }
     }
 
     fn latents(&self, b: &mut Builder, codes: NodeId) -> Result<Vec<NodeId>> {
@@ -268,7 +268,7 @@ impl MmrbNet {
         for i in 0..2 * self.channels.len() {
             let mut w = b.slice(codes, i * d, (i + 1) * d)?;
             if self.config.n_mlp > 0 {
-                w = b.add(Op::PixelNorm, &[w])?;
+                w = b.add(ops::PixelNorm, &[w])?;
             }
             for layer in 0..self.config.n_mlp {
                 let y = b.equal_linear(w, &format!("generator.mlp.{layer}"), d, 0.01)?;
@@ -308,23 +308,23 @@ impl MmrbNet {
             let bias = b.checkpoint().require(&bias_name, &[2 * c])?.to_f32();
             let half = |b: &mut Builder, x: NodeId, values: &[f32]| -> Result<NodeId> {
                 let bias: ParamId = b.computed(&bias_name, vec![c], values);
-                let y = b.add(Op::Bias(bias), &[x])?;
+                let y = b.add(ops::Bias(bias), &[x])?;
                 b.scaled_leaky_relu(y)
             };
             let own = half(b, y, &bias[..c])?;
-            let feature = b.add(Op::Scale(strength), &[condition])?;
+            let feature = b.add(ops::Scale(strength), &[condition])?;
             let feature = half(b, feature, &bias[c..])?;
-            return b.add(Op::Concat, &[own, feature]);
+            return b.add(ops::Concat, &[own, feature]);
         }
         let shape = b.shape(y);
         let noise =
             b.param(&format!("generator.noises.{noise}"), &[1, 1, shape.h, shape.w], 1.0)?;
-        let y = b.add(Op::Noise { noise, strength }, &[y])?;
+        let y = b.add(ops::Noise { noise, strength }, &[y])?;
         let bias = b.param(&bias_name, &[c], 1.0)?;
-        let y = b.add(Op::Bias(bias), &[y])?;
+        let y = b.add(ops::Bias(bias), &[y])?;
         let y = b.scaled_leaky_relu(y)?;
         if self.config.inject == Inject::Add {
-            return b.add(Op::Add, &[y, condition]);
+            return b.add(ops::Add, &[y, condition]);
         }
         let half = self.condition_channels(*level) / 2;
         if half == 0 {
@@ -332,7 +332,7 @@ impl MmrbNet {
         }
         let scale = b.slice(condition, 0, half)?;
         let shift = b.slice(condition, half, 2 * half)?;
-        b.add(Op::Sft { first_channel: c - half }, &[y, scale, shift])
+        b.add(ops::Sft { first_channel: c - half }, &[y, scale, shift])
     }
 
     fn family(&self) -> Family {
@@ -391,7 +391,7 @@ impl Network for MmrbNet {
         let decoder = self.decoder(&mut b, &encoder)?;
         let latents = self.latents(&mut b, codes)?;
         let constant = b.param("generator.constant", &[1, self.channels[&4], 4, 4], 1.0)?;
-        let mut x = b.add(Op::Constant { value: constant, batch: input.n }, &[])?;
+        let mut x = b.add(ops::Constant { value: constant, batch: input.n }, &[])?;
         let mut rgb = None;
         for (j, &level) in self.channels.keys().enumerate() {
             let condition = self.condition(&mut b, &decoder, level)?;
@@ -417,7 +417,7 @@ impl Network for MmrbNet {
         }
         let Some(mut y) = rgb else { return wrong("channels", "has no level") };
         if self.config.input_skip {
-            y = b.add(Op::Add, &[y, input_node])?;
+            y = b.add(ops::Add, &[y, input_node])?;
         }
         Ok(b.finish(y))
     }

@@ -5,25 +5,33 @@ mod account;
 pub mod bisenet;
 mod channels;
 mod codeformer;
+mod dat;
 mod detection;
+mod enlarger;
 mod gfpgan;
 mod gpen;
+mod hat;
 mod mmrbnet;
+mod nafnet;
 pub mod parsenet;
 mod published;
+mod realcugan;
 mod relatives;
 mod restoreformer;
 pub mod retinaface;
 mod rrdbnet;
+mod scunet;
+mod span;
 mod srvgg;
 mod stylegan2;
+mod swinir;
 mod yunet;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nn::stylegan2::Resample;
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 pub(crate) use account::account;
@@ -48,6 +56,10 @@ pub enum Task {
         radius: usize,
         /// Height and width of the input must be multiples of this.
         multiple: usize,
+        /// Parts of a picture that begin at multiples of this give what the whole picture gives
+        /// there: the network's windows and halvings fall on the same pixels. A multiple of
+        /// `multiple`.
+        align: usize,
     },
     /// A latent vector becomes a picture.
     Generate {
@@ -116,6 +128,12 @@ pub trait Network: Send + Sync + std::fmt::Debug {
     /// background, hat, necklace, neck and clothes. `None` where the classes are not known.
     fn face_classes(&self) -> Option<&'static [bool]> {
         None
+    }
+
+    /// Whether the network averages over its whole input: then parts of a picture never give
+    /// exactly what the whole picture gives.
+    fn averages(&self) -> bool {
+        false
     }
 
     /// Names of the graph's outputs, in order. The first is what the network is for.
@@ -215,6 +233,13 @@ const RECOGNISERS: &[Recogniser] = &[
     stylegan2::recognise,
     srvgg::recognise,
     rrdbnet::recognise,
+    span::recognise,
+    realcugan::recognise,
+    hat::recognise,
+    swinir::recognise,
+    dat::recognise,
+    scunet::recognise,
+    nafnet::recognise,
     gpen::recognise,
     parsenet::recognise,
     bisenet::recognise,
@@ -234,12 +259,19 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         let names: Vec<&str> = checkpoint.tensors().map(|p| p.name.as_str()).take(3).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
-             RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, GPEN, ParseNet, BiSeNet, \
-             RetinaFace and YuNet",
+             RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, HAT, \
+             SwinIR, DAT, SCUNet, NAFNet, GPEN, ParseNet, BiSeNet, RetinaFace and YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))
     })
+}
+
+/// Heads of attention that the file's metadata name: the converter finds them in ONNX files.
+fn stated_heads(checkpoint: &Checkpoint) -> Option<usize> {
+    const MOST: usize = 1024;
+    let heads = checkpoint.metadata("heads")?.parse().ok();
+    heads.filter(|heads| (1..=MOST).contains(heads))
 }
 
 /// The resolutions 4, 8, … up to `size`.

@@ -4,10 +4,10 @@
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op, Padding};
+use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Side of the faces that public checkpoints were trained on.
@@ -76,7 +76,7 @@ fn layer(
     out: Option<usize>,
 ) -> Result<NodeId> {
     let x = if scale == Scale::Double { b.nearest(x, 2)? } else { x };
-    let x = b.add(Op::ReflectPad(Padding::all(1)), &[x])?;
+    let x = b.add(ops::ReflectPad(Padding::all(1)), &[x])?;
     let stride = if scale == Scale::Half { 2 } else { 1 };
     let spec = ConvSpec { out, stride, padding: Padding::all(0), ..ConvSpec::same(3) };
     let conv = format!("{name}.conv2d");
@@ -108,7 +108,7 @@ pub fn res_block(b: &mut Builder, x: NodeId, prefix: &str, scale: Scale) -> Resu
     let y = layer(b, x, &format!("{prefix}conv1"), first, true, out)?;
     let y = b.leaky_relu(y, SLOPE)?;
     let y = layer(b, y, &format!("{prefix}conv2"), second, true, out)?;
-    b.add(Op::Add, &[y, shortcut])
+    b.add(ops::Add, &[y, shortcut])
 }
 
 impl Network for ParseNet {
@@ -161,7 +161,7 @@ impl Network for ParseNet {
         for i in 0..self.blocks {
             x = res_block(&mut b, x, &format!("body.{i}."), Scale::Keep)?;
         }
-        x = b.add(Op::Add, &[x, encoded])?;
+        x = b.add(ops::Add, &[x, encoded])?;
         for i in 0..self.downs {
             x = res_block(&mut b, x, &format!("decoder.{i}."), Scale::Double)?;
         }

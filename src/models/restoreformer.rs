@@ -6,7 +6,7 @@ use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Builder, ConvSpec, vqgan};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Side in pixels of what the encoder's attention was trained on.
@@ -69,8 +69,8 @@ fn read(checkpoint: &Checkpoint, prefix: &'static str, options: &Options) -> Res
     }
     let codes = checkpoint.rows(&format!("{prefix}quantize.embedding.weight"))?;
     let usual = if attending.len() > 1 { PLUS_HEADS } else { HEADS };
-    let heads = options.heads.unwrap_or(usual);
-    let assumed = options.heads.is_none();
+    let stated = options.heads.or(super::stated_heads(checkpoint));
+    let (heads, assumed) = (stated.unwrap_or(usual), stated.is_none());
     Ok(RestoreFormer { prefix, levels, blocks, codes, heads, assumed, attending })
 }
 

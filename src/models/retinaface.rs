@@ -5,10 +5,10 @@ use super::detection::{Detection, STRIDES, levels};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, Interpolation, NodeId, Op};
+use crate::graph::{Graph, Interpolation, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec, resnet};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Mean of blue, green, red.
@@ -180,7 +180,7 @@ pub fn pyramid(
     }
     for i in [1, 0] {
         let coarser = b.resize_like(levels[i + 1], levels[i], Interpolation::Nearest)?;
-        let sum = b.add(Op::Add, &[levels[i], coarser])?;
+        let sum = b.add(ops::Add, &[levels[i], coarser])?;
         let spec = ConvSpec::same(3).out(width);
         levels[i] = active(b, sum, &format!("{prefix}merge{}", i + 1), spec, width)?;
     }
@@ -204,7 +204,7 @@ pub fn context(b: &mut Builder, x: NodeId, prefix: &str, width: usize) -> Result
     for part in &mut parts {
         *part = b.leaky_relu(*part, 0.0)?;
     }
-    b.add(Op::Concat, &parts)
+    b.add(ops::Concat, &parts)
 }
 
 /// Convolution, normalisation, leaky ReLU of MobileNet; `parts` number both tensors.

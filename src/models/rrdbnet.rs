@@ -9,9 +9,9 @@ use super::channels::Channels;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Share of a block's result that is added to its input.
@@ -206,23 +206,23 @@ impl RrdbNet {
             if self.plus && layer == 2 {
                 let spec = ConvSpec::same(1).out(self.growth).without_bias();
                 let short = b.conv(x, &format!("{name}.conv1x1"), spec)?;
-                y = b.add(Op::Add, &[y, short])?;
+                y = b.add(ops::Add, &[y, short])?;
             } else if self.plus && layer == 4 {
-                y = b.add(Op::Add, &[y, parts[2]])?;
+                y = b.add(ops::Add, &[y, parts[2]])?;
             }
             parts.push(y);
-            all = b.add(Op::Concat, &parts)?;
+            all = b.add(ops::Concat, &parts)?;
         }
         let y = self.conv(b, all, &format!("{name}.conv5{end}"))?;
-        let y = b.add(Op::Scale(RESIDUAL), &[y])?;
-        b.add(Op::Add, &[y, x])
+        let y = b.add(ops::Scale(RESIDUAL), &[y])?;
+        b.add(ops::Add, &[y, x])
     }
 
     fn enlarge(&self, b: &mut Builder, x: NodeId) -> Result<NodeId> {
         let names = self.names;
         let x = match self.unshuffle {
             1 => x,
-            r => b.add(Op::PixelUnshuffle(r), &[x])?,
+            r => b.add(ops::PixelUnshuffle(r), &[x])?,
         };
         let first = self.conv(b, x, names.first())?;
         let mut x = first;
@@ -231,11 +231,11 @@ impl RrdbNet {
             for dense in 1..=3 {
                 y = self.dense_block(b, y, &names.dense(block, dense))?;
             }
-            let y = b.add(Op::Scale(RESIDUAL), &[y])?;
-            x = b.add(Op::Add, &[y, x])?;
+            let y = b.add(ops::Scale(RESIDUAL), &[y])?;
+            x = b.add(ops::Add, &[y, x])?;
         }
         let x = self.conv(b, x, &names.trunk(self.blocks))?;
-        let mut x = b.add(Op::Add, &[x, first])?;
+        let mut x = b.add(ops::Add, &[x, first])?;
         for step in 1..=self.steps {
             x = b.nearest(x, 2)?;
             x = self.active(b, x, &names.up(step))?;
@@ -255,7 +255,8 @@ impl Network for RrdbNet {
         // At the unshuffled size: five 3×3 convolutions per dense block, those before and after
         // the body, and less than two pixels for those that follow at twice it and more.
         let radius = self.unshuffle * (15 * self.blocks + 2 + 2);
-        Task::Upscale { factor: self.factor(), radius, multiple: self.unshuffle }
+        let multiple = self.unshuffle;
+        Task::Upscale { factor: self.factor(), radius, multiple, align: multiple }
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {

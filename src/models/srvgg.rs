@@ -5,9 +5,9 @@ use super::channels::Channels;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Graph, NodeId, Op};
+use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// The slope of public checkpoints without PReLU tensors; the file cannot tell it from ReLU.
@@ -83,7 +83,7 @@ impl Network for Srvgg {
     }
 
     fn task(&self) -> Task {
-        Task::Upscale { factor: self.factor, radius: self.convs + 2, multiple: 1 }
+        Task::Upscale { factor: self.factor, radius: self.convs + 2, multiple: 1, align: 1 }
     }
 
     fn parameters(&self) -> Vec<(&'static str, String)> {
@@ -131,7 +131,7 @@ impl Srvgg {
             y = if self.prelu {
                 let slope = format!("body.{}.weight", 2 * layer + 1);
                 let slope = b.param(&slope, &[self.channels], 1.0)?;
-                b.add(Op::Activation(Activation::Prelu(slope)), &[y])?
+                b.add(Activation::Prelu(slope), &[y])?
             } else {
                 b.leaky_relu(y, self.slope.0)?
             };
@@ -139,8 +139,8 @@ impl Srvgg {
         let last = format!("body.{}", 2 * self.convs + 2);
         let out = self.colours.output * self.factor * self.factor;
         let y = b.conv(y, &last, ConvSpec::same(3).out(out))?;
-        let y = b.add(Op::PixelShuffle(self.factor), &[y])?;
+        let y = b.add(ops::PixelShuffle(self.factor), &[y])?;
         let base = b.nearest(x, self.factor)?;
-        b.add(Op::Add, &[y, base])
+        b.add(ops::Add, &[y, base])
     }
 }

@@ -4,12 +4,12 @@
 use super::{Network, Options, Task, Truncation, resolutions};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, ops};
 use crate::nn::Builder;
 use crate::nn::stylegan2::{
     Family, Modulated, Resample, Sampling, Styled, mapping, styled_conv, to_rgb,
 };
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// How an implementation names its tensors.
@@ -126,7 +126,7 @@ impl Synthesis<'_> {
         };
         let param = b.param(&constant, &[1, channels, 4, 4], 1.0)?;
         let batch = b.shape(latents).n;
-        let mut x = b.add(Op::Constant { value: param, batch }, &[])?;
+        let mut x = b.add(ops::Constant { value: param, batch }, &[])?;
         let first = code(b, 0)?;
         x = self.styled(b, x, first, names.first, 0, Sampling::Keep)?;
         let w = code(b, 1)?;
@@ -138,7 +138,7 @@ impl Synthesis<'_> {
             x = self.styled(b, x, w, &up, 1 + 2 * j, Sampling::Up)?;
             if let Some(&[scale, shift]) = conditions.get(j) {
                 let first_channel = b.shape(x).c.saturating_sub(b.shape(scale).c);
-                x = b.add(Op::Sft { first_channel }, &[x, scale, shift])?;
+                x = b.add(ops::Sft { first_channel }, &[x, scale, shift])?;
             }
             let w = code(b, 2 + 2 * j)?;
             x = self.styled(b, x, w, &plain, 2 + 2 * j, Sampling::Keep)?;
@@ -369,8 +369,8 @@ impl Network for StyleGan2 {
             }
             let rest: Vec<f32> = mean.iter().map(|m| (1.0 - factor) * m).collect();
             let rest = b.computed("mean_latent", vec![self.latent], &rest);
-            w = b.add(Op::Scale(*factor), &[w])?;
-            w = b.add(Op::Bias(rest), &[w])?;
+            w = b.add(ops::Scale(*factor), &[w])?;
+            w = b.add(ops::Bias(rest), &[w])?;
         }
         let synthesis = Synthesis {
             prefix: "",

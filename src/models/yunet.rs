@@ -6,10 +6,10 @@ use super::detection::{Detection, STRIDES, levels};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Conv2d, Graph, NodeId, Op};
+use crate::graph::{Conv2d, Graph, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec};
-use crate::plan::PixelFormat;
+use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
 
 /// Sides are multiples of the coarsest level's step.
@@ -63,8 +63,8 @@ fn heads(b: &mut Builder, x: NodeId, level: usize) -> Result<NodeId> {
     let y = b.stacked_conv(x, &names("conv1"))?;
     let [weight, bias] = b.stacked(y, &names("conv2"), &[1, 3, 3])?;
     let conv = Conv2d { groups: CHANNELS, ..Conv2d::same(weight, 3) };
-    let y = b.add(Op::Conv2d(conv), &[y])?;
-    b.add(Op::Bias(bias), &[y])
+    let y = b.add(conv, &[y])?;
+    b.add(ops::Bias(bias), &[y])
 }
 
 impl YuNet {
@@ -78,7 +78,7 @@ impl YuNet {
         let mut features = [y; 3];
         for stage in 1..STAGES {
             if HALVED.contains(&(stage - 1)) {
-                y = b.add(Op::MaxPool2d { kernel: 2, stride: 2, padding: 0 }, &[y])?;
+                y = b.add(ops::MaxPool2d { kernel: 2, stride: 2, padding: 0 }, &[y])?;
             }
             y = unit(b, y, &format!("backbone.model{stage}.conv1"), None)?;
             y = unit(b, y, &format!("backbone.model{stage}.conv2"), None)?;
@@ -125,7 +125,7 @@ impl Network for YuNet {
             let mut x = levels[level];
             if let Some(&coarser) = levels.get(level + 1) {
                 let coarser = b.nearest(coarser, 2)?;
-                x = b.add(Op::Add, &[x, coarser])?;
+                x = b.add(ops::Add, &[x, coarser])?;
             }
             let name = format!("neck.lateral_convs.{level}");
             levels[level] = unit(&mut b, x, &name, Some(self.width))?;

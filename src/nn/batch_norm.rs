@@ -5,7 +5,7 @@
 
 use super::{Builder, ConvSpec};
 use crate::error::{Error, Result};
-use crate::graph::{NodeId, Op, ParamId};
+use crate::graph::{NodeId, ParamId, ops};
 
 /// ε of PyTorch's `BatchNorm2d`.
 const EPSILON: f64 = 1e-5;
@@ -68,7 +68,7 @@ impl Builder<'_> {
         let dims = self.weight_dims(x, &name, spec)?;
         let (weight, bias) = self.folded(x, names, &dims, spec.bias)?;
         let y = self.convolve(x, &name, weight, spec)?;
-        self.add_scoped(&name, Op::Bias(bias), &[y])
+        self.add_scoped(&name, ops::Bias(bias), &[y])
     }
 
     /// The same for a 1×1 convolution of a vector `[N, C, 1, 1]`, as a matrix product.
@@ -78,8 +78,8 @@ impl Builder<'_> {
     pub fn linear_norm(&mut self, x: NodeId, names: Normalised<'_>, out: usize) -> Result<NodeId> {
         let dims = [out, self.shape(x).c];
         let (weight, bias) = self.folded(x, names, &dims, false)?;
-        let y = self.add_scoped(names.conv, Op::Linear(weight), &[x])?;
-        self.add_scoped(names.conv, Op::Bias(bias), &[y])
+        let y = self.add_scoped(names.conv, ops::Linear(weight), &[x])?;
+        self.add_scoped(names.conv, ops::Bias(bias), &[y])
     }
 
     fn folded(

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Builder, ConvSpec};
 use crate::error::Result;
-use crate::graph::{NodeId, Op, Path};
+use crate::graph::{NodeId, Path, ops};
 
 /// Kernel of one path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub fn mmrb(b: &mut Builder, x: NodeId, prefix: &str, block: &Mmrb, out: usize) 
             let mut sum = b.slice(first, 0, width)?;
             for p in 1..count {
                 let path = b.slice(first, p * width, (p + 1) * width)?;
-                sum = b.add(Op::Add, &[sum, path])?;
+                sum = b.add(ops::Add, &[sum, path])?;
             }
             stage(b, sum, &second, block, |_| (0, width))?
         }
@@ -82,7 +82,7 @@ pub fn mmrb(b: &mut Builder, x: NodeId, prefix: &str, block: &Mmrb, out: usize) 
         b.conv(x, &format!("{prefix}skip"), spec)?
     };
     let y = b.conv(mixed, &format!("{prefix}fuse"), ConvSpec::same(1).out(out))?;
-    let y = b.add(Op::Add, &[y, skip])?;
+    let y = b.add(ops::Add, &[y, skip])?;
     if block.fuse_activation { b.leaky_relu(y, block.slope) } else { Ok(y) }
 }
 
@@ -113,7 +113,7 @@ fn stage(
         });
     }
     let bias = b.computed(&format!("{prefix}.bias"), vec![biases.len()], &biases);
-    let y = b.graph.scoped(prefix, |graph| graph.add(Op::MultiPathConv(paths), &[x]))?;
-    let y = b.add(Op::Bias(bias), &[y])?;
+    let y = b.graph.scoped(prefix, |graph| graph.add(ops::MultiPathConv(paths), &[x]))?;
+    let y = b.add(ops::Bias(bias), &[y])?;
     b.leaky_relu(y, block.slope)
 }

@@ -1,10 +1,13 @@
 //! Blocks that write into a graph. They take weights by name and know no architecture.
 
 pub mod batch_norm;
+pub mod border;
 pub mod mmrb;
 pub mod resnet;
 pub mod stylegan2;
+pub mod swin;
 pub mod transformer;
+pub mod transposed;
 pub mod vqgan;
 
 use std::collections::HashMap;
@@ -12,7 +15,9 @@ use std::ops::Range;
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
-use crate::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding, Param, ParamId};
+use crate::graph::{
+    Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding, Param, ParamId, ops,
+};
 use crate::tensor::Shape;
 
 /// Geometry of a convolution with bias.
@@ -129,9 +134,13 @@ impl<'a> Builder<'a> {
         loop {
             let node = self.graph.node(x);
             let weight = match &node.op {
-                Op::Conv2d(conv) | Op::ModulatedConv2d { conv, .. } => conv.weight,
-                Op::Linear(weight) => *weight,
-                Op::Constant { value, .. } => *value,
+                Op::Conv2d(conv)
+                | Op::ModulatedConv2d(ops::ModulatedConv2d { conv, .. })
+                | Op::ModulatedConvTranspose2d(ops::ModulatedConvTranspose2d { conv, .. }) => {
+                    conv.weight
+                }
+                Op::Linear(ops::Linear(weight)) => *weight,
+                Op::Constant(ops::Constant { value, .. }) => *value,
                 _ => {
                     x = *node.inputs.first()?;
                     continue;
@@ -176,7 +185,7 @@ impl<'a> Builder<'a> {
     ///
     /// # Errors
     /// [`Error::Shape`] when it does not fit its inputs.
-    pub fn add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId> {
         Ok(self.graph.add(op, inputs)?)
     }
 
@@ -206,7 +215,7 @@ impl<'a> Builder<'a> {
         let y = self.convolve(x, weight, param, spec)?;
         let Some(bias) = bias else { return Ok(y) };
         let bias = self.vector(y, bias)?;
-        self.add_scoped(weight, Op::Bias(bias), &[y])
+        self.add_scoped(weight, ops::Bias(bias), &[y])
     }
 
     /// StyleGAN's equalised convolution: `conv(x)/√fan_in + bias`.
@@ -249,14 +258,19 @@ impl<'a> Builder<'a> {
     ) -> Result<NodeId> {
         let ConvSpec { stride, padding, groups, .. } = spec;
         let conv = Conv2d { weight: param, stride, padding, dilation: 1, groups };
-        self.add_scoped(weight, Op::Conv2d(conv), &[x])
+        self.add_scoped(weight, conv, &[x])
     }
 
     /// Adds a node that is named after the tensor `weight`.
     ///
     /// # Errors
     /// When it does not fit its inputs.
-    pub fn add_scoped(&mut self, weight: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+    pub fn add_scoped(
+        &mut self,
+        weight: &str,
+        op: impl Into<Op>,
+        inputs: &[NodeId],
+    ) -> Result<NodeId> {
         let layer = weight.strip_suffix(".weight").unwrap_or(weight);
         Ok(self.graph.scoped(layer, |graph| graph.add(op, inputs))?)
     }
@@ -277,8 +291,8 @@ impl<'a> Builder<'a> {
         let weight = self.weight(x, &format!("{prefix}.weight"), &dims, scale)?;
         let bias = self.param(&format!("{prefix}.bias"), &[out], bias_scale)?;
         self.graph.scoped(prefix, |graph| {
-            let y = graph.add(Op::Linear(weight), &[x])?;
-            Ok(graph.add(Op::Bias(bias), &[y])?)
+            let y = graph.add(ops::Linear(weight), &[x])?;
+            Ok(graph.add(ops::Bias(bias), &[y])?)
         })
     }
 
@@ -302,7 +316,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// Never for nodes of this graph.
     pub fn leaky_relu(&mut self, x: NodeId, slope: f32) -> Result<NodeId> {
-        self.add(Op::Activation(Activation::LeakyRelu(slope)), &[x])
+        self.add(Activation::LeakyRelu(slope), &[x])
     }
 
     /// `√2 · lrelu(x)` with slope 0.2, the activation of StyleGAN2.
@@ -311,7 +325,7 @@ impl<'a> Builder<'a> {
     /// Never for nodes of this graph.
     pub fn scaled_leaky_relu(&mut self, x: NodeId) -> Result<NodeId> {
         let y = self.leaky_relu(x, 0.2)?;
-        self.add(Op::Scale(std::f32::consts::SQRT_2), &[y])
+        self.add(ops::Scale(std::f32::consts::SQRT_2), &[y])
     }
 
     /// Bilinear resize by `factor` (2 or ½), PyTorch's `align_corners=False`; odd last rows and
@@ -322,7 +336,7 @@ impl<'a> Builder<'a> {
     pub fn bilinear(&mut self, x: NodeId, factor: f32) -> Result<NodeId> {
         let Shape { h, w, .. } = self.shape(x);
         let size = |n: usize| (n as f32 * factor).floor() as usize;
-        let resize = Op::Resize {
+        let resize = ops::Resize {
             height: size(h),
             width: size(w),
             interpolation: Interpolation::Bilinear,
@@ -337,7 +351,7 @@ impl<'a> Builder<'a> {
     /// When the result is too large.
     pub fn nearest(&mut self, x: NodeId, factor: usize) -> Result<NodeId> {
         let Shape { h, w, .. } = self.shape(x);
-        let resize = Op::Resize {
+        let resize = ops::Resize {
             height: h * factor,
             width: w * factor,
             interpolation: Interpolation::Nearest,
@@ -351,7 +365,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// Never for nodes of this graph.
     pub fn fir_up(&mut self, x: NodeId, kernel: ParamId) -> Result<NodeId> {
-        let op = Op::Upfirdn2d { kernel, up: 2, down: 1, padding: Padding::pair(2, 1) };
+        let op = ops::Upfirdn2d { kernel, up: 2, down: 1, padding: Padding::pair(2, 1) };
         self.add(op, &[x])
     }
 
@@ -367,7 +381,7 @@ impl<'a> Builder<'a> {
     ) -> Result<NodeId> {
         let (from, to) = (self.shape(x), self.shape(like));
         let step = [from.h as f32 / to.h as f32, from.w as f32 / to.w as f32];
-        self.add(Op::Resize { height: to.h, width: to.w, interpolation, step }, &[x])
+        self.add(ops::Resize { height: to.h, width: to.w, interpolation, step }, &[x])
     }
 
     /// Several layers on the same input as one: their weights `[rows, inner…]` and biases `[rows]`
@@ -406,8 +420,17 @@ impl<'a> Builder<'a> {
         let inner = [self.shape(x).c, 1, 1];
         let [weight, bias] = self.stacked(x, layers, &inner)?;
         let name = layers.first().map_or("", |(prefix, _)| prefix.as_ref());
-        let y = self.add_scoped(name, Op::Conv2d(Conv2d::same(weight, 1)), &[x])?;
-        self.add_scoped(name, Op::Bias(bias), &[y])
+        let y = self.add_scoped(name, Conv2d::same(weight, 1), &[x])?;
+        self.add_scoped(name, ops::Bias(bias), &[y])
+    }
+
+    /// `x · y`, value by value.
+    ///
+    /// # Errors
+    /// When their shapes differ.
+    pub fn product(&mut self, x: NodeId, y: NodeId) -> Result<NodeId> {
+        let nothing = self.add(ops::Scale(0.0), &[x])?;
+        self.add(ops::Sft { first_channel: 0 }, &[x, y, nothing])
     }
 
     /// Channels `start..end` of `x`.
@@ -415,7 +438,7 @@ impl<'a> Builder<'a> {
     /// # Errors
     /// When there are fewer.
     pub fn slice(&mut self, x: NodeId, start: usize, end: usize) -> Result<NodeId> {
-        self.add(Op::Slice { start, end }, &[x])
+        self.add(ops::Slice { start, end }, &[x])
     }
 
     /// The finished graph with `output` as its output.

@@ -4,7 +4,7 @@
 use super::batch_norm::Normalised;
 use super::{Builder, ConvSpec};
 use crate::error::Result;
-use crate::graph::{NodeId, Op};
+use crate::graph::{NodeId, ops};
 
 /// 7×7 convolution with stride 2, then the largest of each 3×3 window, with stride 2.
 ///
@@ -15,7 +15,7 @@ pub fn stem(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let spec = ConvSpec { stride: 2, ..ConvSpec::same(7).without_bias() };
     let y = b.conv_norm(x, names, spec)?;
     let y = b.leaky_relu(y, 0.0)?;
-    b.add(Op::MaxPool2d { kernel: 3, stride: 2, padding: 1 }, &[y])
+    b.add(ops::MaxPool2d { kernel: 3, stride: 2, padding: 1 }, &[y])
 }
 
 /// Two 3×3 convolutions.
@@ -68,6 +68,6 @@ fn residual(
             y = b.leaky_relu(y, 0.0)?;
         }
     }
-    let sum = b.add(Op::Add, &[y, shortcut])?;
+    let sum = b.add(ops::Add, &[y, shortcut])?;
     b.leaky_relu(sum, 0.0)
 }

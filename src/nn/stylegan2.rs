@@ -4,7 +4,7 @@
 
 use super::Builder;
 use crate::error::Result;
-use crate::graph::{Conv2d, NodeId, Op, Padding, ParamId};
+use crate::graph::{Conv2d, NodeId, Padding, ParamId, ops};
 
 /// How a family resamples.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,19 +102,19 @@ pub fn modulated_conv(
         (Sampling::Up, Resample::Fir) => {
             let kernel = filter(b, names.filter, 4.0)?;
             conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
-            let op = Op::ModulatedConv2d { conv, demodulate, transposed: true };
+            let op = ops::ModulatedConvTranspose2d { conv, demodulate };
             let y = b.graph.scoped(layer, |graph| graph.add(op, &[x, style]))?;
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(1) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(1) };
             return b.add(blur, &[y]);
         }
         (Sampling::Down, Resample::Fir) => {
             let kernel = filter(b, names.filter, 1.0)?;
             conv = Conv2d { stride: 2, padding: Padding::all(0), ..conv };
-            let blur = Op::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
+            let blur = ops::Upfirdn2d { kernel, up: 1, down: 1, padding: Padding::all(2) };
             b.add(blur, &[x])?
         }
     };
-    let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+    let op = ops::ModulatedConv2d { conv, demodulate };
     Ok(b.graph.scoped(layer, |graph| graph.add(op, &[x, style]))?)
 }
 
@@ -143,16 +143,16 @@ pub fn styled_conv(
 ) -> Result<NodeId> {
     let mut y = modulated_conv(b, family, x, latent, names.conv)?;
     if !family.equalised {
-        y = b.add(Op::Scale(std::f32::consts::SQRT_2), &[y])?;
+        y = b.add(ops::Scale(std::f32::consts::SQRT_2), &[y])?;
     }
     if let Some((noise, strength)) = names.noise {
         let shape = b.shape(y);
         let strength = b.scalar(strength)?;
         let noise = b.param(noise, &[1, 1, shape.h, shape.w], 1.0)?;
-        y = b.add(Op::Noise { noise, strength }, &[y])?;
+        y = b.add(ops::Noise { noise, strength }, &[y])?;
     }
     let bias = b.vector(y, names.bias)?;
-    let y = b.add(Op::Bias(bias), &[y])?;
+    let y = b.add(ops::Bias(bias), &[y])?;
     if family.equalised { b.scaled_leaky_relu(y) } else { b.leaky_relu(y, 0.2) }
 }
 
@@ -171,7 +171,7 @@ pub fn to_rgb(
 ) -> Result<NodeId> {
     let y = modulated_conv(b, family, x, latent, names)?;
     let bias = b.vector(y, bias)?;
-    let y = b.add(Op::Bias(bias), &[y])?;
+    let y = b.add(ops::Bias(bias), &[y])?;
     let Some(skip) = skip else { return Ok(y) };
     let skip = match family.resample {
         Resample::Bilinear => b.bilinear(skip, 2.0)?,
@@ -180,7 +180,7 @@ pub fn to_rgb(
             b.fir_up(skip, kernel)?
         }
     };
-    b.add(Op::Add, &[y, skip])
+    b.add(ops::Add, &[y, skip])
 }
 
 /// The mapping network: normalised `z`, then `layers` linear layers, named by `prefix`.
@@ -195,7 +195,7 @@ pub fn mapping(
     prefix: impl Fn(usize) -> String,
 ) -> Result<NodeId> {
     let width = b.shape(z).c;
-    let mut w = b.add(Op::PixelNorm, &[z])?;
+    let mut w = b.add(ops::PixelNorm, &[z])?;
     for layer in 0..layers {
         let name = prefix(layer);
         w = if family.equalised {

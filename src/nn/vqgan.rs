@@ -2,7 +2,7 @@
 
 use super::{Builder, ConvSpec};
 use crate::error::Result;
-use crate::graph::{Activation, Conv2d, NodeId, Op, Padding};
+use crate::graph::{Activation, Conv2d, NodeId, Padding, ops};
 
 /// Groups of every group norm.
 pub const GROUPS: usize = 32;
@@ -18,9 +18,9 @@ pub fn group_norm(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let weight = b.param(&format!("{prefix}.weight"), &[channels], 1.0)?;
     let bias = b.param(&format!("{prefix}.bias"), &[channels], 1.0)?;
     b.graph.scoped(prefix, |graph| {
-        let norm = Op::GroupNorm { groups: GROUPS, epsilon: EPSILON, weight };
+        let norm = ops::GroupNorm { groups: GROUPS, epsilon: EPSILON, weight };
         let y = graph.add(norm, &[x])?;
-        Ok(graph.add(Op::Bias(bias), &[y])?)
+        Ok(graph.add(ops::Bias(bias), &[y])?)
     })
 }
 
@@ -30,7 +30,7 @@ pub fn group_norm(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
 /// As [`group_norm`].
 pub fn norm_swish(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let y = group_norm(b, x, prefix)?;
-    b.add(Op::Activation(Activation::Silu), &[y])
+    b.add(Activation::Silu, &[y])
 }
 
 /// `conv2(swish(norm2(conv1(swish(norm1(x)))))) + x`, where `x` passes through the 1×1 convolution
@@ -48,7 +48,7 @@ pub fn res_block(b: &mut Builder, x: NodeId, prefix: &str, shortcut: &str) -> Re
     };
     let y = norm_swish(b, y, &format!("{prefix}.norm2"))?;
     let y = b.conv(y, &format!("{prefix}.conv2"), ConvSpec::same(3).out(out))?;
-    b.add(Op::Add, &[y, skip])
+    b.add(ops::Add, &[y, skip])
 }
 
 /// `x + proj_out(attention(q(query), k(x'), v(x')))` with `x'` the group norm `{prefix}.{norm}` of
@@ -73,9 +73,9 @@ pub fn attention(
     let mut project =
         |y, name| b.conv(y, &format!("{prefix}.{name}"), ConvSpec::same(1).out(channels));
     let (q, k, v) = (project(query, "q")?, project(normed, "k")?, project(normed, "v")?);
-    let y = b.graph.scoped(prefix, |graph| graph.add(Op::Attention { heads }, &[q, k, v]))?;
+    let y = b.graph.scoped(prefix, |graph| graph.add(ops::Attention { heads }, &[q, k, v]))?;
     let y = b.conv(y, &format!("{prefix}.proj_out"), ConvSpec::same(1).out(channels))?;
-    b.add(Op::Add, &[y, x])
+    b.add(ops::Add, &[y, x])
 }
 
 /// Half the size: a row and a column of zeros below and right, then the 3×3 convolution
@@ -89,8 +89,8 @@ pub fn downsample(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let bias = b.param(&format!("{prefix}.conv.bias"), &[c], 1.0)?;
     let conv = Conv2d { stride: 2, padding: Padding::pair(0, 1), ..Conv2d::same(weight, 3) };
     b.graph.scoped(prefix, |graph| {
-        let y = graph.add(Op::Conv2d(conv), &[x])?;
-        Ok(graph.add(Op::Bias(bias), &[y])?)
+        let y = graph.add(conv, &[x])?;
+        Ok(graph.add(ops::Bias(bias), &[y])?)
     })
 }
 
@@ -120,7 +120,7 @@ pub fn fuse(
     fidelity: f32,
 ) -> Result<NodeId> {
     let channels = b.shape(decoder).c;
-    let both = b.add(Op::Concat, &[encoder, decoder])?;
+    let both = b.add(ops::Concat, &[encoder, decoder])?;
     let e = res_block(b, both, &format!("{prefix}.encode_enc"), "conv_out")?;
     let mut condition = |name: &str, summand: f32| {
         let name = format!("{prefix}.{name}");
@@ -133,12 +133,12 @@ pub fn fuse(
         let values: Vec<f32> = values.iter().map(|v| v + summand).collect();
         let bias = b.computed(&format!("{last}.bias"), vec![channels], &values);
         b.graph.scoped(last, |graph| {
-            let y = graph.add(Op::Conv2d(Conv2d::same(weight, 3)), &[y])?;
-            Ok::<_, crate::Error>(graph.add(Op::Bias(bias), &[y])?)
+            let y = graph.add(Conv2d::same(weight, 3), &[y])?;
+            Ok::<_, crate::Error>(graph.add(ops::Bias(bias), &[y])?)
         })
     };
     let (scale, shift) = (condition("scale", 1.0)?, condition("shift", 0.0)?);
-    b.add(Op::Sft { first_channel: 0 }, &[decoder, scale, shift])
+    b.add(ops::Sft { first_channel: 0 }, &[decoder, scale, shift])
 }
 
 /// The row of the codebook `name` `[K, C]` that is nearest to each pixel, the first of equally
@@ -160,9 +160,9 @@ pub fn quantize(b: &mut Builder, z: NodeId, name: &str) -> Result<[NodeId; 2]> {
     let halves: Vec<f32> = values.chunks_exact(channels).map(half_norm).collect();
     let halves = b.computed(&format!("{name}.norms"), vec![rows], &halves);
     b.graph.scoped(name, |graph| {
-        let scores = graph.add(Op::Conv2d(Conv2d::same(weight, 1)), &[z])?;
-        let scores = graph.add(Op::Bias(halves), &[scores])?;
-        let index = graph.add(Op::ArgMax, &[scores])?;
-        Ok([index, graph.add(Op::Embedding(table), &[index])?])
+        let scores = graph.add(Conv2d::same(weight, 1), &[z])?;
+        let scores = graph.add(ops::Bias(halves), &[scores])?;
+        let index = graph.add(ops::ArgMax, &[scores])?;
+        Ok([index, graph.add(ops::Embedding(table), &[index])?])
     })
 }

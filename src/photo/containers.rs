@@ -59,7 +59,7 @@ pub(super) fn resource(iptc: &[u8]) -> Vec<u8> {
 }
 
 /// The comment of a picture, in a JPEG or as PNG's text of that name.
-fn comment(kept: &Kept) -> Option<Vec<u8>> {
+pub(super) fn comment(kept: &Kept) -> Option<Vec<u8>> {
     let text = |(kind, data): &([u8; 4], Vec<u8>)| {
         let text = data.strip_prefix(b"Comment\0").filter(|_| kind == b"tEXt")?;
         Some(text.to_vec())

@@ -290,7 +290,7 @@ impl File {
         }
         let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
         drop_if(kept.density.is_some() && !in_exif && has_no(&[Pnm, WebP]), "its size on paper");
-        let has_comment = kept.comment.is_some();
+        let has_comment = containers::comment(&kept).is_some();
         drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
         let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");

@@ -4,7 +4,8 @@
 //! has where the face goes is put over it: measured, not kept, because a network cannot tell grain
 //! from damage.
 
-pub use crate::cpu::grain_histogram::{BINS, luminance, run as histogram};
+pub use crate::cpu::grain_histogram::run as histogram;
+pub use crate::pixels::{BINS, luminance};
 
 /// Grain beyond this is damage, in levels.
 const MOST: f64 = 12.0;
@@ -39,7 +40,7 @@ pub fn missing(photo: f64, face: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::paste::noise;
+    use crate::pixels::noise;
 
     fn of(sigma: f32, clear: impl Fn(usize, usize) -> f32) -> f64 {
         let value = |i: usize| clear(i % 128, i / 128) + sigma * noise(i % 128, i / 128);

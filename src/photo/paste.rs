@@ -257,8 +257,9 @@ mod tests {
 
     #[test]
     fn a_smooth_face_takes_the_grain_of_the_photo() {
-        let photo =
-            canvas(300, 320, |y, x| (128.0_f32 + 6.0 * paste::noise(x + 7, y + 9)).round() as u8);
+        let photo = canvas(300, 320, |y, x| {
+            (128.0_f32 + 6.0 * crate::pixels::noise(x + 7, y + 9)).round() as u8
+        });
         let fit = align(&landmarks(), 128).unwrap();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let sigma = |part: f64| {

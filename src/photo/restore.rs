@@ -59,6 +59,9 @@ const TILE_MEMORY: usize = 2 << 30;
 const TILES_ARE_SMALL: &str =
     "the memory budget allows only small tiles, whose seams may be visible; raise it";
 
+const TILES_ARE_AVERAGED: &str = "this model averages over the picture, here over each tile; seams may be visible, allow larger \
+     tiles with --memory";
+
 impl Restorer {
     /// Restores with `model` on `engine`.
     pub fn new(engine: &Engine, model: &Model) -> Self {
@@ -97,14 +100,16 @@ impl Restorer {
         let [height, width] = self.output_size(picture.height, picture.width)?;
         let mut notes = Vec::new();
         let (rgb, tile, tiles) = match self.model.task() {
-            Task::Upscale { factor, radius, multiple } => {
-                let network = Upscaler { factor, radius, multiple };
+            Task::Upscale { factor, radius, multiple, align } => {
+                let network = Upscaler { factor, radius, multiple, align };
                 let sides = [picture.height, picture.width];
                 let open = async |h, w| self.open_tile(h, w).await;
                 let (tiling, mut session) =
                     Tiling::choose(sides[0], sides[1], network, open).await?;
                 if !tiling.is_exact() {
                     notes.push(TILES_ARE_SMALL.to_owned());
+                } else if tiling.count() > 1 && self.model.averages() {
+                    notes.push(TILES_ARE_AVERAGED.to_owned());
                 }
                 let [tile_height, tile_width] = tiling.tile();
                 let (mut done, count) = (0, tiling.count());

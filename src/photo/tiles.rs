@@ -9,6 +9,9 @@
 //! Networks that unshuffle pixels take sizes that are multiples of a small number. The last row and
 //! column are repeated up to the next such size, tiles start at such places, and the surplus is
 //! cut off the result.
+//!
+//! Networks with windows or halvings see the same only in tiles that begin where their windows do;
+//! sides of tiles are chosen so that the last one, which ends at the border, does too.
 
 use std::ops::Range;
 
@@ -23,6 +26,8 @@ pub struct Upscaler {
     pub radius: usize,
     /// Sizes are multiples of this.
     pub multiple: usize,
+    /// Tiles begin at multiples of this, which is a multiple of `multiple`.
+    pub align: usize,
 }
 
 /// How a picture is cut.
@@ -90,15 +95,19 @@ impl Tiling {
         Err(tried.map_or_else(|| Error::Input("no tile size is left".into()), |(_, error)| error))
     }
 
-    /// Tiles of at most `tile`, rounded up to the network's multiple.
+    /// Tiles of `tile`, rounded up to where the last of a row begins aligned.
     fn new(height: usize, width: usize, network: Upscaler, tile: [usize; 2]) -> Self {
         let multiple = network.multiple.max(1);
         let padded = [height.next_multiple_of(multiple), width.next_multiple_of(multiple)];
-        let tile = [0, 1].map(|axis| tile[axis].next_multiple_of(multiple).min(padded[axis]));
+        let align = network.align.next_multiple_of(multiple).max(multiple);
+        let tile = [0, 1].map(|axis| {
+            let least = tile[axis].next_multiple_of(align);
+            padded[axis] - padded[axis].saturating_sub(least) / align * align
+        });
         let cut = (0..2).filter(|&axis| tile[axis] < padded[axis]).map(|axis| tile[axis]).min();
         // A quarter of the tile at most, so that half of each side is kept.
-        let most = cut.map_or(0, |side| side / 4 / multiple * multiple);
-        let context = network.radius.next_multiple_of(multiple).min(most);
+        let most = cut.map_or(0, |side| side / 4 / align * align);
+        let context = network.radius.next_multiple_of(align).min(most);
         Self { network, height, width, tile, context }
     }
 
@@ -191,7 +200,11 @@ impl Tiling {
         let padded = length.next_multiple_of(self.network.multiple.max(1));
         let tile = self.tile[axis];
         // Without a cut along this axis the loop ends at once.
-        let step = tile - 2 * if tile < padded { self.context } else { 0 };
+        let align = self.network.align.max(1);
+        let step = match tile < padded {
+            true => (tile - 2 * self.context) / align * align,
+            false => tile,
+        };
         let mut spans = Vec::new();
         let mut kept = 0;
         for start in (0..).step_by(step) {
@@ -243,7 +256,7 @@ mod tests {
             let mut next = values.clone();
             for (i, value) in next.iter_mut().enumerate() {
                 let (y, x, c) = (i / 3 / width, i / 3 % width, i % 3);
-                let phase = (y % network.multiple + 2 * (x % network.multiple)) as u32;
+                let phase = (y % network.align + 2 * (x % network.align)) as u32;
                 *value = 1 + phase;
                 for v in y.saturating_sub(1)..(y + 2).min(height) {
                     for u in x.saturating_sub(1)..(x + 2).min(width) {
@@ -281,14 +294,20 @@ mod tests {
     fn tiles_equal_the_whole_picture() {
         for (height, width) in [(1, 1), (1, 200), (37, 41), (64, 64), (65, 63), (10, 333), (97, 3)]
         {
-            for (factor, radius, multiple) in
-                [(1, 2, 1), (4, 3, 1), (2, 3, 2), (1, 5, 4), (3, 0, 1)]
-            {
-                let upscaler = Upscaler { factor, radius, multiple };
+            for (factor, radius, multiple, align) in [
+                (1, 2, 1, 1),
+                (4, 3, 1, 1),
+                (2, 3, 2, 2),
+                (1, 5, 4, 4),
+                (3, 0, 1, 1),
+                (2, 3, 1, 4),
+                (1, 5, 2, 8),
+            ] {
+                let upscaler = Upscaler { factor, radius, multiple, align };
                 let (whole, expected) = run(height, width, upscaler, usize::MAX / 8);
                 assert_eq!(whole.count(), 1);
                 for side in [24, 32, 40] {
-                    if side / 4 < radius.next_multiple_of(multiple) {
+                    if side / 4 < radius.next_multiple_of(align) {
                         continue;
                     }
                     let (tiling, result) = run(height, width, upscaler, side);
@@ -301,7 +320,7 @@ mod tests {
 
     #[test]
     fn too_little_context_is_said() {
-        let upscaler = Upscaler { factor: 1, radius: 9, multiple: 1 };
+        let upscaler = Upscaler { factor: 1, radius: 9, multiple: 1, align: 1 };
         let (tiling, result) = run(64, 64, upscaler, 32);
         assert!(!tiling.is_exact());
         assert_eq!(result.len(), 64 * 64 * 3);
@@ -309,7 +328,7 @@ mod tests {
 
     #[test]
     fn tiles_shrink_until_they_fit() {
-        let upscaler = Upscaler { factor: 4, radius: 18, multiple: 2 };
+        let upscaler = Upscaler { factor: 4, radius: 18, multiple: 2, align: 2 };
         let budget = |pixels: usize| {
             async move |h: usize, w: usize| {
                 if h * w <= pixels {
@@ -335,7 +354,7 @@ mod tests {
 
     #[test]
     fn large_pictures_are_cut_without_being_asked_for() {
-        let upscaler = Upscaler { factor: 4, radius: 34, multiple: 1 };
+        let upscaler = Upscaler { factor: 4, radius: 34, multiple: 1, align: 1 };
         let open = async |_, _| Ok(());
         let (tiling, ()) = block_on(Tiling::choose(3000, 4000, upscaler, open)).unwrap();
         assert_eq!(tiling.tile(), [1024, 1024]);
@@ -343,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_an_error() {
-        let upscaler = Upscaler { factor: 4, radius: 1, multiple: 1 };
+        let upscaler = Upscaler { factor: 4, radius: 1, multiple: 1, align: 1 };
         for (height, width) in [(0, 5), (5, 0), (20_000, 20_000), (usize::MAX, 2)] {
             let open = async |_, _| Ok(());
             assert!(block_on(Tiling::choose(height, width, upscaler, open)).is_err());

@@ -119,7 +119,7 @@ fn eye_distance(landmarks: &Landmarks) -> f64 {
 mod tests {
     use super::super::align::TEMPLATE;
     use super::*;
-    use crate::cpu::paste::noise;
+    use crate::pixels::noise;
 
     const AMOUNT: f64 = 0.85;
 

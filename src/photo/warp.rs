@@ -5,7 +5,7 @@
 
 use super::align::Affine;
 use crate::cpu::warp_affine;
-pub use crate::cpu::warp_affine::{Positions, Sample, View};
+pub use crate::pixels::{Positions, Sample, View};
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::fuse::{Chain, is_view};
 use super::{Target, Upsample};
-use crate::graph::{Graph, NodeId, Op};
+use crate::graph::{Graph, NodeId, Op, ops};
 use crate::tensor::Dtype;
 
 /// For values that lie in a concatenation: which one, and their first channel there.
@@ -34,7 +34,7 @@ impl<D: Fn(NodeId) -> Dtype> Known<'_, D> {
         let graph = self.graph;
         let concats: Vec<NodeId> = (0..graph.nodes().len() as u32)
             .map(NodeId)
-            .filter(|&id| self.live[id.index()] && graph.node(id).op == Op::Concat)
+            .filter(|&id| self.live[id.index()] && matches!(graph.node(id).op, Op::Concat(_)))
             .collect();
         let mut parts = Parts::new();
         for &concat in &concats {
@@ -126,8 +126,8 @@ impl<D: Fn(NodeId) -> Dtype> Known<'_, D> {
             return Some((concat, first..first + node.shape.c));
         }
         match node.op {
-            Op::Concat => Some((id, 0..node.shape.c)),
-            Op::Slice { start, end } => {
+            Op::Concat(_) => Some((id, 0..node.shape.c)),
+            Op::Slice(ops::Slice { start, end }) => {
                 let (concat, whole) = self.region(node.inputs[0], parts)?;
                 Some((concat, whole.start + start..whole.start + end))
             }
@@ -153,8 +153,8 @@ impl<D: Fn(NodeId) -> Dtype> Known<'_, D> {
 mod tests {
     use std::sync::Arc;
 
-    use crate::graph::{Conv2d, Graph, NodeId, Op, Param};
-    use crate::plan::{Kernel, Plan, Target};
+    use crate::graph::{Conv2d, Graph, NodeId, Param, ops};
+    use crate::plan::{Plan, Target};
     use crate::tensor::Shape;
 
     /// 3×3 convolution of `x` to `channels`.
@@ -162,7 +162,7 @@ mod tests {
         let dims = [channels, graph.shape(x).c, 3, 3];
         let zeros = vec![0.0; dims.iter().product()];
         let weight = graph.add_param(Param::from_values("w", dims.to_vec(), &zeros));
-        graph.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).unwrap()
+        graph.add(Conv2d::same(weight, 3), &[x]).unwrap()
     }
 
     /// Copies in the plan of a dense block of an input of this batch and width.
@@ -172,19 +172,19 @@ mod tests {
         let x = conv(&mut graph, input, 16);
         let mut parts = vec![x];
         for _ in 0..3 {
-            let all = graph.add(Op::Concat, &parts).unwrap();
+            let all = graph.add(ops::Concat, &parts).unwrap();
             parts.push(conv(&mut graph, all, 8));
         }
-        let all = graph.add(Op::Concat, &parts).unwrap();
+        let all = graph.add(ops::Concat, &parts).unwrap();
         let y = conv(&mut graph, all, 16);
-        let mut y = graph.add(Op::Add, &[y, x]).unwrap();
+        let mut y = graph.add(ops::Add, &[y, x]).unwrap();
         if keep {
             let later = conv(&mut graph, y, 16);
-            y = graph.add(Op::Add, &[later, x]).unwrap();
+            y = graph.add(ops::Add, &[later, x]).unwrap();
         }
         graph.set_output(y);
         let target = Target::webgpu_defaults();
-        Plan::new(Arc::new(graph), target).unwrap().count(Kernel::Pointwise)
+        Plan::new(Arc::new(graph), target).unwrap().count("pointwise")
     }
 
     #[test]

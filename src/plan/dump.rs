@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::{Compute, Epilogue, Plan, Step, Upsample, View};
+use super::{Epilogue, Plan, Step, Upsample, View};
 use crate::graph::{Activation, escaped};
 
 impl fmt::Display for Plan {
     /// One line per step (kernel, where it reads and writes, what is fused), then the memory.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, step) in self.steps.iter().enumerate() {
-            let input = step.input.map_or("-".to_owned(), |x| self.place(x));
+            let input = step.operands.first().map_or("-".to_owned(), |&x| self.place(x));
             let output = self.place(step.output);
             let fused = fused(step).join(" ");
             let name = &step.name;
-            let kernel = step.kernel.name();
+            let kernel = step.variant.to_string();
             writeln!(f, "{index:4} {kernel:16} {input} -> {output}  {fused}  # {name}")?;
         }
         let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
@@ -39,7 +39,7 @@ impl Plan {
     pub fn to_dot(&self) -> String {
         let mut dot = String::from("digraph plan {\n  node [shape=box, fontname=sans];\n");
         for (index, step) in self.steps.iter().enumerate() {
-            let mut lines = vec![escaped(&step.name), step.kernel.name().to_owned()];
+            let mut lines = vec![escaped(&step.name), step.variant.to_string()];
             lines.extend(fused(step));
             lines.push(step.output.shape.to_string());
             dot += &format!("  s{index} [label=\"{}\"];\n", lines.join("\\n"));
@@ -64,15 +64,13 @@ fn overlap(a: View, b: View) -> bool {
 /// What a step does besides its main computation.
 fn fused(step: &Step) -> Vec<String> {
     let mut fused = Vec::new();
-    if let Compute::Conv { upsample, style, .. } = &step.compute {
-        match upsample {
-            Upsample::None => {}
-            Upsample::Nearest => fused.push("nearest×2".to_owned()),
-            Upsample::Bilinear => fused.push("bilinear×2".to_owned()),
-        }
-        if style.is_some() {
-            fused.push("modulate".to_owned());
-        }
+    match step.upsample {
+        Upsample::None => {}
+        Upsample::Nearest => fused.push("nearest×2".to_owned()),
+        Upsample::Bilinear => fused.push("bilinear×2".to_owned()),
+    }
+    if step.op.is_modulated() {
+        fused.push("modulate".to_owned());
     }
     let Epilogue { demodulation, noise, bias, activation, sft, residual, .. } = &step.epilogue;
     let parts = [

@@ -1,6 +1,7 @@
 //! Which nodes become one step: a compute node and the elementwise nodes after it that fit the
 //! fixed order of an [`Epilogue`](super::Epilogue).
 
+use crate::graph::ops::{Cost, Part, Role};
 use crate::graph::{Activation, Graph, NodeId, Op};
 
 /// A compute node, and the elementwise nodes that its step absorbs, in order.
@@ -37,31 +38,35 @@ pub(super) enum Slot {
     OutputGain,
 }
 
-/// The slot that `op` takes after a chain whose last slot is `taken`; `None` when it does not fit.
-pub(super) fn slot(op: &Op, taken: Option<Slot>) -> Option<Slot> {
-    let slot = match op {
-        Op::Noise { .. } => Slot::Noise,
-        Op::Bias(_) => Slot::Bias,
-        Op::Activation(_) => Slot::Activation,
-        Op::Sft { .. } => Slot::Sft,
-        Op::Add => Slot::Residual,
-        Op::ScaleChannels => Slot::Demodulation,
+/// The part of an epilogue that `op` may become.
+pub(super) fn part(op: &Op) -> Option<Part> {
+    if let Role::Part(part) = op.planning().role { Some(part) } else { None }
+}
+
+/// The slot that `part` takes after a chain whose last slot is `taken`; `None` when it does not fit.
+pub(super) fn slot(part: Part, taken: Option<Slot>) -> Option<Slot> {
+    let slot = match part {
+        Part::Noise(_) => Slot::Noise,
+        Part::Bias(_) => Slot::Bias,
+        Part::Activation(_) => Slot::Activation,
+        Part::Sft(_) => Slot::Sft,
+        Part::Residual => Slot::Residual,
+        Part::ChannelScale => Slot::Demodulation,
         // Gains multiply, so one slot holds any number of them.
-        Op::Scale(_) => {
+        Part::Gain(_) => {
             return Some(match taken {
                 None | Some(Slot::Demodulation | Slot::Gain) => Slot::Gain,
                 Some(s) if s <= Slot::ActivationGain => Slot::ActivationGain,
                 Some(_) => Slot::OutputGain,
             });
         }
-        _ => return None,
     };
     taken.is_none_or(|t| t < slot).then_some(slot)
 }
 
 /// Whether a node moves no data of its own: it names memory that others fill.
 pub(super) fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Input | Op::Slice { .. } | Op::Concat)
+    op.planning().role == Role::View
 }
 
 /// For every node, the nodes that read it, each once per use. Nodes that no output needs have none
@@ -90,7 +95,10 @@ pub(super) fn users(graph: &Graph) -> (Vec<Vec<NodeId>>, Vec<bool>) {
 pub(super) fn chains(graph: &Graph, users: &[Vec<NodeId>], live: &[bool]) -> Vec<Chain> {
     let mut absorbed = vec![false; graph.nodes().len()];
     let mut chains = Vec::new();
-    for pass in [is_heavy as fn(&Op) -> bool, is_light, is_elementwise] {
+    let heavy = |op: &Op| op.planning().role == Role::Step(Cost::Heavy);
+    let light = |op: &Op| op.planning().role == Role::Step(Cost::Light);
+    let part = |op: &Op| part(op).is_some();
+    for pass in [&heavy as &dyn Fn(&Op) -> bool, &light, &part] {
         for (index, node) in graph.nodes().iter().enumerate() {
             if live[index] && !absorbed[index] && pass(&node.op) {
                 let chain = grow(graph, users, &absorbed, NodeId(index as u32));
@@ -106,64 +114,43 @@ pub(super) fn chains(graph: &Graph, users: &[Vec<NodeId>], live: &[bool]) -> Vec
     chains
 }
 
-fn is_heavy(op: &Op) -> bool {
-    matches!(op, Op::Conv2d(_) | Op::ModulatedConv2d { .. } | Op::MultiPathConv(_) | Op::Linear(_))
-}
-
-fn is_light(op: &Op) -> bool {
-    !is_heavy(op) && !is_view(op) && !is_elementwise(op)
-}
-
-fn is_elementwise(op: &Op) -> bool {
-    slot(op, None).is_some()
-}
-
 /// Storage buffers that a kernel may bind: WebGPU's default limit.
 const MAX_BUFFERS: usize = 8;
 
-/// Buffers that a step of `op` binds besides what its epilogue adds: inputs, output, weight, for
-/// modulated convolutions demodulation factors, for group norm the moments.
-fn buffers(op: &Op) -> usize {
-    match op {
-        Op::ModulatedConv2d { .. } => 5,
-        Op::GroupNorm { .. } | Op::Attention { .. } => 4,
-        _ => 3,
-    }
-}
-
-/// Buffers that `op` adds to a step that has taken the slots up to `taken`. Noise, bias and slopes
+/// Buffers that `part` adds to a step that has taken the slots up to `taken`. Noise, bias and slopes
 /// share one.
-fn more_buffers(op: &Op, taken: Option<Slot>) -> usize {
+fn more_buffers(part: Part, taken: Option<Slot>) -> usize {
     let shared = matches!(taken, Some(Slot::Noise | Slot::Bias));
-    match op {
-        Op::Noise { .. } | Op::Bias(_) | Op::Activation(Activation::Prelu(_)) if !shared => 1,
-        Op::Sft { .. } => 2,
-        Op::Add | Op::ScaleChannels => 1,
-        _ => 0,
+    match part {
+        Part::Noise(_) | Part::Bias(_) | Part::Activation(Activation::Prelu(_)) => {
+            usize::from(!shared)
+        }
+        Part::Sft(_) => 2,
+        Part::Residual | Part::ChannelScale => 1,
+        Part::Gain(_) | Part::Activation(_) => 0,
     }
 }
 
 fn grow(graph: &Graph, users: &[Vec<NodeId>], absorbed: &[bool], head: NodeId) -> Chain {
     let mut chain = Chain { head, epilogue: Vec::new(), last: head };
-    let mut taken = match graph.node(head).op {
-        // It has factors of its own.
-        Op::ModulatedConv2d { .. } => Some(Slot::Demodulation),
-        _ => None,
-    };
-    let mut bound = buffers(&graph.node(head).op);
-    if is_elementwise(&graph.node(head).op) {
-        bound += more_buffers(&graph.node(head).op, None);
-        taken = slot(&graph.node(head).op, None);
+    let op = &graph.node(head).op;
+    // It has factors of its own.
+    let mut taken = op.is_modulated().then_some(Slot::Demodulation);
+    let mut bound = op.planning().buffers;
+    if let Some(part) = part(op) {
+        bound += more_buffers(part, None);
+        taken = slot(part, None);
         chain.epilogue.push(head);
     }
     while let [user] = users[chain.last.index()][..] {
         let node = graph.node(user);
-        let main = node.inputs[0] == chain.last || node.op == Op::Add;
+        let Some(part) = part(&node.op) else { break };
+        let main = node.inputs[0] == chain.last || part == Part::Residual;
         if graph.outputs().contains(&chain.last) || absorbed[user.index()] || !main {
             break;
         }
-        let Some(next) = slot(&node.op, taken) else { break };
-        bound += more_buffers(&node.op, taken);
+        let Some(next) = slot(part, taken) else { break };
+        bound += more_buffers(part, taken);
         if bound > MAX_BUFFERS {
             break;
         }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::place::place;
 use super::scratch::scratch_len;
 use super::select::select;
-use super::{Compute, Plan, Sft, Storage, StorageId, Target, View};
-use crate::graph::{Activation, ParamId};
+use super::{Plan, Sft, Storage, StorageId, Target, View};
+use crate::error::Result;
+use crate::graph::ops::{Linear, ModulatedConv2d, ModulatedConvTranspose2d};
+use crate::graph::{Activation, Op, ParamId};
 use crate::tensor::{Dtype, Shape};
 
 impl Plan {
@@ -24,12 +26,12 @@ impl Plan {
         for _ in 0..copies {
             let mut step = original.clone();
             let mut homes: BTreeMap<StorageId, StorageId> = BTreeMap::new();
-            step.visit_views(&mut |view| {
+            for view in step.views_mut() {
                 view.storage = *homes.entry(view.storage).or_insert_with(|| {
                     storages.push(self.storages[view.storage.index()].clone());
                     StorageId(storages.len() as u32 - 1)
                 });
-            });
+            }
             let mut params: BTreeMap<ParamId, ParamId> = BTreeMap::new();
             step.visit_params(&mut |id| {
                 let exact = graph.param(*id).exact;
@@ -61,20 +63,21 @@ impl Plan {
     }
 
     /// The same plan for the CPU executor, whatever it was made for.
-    #[must_use]
-    pub fn for_cpu(&self) -> Plan {
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn for_cpu(&self) -> Result<Plan> {
         let mut plan = Plan { target: Target::cpu(), ..self.clone() };
         for storage in &mut plan.storages {
             storage.dtype = Dtype::F32;
         }
-        let params = plan.graph.params();
-        for step in &mut plan.steps {
-            let (input, output) = (step.input_shape(), step.output.shape);
-            step.kernel = select(&step.compute, input, output, &plan.target, params);
-            step.scratch = None;
+        for index in 0..plan.steps.len() {
+            let variant = select(&plan.steps[index], plan.context())?;
+            plan.steps[index].variant = variant;
+            plan.steps[index].scratch = None;
         }
         plan.place_all();
-        plan
+        Ok(plan)
     }
 
     /// Step `index` computes only `channels` of its output, those of the others stay as they are.
@@ -89,15 +92,18 @@ impl Plan {
             graph.set_exact(rows.exact);
             Some(graph.add_param(rows))
         };
-        match &mut step.compute {
-            Compute::Conv { conv, .. } | Compute::ConvTranspose { conv, .. }
+        let weight = match &mut step.op {
+            Op::Conv2d(conv)
+            | Op::ModulatedConv2d(ModulatedConv2d { conv, .. })
+            | Op::ModulatedConvTranspose2d(ModulatedConvTranspose2d { conv, .. })
                 if conv.groups == 1 =>
             {
-                conv.weight = rows(conv.weight)?;
+                &mut conv.weight
             }
-            Compute::Linear(weight) => *weight = rows(*weight)?,
+            Op::Linear(Linear(weight)) => weight,
             _ => return None,
-        }
+        };
+        *weight = rows(*weight)?;
         let epilogue = &mut step.epilogue;
         if let Some(bias) = &mut epilogue.bias {
             *bias = rows(*bias)?;
@@ -132,7 +138,7 @@ impl Plan {
     /// Gives every storage a place of its own, and steps the working memory that they need.
     fn place_all(&mut self) {
         for step in &mut self.steps {
-            let len = scratch_len(step, self.graph.params(), &self.target);
+            let len = scratch_len(step, &self.target);
             step.scratch = (len > 0).then(|| {
                 let storage = StorageId(self.storages.len() as u32);
                 let lifetime = [0, 0];

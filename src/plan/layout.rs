@@ -1,6 +1,8 @@
 //! How a weight is laid out for the kernel that reads it. A backend packs each weight once.
 
+use super::Plan;
 use crate::graph::{Param, ParamId};
+use crate::tensor::Dtype;
 
 /// An arrangement of a weight's values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -22,8 +24,9 @@ pub enum Layout {
 /// Output channels of a panel: the rows of one matrix tile.
 pub const PANEL_ROWS: usize = 64;
 
-/// The points of F(4×4, 3×3) beside 0 and ∞: ±a and ±b, as in `kernels/shared/winograd.wgsl`.
-const WINOGRAD_POINTS: [f64; 2] = [0.75, 1.5];
+/// The points of F(4×4, 3×3) on a GPU beside 0 and ∞: ±a and ±b. Exact in f32, as is what
+/// `kernels/shared/winograd.wgsl` makes of them.
+pub const WINOGRAD_POINTS: [f64; 2] = [0.75, 1.5];
 
 /// A weight as a kernel wants it; equal keys are packed and stored once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -32,6 +35,23 @@ pub struct Weight {
     pub param: ParamId,
     /// In which order.
     pub layout: Layout,
+}
+
+impl Plan {
+    /// The element type of a packed weight. Squares of small weights leave the range of f16, and
+    /// rounding in the transformed domain costs four times as much accuracy as before it.
+    pub fn weight_dtype(&self, weight: Weight) -> Dtype {
+        match weight.layout {
+            Layout::TapSquares | Layout::Winograd => Dtype::F32,
+            Layout::Plain | Layout::Panels { .. } => {
+                if self.graph.param(weight.param).exact {
+                    Dtype::F32
+                } else {
+                    self.target.dtype
+                }
+            }
+        }
+    }
 }
 
 /// The values of `param` in `layout`.

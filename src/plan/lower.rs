@@ -7,11 +7,13 @@ use super::concat::{Known, Parts};
 use super::fuse::{self, Chain, Slot};
 use super::place::place;
 use super::scratch::scratch_len;
-use super::select::select;
-use super::{
-    Compute, Epilogue, Kernel, Plan, Sft, Step, Storage, StorageId, Target, Upsample, View,
-};
+use super::select::{Context, folds, select};
+use super::{Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View};
 use crate::error::{Error, Result};
+use crate::graph::ops::{
+    self, Demodulate, ModulatedConv2d, Noise, Part, Planning, Pointwise, Resize, Role, Slice,
+    Stored,
+};
 use crate::graph::{Graph, Interpolation, NodeId, Op};
 use crate::tensor::{Dtype, Shape};
 
@@ -23,7 +25,7 @@ impl Plan {
     /// intermediates together exceed the budget.
     pub fn new(graph: Arc<Graph>, target: Target) -> Result<Self> {
         let lowering = Lowering::new(&graph, &target);
-        let (steps, mut storages, inputs, outputs) = lowering.run();
+        let (steps, mut storages, inputs, outputs) = lowering.run()?;
         let limit = target.max_binding.min(target.max_buffer);
         if let Some(largest) = storages.iter().map(Storage::bytes).max().filter(|&b| b > limit) {
             return Err(Error::OutOfMemory {
@@ -89,7 +91,7 @@ impl<'a> Lowering<'a> {
         lowering
     }
 
-    fn run(mut self) -> Lowered {
+    fn run(mut self) -> Result<Lowered> {
         let inputs: Vec<View> = self.graph.inputs().iter().map(|&id| self.home(id)).collect();
         let chains = std::mem::take(&mut self.chains);
         let mut next = chains.iter().peekable();
@@ -97,10 +99,10 @@ impl<'a> Lowering<'a> {
             let id = NodeId(index as u32);
             if let Some(chain) = next.next_if(|c| c.last == id) {
                 if !self.folded.contains_key(&id) {
-                    self.emit(chain);
+                    self.emit(chain)?;
                 }
-            } else if self.live[index] && self.graph.node(id).op == Op::Concat {
-                self.emit_copies(id);
+            } else if self.live[index] && matches!(self.graph.node(id).op, Op::Concat(_)) {
+                self.emit_copies(id)?;
             }
         }
         let outputs: Vec<View> = self.graph.outputs().iter().map(|&id| self.home(id)).collect();
@@ -122,14 +124,16 @@ impl<'a> Lowering<'a> {
             // An input that nothing reads.
             storage.lifetime[0] = storage.lifetime[0].min(storage.lifetime[1]);
         }
-        (self.steps, self.storages, inputs, outputs)
+        Ok((self.steps, self.storages, inputs, outputs))
     }
 
     /// Finds ×2 resizes whose only user is a convolution that can do them while loading.
     fn fold_upsamples(&mut self) {
         for chain in &self.chains {
             let node = self.graph.node(chain.head);
-            let Op::Resize { interpolation, step: [0.5, 0.5], .. } = node.op else { continue };
+            let Op::Resize(Resize { interpolation, step: [0.5, 0.5], .. }) = node.op else {
+                continue;
+            };
             let upsample = match interpolation {
                 Interpolation::Nearest => Upsample::Nearest,
                 Interpolation::Bilinear => Upsample::Bilinear,
@@ -140,18 +144,13 @@ impl<'a> Lowering<'a> {
             let [user] = self.users[chain.head.index()][..] else { continue };
             let output = self.graph.shape(user);
             let conv = match &self.graph.node(user).op {
-                Op::Conv2d(conv) => *conv,
-                Op::ModulatedConv2d { conv, transposed: false, .. } => *conv,
+                Op::Conv2d(conv) | Op::ModulatedConv2d(ModulatedConv2d { conv, .. }) => conv,
                 _ => continue,
             };
             let main = self.graph.node(user).inputs[0] == chain.head;
             let plain = chain.epilogue.is_empty() && !self.graph.outputs().contains(&chain.head);
-            let compute = Compute::Conv { conv, upsample, style: None };
-            // A repeated pixel costs nothing to load again; four weighted ones pay only where each
-            // is loaded about twice, not nine times.
-            let kernel = select(&compute, from, output, self.target, self.graph.params());
-            let cheap = upsample == Upsample::Nearest || kernel == Kernel::ConvWinograd;
-            if doubles && main && plain && cheap {
+            let cheap = || folds(conv, upsample, from, output, self.target, self.graph);
+            if doubles && main && plain && cheap() {
                 self.folded.insert(chain.head, upsample);
             }
         }
@@ -178,34 +177,26 @@ impl<'a> Lowering<'a> {
         if self.target.dtype == Dtype::F32 || node.exact {
             return Dtype::F32;
         }
-        match node.op {
-            // f16 has no integers beyond 2048.
-            Op::Linear(_) | Op::PixelNorm | Op::ArgMax => Dtype::F32,
-            Op::AdaptiveAvgPool2d { .. } if node.shape.plane() == 1 => Dtype::F32,
-            Op::Input => {
-                let vector = self.users[id.index()].iter().any(|&u| {
-                    matches!(
-                        self.graph.node(u).op,
-                        Op::Linear(_) | Op::PixelNorm | Op::Slice { .. } | Op::Concat
-                    )
-                });
-                if vector && node.shape.plane() == 1 { Dtype::F32 } else { Dtype::F16 }
-            }
-            Op::Slice { .. } => self.dtype(node.inputs[0]),
-            Op::Activation(_)
-            | Op::Bias(_)
-            | Op::Scale(_)
-            | Op::Add
-            | Op::Sft { .. }
-            | Op::Noise { .. }
-            | Op::ScaleChannels
-            | Op::Concat
-                if node.shape.plane() == 1 || !self.graph.node(node.inputs[0]).exact =>
-            {
-                self.dtype(node.inputs[0])
-            }
-            _ => Dtype::F16,
+        let input = || self.dtype(node.inputs[0]);
+        let vector = node.shape.plane() == 1;
+        match node.op.planning().stored {
+            Stored::AsPlanned => Dtype::F16,
+            Stored::AsF32 => Dtype::F32,
+            Stored::AsF32IfVector if vector => Dtype::F32,
+            Stored::AsReadersWork if vector && self.is_read_as_vector(id) => Dtype::F32,
+            Stored::AsF32IfVector | Stored::AsReadersWork => Dtype::F16,
+            Stored::AsInput => input(),
+            Stored::LikeInput if vector || !self.graph.node(node.inputs[0]).exact => input(),
+            Stored::LikeInput => Dtype::F16,
         }
+    }
+
+    /// Whether a reader of `id` works on vectors in f32, or is a part of them or a whole.
+    fn is_read_as_vector(&self, id: NodeId) -> bool {
+        self.users[id.index()].iter().any(|&user| {
+            let Planning { role, stored, reads_f32, .. } = self.graph.node(user).op.planning();
+            role == Role::View || reads_f32 && stored == Stored::AsF32
+        })
     }
 
     fn allocate(&mut self, shape: Shape, dtype: Dtype) -> View {
@@ -231,7 +222,7 @@ impl<'a> Lowering<'a> {
             shape: node.shape,
             ..whole
         };
-        let view = if let Op::Slice { start, .. } = node.op {
+        let view = if let Op::Slice(Slice { start, .. }) = node.op {
             part(self.home(node.inputs[0]), start)
         } else if let Some(&(concat, channel)) = self.part_of.get(&id) {
             part(self.home(concat), channel)
@@ -242,24 +233,22 @@ impl<'a> Lowering<'a> {
         view
     }
 
-    fn push(&mut self, name: &str, compute: Compute, input: Option<View>, output: View) -> usize {
-        let from = input.map_or(output.shape, |x| x.shape);
-        let kernel = select(&compute, from, output.shape, self.target, self.graph.params());
-        self.steps.push(Step {
-            name: name.to_owned(),
-            compute,
-            kernel,
-            input,
-            epilogue: Epilogue::default(),
-            output,
-            tile: None,
-            scratch: None,
-        });
-        self.steps.len() - 1
+    /// Adds a step with its kernel.
+    fn push(&mut self, mut step: Step) -> Result<&mut Step> {
+        let Self { target, graph, storages, .. } = self;
+        step.variant = select(&step, Context { target, graph, storages })?;
+        let at = self.steps.len();
+        self.steps.push(step);
+        Ok(&mut self.steps[at])
+    }
+
+    /// Adds a copy.
+    fn copy(&mut self, name: String, from: View, to: View) -> Result<()> {
+        self.push(Step::new(name, Pointwise, Variant::Pointwise, vec![from], to)).map(|_| ())
     }
 
     /// The parts of a concatenation that nobody writes there.
-    fn emit_copies(&mut self, concat: NodeId) {
+    fn emit_copies(&mut self, concat: NodeId) -> Result<()> {
         let whole = self.home(concat);
         let graph = self.graph;
         let mut channel = 0;
@@ -268,149 +257,104 @@ impl<'a> Lowering<'a> {
             let to = View { offset: whole.offset + channel * shape.plane(), shape, ..whole };
             let from = self.home(input);
             if from != to && self.copied.insert(to) {
-                self.push(&graph.node(concat).name, Compute::Pointwise, Some(from), to);
+                self.copy(graph.node(concat).name.clone(), from, to)?;
             }
             channel += shape.c;
         }
+        Ok(())
     }
 
-    fn emit(&mut self, chain: &Chain) {
+    fn emit(&mut self, chain: &Chain) -> Result<()> {
         let graph = self.graph;
         let head = graph.node(chain.head);
         let name = &head.name;
-        let mut input = head.inputs.first().map(|&id| match self.folded.get(&id) {
-            Some(_) => self.home(graph.node(id).inputs[0]),
-            None => self.home(id),
-        });
-        let upsample =
-            (head.inputs.first()).and_then(|id| self.folded.get(id).copied()).unwrap_or_default();
-        let mut demodulation = None;
-        let compute = match &head.op {
-            Op::Conv2d(conv) => Compute::Conv { conv: *conv, upsample, style: None },
-            Op::ModulatedConv2d { conv, demodulate, transposed } => {
-                let style = self.home(head.inputs[1]);
-                if *demodulate {
-                    let factors = Shape::vector(head.shape.n, head.shape.c);
-                    let factors = self.allocate(factors, Dtype::F32);
-                    let compute = Compute::Demodulate(conv.weight);
-                    self.push(&format!("{name}.demodulate"), compute, Some(style), factors);
-                    demodulation = Some(factors);
+        // A part that follows no step is one of a step that only copies.
+        let alone = fuse::part(&head.op).is_some();
+        let op = if alone { Pointwise.into() } else { head.op.clone() };
+        let read = if alone { &head.inputs[..1] } else { &head.inputs };
+        let (mut operands, mut upsample) = (Vec::new(), Upsample::None);
+        for id in read {
+            operands.push(match self.folded.get(id) {
+                Some(folded) => {
+                    upsample = *folded;
+                    self.home(graph.node(*id).inputs[0])
                 }
-                if *transposed {
-                    Compute::ConvTranspose { conv: *conv, style: Some(style) }
-                } else {
-                    Compute::Conv { conv: *conv, upsample, style: Some(style) }
-                }
-            }
-            Op::MultiPathConv(paths) => Compute::MultiPathConv(paths.clone()),
-            Op::Linear(weight) => Compute::Linear(*weight),
-            Op::PixelNorm => Compute::PixelNorm,
-            Op::GroupNorm { groups, epsilon, weight } => {
-                Compute::GroupNorm { groups: *groups, epsilon: *epsilon, weight: *weight }
-            }
-            Op::LayerNorm { epsilon, weight } => {
-                Compute::LayerNorm { epsilon: *epsilon, weight: *weight }
-            }
-            Op::AdaIn { epsilon } => {
-                Compute::AdaIn { style: self.home(head.inputs[1]), epsilon: *epsilon }
-            }
-            Op::Attention { heads } => Compute::Attention {
-                heads: *heads,
-                key: self.home(head.inputs[1]),
-                value: self.home(head.inputs[2]),
-            },
-            Op::ArgMax => Compute::ArgMax,
-            Op::Embedding(table) => Compute::Embedding(*table),
-            Op::Upfirdn2d { kernel, up, down, padding } => {
-                Compute::Upfirdn2d { kernel: *kernel, up: *up, down: *down, padding: *padding }
-            }
-            Op::Resize { interpolation, step, .. } => {
-                Compute::Resize { interpolation: *interpolation, step: *step }
-            }
-            Op::PixelShuffle(r) => Compute::PixelShuffle(*r),
-            Op::PixelUnshuffle(r) => Compute::PixelUnshuffle(*r),
-            Op::Constant { value, .. } => Compute::Constant(*value),
-            Op::MaxPool2d { kernel, stride, padding } => {
-                Compute::MaxPool2d { kernel: *kernel, stride: *stride, padding: *padding }
-            }
-            Op::AdaptiveAvgPool2d { .. } => Compute::AdaptiveAvgPool2d,
-            Op::ReflectPad(padding) => Compute::ReflectPad(*padding),
-            _ => Compute::Pointwise,
-        };
-        let exact = head.exact || head.inputs.first().is_some_and(|&x| graph.node(x).exact);
-        if !exact {
-            input = input.map(|x| self.converted(x, &compute, name));
+                None => self.home(*id),
+            });
         }
-        let epilogue = self.epilogue(chain, demodulation);
+        let mut demodulation = None;
+        if let Some(weight) = op.demodulated() {
+            let factors = Shape::vector(head.shape.n, head.shape.c);
+            let factors = self.allocate(factors, Dtype::F32);
+            let (name, style) = (format!("{name}.demodulate"), vec![operands[1]]);
+            self.push(Step::new(name, Demodulate(weight), Variant::Demodulate, style, factors))?;
+            demodulation = Some(factors);
+        }
+        let exact = head.exact || head.inputs.first().is_some_and(|&x| graph.node(x).exact);
+        if let Some(x) = operands.first_mut().filter(|_| !exact && !op.planning().reads_f32) {
+            // Kernels on pictures read the plan's dtype: an f32 vector is converted first.
+            *x = self.stored_as(self.target.dtype, *x, name)?;
+        }
+        let epilogue = self.epilogue(chain, demodulation)?;
         let output = self.home(chain.last);
-        let step = self.push(name, compute, input, output);
-        self.steps[step].epilogue = epilogue;
-        let scratch = scratch_len(&self.steps[step], self.graph.params(), self.target);
+        let step = Step::new(name, op, Variant::Pointwise, operands, output);
+        let target = self.target;
+        let step = self.push(Step { upsample, epilogue, ..step })?;
+        let scratch = scratch_len(step, target);
         if scratch > 0 {
             let scratch = self.allocate(Shape::vector(1, scratch), Dtype::F32);
-            self.steps[step].scratch = Some(scratch);
+            if let Some(step) = self.steps.last_mut() {
+                step.scratch = Some(scratch);
+            }
         }
-    }
-
-    /// Kernels on pictures read the plan's dtype: an f32 vector is converted first.
-    fn converted(&mut self, x: View, compute: &Compute, name: &str) -> View {
-        let mixed = matches!(
-            compute,
-            Compute::Linear(_)
-                | Compute::Demodulate(_)
-                | Compute::PixelNorm
-                | Compute::Embedding(_)
-                | Compute::Pointwise
-                | Compute::Constant(_)
-        );
-        if mixed { x } else { self.stored_as(self.target.dtype, x, name) }
+        Ok(())
     }
 
     /// The value of `x` in storage of `dtype`.
-    fn stored_as(&mut self, dtype: Dtype, x: View, name: &str) -> View {
+    fn stored_as(&mut self, dtype: Dtype, x: View, name: &str) -> Result<View> {
         if self.storages[x.storage.index()].dtype == dtype {
-            return x;
+            return Ok(x);
         }
         let to = self.allocate(x.shape, dtype);
-        self.push(&format!("{name}.convert"), Compute::Pointwise, Some(x), to);
-        to
+        self.copy(format!("{name}.convert"), x, to)?;
+        Ok(to)
     }
 
-    fn epilogue(&mut self, chain: &Chain, demodulation: Option<View>) -> Epilogue {
+    fn epilogue(&mut self, chain: &Chain, demodulation: Option<View>) -> Result<Epilogue> {
         let mut epilogue = Epilogue { demodulation, ..Epilogue::default() };
         let mut taken = None;
         for &id in &chain.epilogue {
             let node = self.graph.node(id);
-            taken = fuse::slot(&node.op, taken);
-            match &node.op {
-                Op::Scale(factor) => match taken {
+            let Some(part) = fuse::part(&node.op) else { continue };
+            taken = fuse::slot(part, taken);
+            match part {
+                Part::Gain(factor) => match taken {
                     Some(Slot::Gain) => epilogue.gain *= factor,
                     Some(Slot::ActivationGain) => epilogue.activation_gain *= factor,
                     _ => epilogue.output_gain *= factor,
                 },
-                Op::Noise { noise, strength } => epilogue.noise = Some((*noise, *strength)),
-                Op::Bias(bias) => epilogue.bias = Some(*bias),
-                Op::Activation(activation) => epilogue.activation = *activation,
-                Op::Sft { first_channel } => {
+                Part::Noise(Noise { noise, strength }) => epilogue.noise = Some((noise, strength)),
+                Part::Bias(bias) => epilogue.bias = Some(bias),
+                Part::Activation(activation) => epilogue.activation = activation,
+                Part::Sft(ops::Sft { first_channel }) => {
                     epilogue.sft = Some(Sft {
                         scale: self.home(node.inputs[1]),
                         shift: self.home(node.inputs[2]),
-                        first_channel: *first_channel,
+                        first_channel,
                     });
                 }
-                Op::ScaleChannels => {
+                Part::ChannelScale => {
                     let factor = self.home(node.inputs[1]);
-                    epilogue.demodulation = Some(self.stored_as(Dtype::F32, factor, &node.name));
+                    epilogue.demodulation = Some(self.stored_as(Dtype::F32, factor, &node.name)?);
                 }
-                Op::Add => {
+                Part::Residual => {
                     let [a, b] = [node.inputs[0], node.inputs[1]];
                     let before = chain.before(id).unwrap_or(a);
                     epilogue.residual = Some(self.home(if a == before { b } else { a }));
                 }
-                _ => {}
             }
         }
-        epilogue
+        Ok(epilogue)
     }
 }
 
@@ -433,9 +377,9 @@ impl Plan {
             .unwrap_or(0)
     }
 
-    /// Steps that a kernel executes.
-    pub fn count(&self, kernel: Kernel) -> usize {
-        self.steps.iter().filter(|s| s.kernel == kernel).count()
+    /// Steps that the kernel of a name executes.
+    pub fn count(&self, kernel: &str) -> usize {
+        self.steps.iter().filter(|step| step.variant.name() == kernel).count()
     }
 }
 
@@ -452,12 +396,12 @@ mod tests {
         let convolved = |graph: &mut Graph, x| {
             let weight = Param::from_values("w", vec![4, 4, 1, 1], &[0.5; 16]);
             let weight = graph.add_param(weight);
-            graph.add(Op::Conv2d(Conv2d::same(weight, 1)), &[x]).unwrap()
+            graph.add(Conv2d::same(weight, 1), &[x]).unwrap()
         };
         let exact = convolved(&mut graph, x);
         graph.set_exact(false);
         let rounded = convolved(&mut graph, exact);
-        let both = graph.add(Op::Concat, &[exact, rounded]).unwrap();
+        let both = graph.add(ops::Concat, &[exact, rounded]).unwrap();
         graph.set_output(both);
         graph.set_output(exact);
         let target = Target { dtype: Dtype::F16, ..Target::webgpu_defaults() };
@@ -470,10 +414,7 @@ mod tests {
         );
         assert_eq!(plan.graph.params().iter().map(|p| p.exact).collect::<Vec<_>>(), [true, false]);
         // The second convolution reads f32 as it is; the first part of the whole is a rounded copy.
-        let kernels: Vec<_> = plan.steps.iter().map(|step| step.compute.clone()).collect();
-        assert!(matches!(
-            kernels[..],
-            [Compute::Conv { .. }, Compute::Conv { .. }, Compute::Pointwise]
-        ));
+        let ops: Vec<_> = plan.steps.iter().map(|step| step.op.clone()).collect();
+        assert!(matches!(ops[..], [Op::Conv2d(_), Op::Conv2d(_), Op::Pointwise(_)]));
     }
 }

@@ -1,6 +1,9 @@
 //! The vocabulary of a plan: steps on views of placed storages. Plain data, shared by all backends.
 
-use crate::graph::{Activation, Conv2d, Interpolation, Padding, ParamId, Path};
+use super::Variant;
+use crate::error::{Error, Result};
+use crate::graph::ops::{Of, Operation};
+use crate::graph::{Activation, Conv2d, Op, ParamId};
 use crate::tensor::{Dtype, Shape};
 
 /// A storage of a [`Plan`](super::Plan).
@@ -70,166 +73,6 @@ pub enum Upsample {
     Bilinear,
 }
 
-/// What a step computes before its [`Epilogue`]; `x` is [`Step::input`].
-/// Formulas: [`Op`](crate::graph::Op).
-#[derive(Clone, PartialEq, Debug)]
-pub enum Compute {
-    /// Convolution of `style[n,i] · upsample(x)`.
-    Conv {
-        /// Weight and geometry.
-        conv: Conv2d,
-        /// Resize ×2 of the input in the loads.
-        upsample: Upsample,
-        /// `[N, I]`, f32.
-        style: Option<View>,
-    },
-    /// Transposed convolution of `style[n,i] · x`.
-    ConvTranspose {
-        /// Weight and geometry; padding crops.
-        conv: Conv2d,
-        /// `[N, I]`, f32.
-        style: Option<View>,
-    },
-    /// All paths of an MMRB stage.
-    MultiPathConv(Vec<Path>),
-    /// Matrix product with a `[O, I]` weight.
-    Linear(ParamId),
-    /// `y[n,o] = rsqrt(Σ_{i,u,v} (W[o,i,u,v] · x[n,i])² + 1e-8)`; `x` is a style.
-    Demodulate(ParamId),
-    /// `x · rsqrt(mean_c(x²) + 1e-8)`
-    PixelNorm,
-    /// See [`Op::GroupNorm`](crate::graph::Op::GroupNorm).
-    GroupNorm {
-        /// Groups of consecutive channels.
-        groups: usize,
-        /// Added to the variance.
-        epsilon: f32,
-        /// `[C]`
-        weight: ParamId,
-    },
-    /// See [`Op::LayerNorm`](crate::graph::Op::LayerNorm).
-    LayerNorm {
-        /// Added to the variance.
-        epsilon: f32,
-        /// `[C]`
-        weight: ParamId,
-    },
-    /// See [`Op::AdaIn`](crate::graph::Op::AdaIn).
-    AdaIn {
-        /// Has the mean and the deviation that `x` gets.
-        style: View,
-        /// Added to both variances.
-        epsilon: f32,
-    },
-    /// See [`Op::Attention`](crate::graph::Op::Attention); `x` is the query.
-    Attention {
-        /// Blocks of channels.
-        heads: usize,
-        /// Like `x`, with any number of pixels.
-        key: View,
-        /// Like `key`.
-        value: View,
-    },
-    /// See [`Op::ArgMax`](crate::graph::Op::ArgMax).
-    ArgMax,
-    /// Rows of a `[K, C]` table; `x` holds their indices in f32.
-    Embedding(ParamId),
-    /// See [`Op::Upfirdn2d`](crate::graph::Op::Upfirdn2d).
-    Upfirdn2d {
-        /// `[kh, kw]`
-        kernel: ParamId,
-        /// Upsampling factor.
-        up: usize,
-        /// Downsampling factor.
-        down: usize,
-        /// Zeros before and after; negative crops.
-        padding: Padding,
-    },
-    /// To the output's size.
-    Resize {
-        /// How to read between pixels.
-        interpolation: Interpolation,
-        /// Input pixels per output pixel, `[y, x]`.
-        step: [f32; 2],
-    },
-    /// See [`Op::PixelShuffle`](crate::graph::Op::PixelShuffle).
-    PixelShuffle(usize),
-    /// See [`Op::PixelUnshuffle`](crate::graph::Op::PixelUnshuffle).
-    PixelUnshuffle(usize),
-    /// `x`, for the sake of the epilogue or of a copy.
-    Pointwise,
-    /// A `[1, C, H, W]` parameter, repeated over the batch; has no `x`.
-    Constant(ParamId),
-    /// See [`Op::MaxPool2d`](crate::graph::Op::MaxPool2d).
-    MaxPool2d {
-        /// Side of the window.
-        kernel: usize,
-        /// Step between windows.
-        stride: usize,
-        /// Rows and columns around the input.
-        padding: usize,
-    },
-    /// To the output's size; see [`Op::AdaptiveAvgPool2d`](crate::graph::Op::AdaptiveAvgPool2d).
-    AdaptiveAvgPool2d,
-    /// See [`Op::ReflectPad`](crate::graph::Op::ReflectPad).
-    ReflectPad(Padding),
-}
-
-impl Compute {
-    /// Shows every parameter to `visit`, which may put another in its place.
-    fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
-        match self {
-            Compute::Conv { conv, .. } | Compute::ConvTranspose { conv, .. } => {
-                visit(&mut conv.weight);
-            }
-            Compute::MultiPathConv(paths) => {
-                paths.iter_mut().for_each(|path| visit(&mut path.weight));
-            }
-            Compute::Linear(id)
-            | Compute::Demodulate(id)
-            | Compute::GroupNorm { weight: id, .. }
-            | Compute::LayerNorm { weight: id, .. }
-            | Compute::Embedding(id)
-            | Compute::Upfirdn2d { kernel: id, .. }
-            | Compute::Constant(id) => visit(id),
-            Compute::PixelNorm
-            | Compute::AdaIn { .. }
-            | Compute::Attention { .. }
-            | Compute::ArgMax
-            | Compute::Resize { .. }
-            | Compute::PixelShuffle(_)
-            | Compute::PixelUnshuffle(_)
-            | Compute::Pointwise
-            | Compute::MaxPool2d { .. }
-            | Compute::AdaptiveAvgPool2d
-            | Compute::ReflectPad(_) => {}
-        }
-    }
-
-    /// Shows every view that it reads besides `x` to `visit`, which may put another in its place.
-    fn visit_views(&mut self, visit: &mut dyn FnMut(&mut View)) {
-        match self {
-            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => {
-                style.iter_mut().for_each(visit);
-            }
-            Compute::AdaIn { style, .. } => visit(style),
-            Compute::Attention { key, value, .. } => [key, value].into_iter().for_each(visit),
-            _ => {}
-        }
-    }
-
-    /// What it reads besides `x` and its parameters, in the order of the fields.
-    pub fn reads(&self) -> impl Iterator<Item = View> {
-        let views = match *self {
-            Compute::Conv { style, .. } | Compute::ConvTranspose { style, .. } => [style, None],
-            Compute::AdaIn { style, .. } => [Some(style), None],
-            Compute::Attention { key, value, .. } => [Some(key), Some(value)],
-            _ => [None, None],
-        };
-        views.into_iter().flatten()
-    }
-}
-
 /// What happens to each value `v` at channel `o` before it is stored, in this order:
 ///
 /// ```text
@@ -292,104 +135,19 @@ pub struct Sft {
     pub first_channel: usize,
 }
 
-/// Which kernel executes a step. One name everywhere: `kernels/x.wgsl`, `gpu/ops/x.rs`, `cpu/x.rs`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Kernel {
-    /// Any convolution, one thread per few outputs.
-    ConvDirect,
-    /// As many groups as channels.
-    ConvDepthwise,
-    /// Implicit matrix product.
-    ConvGemm,
-    /// F(4×4, 3×3) for 3×3, stride 1, dilation 1.
-    ConvWinograd,
-    /// Transposed convolution.
-    ConvTranspose,
-    /// All paths of an MMRB stage in one dispatch.
-    MultiPathConv,
-    /// Matrix times few vectors.
-    Linear,
-    /// Demodulation factors.
-    Demodulate,
-    /// Normalised vectors.
-    PixelNorm,
-    /// Normalised groups of channels.
-    GroupNorm,
-    /// Normalised pixels.
-    LayerNorm,
-    /// Mean and deviation of another tensor.
-    AdaIn,
-    /// Softmax attention without a matrix of all scores.
-    Attention,
-    /// Largest channel of each pixel.
-    ArgMax,
-    /// Rows of a table.
-    Embedding,
-    /// Filtered resampling.
-    Upfirdn2d,
-    /// Nearest and bilinear.
-    Resize,
-    /// Depth to space.
-    PixelShuffle,
-    /// Space to depth.
-    PixelUnshuffle,
-    /// Only an epilogue.
-    Pointwise,
-    /// A parameter as an activation.
-    Constant,
-    /// Largest values of windows.
-    MaxPool,
-    /// Means of windows.
-    AdaptiveAvgPool,
-    /// Mirrored borders.
-    ReflectPad,
-}
-
-impl Kernel {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kernel::ConvDirect => "conv_direct",
-            Kernel::ConvDepthwise => "conv_depthwise",
-            Kernel::ConvGemm => "conv_gemm",
-            Kernel::ConvWinograd => "conv_winograd",
-            Kernel::ConvTranspose => "conv_transpose",
-            Kernel::MultiPathConv => "multi_path_conv",
-            Kernel::Linear => "linear",
-            Kernel::Demodulate => "demodulate",
-            Kernel::PixelNorm => "pixel_norm",
-            Kernel::GroupNorm => "group_norm",
-            Kernel::LayerNorm => "layer_norm",
-            Kernel::AdaIn => "ada_in",
-            Kernel::Attention => "attention",
-            Kernel::ArgMax => "arg_max",
-            Kernel::Embedding => "embedding",
-            Kernel::Upfirdn2d => "upfirdn2d",
-            Kernel::Resize => "resize",
-            Kernel::PixelShuffle => "pixel_shuffle",
-            Kernel::PixelUnshuffle => "pixel_unshuffle",
-            Kernel::Pointwise => "pointwise",
-            Kernel::Constant => "constant",
-            Kernel::MaxPool => "max_pool",
-            Kernel::AdaptiveAvgPool => "adaptive_avg_pool",
-            Kernel::ReflectPad => "reflect_pad",
-        }
-    }
-}
-
-/// One kernel launch (or a fixed few): `output = epilogue(compute(input))`.
+/// One kernel launch (or a fixed few): `output = epilogue(op(operands))`.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// Name of the graph node that it computes.
     pub name: String,
-    /// What.
-    pub compute: Compute,
+    /// What it computes before the epilogue.
+    pub op: Op,
+    /// The operation's inputs, in order.
+    pub operands: Vec<View>,
+    /// A resize of the first of them in the loads of a convolution.
+    pub upsample: Upsample,
     /// By which kernel.
-    pub kernel: Kernel,
-    /// `x`; none for [`Compute::Constant`].
-    pub input: Option<View>,
-    /// Which of the kernel's tiles computes it; none leaves that to the kernel's host side.
-    pub tile: Option<usize>,
+    pub variant: Variant,
     /// What happens to each value before it is stored.
     pub epilogue: Epilogue,
     /// Where it goes.
@@ -398,20 +156,101 @@ pub struct Step {
     pub scratch: Option<View>,
 }
 
+/// What a step convolves, with which geometry.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Convolution {
+    /// Weight and geometry; of transposed ones, padding crops.
+    pub conv: Conv2d,
+    /// Whether it is transposed.
+    pub transposed: bool,
+    /// `[N, I]`, f32: factors of the input's channels.
+    pub style: Option<View>,
+}
+
 impl Step {
-    /// The shape of `x`; the output's where there is none.
-    pub fn input_shape(&self) -> Shape {
-        self.input.map_or(self.output.shape, |x| x.shape)
+    /// A step of `op` by `variant`, with nothing fused into it.
+    pub fn new(
+        name: impl Into<String>,
+        op: impl Into<Op>,
+        variant: Variant,
+        operands: Vec<View>,
+        output: View,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            op: op.into(),
+            operands,
+            upsample: Upsample::None,
+            variant,
+            epilogue: Epilogue::default(),
+            output,
+            scratch: None,
+        }
     }
 
-    /// Every view that the step reads.
+    /// The first operand.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is none.
+    pub fn x(&self) -> Result<View> {
+        self.operand(0)
+    }
+
+    /// Operand `index`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there are not as many.
+    pub fn operand(&self, index: usize) -> Result<View> {
+        self.operands.get(index).copied().ok_or_else(|| self.misfit("an operand is missing"))
+    }
+
+    /// The shape of `x`; the output's where there is none.
+    pub fn input_shape(&self) -> Shape {
+        self.operands.first().map_or(self.output.shape, |x| x.shape)
+    }
+
+    /// Its operation, which must be one of type `T`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is another.
+    pub fn op<T: Of>(&self) -> Result<&T> {
+        T::of(&self.op).ok_or_else(|| self.misfit("the operation is another one"))
+    }
+
+    /// What it convolves.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it does something else.
+    pub fn convolution(&self) -> Result<Convolution> {
+        let convolution =
+            |conv: &Conv2d, transposed, style| Ok(Convolution { conv: *conv, transposed, style });
+        match &self.op {
+            Op::Conv2d(conv) => convolution(conv, false, None),
+            Op::ModulatedConv2d(op) => convolution(&op.conv, false, Some(self.operand(1)?)),
+            Op::ModulatedConvTranspose2d(op) => convolution(&op.conv, true, Some(self.operand(1)?)),
+            _ => Err(self.misfit("the operation is not a convolution")),
+        }
+    }
+
+    /// A step that its kernel cannot execute: a mistake of the planner.
+    pub fn misfit(&self, what: &str) -> Error {
+        let (variant, op) = (self.variant.name(), self.op.name());
+        Error::Internal(format!("step {}: {variant} cannot compute {op}: {what}", self.name))
+    }
+
+    /// Every view that the step reads: its operands, then what its epilogue reads.
     pub fn reads(&self) -> impl Iterator<Item = View> + '_ {
-        let sft = self.epilogue.sft.iter().flat_map(|s| [s.scale, s.shift]);
-        [self.input, self.epilogue.demodulation, self.epilogue.residual]
-            .into_iter()
-            .flatten()
-            .chain(self.compute.reads())
-            .chain(sft)
+        let Epilogue { demodulation, sft, residual, .. } = &self.epilogue;
+        let sft = sft.iter().flat_map(|sft| [&sft.scale, &sft.shift]);
+        self.operands.iter().chain(demodulation).chain(sft).chain(residual).copied()
+    }
+
+    /// Every view but the working memory, to put another in its place.
+    pub(super) fn views_mut(&mut self) -> impl Iterator<Item = &mut View> {
+        let Epilogue { demodulation, sft, residual, .. } = &mut self.epilogue;
+        let sft = sft.iter_mut().flat_map(|sft| [&mut sft.scale, &mut sft.shift]);
+        let reads = self.operands.iter_mut().chain(demodulation).chain(sft).chain(residual);
+        reads.chain([&mut self.output])
     }
 
     /// Every parameter that the step reads.
@@ -423,7 +262,7 @@ impl Step {
 
     /// Shows every parameter to `visit`, which may put another in its place.
     pub(super) fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
-        self.compute.visit_params(visit);
+        self.op.visit_params(visit);
         let Epilogue { noise, bias, activation, .. } = &mut self.epilogue;
         if let Some((noise, _)) = noise {
             visit(noise);
@@ -431,17 +270,6 @@ impl Step {
         if let Some(bias) = bias {
             visit(bias);
         }
-        if let Activation::Prelu(slopes) = activation {
-            visit(slopes);
-        }
-    }
-
-    /// Shows every view but the working memory to `visit`, which may put another in its place.
-    pub(super) fn visit_views(&mut self, visit: &mut dyn FnMut(&mut View)) {
-        self.compute.visit_views(visit);
-        let Epilogue { demodulation, residual, sft, .. } = &mut self.epilogue;
-        let sft = sft.iter_mut().flat_map(|s| [&mut s.scale, &mut s.shift]);
-        let views = [&mut self.input, demodulation, residual].into_iter().flatten();
-        views.chain(sft).chain([&mut self.output]).for_each(visit);
+        activation.visit_params(visit);
     }
 }

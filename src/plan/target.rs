@@ -1,5 +1,7 @@
 //! What planning must know of a device. Plain data, so that plans are tested without one.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::tensor::Dtype;
 
 /// Who executes a plan.
@@ -38,10 +40,26 @@ pub struct Target {
     pub workgroup_memory: usize,
     /// Invocations of a workgroup.
     pub max_invocations: usize,
+    /// f32 lanes of a CPU's vectors.
+    pub vector_lanes: usize,
     /// Cooperative matrices, where the device has them and they may be used.
     pub cooperative: Option<Cooperative>,
     /// A limit on arena plus weights, in bytes.
     pub memory_budget: Option<usize>,
+}
+
+/// f32 lanes of a vector on this machine.
+pub fn vector_lanes() -> usize {
+    struct Lanes;
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+    Arch::new().dispatch(Lanes)
 }
 
 impl Target {
@@ -55,6 +73,7 @@ impl Target {
             alignment: 64,
             workgroup_memory: 0,
             max_invocations: 1,
+            vector_lanes: vector_lanes(),
             cooperative: None,
             memory_budget: None,
         }
@@ -70,6 +89,7 @@ impl Target {
             alignment: 256,
             workgroup_memory: 16 << 10,
             max_invocations: 256,
+            vector_lanes: 1,
             cooperative: None,
             memory_budget: None,
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Compute, Plan, Step, View};
+use super::{Plan, Step};
 use crate::graph::ParamId;
+use crate::graph::ops::Reads;
 use crate::tensor::Dtype;
 
 /// The cost of one step.
@@ -25,10 +26,13 @@ impl Plan {
         let read: usize = views.iter().map(|&(id, _, len)| len * self.element(id.index())).sum();
         let written = step.output.shape.len() * self.element(step.output.storage.index());
         let params: BTreeSet<ParamId> = step.params().into_iter().collect();
-        let bytes = |id| match step.compute {
-            // The squares of its taps are added up when it is packed.
-            Compute::Demodulate(weight) if weight == id => self.filters(id) * Dtype::F32.size(),
-            _ => self.param_bytes(id),
+        let reads = step.op.planning().reads;
+        let bytes = |id| match reads {
+            Reads::Values => self.param_bytes(id),
+            Reads::TapSquares => {
+                let filters: usize = self.graph.param(id).dims.iter().take(2).product();
+                filters * Dtype::F32.size()
+            }
         };
         let params: usize = params.into_iter().map(bytes).sum();
         Work { multiply_adds: self.multiply_adds(step), bytes: (read + written + params) as u64 }
@@ -36,11 +40,6 @@ impl Plan {
 
     fn element(&self, storage: usize) -> usize {
         self.storages[storage].dtype.size()
-    }
-
-    /// Pairs of channels that a convolution's weight joins.
-    fn filters(&self, weight: ParamId) -> usize {
-        self.graph.param(weight).dims.iter().take(2).product()
     }
 
     fn param_bytes(&self, id: ParamId) -> usize {
@@ -51,28 +50,14 @@ impl Plan {
         param.len() * dtype.size()
     }
 
-    /// Multiply-adds of a step.
+    /// Multiply-adds of a step; of one that has none, the values that it writes.
     pub fn multiply_adds(&self, step: &Step) -> u64 {
-        let taps = |id: ParamId| self.graph.param(id).dims.iter().skip(1).product::<usize>();
-        let y = step.output.shape;
-        let work = match &step.compute {
-            Compute::Conv { conv, .. } => y.len() * taps(conv.weight),
-            // Each pixel of the input meets the whole kernel.
-            Compute::ConvTranspose { conv, .. } => {
-                let x = step.input.map_or(y, |View { shape, .. }| shape);
-                x.n * x.plane() * self.graph.param(conv.weight).len()
-            }
-            Compute::MultiPathConv(paths) => {
-                let weights: usize = paths.iter().map(|p| self.graph.param(p.weight).len()).sum();
-                y.n * y.plane() * weights
-            }
-            Compute::Linear(weight) => y.n * self.graph.param(*weight).len(),
-            Compute::Demodulate(weight) => y.n * self.filters(*weight),
-            Compute::Attention { key, .. } => 2 * y.len() * key.shape.plane(),
-            Compute::Upfirdn2d { kernel, .. } => y.len() * self.graph.param(*kernel).len(),
-            _ => y.len(),
-        };
-        work as u64
+        let inputs: Vec<_> = step.operands.iter().map(|view| view.shape).collect();
+        let output = step.output.shape;
+        match step.op.multiply_adds(&self.graph, &inputs, output) {
+            0 => output.len() as u64,
+            count => count as u64,
+        }
     }
 }
 
@@ -81,7 +66,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::graph::{Conv2d, Graph, Op, Param};
+    use crate::graph::{Conv2d, Graph, Param, ops};
     use crate::plan::Target;
     use crate::tensor::Shape;
 
@@ -90,9 +75,9 @@ mod tests {
         let mut graph = Graph::new();
         let x = graph.add_input("x", Shape::new(2, 4, 5, 7));
         let weight = graph.add_param(Param::from_values("w", vec![6, 4, 3, 3], &[0.0; 216]));
-        let y = graph.add(Op::Conv2d(Conv2d::same(weight, 3)), &[x]).unwrap();
+        let y = graph.add(Conv2d::same(weight, 3), &[x]).unwrap();
         let bias = graph.add_param(Param::from_values("b", vec![6], &[0.0; 6]));
-        let y = graph.add(Op::Bias(bias), &[y]).unwrap();
+        let y = graph.add(ops::Bias(bias), &[y]).unwrap();
         graph.set_output(y);
         let target = Target { dtype: Dtype::F16, ..Target::webgpu_defaults() };
         let plan = Plan::new(Arc::new(graph), target).unwrap();

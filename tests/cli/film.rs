@@ -50,11 +50,39 @@ fn a_damaged_video_is_said() {
     for (bytes, part) in [
         (b"RIFF, an AVI file\n".to_vec(), "ffmpeg"),
         (video(2)[..400].to_vec(), "cut off"),
-        (b"YUV4MPEG2 W16 H12 C422p12\n".to_vec(), "422p12"),
+        (b"YUV4MPEG2 W16 H12 C444alpha\n".to_vec(), "444alpha"),
     ] {
         fs::write(workspace.path("in.y4m"), bytes).unwrap();
         workspace.run(restore).fails_with(&[part]);
     }
     let run = workspace.run("restore a.png --model x2.safetensors");
     assert!(run.code != 0 && run.err.contains("--output"), "{}", run.err);
+}
+
+#[test]
+fn deep_videos_keep_every_byte() {
+    let workspace = Workspace::new();
+    fs::write(workspace.path("faces.json"), "{\"faces\": []}").unwrap();
+    for (kind, samples) in [
+        ("420p10", 16 * 12 * 3 / 2),
+        ("422", 16 * 12 * 2),
+        ("444p12", 16 * 12 * 3),
+        ("mono16", 192),
+    ] {
+        let mut video = format!("YUV4MPEG2 W16 H12 F25:1 Ip A1:1 C{kind}\n").into_bytes();
+        for i in 0..2 {
+            video.extend_from_slice(b"FRAME\n");
+            let bytes = if kind == "422" { 1 } else { 2 };
+            video.extend((0..samples * bytes).map(|at| {
+                let high = at % 2 == 1 && bytes == 2;
+                if high { 1 } else { (at * 7 + i) as u8 }
+            }));
+        }
+        fs::write(workspace.path("in.y4m"), &video).unwrap();
+        let run = format!(
+            "restore --y4m in.y4m -o {kind}.y4m --model face.safetensors --faces faces.json"
+        );
+        workspace.run(&run).succeeds();
+        assert!(fs::read(workspace.path(&format!("{kind}.y4m"))).unwrap() == video, "{kind}");
+    }
 }

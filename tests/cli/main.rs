@@ -13,6 +13,7 @@ mod convert;
 mod corpus;
 mod faces;
 mod film;
+mod large_album;
 mod models;
 mod movie;
 mod pictures;

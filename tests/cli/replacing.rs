@@ -137,6 +137,15 @@ fn reports_are_tried_before_the_work_and_replace_only_reports() {
 }
 
 #[test]
+fn pictures_do_not_go_through_pipes() {
+    let workspace = without_faces();
+    workspace.picture("a.png", 12, 9);
+    for arguments in ["- -o out.png", "a.png -o -"] {
+        workspace.run(&format!("restore {arguments} {NO_FACE}")).fails_with(&["--y4m"]);
+    }
+}
+
+#[test]
 #[cfg(unix)]
 fn files_get_the_permissions_of_the_umask() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -74,7 +74,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Option<&'static [bool]> = model.face_classes();
     match model.task() {
         Task::RestoreFace { size } => _ = size,
-        Task::Upscale { factor, radius, multiple } => _ = [factor, radius, multiple],
+        Task::Upscale { factor, radius, multiple, align } => {
+            _ = [factor, radius, multiple, align];
+        }
         Task::Generate { latent, size } => _ = [latent, size],
         Task::Parse { size, classes } => _ = [size, classes],
         Task::Detect { multiple } => _ = multiple,

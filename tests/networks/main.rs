@@ -15,3 +15,4 @@ mod recognise;
 mod relatives;
 mod sessions;
 mod training;
+mod upscalers;

@@ -1,7 +1,6 @@
 //! `ada_in`: tensors of different sizes.
 
-use pentimento::graph::Op;
-use pentimento::plan::Kernel;
+use pentimento::graph::ops;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -19,8 +18,8 @@ proptest! {
         let mut case = Case::new(seed);
         let x = case.input(Shape::new(n, c, h, w));
         let style = case.input(Shape::new(n, c, style_h, style_w));
-        let y = case.add(Op::AdaIn { epsilon: 1e-5 }, &[x, style]);
+        let y = case.add(ops::AdaIn { epsilon: 1e-5 }, &[x, style]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::AdaIn)?;
+        case.check(y, &["ada_in"])?;
     }
 }

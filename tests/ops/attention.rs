@@ -1,7 +1,6 @@
 //! `attention`: numbers of queries, keys and channels that are no multiple of its tiles.
 
-use pentimento::graph::Op;
-use pentimento::plan::Kernel;
+use pentimento::graph::ops;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -21,11 +20,11 @@ proptest! {
         let channels = heads * width;
         let query = case.input(Shape::new(n, channels, h, w));
         // Steep enough that the highest score changes from block to block.
-        let steep = case.add(Op::Scale(3.0), &[query]);
+        let steep = case.add(ops::Scale(3.0), &[query]);
         let key = case.input(Shape::new(n, channels, key_h, key_w));
         let value = case.input(Shape::new(n, channels, key_h, key_w));
-        let y = case.add(Op::Attention { heads }, &[steep, key, value]);
+        let y = case.add(ops::Attention { heads }, &[steep, key, value]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::Attention)?;
+        case.check(y, &["attention"])?;
     }
 }

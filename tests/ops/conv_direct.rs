@@ -1,7 +1,6 @@
 //! `conv_direct`: any kernel, stride, padding, dilation, groups and batch.
 
-use pentimento::graph::{Conv2d, Op, Padding};
-use pentimento::plan::Kernel;
+use pentimento::graph::{Conv2d, Padding, ops};
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -26,11 +25,11 @@ proptest! {
         let weight = case.weight(&[groups * o, i, kernel, kernel]);
         let padding = Padding { top, bottom, left, right };
         let conv = Conv2d { weight, stride, padding, dilation, groups };
-        let y = case.add(Op::Conv2d(conv), &[x]);
+        let y = case.add(conv, &[x]);
         // One channel per group on both sides is the depthwise kernel's.
         prop_assume!(groups == 1 || i > 1 || o > 1);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvDirect)?;
+        case.check(y, &["conv_direct"])?;
     }
 }
 
@@ -48,12 +47,12 @@ proptest! {
         let x = case.input(Shape::new(n, i, h, w));
         let code = case.input(Shape::vector(n, 5));
         let affine = case.weight(&[i, 5]);
-        let style = case.add(Op::Linear(affine), &[code]);
+        let style = case.add(ops::Linear(affine), &[code]);
         let weight = case.weight(&[o, i, 3, 3]);
         let conv = Conv2d::same(weight, 3);
-        let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+        let op = ops::ModulatedConv2d { conv, demodulate };
         let y = case.add(op, &[x, style]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvDirect)?;
+        case.check(y, &["conv_direct"])?;
     }
 }

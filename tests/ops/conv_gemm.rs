@@ -1,7 +1,6 @@
 //! `conv_gemm`: the implicit matrix product, at sizes that are no multiple of its tiles.
 
-use pentimento::graph::{Conv2d, Interpolation, Op, Padding};
-use pentimento::plan::Kernel;
+use pentimento::graph::{Conv2d, Interpolation, Padding, ops};
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -23,9 +22,9 @@ proptest! {
         let reach = (dilation * (kernel - 1)) as i32;
         let padding = Padding::pair(reach / 2, reach - reach / 2);
         let conv = Conv2d { weight, stride, padding, dilation, groups: 1 };
-        let y = case.add(Op::Conv2d(conv), &[x]);
+        let y = case.add(conv, &[x]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvGemm)?;
+        case.check(y, &["conv_gemm"])?;
     }
 }
 
@@ -41,7 +40,7 @@ proptest! {
     ) {
         let mut case = Case::new(seed);
         let x = case.input(Shape::new(n, i, h, w));
-        let nearest = Op::Resize {
+        let nearest = ops::Resize {
             height: 2 * h,
             width: 2 * w,
             interpolation: Interpolation::Nearest,
@@ -50,12 +49,12 @@ proptest! {
         let x = case.add(nearest, &[x]);
         let code = case.input(Shape::vector(n, 5));
         let affine = case.weight(&[i, 5]);
-        let style = case.add(Op::Linear(affine), &[code]);
+        let style = case.add(ops::Linear(affine), &[code]);
         let weight = case.weight(&[o, i, kernel, kernel]);
         let conv = Conv2d::same(weight, kernel);
-        let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+        let op = ops::ModulatedConv2d { conv, demodulate };
         let y = case.add(op, &[x, style]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::ConvGemm)?;
+        case.check(y, &["conv_gemm"])?;
     }
 }

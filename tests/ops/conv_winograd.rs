@@ -1,7 +1,6 @@
 //! `conv_winograd`: F(4×4, 3×3), at sizes that are no multiple of its tiles.
 
-use pentimento::graph::{Conv2d, Interpolation, Op, Padding};
-use pentimento::plan::Kernel;
+use pentimento::graph::{Conv2d, Interpolation, Padding, ops};
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -26,9 +25,9 @@ fn convolution(
     let x = case.input(Shape::new(n, i, smallest + h, smallest + w));
     let weight = case.weight(&[o, i, 3, 3]);
     let padding = Padding { top, bottom, left, right };
-    let y = case.add(Op::Conv2d(Conv2d { padding, ..Conv2d::same(weight, 3) }), &[x]);
+    let y = case.add(Conv2d { padding, ..Conv2d::same(weight, 3) }, &[x]);
     let y = case.epilogue(y, parts);
-    case.check_by(executors, y, Kernel::ConvWinograd)
+    case.check_by(executors, y, &["conv_winograd"])
 }
 
 proptest! {
@@ -71,17 +70,17 @@ fn modulated(
     let (h, w) = (smallest.div_ceil(2) + h, smallest.div_ceil(2) + w);
     let x = case.input(Shape::new(n, i, h, w));
     let interpolation = if bilinear { Interpolation::Bilinear } else { Interpolation::Nearest };
-    let double = Op::Resize { height: 2 * h, width: 2 * w, interpolation, step: [0.5; 2] };
+    let double = ops::Resize { height: 2 * h, width: 2 * w, interpolation, step: [0.5; 2] };
     let x = case.add(double, &[x]);
     let code = case.input(Shape::vector(n, 5));
     let affine = case.weight(&[i, 5]);
-    let style = case.add(Op::Linear(affine), &[code]);
+    let style = case.add(ops::Linear(affine), &[code]);
     let weight = case.weight(&[o, i, 3, 3]);
     let conv = Conv2d::same(weight, 3);
-    let op = Op::ModulatedConv2d { conv, demodulate, transposed: false };
+    let op = ops::ModulatedConv2d { conv, demodulate };
     let y = case.add(op, &[x, style]);
     let y = case.epilogue(y, parts);
-    case.check_by(executors, y, Kernel::ConvWinograd)
+    case.check_by(executors, y, &["conv_winograd"])
 }
 
 proptest! {

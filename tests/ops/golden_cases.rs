@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pentimento::Result;
-use pentimento::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding};
+use pentimento::graph::{Activation, Conv2d, Graph, Interpolation, NodeId, Padding, ops};
 use pentimento::models::{bisenet, parsenet, retinaface};
 use pentimento::nn::batch_norm::Normalised;
 use pentimento::nn::stylegan2::{
@@ -31,7 +31,7 @@ type Build = fn(&mut Golden) -> Result<NodeId>;
 /// Prefix of the case's name, and how to build it. Cases without a row belong to operations that
 /// the engine does not have.
 const TABLE: &[(&str, Build)] = &[
-    ("avgpool_global_", |g| g.b.add(Op::AdaptiveAvgPool2d { height: 1, width: 1 }, &[g.x()])),
+    ("avgpool_global_", |g| g.b.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[g.x()])),
     ("bisenet_arm", |g| bisenet::refine(g.b, g.x(), "")),
     ("conv_dw_", |g| {
         let stride = g.number("stride") as usize;
@@ -46,21 +46,21 @@ const TABLE: &[(&str, Build)] = &[
     }),
     ("maxpool_", |g| {
         let [kernel, stride, padding] = ["k", "stride", "pad"].map(|key| g.number(key) as usize);
-        g.b.add(Op::MaxPool2d { kernel, stride, padding }, &[g.x()])
+        g.b.add(ops::MaxPool2d { kernel, stride, padding }, &[g.x()])
     }),
     ("parsenet_res_down", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Half)),
     ("parsenet_res_up", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Double)),
-    ("reflect_pad1_", |g| g.b.add(Op::ReflectPad(Padding::all(1)), &[g.x()])),
+    ("reflect_pad1_", |g| g.b.add(ops::ReflectPad(Padding::all(1)), &[g.x()])),
     ("reflect_pad_rb_", |g| {
         let [right, bottom] = ["right", "bottom"].map(|key| g.number(key) as i32);
         let padding = Padding { top: 0, bottom, left: 0, right };
-        g.b.add(Op::ReflectPad(padding), &[g.x()])
+        g.b.add(ops::ReflectPad(padding), &[g.x()])
     }),
     ("ssh_", |g| {
         let width = 2 * g.b.checkpoint().rows("conv3X3.0.weight")?;
         retinaface::context(g.b, g.x(), "", width)
     }),
-    ("adain", |g| g.b.add(Op::AdaIn { epsilon: 1e-5 }, &[g.inputs["content"], g.inputs["style"]])),
+    ("adain", |g| g.b.add(ops::AdaIn { epsilon: 1e-5 }, &[g.inputs["content"], g.inputs["style"]])),
     ("codeformer_fuse_sft", |g| {
         let fidelity = g.number("w") as f32;
         vqgan::fuse(g.b, g.inputs["enc"], g.inputs["dec"], "w", fidelity)
@@ -116,12 +116,12 @@ const TABLE: &[(&str, Build)] = &[
     ("modconv_blur_", |g| g.modulated(FIR)),
     ("modconv_clean_eps", |g| g.modulated(CLEAN)),
     ("modconv_clean_", |g| g.modulated(CLEAN)),
-    ("pixel_norm", |g| g.b.add(Op::PixelNorm, &[g.x()])),
-    ("pixel_shuffle_", |g| g.b.add(Op::PixelShuffle(g.number("r") as usize), &[g.x()])),
-    ("pixel_unshuffle_", |g| g.b.add(Op::PixelUnshuffle(g.number("r") as usize), &[g.x()])),
+    ("pixel_norm", |g| g.b.add(ops::PixelNorm, &[g.x()])),
+    ("pixel_shuffle_", |g| g.b.add(ops::PixelShuffle(g.number("r") as usize), &[g.x()])),
+    ("pixel_unshuffle_", |g| g.b.add(ops::PixelUnshuffle(g.number("r") as usize), &[g.x()])),
     ("prelu", |g| {
         let slope = g.b.param("weight", &[g.b.shape(g.x()).c], 1.0)?;
-        g.b.add(Op::Activation(Activation::Prelu(slope)), &[g.x()])
+        g.b.add(Activation::Prelu(slope), &[g.x()])
     }),
     ("rdb", |g| dense_block(g.b, g.x(), "")),
     ("rrdb", |g| {
@@ -129,8 +129,8 @@ const TABLE: &[(&str, Build)] = &[
         for block in ["rdb1.", "rdb2.", "rdb3."] {
             y = dense_block(g.b, y, block)?;
         }
-        let y = g.b.add(Op::Scale(0.2), &[y])?;
-        g.b.add(Op::Add, &[y, g.x()])
+        let y = g.b.add(ops::Scale(0.2), &[y])?;
+        g.b.add(ops::Add, &[y, g.x()])
     }),
     ("resblock_clean_", clean_res_block),
     ("resblock_stylegan2_down", |g| {
@@ -158,7 +158,7 @@ const TABLE: &[(&str, Build)] = &[
     ("sft_", |g| {
         let half = g.meta["params"]["half"].as_bool().expect("half");
         let first_channel = if half { g.b.shape(g.x()).c / 2 } else { 0 };
-        g.b.add(Op::Sft { first_channel }, &[g.x(), g.inputs["scale"], g.inputs["shift"]])
+        g.b.add(ops::Sft { first_channel }, &[g.x(), g.inputs["scale"], g.inputs["shift"]])
     }),
     ("style_conv_blur_", |g| g.styled(FIR, "activate.bias")),
     ("style_conv_clean_", |g| g.styled(CLEAN, "bias")),
@@ -170,7 +170,7 @@ const TABLE: &[(&str, Build)] = &[
         let number = |v: &Value| v.as_i64().expect("a number");
         let kernel = g.b.checkpoint().dims("kernel").expect("a kernel").to_vec();
         let kernel = g.b.param("kernel", &kernel, 1.0)?;
-        let op = Op::Upfirdn2d {
+        let op = ops::Upfirdn2d {
             kernel,
             up: number(&params["up"]) as usize,
             down: number(&params["down"]) as usize,
@@ -200,7 +200,7 @@ impl Golden<'_, '_> {
 
     fn bias(&mut self, tensor: &str, x: NodeId) -> Result<NodeId> {
         let bias = self.b.param(tensor, &[self.b.shape(x).c], 1.0)?;
-        self.b.add(Op::Bias(bias), &[x])
+        self.b.add(ops::Bias(bias), &[x])
     }
 
     fn linear(&mut self, prefix: &str, out: usize) -> Result<NodeId> {
@@ -209,8 +209,8 @@ impl Golden<'_, '_> {
         let scale = multiplier / (width as f32).sqrt();
         let weight = self.b.param(&format!("{prefix}weight"), &[out, width], scale)?;
         let bias = self.b.param(&format!("{prefix}bias"), &[out], multiplier)?;
-        let y = self.b.add(Op::Linear(weight), &[self.x()])?;
-        self.b.add(Op::Bias(bias), &[y])
+        let y = self.b.add(ops::Linear(weight), &[self.x()])?;
+        self.b.add(ops::Bias(bias), &[y])
     }
 
     fn equal_conv(&mut self, tensor: &str, x: NodeId, stride: usize, pad: i32) -> Result<NodeId> {
@@ -219,7 +219,7 @@ impl Golden<'_, '_> {
         let weight = self.b.param(tensor, &dims, 1.0 / (fan_in as f32).sqrt())?;
         let padding = Padding::all(pad);
         let conv = Conv2d { weight, stride, padding, dilation: 1, groups: 1 };
-        self.b.add(Op::Conv2d(conv), &[x])
+        self.b.add(conv, &[x])
     }
 
     fn resize_to(&mut self, interpolation: Interpolation) -> Result<NodeId> {
@@ -227,7 +227,7 @@ impl Golden<'_, '_> {
         let [height, width] = [0, 1].map(|i| size[i].as_u64().expect("a size") as usize);
         let from = self.b.shape(self.x());
         let step = [from.h as f32 / height as f32, from.w as f32 / width as f32];
-        self.b.add(Op::Resize { height, width, interpolation, step }, &[self.x()])
+        self.b.add(ops::Resize { height, width, interpolation, step }, &[self.x()])
     }
 
     fn modulated(&mut self, family: Family) -> Result<NodeId> {
@@ -289,25 +289,25 @@ fn blur(g: &mut Golden, stored: Option<&str>, padding: Padding, x: NodeId) -> Re
         Some(name) => g.b.param(name, &[4, 4], 1.0)?,
         None => fir_kernel(g.b, 1.0),
     };
-    g.b.add(Op::Upfirdn2d { kernel, up: 1, down: 1, padding }, &[x])
+    g.b.add(ops::Upfirdn2d { kernel, up: 1, down: 1, padding }, &[x])
 }
 
 fn mean_of_two(b: &mut Builder, y: NodeId, skip: NodeId) -> Result<NodeId> {
-    let sum = b.add(Op::Add, &[y, skip])?;
-    b.add(Op::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum])
+    let sum = b.add(ops::Add, &[y, skip])?;
+    b.add(ops::Scale(std::f32::consts::FRAC_1_SQRT_2), &[sum])
 }
 
 fn dense_block(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let mut parts = vec![x];
     for layer in 1..=4 {
-        let all = b.add(Op::Concat, &parts)?;
+        let all = b.add(ops::Concat, &parts)?;
         let y = b.conv(all, &format!("{prefix}conv{layer}"), ConvSpec::same(3))?;
         parts.push(b.leaky_relu(y, 0.2)?);
     }
-    let all = b.add(Op::Concat, &parts)?;
+    let all = b.add(ops::Concat, &parts)?;
     let y = b.conv(all, &format!("{prefix}conv5"), ConvSpec::same(3))?;
-    let y = b.add(Op::Scale(0.2), &[y])?;
-    b.add(Op::Add, &[y, x])
+    let y = b.add(ops::Scale(0.2), &[y])?;
+    b.add(ops::Add, &[y, x])
 }
 
 fn clean_res_block(g: &mut Golden) -> Result<NodeId> {
@@ -318,7 +318,7 @@ fn clean_res_block(g: &mut Golden) -> Result<NodeId> {
     let y = g.b.conv(y, "conv2", ConvSpec::same(3)).and_then(|y| g.b.leaky_relu(y, 0.2))?;
     let skip = g.b.bilinear(x, factor)?;
     let skip = g.b.conv(skip, "skip", ConvSpec::same(1).without_bias())?;
-    g.b.add(Op::Add, &[y, skip])
+    g.b.add(ops::Add, &[y, skip])
 }
 
 fn gpen_styled_conv(g: &mut Golden) -> Result<NodeId> {
@@ -335,10 +335,10 @@ fn gpen_styled_conv(g: &mut Golden) -> Result<NodeId> {
     };
     let y = modulated_conv(g.b, FIR, g.x(), g.inputs["style"], names)?;
     let strength = g.b.scalar("noise.weight")?;
-    let feature = g.b.add(Op::Scale(strength), &[g.inputs["noise"]])?;
+    let feature = g.b.add(ops::Scale(strength), &[g.inputs["noise"]])?;
     let y = match g.meta["params"]["isconcat"].as_bool() {
-        Some(true) => g.b.add(Op::Concat, &[y, feature])?,
-        _ => g.b.add(Op::Add, &[y, feature])?,
+        Some(true) => g.b.add(ops::Concat, &[y, feature])?,
+        _ => g.b.add(ops::Add, &[y, feature])?,
     };
     let y = g.bias("activate.bias", y)?;
     g.b.scaled_leaky_relu(y)

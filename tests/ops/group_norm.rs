@@ -1,7 +1,6 @@
 //! `group_norm`: groups of a few values and of several chunks, any epilogue.
 
-use pentimento::graph::Op;
-use pentimento::plan::Kernel;
+use pentimento::graph::ops;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -19,9 +18,9 @@ proptest! {
         let mut case = Case::new(seed);
         let x = case.input(Shape::new(n, groups * channels, h, w));
         let weight = case.vector(groups * channels);
-        let y = case.add(Op::GroupNorm { groups, epsilon: 1e-6, weight }, &[x]);
+        let y = case.add(ops::GroupNorm { groups, epsilon: 1e-6, weight }, &[x]);
         let y = case.epilogue(y, &parts);
-        case.check(y, Kernel::GroupNorm)?;
+        case.check(y, &["group_norm"])?;
     }
 }
 
@@ -33,9 +32,9 @@ fn large_groups_keep_their_precision() {
     let values = crate::support::noise(7, shape.len());
     let x = case.input_of(shape, values.iter().map(|v| 30.0 + v).collect());
     let weight = case.vector(shape.c);
-    let y = case.add(Op::GroupNorm { groups: 2, epsilon: 1e-6, weight }, &[x]);
+    let y = case.add(ops::GroupNorm { groups: 2, epsilon: 1e-6, weight }, &[x]);
     let plain =
         Parts { gain: false, noise: false, bias: true, activation: 3, sft: false, residual: false };
     let y = case.epilogue(y, &plain);
-    case.check_f32(y, Kernel::GroupNorm).expect("precise");
+    case.check_f32(y, &["group_norm"]).expect("precise");
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use half::f16;
-use pentimento::graph::{Activation, Graph, NodeId, Op, Param, ParamId};
-use pentimento::plan::Kernel;
+use pentimento::graph::{Activation, Graph, NodeId, Op, Param, ParamId, ops};
+use pentimento::plan::Variant;
 use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
@@ -58,7 +58,7 @@ impl Case {
         self.graph.add_param(Param::from_values("vector", vec![len], &values))
     }
 
-    pub fn add(&mut self, op: Op, inputs: &[NodeId]) -> NodeId {
+    pub fn add(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
         self.graph.add(op, inputs).expect("a sound case")
     }
 
@@ -66,17 +66,17 @@ impl Case {
     pub fn epilogue(&mut self, mut y: NodeId, parts: &Parts) -> NodeId {
         let shape = self.graph.shape(y);
         if parts.gain {
-            y = self.add(Op::Scale(1.3), &[y]);
+            y = self.add(ops::Scale(1.3), &[y]);
         }
         if parts.noise {
             let values = self.values(shape.plane(), 1.0);
             let dims = vec![1, 1, shape.h, shape.w];
             let noise = self.graph.add_param(Param::from_values("noise", dims, &values));
-            y = self.add(Op::Noise { noise, strength: 0.3 }, &[y]);
+            y = self.add(ops::Noise { noise, strength: 0.3 }, &[y]);
         }
         if parts.bias {
             let bias = self.vector(shape.c);
-            y = self.add(Op::Bias(bias), &[y]);
+            y = self.add(ops::Bias(bias), &[y]);
         }
         let activation = match parts.activation {
             0 => None,
@@ -89,33 +89,33 @@ impl Case {
             _ => Some(Activation::Clamp(-0.7, 0.9)),
         };
         if let Some(activation) = activation {
-            y = self.add(Op::Activation(activation), &[y]);
-            y = self.add(Op::Scale(1.2), &[y]);
+            y = self.add(activation, &[y]);
+            y = self.add(ops::Scale(1.2), &[y]);
         }
         if parts.sft {
             let first_channel = shape.c / 2;
             let condition = shape.with_channels(shape.c - first_channel);
             let scale = self.input(condition);
             let shift = self.input(condition);
-            y = self.add(Op::Sft { first_channel }, &[y, scale, shift]);
+            y = self.add(ops::Sft { first_channel }, &[y, scale, shift]);
         }
         if parts.residual {
             let residual = self.input(shape);
-            y = self.add(Op::Add, &[y, residual]);
-            y = self.add(Op::Scale(0.7), &[y]);
+            y = self.add(ops::Add, &[y, residual]);
+            y = self.add(ops::Scale(0.7), &[y]);
         }
         y
     }
 
-    /// Runs the case by every executor; all must agree with the twins, and the kernel that is
-    /// meant must have run.
-    pub fn check(self, output: NodeId, kernel: Kernel) -> Result<(), TestCaseError> {
-        self.check_by(&[Executor::Cpu, Executor::Gpu, Executor::GpuF16], output, kernel)
+    /// Runs the case by every executor; all must agree with the twins, and a kernel that is meant
+    /// must have run: where a device has none of `kernels`, nothing is to be compared.
+    pub fn check(self, output: NodeId, kernels: &[&str]) -> Result<(), TestCaseError> {
+        self.check_by(&[Executor::Cpu, Executor::Gpu, Executor::GpuF16], output, kernels)
     }
 
-    /// The same in f32 only, for what depends on the last bits of its inputs.
-    pub fn check_f32(self, output: NodeId, kernel: Kernel) -> Result<(), TestCaseError> {
-        self.check_by(&[Executor::Cpu, Executor::Gpu], output, kernel)
+    /// As [`check`](Self::check) in f32 only, for what depends on the last bits of its inputs.
+    pub fn check_f32(self, output: NodeId, kernels: &[&str]) -> Result<(), TestCaseError> {
+        self.check_by(&[Executor::Cpu, Executor::Gpu], output, kernels)
     }
 
     /// The same by some executors.
@@ -123,42 +123,43 @@ impl Case {
         mut self,
         executors: &[Executor],
         output: NodeId,
-        kernel: Kernel,
+        kernels: &[&str],
     ) -> Result<(), TestCaseError> {
         self.graph.set_output(output);
         let graph = Arc::new(self.graph);
         let inputs: Vec<&[f32]> = self.inputs.iter().map(Vec::as_slice).collect();
         let expected = support::run(&graph, Executor::Twins, &inputs).expect("always there");
+        let [gpu, cpu] = Variant::NAMES;
         for &executor in executors {
+            let there = if executor == Executor::Cpu { cpu } else { gpu };
+            let kernels: Vec<&str> =
+                kernels.iter().copied().filter(|kernel| there.contains(kernel)).collect();
             let Some(mut plan) = support::plan(&graph, executor) else { continue };
-            if kernel == Kernel::ConvWinograd && plan.target.cooperative.is_some() {
-                // Products by cooperative matrices take its place.
-                continue;
-            }
-            let conv = [Kernel::ConvDirect, Kernel::ConvGemm, Kernel::ConvWinograd];
-            for step in &mut plan.steps {
+            let by_matrices = plan.target.cooperative.is_some();
+            match kernels[..] {
+                [] => continue,
+                // Products by cooperative matrices take its place, or need them.
+                ["conv_winograd"] if by_matrices => continue,
+                ["conv_gemm_cooperative"] if !by_matrices => continue,
                 // The general kernels run what the special ones would have taken.
-                if conv.contains(&step.kernel) && general(kernel) {
-                    step.kernel = kernel;
+                [kernel @ ("conv_direct" | "conv_gemm")] => {
+                    for index in 0..plan.steps.len() {
+                        if plan.steps[index].convolution().is_ok_and(|conv| !conv.transposed) {
+                            plan.force(index, kernel).expect("a convolution");
+                        }
+                    }
                 }
+                _ => {}
             }
-            prop_assert!(plan.count(kernel) > 0, "{executor:?} did not choose {}", kernel.name());
+            let ran = kernels.iter().any(|kernel| plan.count(kernel) > 0);
+            prop_assert!(ran, "{executor:?} did not choose {kernels:?} in\n{plan}");
             let actual = support::execute(plan, executor, &inputs);
             let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
             let error = relative_error(&actual[0], &expected[0]);
-            prop_assert!(
-                error <= tolerance,
-                "{executor:?} {}: {error:.2e}\n{graph}",
-                kernel.name()
-            );
+            prop_assert!(error <= tolerance, "{executor:?} {kernels:?}: {error:.2e}\n{graph}");
         }
         Ok(())
     }
-}
-
-/// Kernels that take every geometry.
-fn general(kernel: Kernel) -> bool {
-    matches!(kernel, Kernel::ConvDirect | Kernel::ConvGemm)
 }
 
 /// Which parts of an epilogue a case has.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use pentimento::graph::{Graph, Op};
-use pentimento::plan::PixelFormat;
+use pentimento::graph::{Graph, ops};
+use pentimento::pixels::PixelFormat;
 use pentimento::tensor::Shape;
 use pentimento::{cpu, gpu};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn scaled(
 ) -> Vec<(Executor, Vec<u8>)> {
     let mut graph = Graph::new();
     let x = graph.add_input("picture", Shape::new(1, 3, h, w));
-    let y = graph.add(Op::Scale(factor), &[x]).expect("a scale");
+    let y = graph.add(ops::Scale(factor), &[x]).expect("a scale");
     graph.set_output(y);
     let graph = Arc::new(graph);
     let mut results = Vec::new();

@@ -3,23 +3,24 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod ada_in;
-mod arg_max;
-mod attention;
-mod conv_depthwise;
-mod conv_direct;
-mod conv_gemm;
-mod conv_transpose;
-mod conv_winograd;
-mod embedding;
 mod golden_cases;
 mod goldens;
-mod group_norm;
 mod harness;
 mod images;
-mod layer_norm;
-mod linear;
-mod multi_path_conv;
-mod pointwise;
-mod pool;
-mod resample;
+
+/// Each row of the table of kernels has a file of its name here.
+macro_rules! cases {
+    (
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt $(scratch $chosen_scratch:ident)?,)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt $(scratch $gpu_scratch:ident)?,)* }
+        cpu { $($(#[$cpu_doc:meta])* $cpu:ident $(($cpu_form:ty))?: $cpu_name:ident,)* }
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt $(scratch $only_scratch:ident)?,)* }
+    ) => {
+        $(mod $chosen_name;)*
+        $(mod $gpu_name;)*
+        $(mod $cpu_name;)*
+        $(mod $only_name;)*
+    };
+}
+
+pentimento::for_each_kernel!(cases);

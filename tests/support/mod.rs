@@ -59,7 +59,7 @@ pub fn webgpu_device() -> Option<gpu::Device> {
                 ..Default::default()
             };
             if let Ok((device, queue)) = adapter.request_device(&limits).await {
-                return Some(gpu::Device::from_parts(device, queue));
+                return gpu::Device::from_parts(device, queue).ok();
             }
         }
         eprintln!("the GPU part is skipped: no adapter has WebGPU's default limits");

@@ -274,7 +274,7 @@ impl Bench {
         }
         let mut cases = kernels(engine)?;
         cases.retain(|case| {
-            let names = [case.name.as_str(), case.kernel.name()];
+            let names = [case.name.as_str(), case.variant.name()];
             self.wants(&names) || self.wants(&case.networks)
         });
         Ok(cases)
@@ -300,7 +300,7 @@ impl Bench {
         let cases = cases.iter().map(|case| Listed {
             kind: "kernel",
             name: &case.name,
-            kernel: case.kernel.name(),
+            kernel: case.variant.name(),
             networks: case.networks.clone(),
             work: Some([2.0 * case.work.multiply_adds as f64, case.work.bytes as f64]),
         });

@@ -14,8 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use pentimento::photo::y4m::{Frame, Header};
-use pentimento::photo::{Picture, Samples16};
+use pentimento::photo::y4m::Header;
 use pentimento::{Error, Result};
 
 use self::encoder::{Codec, Encoder, passthrough};
@@ -23,6 +22,7 @@ use self::parts::{Part, Parts};
 use self::probe::{Source, failed, missing, named, program, said_last};
 use self::raw::Layout;
 use super::faces::Worker;
+use super::film::Seen;
 use super::target::{self, Place};
 use super::{album, inputs};
 
@@ -82,7 +82,7 @@ pub fn run(
     }
     let source = Source::of(input)?;
     let digest = format!("{} {:?} {:?}", options.digest, options.codec, options.crf);
-    let mut parts = Parts::open(input, output, &digest)?;
+    let mut parts = Parts::open(input, output, &digest, options.force);
     let place = if parts.is_ours(output) {
         Place::Ours
     } else {
@@ -106,6 +106,7 @@ pub fn run(
     bar.reset_eta();
 
     let begin = |part: &Part, parts: &Parts| {
+        parts.make_folder()?;
         Encoder::start(&parts.path(part), &codec, &source, layout, header.aspect())
     };
     let (header, result_header, source_ref) = (&header, &result_header, &source);
@@ -128,10 +129,9 @@ pub fn run(
         let writer = scope.spawn(move || write(&writing, parts_ref, source_ref, &begin));
         let mut compute = || -> Result<()> {
             for seen in &waiting {
-                let Seen { frame, picture, deep } = seen?;
-                let restored = worker.restore(input, &picture)?.picture;
-                let original = Some((&frame, &picture));
-                let frame = result_header.frame_16(&restored, deep.as_ref(), original);
+                let seen = seen?;
+                let restored = worker.restore(input, &seen.picture)?.picture;
+                let frame = seen.restored(result_header, &restored);
                 if results.send(frame.planes().to_vec()).is_err() || album::is_stopped() {
                     break;
                 }
@@ -180,20 +180,6 @@ pub fn run(
         parts.remove();
     }
     Ok(Restored { frames, kept, all: all.max(frames), notes })
-}
-
-/// A frame as it was decoded.
-struct Seen {
-    frame: Frame,
-    picture: Picture,
-    deep: Option<Samples16>,
-}
-
-impl Seen {
-    fn of(header: &Header, frame: Frame) -> Self {
-        let (picture, deep) = (header.picture(&frame), header.samples16(&frame));
-        Self { frame, picture, deep }
-    }
 }
 
 /// Encodes frames, part by part.

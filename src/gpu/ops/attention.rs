@@ -1,29 +1,32 @@
 //! Host side of `kernels/attention.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::Attention;
+use crate::plan::{Plan, Step};
 
 /// Queries, and channels, of a workgroup.
 const SIDE: usize = 64;
+/// Keys, or channels, that are staged at a time.
+const DEPTH: usize = 16;
 
 /// Softmax attention.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Attention { heads, key, value } = step.compute else {
-        return Err(misfit(step, "attention computes weighted sums of values"));
-    };
-    let query = input(step)?;
+    let Attention { heads } = *step.op()?;
+    let [query, key, value] = [step.x()?, step.operand(1)?, step.operand(2)?];
     let (queries, width) = (query.shape.plane(), query.shape.c / heads);
     let mut launch = Builder::new(plan, "attention");
+    launch.tile([SIDE, SIDE], DEPTH);
     launch.view("QUERY", query);
     launch.view("KEY", key);
     launch.view("VALUE", value);
-    launch.uint(heads);
-    launch.uint(width);
-    launch.uint(queries);
-    launch.uint(key.shape.plane());
-    launch.float((width as f32).sqrt().recip());
+    launch.uint("heads", heads);
+    launch.uint("width", width);
+    launch.uint("queries", queries);
+    launch.uint("keys", key.shape.plane());
+    launch.float("scale", (width as f32).sqrt().recip());
     epilogue::bind(&mut launch, step);
     let blocks = queries.div_ceil(SIDE) * width.div_ceil(SIDE);
     Ok(vec![launch.finish(query.shape.n * heads * blocks)])

@@ -5,9 +5,9 @@ mod trial;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::gpu::{Device, DeviceOptions, Executor};
+use crate::gpu::{Device, DeviceOptions, Dispatch, Executor};
 use crate::graph::{Padding, Param};
-use crate::plan::{Kernel, Target, Upsample};
+use crate::plan::{Target, Upsample};
 use crate::tensor::Dtype;
 
 use trial::{Case, Trial, trial};
@@ -54,8 +54,12 @@ fn check(cases: &[Case]) {
 
 #[test]
 fn winograd_is_the_convolution() {
-    let plain = |x, outputs| Case::new(Kernel::ConvWinograd, x, outputs, 3);
-    check(&[
+    check(&winograd());
+}
+
+fn winograd() -> Vec<Case> {
+    let plain = |x, outputs| Case::new("conv_winograd", x, outputs, 3);
+    vec![
         plain([1, 5, 9, 7], 3),
         plain([2, 17, 13, 21], 70),
         plain([1, 1, 1, 1], 1),
@@ -64,12 +68,12 @@ fn winograd_is_the_convolution() {
         Case { upsample: Upsample::Bilinear, ..plain([2, 6, 5, 9], 8) },
         Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 1], 2) },
         Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 16, 18], 66) },
-    ]);
+    ]
 }
 
 /// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.
 fn products(inputs: usize) -> Vec<Case> {
-    let plain = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    let plain = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
     vec![
         plain([1, 5, 9, 7], 3, 3),
         plain([2, inputs, 11, 13], 70, 1),
@@ -98,7 +102,7 @@ fn shared_depths_add_up() {
         return;
     }
     let halves = device.target(Dtype::F16);
-    let plain = |x, outputs| Case::new(Kernel::ConvGemm, x, outputs, 3);
+    let plain = |x, outputs| Case::new("conv_gemm", x, outputs, 3);
     for target in [Some(target), halves.cooperative.is_some().then_some(halves)] {
         let Some(target) = target else { continue };
         for (case, shared) in [
@@ -111,8 +115,7 @@ fn shared_depths_add_up() {
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "SPLITS"), shared, "{case:?}");
             if target.cooperative.is_some() {
-                let tiles = super::tiles(&trial.plan.steps[0], &trial.plan).unwrap();
-                assert_eq!(tiles == 1, shared, "{case:?}");
+                assert_eq!(trial.tiles().len() == 1, shared, "{case:?}");
             }
             if shared {
                 assert_close(&device, trial, &case, &target);
@@ -126,7 +129,7 @@ fn shared_depths_add_up() {
 #[test]
 fn shared_channels_add_up() {
     let Some((device, targets)) = targets() else { return };
-    let plain = |x, outputs, size| Case::new(Kernel::ConvDirect, x, outputs, size);
+    let plain = |x, outputs, size| Case::new("conv_direct", x, outputs, size);
     for target in &targets {
         // As much as WebGPU has by default: sums of four channels fit, of eight they do not.
         let target = &Target { workgroup_memory: 16 << 10, ..target.clone() };
@@ -154,12 +157,12 @@ fn large_tiles_multiply() {
     let Some((device, targets)) = targets() else { return };
     // Tiles without shared depths, which fit any device.
     let target = &Target { workgroup_memory: 16 << 10, max_invocations: 256, ..targets[0].clone() };
-    let case =
-        Case { groups: 2, style: true, ..Case::new(Kernel::ConvGemm, [2, 38, 9, 17], 140, 3) };
-    let outputs: Vec<_> = (0..super::conv_gemm::tiles(target))
+    let case = Case { groups: 2, style: true, ..Case::new("conv_gemm", [2, 38, 9, 17], 140, 3) };
+    let tiles = trial(&case, target, false).tiles();
+    let outputs: Vec<_> = (tiles.into_iter())
         .map(|tile| {
             let mut trial = trial(&case, target, true);
-            trial.plan.steps[0].tile = Some(tile);
+            trial.plan.steps[0].variant = tile.clone();
             let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
             let plan = Arc::new(trial.plan.clone());
             let outputs =
@@ -187,59 +190,114 @@ fn cooperative_matrices_multiply() {
             stride: 2,
             style: true,
             padding: Padding::default(),
-            ..Case::new(Kernel::ConvTranspose, [2, 18, 5, 3], 66, 3)
+            ..Case::new("conv_gemm", [2, 18, 5, 3], 66, 3)
         },
         Case {
             paths: vec![[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]],
-            ..Case::new(Kernel::MultiPathConv, [2, 8, 17, 5], 0, 1)
+            ..Case::new("multi_path_conv", [2, 8, 17, 5], 0, 1)
         },
     ]);
     for (index, case) in cases.iter().enumerate() {
-        let Trial { plan, .. } = trial(case, &own, false);
-        let tiles = super::tiles(&plan.steps[0], &plan).unwrap();
-        for tile in [None, Some(index % tiles)] {
+        let tiles = trial(case, &own, false).tiles();
+        for tile in [&tiles[0], &tiles[index % tiles.len()]] {
             let mut trial = trial(case, &own, true);
-            trial.plan.steps[0].tile = tile;
+            trial.plan.steps[0].variant = tile.clone();
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let kernels = dispatches.iter().map(|dispatch| dispatch.shader.kernel);
             assert!(kernels.into_iter().all(|kernel| kernel == "conv_gemm_cooperative"));
             let error = error(&device, trial);
-            assert!(error < 2e-3, "{error:.1e} for {case:?}, tile {tile:?} on {own:?}");
+            assert!(error < 2e-3, "{error:.1e} for {case:?}, {tile} on {own:?}");
         }
     }
 }
 
 #[test]
 fn transposed_convolutions_scatter() {
+    check(&transposed());
+}
+
+fn transposed() -> Vec<Case> {
     let plain = |x, outputs, size| Case {
         transposed: true,
         stride: 2,
         padding: Padding::default(),
-        ..Case::new(Kernel::ConvTranspose, x, outputs, size)
+        ..Case::new("conv_gemm", x, outputs, size)
     };
-    check(&[
+    vec![
         plain([1, 5, 4, 7], 3, 3),
         Case { style: true, ..plain([2, 18, 5, 3], 66, 3) },
         Case { epilogue: true, padding: Padding::pair(1, 0), ..plain([1, 4, 6, 5], 6, 4) },
         Case { stride: 3, taps: [2, 5], ..plain([2, 3, 3, 4], 5, 2) },
         Case { stride: 1, ..plain([1, 3, 3, 4], 5, 3) },
         plain([1, 3, 1, 1], 2, 1),
-    ]);
+    ]
 }
 
 #[test]
 fn all_paths_are_computed() {
+    check(&paths());
+}
+
+fn paths() -> Vec<Case> {
     let plain = |x, paths: &[[usize; 6]]| Case {
         paths: paths.to_vec(),
-        ..Case::new(Kernel::MultiPathConv, x, 0, 1)
+        ..Case::new("multi_path_conv", x, 0, 1)
     };
-    check(&[
+    vec![
         plain([1, 7, 19, 23], &[[5, 0, 7, 3, 1, 1], [9, 0, 7, 3, 2, 1], [2, 0, 7, 3, 3, 1]]),
         plain([2, 8, 17, 5], &[[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]]),
         Case { epilogue: true, ..plain([2, 3, 9, 18], &[[3, 0, 3, 3, 1, 3], [4, 0, 3, 5, 2, 1]]) },
         // Neither this halo nor this kernel fits into workgroup memory.
         plain([1, 2, 21, 20], &[[2, 0, 2, 3, 23, 1], [9, 0, 1, 13, 1, 1]]),
-    ]);
+    ]
+}
+
+/// What the cases launch on a device like `target`, by every tile that there is.
+pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
+    let few = Case { epilogue: true, ..Case::new("conv_gemm", [2, 70, 6, 13], 70, 3) };
+    let narrow = Case { style: true, ..Case::new("conv_direct", [2, 70, 9, 13], 3, 1) };
+    let mut cases = [winograd(), products(41), transposed(), paths(), vec![few, narrow]].concat();
+    if target.cooperative.is_some() {
+        // Halves are not transformed.
+        cases.retain(|case| case.kernel != "conv_winograd");
+    }
+    let launches = |case: &Case| {
+        let mut trial = trial(case, target, false);
+        let tiles = trial.tiles();
+        let record = |variant| {
+            trial.plan.steps[0].variant = variant;
+            super::record(&trial.plan.steps[0], &trial.plan).unwrap()
+        };
+        tiles.into_iter().flat_map(record).collect::<Vec<_>>()
+    };
+    cases.iter().flat_map(launches).collect()
+}
+
+/// Kernels that run without wgpu's checks yield the same bits with them: no index was ever out of
+/// bounds.
+#[test]
+fn unchecked_kernels_pass_the_checks() {
+    let Some((device, targets)) = targets() else { return };
+    let Some((checked, _)) = self::targets() else { return };
+    checked.inner.pipelines.checked.store(true, std::sync::atomic::Ordering::Relaxed);
+    let halves = Some(device.target(Dtype::F16)).filter(|target| target.cooperative.is_some());
+    let shared = Case::new("conv_gemm", [2, 70, 6, 13], 70, 3);
+    for (case, target) in [
+        (winograd().swap_remove(1), Some(&targets[0])),
+        (products(41).swap_remove(5), Some(&targets[0])),
+        (shared.clone(), Some(&targets[0])),
+        (products(41).swap_remove(5), halves.as_ref()),
+        (shared, halves.as_ref()),
+    ] {
+        let Some(target) = target else { continue };
+        let Trial { plan, inputs, .. } = trial(&case, target, false);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let run = |device: &Device| {
+            let plan = Arc::new(plan.clone());
+            Executor::new_blocking(device, plan).unwrap().run_blocking(&inputs).unwrap()
+        };
+        assert_eq!(run(&device), run(&checked), "{case:?} on {target:?}");
+    }
 }
 
 /// `cargo test --lib time_ -- --ignored --nocapture`
@@ -247,21 +305,16 @@ fn all_paths_are_computed() {
 #[ignore = "a measurement"]
 fn time_others() {
     let Some((device, targets)) = targets() else { return };
-    let gemm = |x, outputs, size| Case::new(Kernel::ConvGemm, x, outputs, size);
+    let gemm = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
     for case in [
         gemm([1, 512, 32, 32], 512, 3),
         gemm([1, 512, 64, 64], 256, 1),
         Case { stride: 2, ..gemm([1, 128, 128, 128], 256, 3) },
-        Case { kernel: Kernel::ConvDirect, ..gemm([1, 64, 64, 64], 64, 3) },
-        Case {
-            transposed: true,
-            stride: 2,
-            kernel: Kernel::ConvTranspose,
-            ..gemm([1, 256, 64, 64], 128, 3)
-        },
+        Case { kernel: "conv_direct", ..gemm([1, 64, 64, 64], 64, 3) },
+        Case { transposed: true, stride: 2, kernel: "conv_gemm", ..gemm([1, 256, 64, 64], 128, 3) },
         Case {
             paths: vec![[32, 0, 64, 3, 1, 1], [32, 0, 64, 3, 2, 1], [32, 0, 64, 3, 3, 1]],
-            kernel: Kernel::MultiPathConv,
+            kernel: "multi_path_conv",
             ..gemm([1, 64, 64, 64], 96, 3)
         },
     ] {
@@ -275,7 +328,7 @@ fn time_others() {
 fn time_winograd() {
     let Some((device, targets)) = targets() else { return };
     for [channels, size] in [[512, 32], [512, 64], [256, 128], [128, 256], [64, 512]] {
-        let case = Case::new(Kernel::ConvWinograd, [1, channels, size, size], channels, 3);
+        let case = Case::new("conv_winograd", [1, channels, size, size], channels, 3);
         time(&device, &targets[0], &case);
     }
 }

@@ -1,9 +1,11 @@
 //! Host side of `kernels/group_norm.wgsl` and `kernels/group_norm_moments.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, NORM_CHUNKS, NormScratch, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::GroupNorm;
+use crate::plan::{NORM_CHUNKS, NormScratch, Plan, Step};
 
 /// Invocations that sum a chunk, a power of two.
 const MOMENTS_WORKGROUP: usize = 256;
@@ -12,35 +14,33 @@ const STEPS: usize = 32;
 
 /// Moments of the groups' chunks, then the normalised values.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::GroupNorm { groups, epsilon, weight } = step.compute else {
-        return Err(misfit(step, "group_norm normalises groups"));
-    };
+    let GroupNorm { groups, epsilon, weight } = *step.op()?;
     let Some(moments) = step.scratch else {
-        return Err(misfit(step, "it has no working memory"));
+        return Err(step.misfit("it has no working memory"));
     };
-    let x = input(step)?;
+    let x = step.x()?;
     let NormScratch { group, chunk, chunks } = NormScratch::new(x.shape, groups);
 
     let mut first = Builder::new(plan, "group_norm_moments");
     first.define("WORKGROUP", MOMENTS_WORKGROUP);
     first.view("X", x);
     first.view("MOMENTS", moments);
-    first.uint(x.shape.n);
-    first.uint(groups);
-    first.uint(group);
-    first.uint(chunk);
-    first.uint(chunks);
+    first.uint("batch", x.shape.n);
+    first.uint("groups", groups);
+    first.uint("group", group);
+    first.uint("chunk", chunk);
+    first.uint("chunks", chunks);
 
     let mut second = Builder::new(plan, "group_norm");
     second.define("WORKGROUP", NORM_CHUNKS);
     second.define("STEPS", STEPS);
     second.view("X", x);
     second.view("MOMENTS", moments);
-    second.uint(groups);
-    second.uint(group);
-    second.uint(chunk);
-    second.uint(chunks);
-    second.float(epsilon);
+    second.uint("groups", groups);
+    second.uint("group", group);
+    second.uint("chunk", chunk);
+    second.uint("chunks", chunks);
+    second.float("epsilon", epsilon);
     second.values(vec![weight]);
     epilogue::bind(&mut second, step);
     let blocks = group.div_ceil(STEPS * NORM_CHUNKS);

@@ -1,20 +1,21 @@
 //! Host side of `kernels/layer_norm.wgsl`.
 
-use super::{Builder, input, misfit, pixel_blocks};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::LayerNorm;
+use crate::plan::{Plan, Step};
 
 /// Normalised pixels.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::LayerNorm { epsilon, weight } = step.compute else {
-        return Err(misfit(step, "layer_norm normalises pixels"));
-    };
-    let x = input(step)?;
+    let LayerNorm { epsilon, weight } = *step.op()?;
+    let x = step.x()?;
     let mut launch = Builder::new(plan, "layer_norm");
     launch.view("X", x);
-    launch.float(epsilon);
+    launch.float("epsilon", epsilon);
     launch.values(vec![weight]);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(pixel_blocks(x.shape))])
+    let workgroups = launch.pixel_columns(x.shape);
+    Ok(vec![launch.finish(workgroups)])
 }

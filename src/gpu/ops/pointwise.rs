@@ -1,8 +1,10 @@
 //! Host side of `kernels/pointwise.wgsl`.
 
-use super::{Builder, input};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::Pointwise;
 use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
@@ -12,7 +14,8 @@ const STEPS: usize = 4;
 
 /// `y = epilogue(x)`
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let x = input(step)?;
+    step.op::<Pointwise>()?;
+    let x = step.x()?;
     let mut launch = Builder::new(plan, "pointwise");
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("STEPS", STEPS);

@@ -1,20 +1,20 @@
 //! Host side of `kernels/resize.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
 use crate::graph::Interpolation;
-use crate::plan::{Compute, Plan, Step};
+use crate::graph::ops::Resize;
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
 
 /// To the output's size.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Resize { interpolation, step: distance } = step.compute else {
-        return Err(misfit(step, "it is no resize"));
-    };
-    let x = input(step)?;
+    let Resize { interpolation, step: distance, .. } = *step.op()?;
+    let x = step.x()?;
     let y = step.output.shape;
     let corners = |from: usize, to: usize| match to {
         1 => 0.0,
@@ -31,10 +31,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("INTERPOLATION", name);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
-    launch.float(step_h);
-    launch.float(step_w);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
+    launch.float("step_h", step_h);
+    launch.float("step_w", step_w);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP))])
 }

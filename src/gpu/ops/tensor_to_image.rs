@@ -1,9 +1,10 @@
 //! Host side of `kernels/tensor_to_image.wgsl`.
 
-use super::Builder;
 use super::image_to_tensor::pixel_format;
+use crate::gpu::builder::Builder;
 use crate::gpu::{Binding, Dispatch};
-use crate::plan::{PixelFormat, Plan, View};
+use crate::pixels::PixelFormat;
+use crate::plan::{Plan, View};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -17,8 +18,8 @@ pub fn record(plan: &Plan, y: View, format: PixelFormat) -> Dispatch {
     launch.view("Y", y);
     launch.bind(Binding::PictureOut);
     launch.bind(Binding::NonFinite);
-    launch.uint(pixels * format.channels);
-    launch.uint(y.shape.plane());
+    launch.uint("bytes", pixels * format.channels);
+    launch.uint("plane", y.shape.plane());
     pixel_format(&mut launch, format);
     launch.finish(pixels.div_ceil(WORKGROUP))
 }

@@ -1,21 +1,21 @@
 //! Host side of `kernels/upfirdn2d.wgsl`.
 
-use super::{Builder, input, misfit};
+use super::shared::epilogue;
 use crate::Result;
-use crate::gpu::{Dispatch, epilogue};
-use crate::plan::{Compute, Plan, Step};
+use crate::gpu::Dispatch;
+use crate::gpu::builder::Builder;
+use crate::graph::ops::Upfirdn2d;
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
 
 /// Filtered resampling.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
-    let Compute::Upfirdn2d { kernel, up, down, padding } = step.compute else {
-        return Err(misfit(step, "it is no upfirdn2d"));
-    };
-    let x = input(step)?;
+    let Upfirdn2d { kernel, up, down, padding } = *step.op()?;
+    let x = step.x()?;
     let [kh, kw] = plan.graph.param(kernel).dims[..] else {
-        return Err(misfit(step, "its filter is no [kh, kw]"));
+        return Err(step.misfit("its filter is not [kh, kw]"));
     };
     let mut launch = Builder::new(plan, "upfirdn2d");
     launch.define("WORKGROUP", WORKGROUP);
@@ -24,10 +24,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
-    launch.int(padding.top);
-    launch.int(padding.left);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
+    launch.int("top", padding.top);
+    launch.int("left", padding.left);
     launch.values(vec![kernel]);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])

@@ -10,6 +10,8 @@ use super::MAX_PIXELS;
 use crate::{Error, Result};
 
 const MAGIC: &str = "YUV4MPEG2";
+const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it without --y4m, or pipe it through \
+                       `ffmpeg -f yuv4mpegpipe`";
 /// A header line is shorter; mjpegtools reads 256 bytes.
 const LONGEST_LINE: u64 = 4096;
 
@@ -123,7 +125,10 @@ fn line(from: &mut impl BufRead) -> Result<Option<String>> {
     if bytes.pop() != Some(b'\n') {
         return Err(wrong("a header of the video is cut off or is too long"));
     }
-    String::from_utf8(bytes).map(Some).map_err(|_| wrong("a header of the video is no text"))
+    if !bytes.is_ascii() && !bytes.starts_with(MAGIC.as_bytes()) {
+        return Err(wrong(ANOTHER));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| wrong("a header of the video is not text"))
 }
 
 impl Header {
@@ -136,9 +141,7 @@ impl Header {
         let text = line(from)?.ok_or_else(|| wrong("the video is empty"))?;
         let mut words = text.split(' ').filter(|word| !word.is_empty());
         if words.next() != Some(MAGIC) {
-            return Err(wrong(
-                "this is no YUV4MPEG2 video; pipe it through `ffmpeg -f yuv4mpegpipe`",
-            ));
+            return Err(wrong(ANOTHER));
         }
         let (mut width, mut height, mut others) = (0_usize, 0_usize, Vec::new());
         let (mut chroma, mut full_range) = (Chroma::Quarter { between: [true, true] }, false);
@@ -372,7 +375,7 @@ mod tests {
         for kind in ["C420p10", "C422p10", "C444p12", "Cmono16", "C420p10 XCOLORRANGE=FULL"] {
             let header = header(kind);
             let most = (1_u32 << header.depth()) - 1;
-            let sample = |i: usize| (most / 3 + i as u32 % 40).to_le_bytes();
+            let sample = |i: usize| (most / 2 + i as u32 % 40).to_le_bytes();
             let planes: Vec<u8> =
                 (0..header.frame_bytes() / 2).flat_map(|i| [sample(i)[0], sample(i)[1]]).collect();
             let frame = Frame { parameters: String::new(), planes };

@@ -1,10 +1,15 @@
 //! What is fuzzed: any bytes may be refused, and whatever is read must be sound.
 
-use pentimento_convert::{DETECT_BYTES, Kind, Limits, Options, detect, from_bytes};
+use pentimento_convert::{
+    Checkpoint, DETECT_BYTES, Kind, Limits, Options, Result, detect, from_bytes, from_ncnn,
+};
 
 use crate::{
     build::{self, *},
     corpus::corpus,
+    ncnn::Store as Stored,
+    networks::{self, RRDB, Rrdb},
+    onnx::Store,
 };
 
 /// A fuzz target.
@@ -17,11 +22,13 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "zip", run: zip, seeds: zip_seeds },
     Target { name: "legacy", run: legacy, seeds: legacy_seeds },
     Target { name: "pickle", run: pickle, seeds: pickle_seeds },
     Target { name: "safetensors", run: safetensors, seeds: safetensors_seeds },
+    Target { name: "onnx", run: onnx, seeds: onnx_seeds },
+    Target { name: "ncnn", run: ncnn, seeds: ncnn_seeds },
 ];
 
 /// The zip reader and all behind it. Its checksums are off: hardly any change would get past them.
@@ -54,19 +61,81 @@ fn read_as(kind: Kind, file: Vec<u8>) {
         let limits = limits.clone();
         let options =
             Options { skip_unknown, verify_checksums: false, limits, ..Options::default() };
-        match from_bytes(file.clone(), &options) {
-            Ok(checkpoint) => {
-                for tensor in checkpoint.tensors {
-                    let numel: usize = tensor.shape.iter().product();
-                    assert_eq!(tensor.numel(), numel);
-                    assert_eq!(tensor.to_contiguous_le().len(), numel * tensor.dtype.size());
-                    assert_eq!(tensor.to_f32().len(), numel);
-                    assert!(!tensor.name.contains(char::is_control));
-                }
+        check(from_bytes(file.clone(), &options));
+    }
+}
+
+/// Whatever was read is sound, and whatever was not is refused in one line.
+fn check(found: Result<Checkpoint>) {
+    match found {
+        Ok(checkpoint) => {
+            for tensor in checkpoint.tensors {
+                let numel: usize = tensor.shape.iter().product();
+                assert_eq!(tensor.numel(), numel);
+                assert_eq!(tensor.to_contiguous_le().len(), numel * tensor.dtype.size());
+                assert_eq!(tensor.to_f32().len(), numel);
+                assert!(!tensor.name.contains(char::is_control));
             }
-            Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),
+        }
+        Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),
+    }
+}
+
+/// The ONNX reader and the recognition by structure behind it.
+pub fn onnx(data: &[u8]) {
+    read_as(Kind::Onnx, data.to_vec());
+}
+
+/// The ncnn readers and the recognition behind them: two bytes say how long the list of layers is,
+/// the rest are the weights.
+pub fn ncnn(data: &[u8]) {
+    let Some((length, rest)) = data.split_first_chunk::<2>() else { return };
+    let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());
+    let (list, weights) = rest.split_at(length);
+    let limits = Limits { objects: 1 << 14, layers: 1 << 10, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    check(from_ncnn(list.to_vec(), weights.to_vec(), &options));
+}
+
+fn onnx_seeds() -> Vec<Vec<u8>> {
+    let (srvgg, rrdb) = (networks::srvgg(), networks::rrdb());
+    let stores: [fn(usize, usize) -> Store<'static>; 4] = [
+        |_, _| Store::Raw,
+        |_, _| Store::RawHalf,
+        |_, _| Store::Listed,
+        |_, offset| Store::Elsewhere("w", offset),
+    ];
+    let mut seeds: Vec<Vec<u8>> =
+        stores.into_iter().map(|store| networks::srvgg_onnx(&srvgg, store)).collect();
+    let others = [
+        RRDB,
+        Rrdb { folded: true, ..RRDB },
+        Rrdb { dense: false, ..RRDB },
+        Rrdb { slope: 0.1, ..RRDB },
+        Rrdb { residual: 0.1, ..RRDB },
+    ];
+    seeds.extend(others.into_iter().map(|how| networks::rrdb_onnx(&rrdb, how)));
+    seeds.extend(networks::operators());
+    seeds
+}
+
+fn ncnn_seeds() -> Vec<Vec<u8>> {
+    use Stored::{F16, F32, I8, Table};
+    let (srvgg, rrdb) = (networks::srvgg(), networks::rrdb());
+    let mut seeds = Vec::new();
+    for store in [F32, F16, I8, Table] {
+        for model in [
+            networks::srvgg_ncnn(&srvgg, store, false),
+            networks::srvgg_ncnn(&srvgg, store, true),
+            networks::rrdb_ncnn(&rrdb, store),
+        ] {
+            for list in [model.text(), model.binary()] {
+                let length = (list.len() as u16).to_le_bytes();
+                seeds.push([&length[..], &list, &model.bin].concat());
+            }
         }
     }
+    seeds
 }
 
 /// The small files of the hostile corpus that are of this kind, and these sound ones.

@@ -1,6 +1,9 @@
 //! What a checkpoint holds, known without reading the tensors' data.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use crate::{
     Format,
@@ -77,6 +80,8 @@ pub(crate) enum Data {
     Zip(Archive),
     Legacy(Legacy),
     Safetensors(Parts),
+    /// Tensors of a network that was recognised by its structure.
+    Mapped(HashMap<String, Blob>),
 }
 
 impl Data {
@@ -87,6 +92,11 @@ impl Data {
             Self::Zip(archive) => (archive.storage(key, *declared)?, archive.is_big_endian()),
             Self::Legacy(legacy) => (legacy.storage(key)?, false),
             Self::Safetensors(parts) => (parts.storage(key)?, false),
+            Self::Mapped(tensors) => {
+                let missing =
+                    || Error::Storage { key: error::short(key), reason: "is missing".into() };
+                (tensors.get(key).cloned().ok_or_else(missing)?, false)
+            }
         };
         let outside = || Error::Tensor {
             name: error::short(name),
@@ -134,6 +144,10 @@ impl Contents {
                 }
                 None => self.dropped.push(format!("{} (a tensor)", error::short(&entry.name))),
             }
+        }
+        if group.is_some() {
+            let all: Vec<&str> = self.tensors.iter().map(|entry| entry.name.as_str()).collect();
+            names::with_dots(&mut found, &all);
         }
         self.stripped = names::strip(&mut found);
         names::check(&found, place, options)?;
@@ -218,7 +232,7 @@ fn weights(
         candidates: chosen.candidates,
         stripped: chosen.stripped,
         dropped: chosen.dropped,
-        metadata: chosen.numbers.iter().map(|(k, n)| ((*k).to_owned(), n.to_string())).collect(),
+        metadata: chosen.marks,
         tensors,
     })
 }

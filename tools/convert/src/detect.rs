@@ -20,6 +20,10 @@ pub enum Kind {
     Pickle,
     /// Safetensors.
     Safetensors,
+    /// An ONNX model.
+    Onnx,
+    /// The list of layers of an ncnn model.
+    Ncnn,
     /// A web page, usually an error or login page saved under the model's name.
     Html,
     /// A Git LFS pointer: the few lines that stand for the real file.
@@ -44,7 +48,9 @@ impl Kind {
     /// What to do with such a file.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::Zip | Self::Legacy | Self::Safetensors => "open it as a checkpoint",
+            Self::Zip | Self::Legacy | Self::Safetensors | Self::Onnx | Self::Ncnn => {
+                "open it as a checkpoint"
+            }
             Self::Pickle => "save the model again with torch.save",
             Self::Html => "the link led to a web page, download the file itself",
             Self::GitLfs => "fetch the file itself with `git lfs pull`",
@@ -66,6 +72,8 @@ impl fmt::Display for Kind {
             Self::Legacy => "a legacy PyTorch checkpoint",
             Self::Pickle => "a plain Python pickle",
             Self::Safetensors => "a safetensors file",
+            Self::Onnx => "an ONNX model",
+            Self::Ncnn => "an ncnn model",
             Self::Html => "an HTML page",
             Self::GitLfs => "a Git LFS pointer",
             Self::Text => "a text",
@@ -106,6 +114,11 @@ pub fn detect(first_bytes: &[u8]) -> Kind {
         [0x89, b'H', b'D', b'F', ..] => Kind::Hdf5,
         [b'G', b'G', b'U', b'F', ..] => Kind::Gguf,
         [_, _, _, _, _, _, 0, 0, b'{', ..] => Kind::Safetensors,
+        // The version of the format, then another field of the model.
+        [0x08, 1..=0x1f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Kind::Onnx,
+        // The same number as a word and as a text.
+        [0xdd, 0x85, 0x76, 0x00, ..]
+        | [b'7', b'7', b'6', b'7', b'5', b'1', b'7', b'\r' | b'\n', ..] => Kind::Ncnn,
         _ if b.get(257..262) == Some(b"ustar") => Kind::Tar,
         _ => text(b),
     }

@@ -170,6 +170,32 @@ pub enum Error {
         reason: String,
     },
 
+    /// The ONNX file contradicts itself, or says what cannot be.
+    #[error("the ONNX file is not sound: {reason}")]
+    Onnx {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// The ncnn model contradicts itself, or says what cannot be.
+    #[error("the ncnn model is not sound: {reason}")]
+    Ncnn {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A network without names is none of those that are known by their structure.
+    #[error(
+        "the network of this {format} file is not known: {what}. Bring the .pth or .safetensors file \
+         that it was made from"
+    )]
+    Structure {
+        /// The format of the file.
+        format: &'static str,
+        /// What the network is, and where it differs from the known one that is most like it.
+        what: String,
+    },
+
     /// A tensor's elements are of a type that no network of the engine has.
     #[error(
         "the tensor {name:?} has the type {dtype}, which is not read: save it again as \

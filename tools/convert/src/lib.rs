@@ -49,9 +49,12 @@ mod detect;
 mod dtype;
 mod element;
 mod error;
+mod foreign;
 mod header;
 mod legacy;
 mod names;
+mod ncnn;
+mod onnx;
 mod opcode;
 mod options;
 mod pattern;
@@ -60,6 +63,7 @@ mod roles;
 mod safetensors;
 mod source;
 mod state_dict;
+mod structure;
 mod tensor;
 mod torch;
 mod value;
@@ -94,6 +98,10 @@ pub enum Format {
     Legacy,
     /// Safetensors.
     Safetensors,
+    /// ONNX, whose network was recognised by its structure.
+    Onnx,
+    /// ncnn, whose network was recognised by its structure.
+    Ncnn,
 }
 
 /// The weights of a checkpoint.
@@ -125,7 +133,11 @@ impl Checkpoint {
 /// Every [`Error`] but those of writing: the file cannot be read, is something else, is damaged, asks
 /// for more than the limits allow, names a class that weights do not need, or holds no weights.
 pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
-    all(contents::read(&Blob::open(path, options.memory_map)?, options, false)?)
+    let file = Blob::open(path, options.memory_map)?;
+    match foreign::open(Some(path), &file, options)? {
+        Some(opened) => all((opened.contents, opened.data)),
+        None => all(contents::read(&file, options, false)?),
+    }
 }
 
 /// Reads the checkpoint in memory; the tensors keep the bytes.
@@ -136,7 +148,22 @@ pub fn open(path: &Path, options: &Options) -> Result<Checkpoint> {
 pub fn from_bytes(bytes: Vec<u8>, options: &Options) -> Result<Checkpoint> {
     // Without a file there is nothing to map, and nowhere to inflate to.
     let options = Options { memory_map: false, ..options.clone() };
-    all(contents::read(&Blob::from_vec(bytes), &options, false)?)
+    let file = Blob::from_vec(bytes);
+    match foreign::open(None, &file, &options)? {
+        Some(opened) => all((opened.contents, opened.data)),
+        None => all(contents::read(&file, &options, false)?),
+    }
+}
+
+/// Reads an ncnn model in memory: its list of layers (`.param`, or `.param.bin`) and its weights
+/// (`.bin`).
+///
+/// # Errors
+///
+/// As [`open`], but [`Error::Io`].
+pub fn from_ncnn(param: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Checkpoint> {
+    let opened = foreign::ncnn(&Blob::from_vec(param), &Blob::from_vec(weights), options)?;
+    all((opened.contents, opened.data))
 }
 
 fn all((contents, mut data): (Contents, Data)) -> Result<Checkpoint> {

@@ -45,6 +45,8 @@ pub struct Limits {
     pub pickle_bytes: usize,
     /// Tensors.
     pub tensors: usize,
+    /// Layers of an ONNX file or of an ncnn model.
+    pub layers: usize,
     /// Bytes of the header of a safetensors file.
     pub header_bytes: usize,
     /// Entries of a safetensors file's metadata.
@@ -70,6 +72,7 @@ impl Default for Limits {
             zip_entries: 1 << 16,
             pickle_bytes: 1 << 26,
             tensors: 1 << 16,
+            layers: 1 << 16,
             header_bytes: 1 << 24,
             metadata: 1 << 12,
             places: 1 << 10,
@@ -91,6 +94,7 @@ impl Limits {
             zip_entries: usual.zip_entries.saturating_mul(TIMES),
             pickle_bytes: usual.pickle_bytes.saturating_mul(TIMES),
             tensors: usual.tensors.saturating_mul(TIMES),
+            layers: usual.layers.saturating_mul(TIMES),
             header_bytes: usual.header_bytes.saturating_mul(TIMES),
             metadata: usual.metadata.saturating_mul(TIMES),
             places: usual.places.saturating_mul(TIMES),

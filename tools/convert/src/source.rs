@@ -1,7 +1,7 @@
 //! One checkpoint, in one file or in the shards of a folder.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,6 +11,7 @@ use crate::{
     blob::Blob,
     contents::{self, Contents, Data},
     error::{Error, Result, short},
+    foreign::{self, Opened},
     options::Options,
     tensor::Tensor,
 };
@@ -79,6 +80,18 @@ impl Source {
     }
 
     fn single(path: &Path, file: Blob, options: &Options) -> Result<Self> {
+        // In memory there is nothing beside it.
+        let place = Some(path).filter(|path| !path.as_os_str().is_empty());
+        if let Some(opened) = foreign::open(place, &file, options)? {
+            let Opened { contents, data, beside } = opened;
+            let places = vec![0; contents.tensors.len()];
+            let mut shards = vec![Shard { path: path.into(), file, data }];
+            shards.extend(beside.into_iter().map(|(path, file)| {
+                // What it holds is given out with the first file.
+                Shard { path, file, data: Data::Mapped(HashMap::new()) }
+            }));
+            return Ok(Self { contents, shards, places });
+        }
         let (contents, data) = contents::read(&file, options, false)?;
         let places = vec![0; contents.tensors.len()];
         Ok(Self { contents, places, shards: vec![Shard { path: path.into(), file, data }] })

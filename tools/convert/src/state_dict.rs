@@ -1,7 +1,7 @@
 //! Finds the dictionary of weights in a checkpoint, at any depth, and names its tensors.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
 };
 
@@ -14,12 +14,12 @@ use crate::{
     value::{Id, Value, Values},
 };
 
-/// Numbers among the weights that tell two networks apart: RealCUGAN's files say with `pro` that
-/// they take values of another range.
-const NUMBERS: [&str; 1] = ["pro"];
-
 /// Between the names of dictionaries that lie in each other.
 const SEPARATOR: &str = "/";
+
+/// Entries beside a network's tensors that say what it is by being there, whatever their value:
+/// Real-CUGAN's files for another range of values have `pro`.
+const MARKS: [&str; 1] = ["pro"];
 
 /// The chosen weights.
 pub(crate) struct StateDict {
@@ -29,12 +29,12 @@ pub(crate) struct StateDict {
     pub candidates: Vec<String>,
     /// Everything else beside the weights, and what is no tensor among them.
     pub dropped: Vec<String>,
+    /// Marks that are there and no tensors, as metadata.
+    pub marks: BTreeMap<String, String>,
     /// What was removed from the start of names.
     pub stripped: Vec<String>,
     /// Names and values, in the order of the file.
     pub entries: Vec<(String, Id)>,
-    /// Those of [`NUMBERS`] that there are.
-    pub numbers: Vec<(&'static str, u64)>,
 }
 
 /// A place with tensors: a dictionary, or those tensors in it whose names begin with a network's.
@@ -101,27 +101,30 @@ pub(crate) fn select(
     let place = container.as_deref().unwrap_or("the checkpoint's top level");
     let dict = values.as_dict(chosen.dict).unwrap_or_default();
     unique_names(values, dict, place)?;
-    let (mut found, mut tensors) = (Vec::new(), Vec::new());
-    let mut numbers = Vec::new();
+    let (mut found, mut tensors, mut marks) = (Vec::new(), Vec::new(), BTreeMap::new());
     for &(key, value) in dict {
-        let known = NUMBERS.iter().find(|name| values.as_str(key) == Some(name));
-        if let (Some(name), Some(number)) = (known, values.as_u64(value)) {
-            numbers.push((*name, number));
-            continue;
-        }
         let name = values.as_str(key).filter(|_| is_tensor(values, value));
         match name.and_then(|name| names::in_group(name, chosen.group)) {
             Some(name) => {
                 found.push(name.into());
                 tensors.push(value);
             }
-            None => dropped.push(describe(values, key, value)),
+            None => match values.as_str(key).filter(|name| MARKS.contains(name)) {
+                Some(mark) if !is_tensor(values, value) => {
+                    marks.insert(mark.to_owned(), "true".to_owned());
+                }
+                _ => dropped.push(describe(values, key, value)),
+            },
         }
+    }
+    if chosen.group.is_some() {
+        let all: Vec<&str> = dict.iter().filter_map(|&(key, _)| values.as_str(key)).collect();
+        names::with_dots(&mut found, &all);
     }
     let stripped = if whole { Vec::new() } else { names::strip(&mut found) };
     names::check(&found, place, options)?;
     let entries = found.into_iter().map(String::from).zip(tensors).collect();
-    Ok(StateDict { container, candidates, dropped, stripped, entries, numbers })
+    Ok(StateDict { container, candidates, dropped, marks, stripped, entries })
 }
 
 /// What a dictionary holds, looked up once however many names it has.

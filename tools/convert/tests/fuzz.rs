@@ -17,6 +17,14 @@ mod change;
 #[path = "hostile/corpus.rs"]
 #[allow(dead_code)]
 mod corpus;
+#[path = "nameless/ncnn.rs"]
+mod ncnn;
+#[path = "nameless/networks.rs"]
+#[allow(dead_code)]
+mod networks;
+#[path = "nameless/onnx.rs"]
+#[allow(dead_code)]
+mod onnx;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
@@ -48,7 +56,7 @@ const WORDS: [&[u8]; 24] = [
     b"ctorch\nFloatStorage\n",
 ];
 
-/// All four together take a minute where they run one after the other.
+/// All together take a minute and a half where they run one after the other.
 const TIME: Duration = Duration::from_secs(14);
 
 #[test]
@@ -69,6 +77,16 @@ fn pickle() {
 #[test]
 fn safetensors() {
     run("safetensors");
+}
+
+#[test]
+fn onnx() {
+    run("onnx");
+}
+
+#[test]
+fn ncnn() {
+    run("ncnn");
 }
 
 fn run(name: &str) {

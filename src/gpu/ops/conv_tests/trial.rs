@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::graph::{Activation, Conv2d, Graph, Padding, Param, ParamId, Path};
+use crate::graph::{Activation, Conv2d, Graph, Op, Padding, Param, ParamId, Path, ops};
 use crate::plan::{
-    Compute, Epilogue, Kernel, Plan, Sft, Step, Storage, StorageId, Target, Upsample, View,
-    scratch_len,
+    Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View, scratch_len,
 };
 use crate::tensor::{Dtype, Shape};
 
@@ -26,7 +25,7 @@ impl Random {
 /// What is convolved how.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
-    pub kernel: Kernel,
+    pub kernel: &'static str,
     pub x: Shape,
     pub outputs: usize,
     pub taps: [usize; 2],
@@ -44,7 +43,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub fn new(kernel: Kernel, x: [usize; 4], outputs: usize, size: usize) -> Self {
+    pub fn new(kernel: &'static str, x: [usize; 4], outputs: usize, size: usize) -> Self {
         Self {
             kernel,
             x: Shape::new(x[0], x[1], x[2], x[3]),
@@ -92,6 +91,40 @@ pub(super) struct Trial {
     pub expected: Vec<f64>,
 }
 
+impl Trial {
+    /// The ways to tile it that add in one order.
+    pub fn tiles(&self) -> Vec<Variant> {
+        let kernel = self.plan.steps[0].variant.name();
+        let mut tiles = self.plan.candidates(0).unwrap();
+        tiles.retain(|variant| variant.name() == kernel);
+        tiles
+    }
+}
+
+fn storage(storages: &mut Vec<Storage>, shape: Shape, dtype: Dtype) -> View {
+    // Samples lie apart, and the first not at the beginning; but where rows are long words, so
+    // are these gaps.
+    let gap = match (shape.plane(), shape.w) {
+        (1, _) => 0,
+        (_, 8 | 16 | 60 | 120) => 8,
+        _ => 6,
+    };
+    let view = View {
+        storage: StorageId(storages.len() as u32),
+        offset: gap,
+        batch_stride: shape.sample() + gap,
+        shape,
+    };
+    storages.push(Storage {
+        len: gap + shape.n * view.batch_stride,
+        dtype,
+        lifetime: [0, 0],
+        block: storages.len(),
+        offset: 0,
+    });
+    view
+}
+
 /// Collects parameters, storages and inputs.
 struct Maker {
     random: Random,
@@ -109,27 +142,7 @@ impl Maker {
     }
 
     fn storage(&mut self, shape: Shape, dtype: Dtype) -> View {
-        // Samples lie apart, and the first not at the beginning; but where rows are long words, so
-        // are these gaps.
-        let gap = match (shape.plane(), shape.w) {
-            (1, _) => 0,
-            (_, 8 | 16 | 60 | 120) => 8,
-            _ => 6,
-        };
-        let view = View {
-            storage: StorageId(self.storages.len() as u32),
-            offset: gap,
-            batch_stride: shape.sample() + gap,
-            shape,
-        };
-        self.storages.push(Storage {
-            len: gap + shape.n * view.batch_stride,
-            dtype,
-            lifetime: [0, 0],
-            block: self.storages.len(),
-            offset: 0,
-        });
-        view
+        storage(&mut self.storages, shape, dtype)
     }
 
     fn input(&mut self, shape: Shape) -> (View, Vec<f32>) {
@@ -243,7 +256,8 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
     let to = case.output();
     let mut plain: Vec<f64> = x_values.iter().map(|&v| f64::from(v)).collect();
     let mut y = vec![0.0; if reference { to.len() } else { 0 }];
-    let style = case.style.then(|| maker.input(Shape::vector(case.x.n, case.x.c)));
+    let style =
+        (case.style || case.transposed).then(|| maker.input(Shape::vector(case.x.n, case.x.c)));
     if let Some((_, style)) = &style {
         for (plane, s) in plain.chunks_exact_mut(case.x.plane()).zip(style) {
             plane.iter_mut().for_each(|v| *v *= f64::from(*s));
@@ -253,7 +267,7 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
     if case.upsample != Upsample::None && reference {
         plain = resize(&plain, case.x, case.upsample);
     }
-    let compute = if case.paths.is_empty() {
+    let op: Op = if case.paths.is_empty() {
         let dims = [case.outputs, case.x.c / case.groups, case.taps[0], case.taps[1]];
         let (weight, values) = maker.param(&dims);
         if reference {
@@ -272,12 +286,14 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
             };
             conv.add(&mut y, to, 0);
         }
-        let Case { stride, padding, dilation, groups, upsample, .. } = *case;
+        let Case { stride, padding, dilation, groups, .. } = *case;
         let conv = Conv2d { weight, stride, padding, dilation, groups };
-        if case.transposed {
-            Compute::ConvTranspose { conv, style }
-        } else {
-            Compute::Conv { conv, upsample, style }
+        match style {
+            _ if case.transposed => {
+                ops::ModulatedConvTranspose2d { conv, demodulate: false }.into()
+            }
+            Some(_) => ops::ModulatedConv2d { conv, demodulate: false }.into(),
+            None => conv.into(),
         }
     } else {
         let mut first_output = 0;
@@ -303,7 +319,7 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
             first_output += outputs;
             Path { weight, first_channel: first, channels, dilation, groups }
         });
-        Compute::MultiPathConv(paths.collect())
+        ops::MultiPathConv(paths.collect()).into()
     };
     let mut epilogue = Epilogue::default();
     if case.epilogue {
@@ -339,29 +355,31 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
         }
     }
     let output = maker.storage(to, target.dtype);
-    let mut step = Step {
-        name: "trial".to_owned(),
-        compute,
-        kernel: case.kernel,
-        input: Some(x),
-        epilogue,
-        output,
-        tile: None,
-        scratch: None,
-    };
-    let scratch = scratch_len(&step, maker.graph.params(), target);
-    if scratch > 0 {
-        step.scratch = Some(maker.storage(Shape::vector(1, scratch), Dtype::F32));
-    }
-    let blocks = maker.storages.iter().map(|s| s.bytes().next_multiple_of(4)).collect();
-    let plan = Plan {
+    let operands = [x].into_iter().chain(style).collect();
+    let step = Step::new("trial", op, Variant::Pointwise, operands, output);
+    let mut plan = Plan {
         graph: Arc::new(maker.graph),
         target: target.clone(),
-        steps: vec![step],
+        steps: vec![Step { upsample: case.upsample, epilogue, ..step }],
         storages: maker.storages,
-        blocks,
+        blocks: Vec::new(),
         inputs: maker.inputs,
         outputs: vec![output],
     };
+    // Cooperative matrices take the place of other products.
+    let products = ["conv_gemm", "multi_path_conv"].contains(&case.kernel);
+    let cooperative = products && target.cooperative.is_some();
+    let kernel = if cooperative { "conv_gemm_cooperative" } else { case.kernel };
+    let candidates = plan.candidates(0).unwrap();
+    let variant = candidates.into_iter().find(|variant| variant.name() == kernel).unwrap();
+    plan.steps[0].variant = variant;
+    let scratch = scratch_len(&plan.steps[0], target);
+    if scratch > 0 {
+        let shape = Shape::vector(1, scratch);
+        let (step, storages) = (&mut plan.steps[0], &mut plan.storages);
+        step.scratch = Some(storage(storages, shape, Dtype::F32));
+    }
+    let bytes = plan.storages.iter().map(|storage| storage.bytes().next_multiple_of(4));
+    plan.blocks = bytes.collect();
     Trial { plan, inputs: maker.values, expected: y }
 }

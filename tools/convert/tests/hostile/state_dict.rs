@@ -1,6 +1,8 @@
 //! Which weights are chosen, and names that clash.
 
-use pentimento_convert::{Checkpoint, Error, Options};
+use std::sync::Arc;
+
+use pentimento_convert::{Checkpoint, Error, Options, Source};
 
 use crate::build::*;
 
@@ -155,6 +157,15 @@ fn what_is_no_weight_is_listed() {
     let p = p.raw(b"K\x07").tensor(&SIX).raw(b"s");
     let checkpoint = read(&archive(&p.stop(b""), &[("0", &six_floats())])).unwrap();
     assert_eq!(checkpoint.dropped, ["epoch (an integer)", "an entry under an integer (a tensor)"]);
+}
+
+#[test]
+fn the_mark_of_a_pro_file_becomes_metadata() {
+    let p = Pickle::new().raw(b"}").text("w").tensor(&SIX).raw(b"s").text("pro").raw(b"K\x01s");
+    let bytes = archive(&p.stop(b""), &[("0", &six_floats())]);
+    let source = Source::from_shared(Arc::new(bytes), &Options::default()).unwrap();
+    assert_eq!(source.contents().metadata["pro"], "true");
+    assert!(source.contents().dropped.is_empty());
 }
 
 #[test]

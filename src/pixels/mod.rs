@@ -1,0 +1,9 @@
+//! The vocabulary of pictures, below everything that computes with them.
+
+mod format;
+mod grain;
+pub(crate) mod positions;
+
+pub use format::PixelFormat;
+pub use grain::{BINS, luminance, noise};
+pub use positions::{Positions, Sample, View};

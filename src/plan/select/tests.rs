@@ -1,0 +1,105 @@
+use super::*;
+use crate::graph::Param;
+use crate::plan::{Cooperative, StorageId, View};
+
+fn chosen(
+    weight: [usize; 4],
+    geometry: impl Fn(&mut Conv2d),
+    size: usize,
+    target: &Target,
+) -> Algorithm {
+    let mut graph = Graph::new();
+    let values = vec![0.0; weight.iter().product()];
+    let id = graph.add_param(Param::from_values("w", weight.to_vec(), &values));
+    let mut conv = Conv2d::same(id, weight[2]);
+    geometry(&mut conv);
+    let input = Shape::new(1, weight[1] * conv.groups, size, size);
+    let output = input.with_channels(weight[0]);
+    algorithm(&conv, Upsample::None, input, output, target, &graph)
+}
+
+#[test]
+fn each_kind_of_convolution_has_its_kernel() {
+    let gpu = Target::webgpu_defaults();
+    for target in [Target::cpu(), gpu] {
+        let is = |w, f: &dyn Fn(&mut Conv2d), size| chosen(w, f, size, &target);
+        assert_eq!(is([64, 64, 3, 3], &|_| (), 256), Algorithm::Winograd);
+        assert_eq!(is([64, 64, 3, 3], &|_| (), 4), Algorithm::Product);
+        assert_eq!(is([64, 64, 3, 3], &|c| c.stride = 2, 32), Algorithm::Product);
+        let bare = |c: &mut Conv2d| c.padding = Padding::all(0);
+        assert_eq!(is([64, 64, 3, 3], &bare, 256), Algorithm::Winograd);
+        assert_eq!(is([64, 64, 5, 5], &|_| (), 32), Algorithm::Product);
+        assert_eq!(is([64, 64, 1, 1], &|_| (), 32), Algorithm::Product);
+        let few =
+            if target.backend == Backend::Cpu { Algorithm::Product } else { Algorithm::Direct };
+        assert_eq!(is([3, 64, 1, 1], &|_| (), 32), few);
+        assert_eq!(is([64, 1, 3, 3], &|c| c.groups = 64, 32), Algorithm::Depthwise);
+        assert_eq!(is([64, 2, 1, 1], &|c| c.groups = 32, 32), few);
+    }
+}
+
+fn target(workgroup_memory: usize) -> Target {
+    Target { workgroup_memory, max_invocations: 1024, ..Target::webgpu_defaults() }
+}
+
+/// A 1×1 convolution as a product.
+fn product([rows, columns, inputs, batch]: [usize; 4]) -> Product {
+    let mut graph = Graph::new();
+    let values = vec![0.0; rows * inputs];
+    let weight = graph.add_param(Param::from_values("w", vec![rows, inputs, 1, 1], &values));
+    let view = |channels| {
+        let shape = Shape::new(batch, channels, 1, columns);
+        View { storage: StorageId(0), offset: 0, batch_stride: shape.sample(), shape }
+    };
+    let conv = Conv2d::same(weight, 1);
+    let step = Step::new("step", conv, Variant::Pointwise, vec![view(inputs)], view(rows));
+    products(&step, &graph).unwrap()[0]
+}
+
+/// Rows, columns, depth and splits of the tile that is taken.
+fn tile(lanes: usize, memory: usize, sizes: [usize; 4]) -> [usize; 4] {
+    let matrices = Cooperative { side: 16, lanes };
+    let family = CooperativeTile::family(matrices, &product(sizes), &target(memory));
+    let CooperativeTile { rows, columns, depth, splits, .. } = family[0];
+    [rows, columns, depth, splits]
+}
+
+#[test]
+fn many_pixels_get_large_tiles() {
+    assert_eq!(tile(32, 48 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
+    assert_eq!(tile(32, 32 << 10, [512, 64 * 64, 512, 1]), [128, 128, 16, 1]);
+    assert_eq!(tile(32, 48 << 10, [64, 512 * 512, 64, 1]), [64, 128, 32, 1]);
+    assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 3, 1]), [64, 64, 32, 1]);
+    assert_eq!(tile(32, 48 << 10, [512, 16, 32, 1]), [32, 32, 32, 1]);
+    assert_eq!(tile(32, 48 << 10, [512, 16, 32, 64]), [32, 32, 32, 1]);
+    assert_eq!(tile(64, 48 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
+}
+
+#[test]
+fn few_tiles_share_depths_whatever_the_batch() {
+    assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 512, 1]), [32, 32, 128, 4]);
+    assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 512, 64]), [32, 32, 128, 4]);
+    assert_eq!(tile(32, 32 << 10, [512, 32 * 32, 512, 1]), [32, 32, 64, 4]);
+    assert_eq!(tile(64, 48 << 10, [224, 16 * 16, 192, 1]), [32, 32, 128, 4]);
+}
+
+#[test]
+fn small_devices_get_small_tiles_or_none() {
+    assert_eq!(tile(32, 16 << 10, [512, 64 * 64, 512, 1]), [64, 64, 16, 1]);
+    assert_eq!(tile(32, 16 << 10, [512, 16, 512, 1]), [32, 32, 32, 1]);
+    let matrices = Cooperative { side: 16, lanes: 32 };
+    let none =
+        CooperativeTile::family(matrices, &product([512, 64 * 64, 512, 1]), &target(1 << 10));
+    assert_eq!(none, []);
+}
+
+/// The subgroups of drivers that run on the CPU are narrow and hold small parts.
+#[test]
+fn narrow_subgroups_hold_small_parts() {
+    for lanes in [8, 16] {
+        let matrices = Cooperative { side: 8, lanes };
+        let tiles =
+            CooperativeTile::family(matrices, &product([512, 64 * 64, 32, 1]), &target(48 << 10));
+        assert!(!tiles.is_empty() && tiles.iter().all(|tile| tile.part == [16, 16]));
+    }
+}

@@ -1,0 +1,214 @@
+//! Tiles: how a workgroup shares a convolution on a GPU.
+
+use super::thresholds::{
+    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_FEW_TILES,
+    DIRECT_UNROLLED, GEMM_FEW_TILES, SHARED_INPUTS,
+};
+use crate::plan::{Cooperative, PANEL_ROWS, Product, Target};
+
+/// Parts that a workgroup divides the depth among where there are few tiles: one tile alone keeps
+/// too few invocations at work for a GPU to hide that they wait for their loads.
+const SPLITS: usize = 4;
+
+impl Product {
+    /// Whether depths are shared where a picture has fewer than `few` tiles of 64 × 64. That changes
+    /// the order of sums, so it depends on nothing else: neither tuning nor a batch changes a
+    /// result.
+    fn shares_depth(&self, few: usize) -> bool {
+        let tiles = self.group_outputs.div_ceil(64) * self.pixels().div_ceil(64) * self.groups;
+        tiles < few && self.group_inputs >= SHARED_INPUTS
+    }
+}
+
+/// What an invocation of `conv_direct` computes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DirectTile {
+    /// Output channels.
+    pub outputs: usize,
+    /// Invocations that share the channels of the same pixels.
+    pub parts: usize,
+}
+
+impl DirectTile {
+    /// Output rows of an invocation.
+    pub const ROWS: usize = 4;
+    /// Output channels at most: with 4 rows, 32 sums and as many registers.
+    const MOST: usize = 8;
+    /// Invocations that share the channels where there are few pixels.
+    const PARTS: usize = 16;
+
+    /// The tile for `product` on a GPU.
+    pub(super) fn new(product: &Product, target: &Target) -> Self {
+        let rows = product.used_taps[0];
+        let outputs = product.group_outputs.next_power_of_two();
+        let outputs = outputs.min(Self::MOST).min((DIRECT_UNROLLED / rows).max(1));
+        let shared = Self { outputs, parts: Self::PARTS };
+        let bytes = outputs * shared.workgroup() * size_of::<[f32; Self::ROWS]>();
+        if product.shares_depth(DIRECT_FEW_TILES)
+            && shared.workgroup() <= target.max_invocations
+            && bytes <= target.workgroup_memory
+        {
+            shared
+        } else {
+            Self { outputs, parts: 1 }
+        }
+    }
+
+    /// Invocations of a workgroup.
+    pub const fn workgroup(&self) -> usize {
+        if self.parts > 1 { 256 } else { 64 }
+    }
+}
+
+/// What a workgroup of `conv_gemm` computes (`kernels/shared/tile.wgsl`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct GemmTile {
+    /// Output channels.
+    pub rows: usize,
+    /// Pixels.
+    pub columns: usize,
+    /// Parts of the workgroup that share the depth.
+    pub splits: usize,
+}
+
+impl GemmTile {
+    /// Channels that are staged at a time.
+    pub const DEPTH: usize = 16;
+
+    /// Rows and columns; without tuning the first, of which there are the most.
+    const SIZES: [[usize; 2]; 3] = [[PANEL_ROWS, 64], [2 * PANEL_ROWS, 64], [2 * PANEL_ROWS, 128]];
+
+    /// Every tile for `product` on `target`, the one to take first. All of them add in one order.
+    pub(super) fn family(product: &Product, target: &Target) -> Vec<Self> {
+        let tile = |[rows, columns]: [usize; 2], splits| Self { rows, columns, splits };
+        let first = tile(Self::SIZES[0], SPLITS);
+        let shared = product.shares_depth(GEMM_FEW_TILES) && first.fits(target);
+        let splits = if shared { SPLITS } else { 1 };
+        let mut family = Self::SIZES.map(|size| tile(size, splits)).to_vec();
+        // The first fits every device.
+        family.retain(|tile| [tile.rows, tile.columns] == Self::SIZES[0] || tile.fits(target));
+        family
+    }
+
+    /// Invocations of a part.
+    pub const fn threads(&self) -> usize {
+        self.rows * self.columns / 64
+    }
+
+    /// Whether the device has room for as many parts. The sums of a part pass through the tiles of
+    /// the weights of all of them, and fit where a tile is no wider than the parts are deep.
+    fn fits(&self, target: &Target) -> bool {
+        let Self { rows, columns, splits } = *self;
+        splits * self.threads() <= target.max_invocations
+            && splits * Self::DEPTH * (rows + columns) * size_of::<f32>() <= target.workgroup_memory
+            && (splits == 1 || columns <= splits * Self::DEPTH)
+    }
+}
+
+/// What a workgroup of `conv_gemm_cooperative` computes, and how its subgroups share it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct CooperativeTile {
+    /// Output channels.
+    pub rows: usize,
+    /// Pixels.
+    pub columns: usize,
+    /// Channels that are staged at a time.
+    pub depth: usize,
+    /// Subgroups that sum a part, each the products of as large a share of these channels.
+    pub splits: usize,
+    /// Rows and columns of a subgroup's part.
+    pub part: [usize; 2],
+    /// Rows and columns of a matrix.
+    pub side: usize,
+    /// Lanes of a subgroup.
+    pub lanes: usize,
+}
+
+impl CooperativeTile {
+    /// Every tile for `product`, if the device has room for one, the one to take first. All of them
+    /// add in one order; where depths are shared, there is one.
+    pub(super) fn family(matrices: Cooperative, product: &Product, target: &Target) -> Vec<Self> {
+        if product.shares_depth(COOPERATIVE_FEW_TILES)
+            && let Some(tile) = Self::shared(matrices, target)
+        {
+            return vec![tile];
+        }
+        let mut family = Self::all(matrices, target);
+        let (rows, columns) = (product.group_outputs, product.pixels());
+        let tiles = |tile: &Self| rows.div_ceil(tile.rows) * columns.div_ceil(tile.columns);
+        // More than half of the rows and columns of a tile must be there.
+        let half = |there: usize, size: usize| 2 * there > size || size <= 32;
+        let full = |tile: &Self| half(rows, tile.rows) && half(columns, tile.columns);
+        let busy = |tile: &Self| tiles(tile) * product.groups * product.batch >= COOPERATIVE_BUSY;
+        let first = family.iter().position(|tile| full(tile) && busy(tile));
+        let Some(first) = first.or_else(|| family.iter().rposition(full)) else {
+            return Vec::new();
+        };
+        family[..=first].rotate_right(1);
+        family
+    }
+
+    /// The tile of shared depths, if the device has room for it.
+    fn shared(matrices: Cooperative, target: &Target) -> Option<Self> {
+        let tile = |depth| Self::new(matrices, [32, 32], depth, SPLITS, [32, 32]);
+        [128, 64].map(tile).into_iter().find(|tile| tile.fits(target))
+    }
+
+    /// Every tile without shared depths that the device has room for, the largest first.
+    fn all(matrices: Cooperative, target: &Target) -> Vec<Self> {
+        let shapes = [
+            ([128, 128], [64, 32]),
+            ([64, 128], [32, 32]),
+            ([64, 64], [32, 32]),
+            ([32, 32], [16, 16]),
+        ];
+        let fitting = |(size, part)| {
+            let tiles = [32, 16].map(|depth| Self::new(matrices, size, depth, 1, part));
+            tiles.into_iter().find(|tile| tile.fits(target))
+        };
+        shapes.into_iter().filter_map(fitting).collect()
+    }
+
+    fn new(
+        Cooperative { side, lanes }: Cooperative,
+        [rows, columns]: [usize; 2],
+        depth: usize,
+        splits: usize,
+        part: [usize; 2],
+    ) -> Self {
+        let part = if lanes < COOPERATIVE_WIDE_LANES { [16, 16] } else { part };
+        Self { rows, columns, depth, splits, part, side, lanes }
+    }
+
+    fn parts(&self) -> usize {
+        self.rows / self.part[0] * (self.columns / self.part[1])
+    }
+
+    /// Invocations of a workgroup.
+    pub fn threads(&self) -> usize {
+        self.parts() * self.splits * self.lanes
+    }
+
+    /// Bytes of workgroup memory: both halves of both tiles with their gaps, and a fragment of
+    /// sums for each share of each part.
+    fn bytes(&self) -> usize {
+        let staged = 2 * self.depth * (self.rows + 8 + self.columns + 8) * size_of::<u16>();
+        staged + self.parts() * self.splits * self.side * self.side * size_of::<f32>()
+    }
+
+    /// Whether its invocations share the staging equally, and the device has room for it.
+    fn fits(&self, target: &Target) -> bool {
+        let staged = |width: usize| {
+            let per_pass = self.threads() / (width / 4);
+            self.threads().is_multiple_of(width / 4)
+                && per_pass > 0
+                && self.depth.is_multiple_of(per_pass)
+        };
+        self.bytes() <= target.workgroup_memory
+            && self.threads() <= target.max_invocations
+            && self.part.iter().all(|part| part.is_multiple_of(self.side))
+            && self.depth.is_multiple_of(self.splits * self.side)
+            && staged(self.rows)
+            && staged(self.columns)
+    }
+}

@@ -1,0 +1,224 @@
+//! Enlargers and denoisers with weights by formula, against their published definitions in PyTorch:
+//! the cases that `tools/reference` writes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pentimento::checkpoint::Checkpoint;
+use pentimento::graph::Param;
+use pentimento::models::Options;
+use pentimento::tensor::Shape;
+use pentimento::{Model, Task};
+
+use crate::golden::{F16, F32};
+use crate::support::{self, Executor, folders, formula, json, name, noise, relative_error, shape};
+
+fn cases() -> Vec<PathBuf> {
+    folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/upscalers"))
+}
+
+/// The shape of a case's input, and the input: a hash of its place.
+fn input(folder: &Path) -> (Vec<usize>, Vec<f32>) {
+    let meta = json(&folder.join("meta.json"));
+    let dims: Vec<usize> = serde_json::from_value(meta["input"].clone()).expect("a shape");
+    let seed = meta["seed"].as_u64().expect("a seed");
+    let values = formula::values("input", seed, dims.iter().product(), 0.5, 0.5);
+    (dims, values)
+}
+
+/// The architecture that the start of a case's name tells.
+fn architecture(case: &str) -> &'static str {
+    const NAMES: &[(&str, &str)] = &[
+        ("dat", "DAT"),
+        ("hat", "HAT"),
+        ("nafnet", "NAFNet"),
+        ("realcugan", "Real-CUGAN"),
+        ("scunet", "SCUNet"),
+        ("span", "SPAN"),
+        ("swinir", "SwinIR"),
+    ];
+    let found = NAMES.iter().find(|(start, _)| case.starts_with(start));
+    found.unwrap_or_else(|| panic!("{case} is not known")).1
+}
+
+/// Those that differ from others in nothing that only a GPU does: each takes a software driver
+/// seconds.
+const ON_CPU_ONLY: &[&str] =
+    &["realcugan_x2", "realcugan_x2_fast", "realcugan_x3_pro", "realcugan_x4_odd"];
+
+#[test]
+fn every_case_agrees_with_pytorch() {
+    let cases = cases();
+    assert!(cases.len() >= 24, "only {} cases were found", cases.len());
+    for folder in cases {
+        let case = name(&folder);
+        let checkpoint = formula::checkpoint(&folder);
+        let model = Model::from_checkpoint(checkpoint, &Options::default());
+        let model = model.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(model.architecture(), architecture(&case), "{case}");
+        let (dims, input) = input(&folder);
+        let meta = json(&folder.join("meta.json"));
+        let step = meta["step"].as_u64().expect("a step") as usize;
+        let output: Vec<usize> = serde_json::from_value(meta["output"].clone()).expect("a shape");
+        let bytes = std::fs::read(folder.join("output.npy")).expect("an output");
+        let file = npyz::NpyFile::new(&bytes[..]).expect("a golden is a .npy file");
+        let expected: Vec<f32> = file.into_vec().expect("a golden holds f32");
+        // A network of one channel runs on red, green and blue each by itself.
+        let planes = if dims[1] == 1 { 3 } else { 1 };
+        let (dims, input) = ([dims[0], 3, dims[2], dims[3]], input.repeat(planes));
+        let graph = model.graph(shape(&dims)).unwrap_or_else(|e| panic!("{case}: {e}"));
+        let output = Shape { c: 3, ..shape(&output) };
+        assert_eq!(graph.shape(graph.outputs()[0]), output, "{case}");
+        let graph = Arc::new(graph);
+        let all = [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16];
+        let executors = if ON_CPU_ONLY.contains(&&*case) { &all[..2] } else { &all };
+        for &executor in executors {
+            let Some(actual) = support::run(&graph, executor, &[&input]) else { continue };
+            for plane in actual[0].chunks_exact(output.len() / planes) {
+                let actual: Vec<f32> = plane.iter().copied().step_by(step).collect();
+                let error = relative_error(&actual, &expected);
+                eprintln!("{case} {executor:?}: {error:.1e}");
+                let bound = if executor == Executor::GpuF16 { F16 } else { F32 };
+                assert!(error <= bound, "{case} {executor:?}: {error:.2e} exceeds {bound:.0e}");
+            }
+        }
+    }
+}
+
+/// A picture of one pixel, of one row, and one smaller than the borders that the network mirrors.
+#[test]
+fn small_pictures_are_enlarged() {
+    for folder in cases() {
+        let case = name(&folder);
+        let model = Model::from_checkpoint(formula::checkpoint(&folder), &Options::default());
+        let model = model.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let Task::Upscale { factor, multiple, .. } = model.task() else {
+            panic!("{case} enlarges nothing");
+        };
+        let channels = 3;
+        for (height, width) in [(1, 1), (1, 30), (5, 2), (19, 3)] {
+            let [h, w] = [height, width].map(|n: usize| n.next_multiple_of(multiple));
+            let graph = model.graph(Shape::new(1, channels, h, w));
+            let graph = graph.unwrap_or_else(|error| panic!("{case} {h}×{w}: {error}"));
+            let output = graph.shape(graph.outputs()[0]);
+            assert_eq!(output, Shape::new(1, channels, factor * h, factor * w), "{case} {h}×{w}");
+        }
+    }
+}
+
+/// How large a task's radius may be for the test below.
+const NEAR: usize = 40;
+
+/// A part of a picture that begins where the network's task says gives what the whole gives, as far
+/// from its ends as the task says: so tiles have no seams.
+#[test]
+fn parts_give_what_the_whole_gives() {
+    let mut tried = 0;
+    for folder in cases() {
+        let case = name(&folder);
+        let model = Model::from_checkpoint(formula::checkpoint(&folder), &Options::default());
+        let model = model.unwrap_or_else(|error| panic!("{case}: {error}"));
+        let Task::Upscale { factor, radius, align, .. } = model.task() else {
+            panic!("{case} enlarges nothing");
+        };
+        if model.averages() || radius > NEAR {
+            continue;
+        }
+        tried += 1;
+        let channels = 3;
+        let (start, height) = (radius.next_multiple_of(align), 3);
+        let run = |width: usize, values: &[f32]| {
+            let graph = model.graph(Shape::new(1, channels, height, width));
+            let graph = Arc::new(graph.unwrap_or_else(|error| panic!("{case}: {error}")));
+            support::run(&graph, Executor::Cpu, &[values]).expect("the CPU is there").remove(0)
+        };
+        // One column more than the radius on either side of the one that is compared.
+        let (width, kept) = (start + 2 * radius + 4, radius + 2);
+        let all = noise(7, channels * height * width);
+        let part: Vec<f32> =
+            all.chunks_exact(width).flat_map(|row| &row[start..]).copied().collect();
+        let [whole, part] = [run(width, &all), run(width - start, &part)];
+        let column = |values: &[f32], width: usize, column: usize| -> Vec<f32> {
+            let rows = values.chunks_exact(factor * width);
+            rows.flat_map(|row| &row[factor * column..factor * (column + 1)]).copied().collect()
+        };
+        let expected = column(&whole, width, start + kept);
+        let actual = column(&part, width - start, kept);
+        let error = relative_error(&actual, &expected);
+        eprintln!("{case}: {error:.1e}");
+        assert!(error < 1e-5, "{case}: {error:.1e}");
+    }
+    assert!(tried >= 2, "only {tried} networks were compared");
+}
+
+#[test]
+fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
+    for folder in cases() {
+        let case = name(&folder);
+        let checkpoint = formula::checkpoint(&folder);
+        let some = checkpoint.tensors().step_by(1 + checkpoint.tensors().count() / 4);
+        let layers = some.filter_map(|param| param.name.rsplit_once('.'));
+        let mut strays: Vec<_> = layers.map(|(layer, _)| format!("{layer}.stray")).collect();
+        strays.push("stray.weight".to_owned());
+        for stray in strays {
+            let extra = Param::from_values(&*stray, vec![2, 3], &[0.5; 6]);
+            let file =
+                Checkpoint::from_params("model.pth", checkpoint.tensors().cloned().chain([extra]));
+            let error = Model::from_checkpoint(file, &Options::default());
+            let error = error.err().unwrap_or_else(|| panic!("{case}: {stray} was ignored"));
+            assert!(error.to_string().contains(&stray), "{case}: {error}");
+        }
+    }
+}
+
+/// The tensor of another shape, or none.
+fn changed(checkpoint: &Checkpoint, name: &str, longer: bool) -> Checkpoint {
+    let params = checkpoint.tensors().filter_map(|param| match param.name == name {
+        true if longer => {
+            let mut dims = param.dims.clone();
+            match dims.iter_mut().find(|d| **d > 1) {
+                Some(outermost) => *outermost += 1,
+                None => dims.insert(0, 2),
+            }
+            let values = vec![0.5; dims.iter().product()];
+            Some(Param::from_values(param.name.clone(), dims, &values))
+        }
+        true => None,
+        false => Some(param.clone()),
+    });
+    Checkpoint::from_params("changed", params)
+}
+
+#[test]
+fn a_tensor_that_is_missing_or_misshapen_is_named() {
+    let (mut tried, mut failures) = (0, Vec::new());
+    for folder in cases() {
+        let case = name(&folder);
+        let checkpoint = formula::checkpoint(&folder);
+        let Shape { n, h, w, .. } = shape(&input(&folder).0);
+        for param in checkpoint.tensors() {
+            // What they mark is that they are there.
+            if matches!(&*param.name, "no_norm" | "pro") {
+                continue;
+            }
+            // Those that the trained convolutions are merged to.
+            if param.name.contains(".eval_conv.") && checkpoint.contains("conv_1.sk.weight") {
+                continue;
+            }
+            for longer in [false, true] {
+                tried += 1;
+                let file = changed(&checkpoint, &param.name, longer);
+                let built = Model::from_checkpoint(file, &Options::default())
+                    .and_then(|model| model.graph(Shape::new(n, 3, h, w)));
+                let what = if longer { "misshapen" } else { "missing" };
+                match built {
+                    Ok(_) => failures.push(format!("{case}: {} is {what}, unnoticed", param.name)),
+                    Err(error) if error.to_string().contains(&param.name) => {}
+                    Err(e) => failures.push(format!("{case}: {} is {what}: {e}", param.name)),
+                }
+            }
+        }
+    }
+    eprintln!("{tried} damaged files");
+    assert!(failures.is_empty(), "{} of {tried}:\n{}", failures.len(), failures.join("\n"));
+}

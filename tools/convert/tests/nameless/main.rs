@@ -1,0 +1,9 @@
+//! ONNX and ncnn files, whose networks are recognised by what they compute.
+
+mod files;
+mod mapped;
+mod ncnn;
+#[allow(dead_code)]
+mod networks;
+mod onnx;
+mod refused;
