@@ -2,6 +2,8 @@
 //! or a reason to refuse the file. A relative of a network, which has one more branch, would
 //! otherwise run as that network and give a wrong picture.
 
+use std::collections::HashSet;
+
 use pentimento_convert::matches;
 
 use super::{Network, relatives};
@@ -41,14 +43,15 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
     };
     let strays: Vec<&str> = watched.unread().into_iter().filter(|name| !known(name)).collect();
     let [first, ..] = strays.as_slice() else { return Ok(()) };
-    if let Some(relative) = relatives::told_by(checkpoint, &strays) {
+    let stray: HashSet<&str> = strays.iter().copied().collect();
+    let others: Vec<&str> = checkpoint.names().filter(|name| !stray.contains(name)).collect();
+    if let Some(relative) = relatives::told_by(checkpoint, &strays, &others) {
         return Err(relative.refusal(checkpoint));
     }
     let listed = match strays.len() {
         1 => format!("the tensor {first}"),
         n => format!("the tensor {first} and {} more", n - 1),
     };
-    let others: Vec<&str> = checkpoint.names().filter(|name| !strays.contains(name)).collect();
     let drop = match pattern(&strays, &others) {
         Some(pattern) => format!("`pentimento convert --drop \"{pattern}\"` leaves them out"),
         None => format!("`pentimento convert --drop \"{first}\"` and so on leaves them out"),

@@ -69,7 +69,7 @@ impl Relative {
 
     fn is_in(&self, checkpoint: &Checkpoint) -> bool {
         let any = |pattern: &&str| match pattern.contains('*') {
-            true => checkpoint.tensors().any(|param| matches(pattern, &param.name)),
+            true => checkpoint.names().any(|name| matches(pattern, name)),
             false => checkpoint.contains(pattern),
         };
         self.has.iter().all(any)
@@ -81,10 +81,15 @@ pub(super) fn relative(checkpoint: &Checkpoint) -> Option<&'static Relative> {
     RELATIVES.iter().find(|relative| relative.is_in(checkpoint))
 }
 
-/// The network that the file is of, where one of these tensors tells it.
-pub(super) fn told_by(checkpoint: &Checkpoint, names: &[&str]) -> Option<&'static Relative> {
+/// The network that the file is of, where one of these tensors, and none of the others, tells it.
+pub(super) fn told_by(
+    checkpoint: &Checkpoint,
+    names: &[&str],
+    others: &[&str],
+) -> Option<&'static Relative> {
+    let among = |pattern: &str, names: &[&str]| names.iter().any(|name| matches(pattern, name));
     let tells = |relative: &&Relative| {
-        relative.has.iter().any(|pattern| names.iter().any(|name| matches(pattern, name)))
+        relative.has.iter().any(|pattern| among(pattern, names) && !among(pattern, others))
     };
     RELATIVES.iter().filter(tells).find(|relative| relative.is_in(checkpoint))
 }

@@ -34,7 +34,9 @@ fn every_file_of_the_corpus_is_refused_quickly_in_one_line() {
         assert!(error.contains(file.says), "{}: {error}", file.name);
         assert!(!error.contains(char::is_control), "{}: {error}", file.name);
         assert!(error.len() < 600, "{}: {error}", file.name);
-        assert!(elapsed < Duration::from_secs(2), "{}: {elapsed:?}", file.name);
+        // Two seconds of an optimised program; tests are slower.
+        let bound = Duration::from_secs(if cfg!(debug_assertions) { 10 } else { 2 });
+        assert!(elapsed < bound, "{}: {elapsed:?}", file.name);
         slowest = slowest.max((elapsed, &file.name));
     }
     // Nor is a half-written file left.
