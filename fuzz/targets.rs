@@ -3,8 +3,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat, ImageReader};
-use pentimento::photo::{GivenFace, GivenFaces, decode_with_metadata, encode, y4m::Header};
+use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat};
+use pentimento::photo::{
+    GivenFace, GivenFaces, Pages, ReadOptions, decode_with_metadata, dimensions, encode,
+    y4m::Header,
+};
 
 /// A fuzz target.
 pub struct Target {
@@ -16,8 +19,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "picture", run: picture, seeds: pictures },
+    Target { name: "jpeg", run: jpeg, seeds: || matrix("jpg") },
+    Target { name: "tiff", run: picture, seeds: || matrix("tif") },
+    Target { name: "png", run: png, seeds: pngs },
+    Target { name: "webp", run: picture, seeds: || made(ImageFormat::WebP) },
+    Target { name: "bitmap", run: picture, seeds: bitmaps },
+    Target { name: "exif", run: exif, seeds: exifs },
     Target { name: "faces", run: faces, seeds: lists_of_faces },
     Target { name: "video", run: video, seeds: videos },
 ];
@@ -28,10 +37,15 @@ const PIXELS: usize = 1 << 18;
 
 /// From bytes to a decoded picture, and on to the files that it is written to.
 pub fn picture(data: &[u8]) {
-    let reader = ImageReader::new(Cursor::new(data)).with_guessed_format();
-    let size = reader.ok().and_then(|reader| reader.into_dimensions().ok());
-    if size.is_some_and(|(width, height)| width as usize * height as usize > PIXELS) {
+    if dimensions(data).is_some_and(|(width, height)| width.saturating_mul(height) > PIXELS) {
         return;
+    }
+    for salvage in [false, true] {
+        let Ok(pages) = Pages::open(data, Path::new("in"), &ReadOptions { salvage }) else { break };
+        for page in pages.take(4).flatten() {
+            assert_eq!(page.picture.rgb.len(), 3 * page.picture.height * page.picture.width);
+            assert!(page.notes.iter().all(|note| !note.contains(char::is_control)));
+        }
     }
     match decode_with_metadata(data, Path::new("in")) {
         Ok((picture, metadata)) => {
@@ -58,6 +72,59 @@ pub fn picture(data: &[u8]) {
             }
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
+    }
+}
+
+/// A JPEG: what is whole shows the same when it is salvaged.
+pub fn jpeg(data: &[u8]) {
+    if dimensions(data).is_some_and(|(width, height)| width.saturating_mul(height) > PIXELS) {
+        return;
+    }
+    let read =
+        |salvage| Pages::open(data, Path::new("in"), &ReadOptions { salvage }).ok()?.next()?.ok();
+    if let Some(whole) = read(false) {
+        let salvaged = read(true).expect("what is whole");
+        assert_eq!(whole, salvaged);
+    }
+    picture(data);
+}
+
+/// A PNG whose checksums are right, whatever its chunks hold.
+pub fn png(data: &[u8]) {
+    let mut file = data.to_vec();
+    let mut at = 8;
+    while let Some(head) = file.get(at..at + 4) {
+        let length = u32::from_be_bytes(head.try_into().expect("four bytes")) as usize;
+        let Some(end) = at.checked_add(8 + length).filter(|end| end + 4 <= file.len()) else {
+            break;
+        };
+        let sum = crc32(&file[at + 4..end]);
+        file[end..end + 4].copy_from_slice(&sum.to_be_bytes());
+        at = end + 4;
+    }
+    picture(&file);
+}
+
+/// PNG, annex D.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |sum, &byte| {
+        (0..8).fold(sum ^ u32::from(byte), |sum, _| sum >> 1 ^ (0xEDB8_8320 * (sum & 1)))
+    })
+}
+
+/// EXIF in a JPEG: how it turns the picture is what its result no longer says.
+pub fn exif(data: &[u8]) {
+    static SEED: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let seed = SEED.get_or_init(|| matrix("jpg").swap_remove(0));
+    let data = &data[..data.len().min(60_000)];
+    let length = (data.len() as u16 + 8).to_be_bytes();
+    let file = [&seed[..2], &[0xFF, 0xE1], &length, b"Exif\0\0", data, &seed[2..]].concat();
+    let (picture, metadata) = decode_with_metadata(&file, Path::new("in")).expect("a whole JPEG");
+    for name in ["a.jpg", "a.png", "a.webp"] {
+        let written =
+            encode(&picture, &metadata, Path::new(name)).expect("what was read is written");
+        let (back, _) = decode_with_metadata(&written, Path::new(name)).expect("and read again");
+        assert_eq!((back.height, back.width), (picture.height, picture.width), "turned once");
     }
 }
 
@@ -95,6 +162,62 @@ pub fn video(data: &[u8]) {
         assert_eq!(header.frame(&picture, Some((&frame, &picture))), frame);
         header.frame(&picture, None);
     }
+}
+
+/// The files of the matrix of layouts with this extension.
+fn matrix(extension: &str) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // This file is compiled by fuzz/ and by the tests around it.
+    let root = if root.ends_with("fuzz") { root.parent().unwrap_or(root) } else { root };
+    let entries = std::fs::read_dir(root.join("tests/photo/formats")).expect("the matrix");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == extension));
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("a file")).collect()
+}
+
+/// What is made of each kind of pixels in `format`.
+fn made(format: ImageFormat) -> Vec<Vec<u8>> {
+    let bytes = (0..19 * 13 * 3).map(|i: usize| (i * 7919 % 251) as u8).collect();
+    let rgb = DynamicImage::from(image::RgbImage::from_raw(19, 13, bytes).expect("its size"));
+    let kinds = [
+        rgb.clone(),
+        rgb.to_luma8().into(),
+        rgb.to_rgba8().into(),
+        rgb.to_luma_alpha8().into(),
+        rgb.to_rgb16().into(),
+        rgb.to_rgba16().into(),
+    ];
+    let write = |image: &DynamicImage| {
+        let mut file = Cursor::new(Vec::new());
+        image.write_to(&mut file, format).is_ok().then(|| file.into_inner())
+    };
+    kinds.iter().filter_map(write).collect()
+}
+
+fn pngs() -> Vec<Vec<u8>> {
+    let mut all = made(ImageFormat::Png);
+    all.extend(pictures().into_iter().filter(|file| file.starts_with(b"\x89PNG")));
+    all
+}
+
+fn bitmaps() -> Vec<Vec<u8>> {
+    let mut all = [made(ImageFormat::Bmp), made(ImageFormat::Pnm), matrix("gif")].concat();
+    all.extend(pictures().into_iter().filter(|file| file.starts_with(b"P")));
+    all
+}
+
+fn exifs() -> Vec<Vec<u8>> {
+    let kind = |order: &[u8], entries: &[u8]| [order, entries, &[0; 8]].concat();
+    vec![
+        kind(b"II*\0\x08\0\0\0", b"\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"),
+        kind(b"II*\0\x08\0\0\0", b"\x01\0\x12\x01\x04\0\x01\0\0\0\x08\0\0\0"),
+        kind(b"MM\0*\0\0\0\x08", b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x05\0\0"),
+        kind(
+            b"MM\0*\0\0\0\x08",
+            b"\0\x02\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\x87\x69\0\x04\0\0\0\x01\0\0\0\x08",
+        ),
+    ]
 }
 
 fn pictures() -> Vec<Vec<u8>> {

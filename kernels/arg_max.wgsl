@@ -13,6 +13,7 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"

@@ -10,12 +10,12 @@
 // one to the other through the tile's own memory, 16 keys at a time; the sums leave the same way.
 
 struct Params {
-    q_offset: u32,
-    q_batch_stride: u32,
-    k_offset: u32,
-    k_batch_stride: u32,
-    v_offset: u32,
-    v_batch_stride: u32,
+    query_offset: u32,
+    query_batch_stride: u32,
+    key_offset: u32,
+    key_batch_stride: u32,
+    value_offset: u32,
+    value_batch_stride: u32,
     heads: u32,
     // D
     width: u32,
@@ -26,15 +26,20 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if QUERY == f16
 @group(0) @binding(_) var<storage, read_write> q: array<${QUERY}>;
+#enable f16 if KEY == f16
 @group(0) @binding(_) var<storage, read_write> k: array<${KEY}>;
+#enable f16 if VALUE == f16
 @group(0) @binding(_) var<storage, read_write> v: array<${VALUE}>;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 #include "shared/tile.wgsl"
 
-const SIDE = 64u;
+const SIDE = TILE_ROWS;
+// Strips and what invocations exchange are written for this tile.
+const_assert TILE_ROWS == 64u && TILE_COLUMNS == 64u && DEPTH == 16u;
 // Lower than any score; finite, so that differences are.
 const LOWEST = -3e38;
 
@@ -45,14 +50,14 @@ fn load_q(n: u32, c: u32, t: u32) -> f32 {
     if (t >= p.queries) {
         return 0.0;
     }
-    return f32(q[p.q_offset + n * p.q_batch_stride + c * p.queries + t]);
+    return f32(q[p.query_offset + n * p.query_batch_stride + c * p.queries + t]);
 }
 
 fn load_k(n: u32, c: u32, s: u32) -> f32 {
     if (s >= p.keys) {
         return 0.0;
     }
-    return f32(k[p.k_offset + n * p.k_batch_stride + c * p.keys + s]);
+    return f32(k[p.key_offset + n * p.key_batch_stride + c * p.keys + s]);
 }
 
 // Channel j of the head that begins at c.
@@ -60,7 +65,7 @@ fn load_v(n: u32, c: u32, j: u32, s: u32) -> f32 {
     if (s >= p.keys || j >= p.width) {
         return 0.0;
     }
-    return f32(v[p.v_offset + n * p.v_batch_stride + (c + j) * p.keys + s]);
+    return f32(v[p.value_offset + n * p.value_batch_stride + (c + j) * p.keys + s]);
 }
 
 // A strip is every fourth row of a tile: its row d is row 32·(d / 8) + 4·(d % 8) + c of the tile, of

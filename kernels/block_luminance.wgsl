@@ -18,7 +18,7 @@ struct Params {
 
 const WORKGROUP = ${WORKGROUP}u;
 
-var<workgroup> total: atomic<u32>;
+var<workgroup> partial: array<u32, WORKGROUP>;
 
 fn luminance(word: u32) -> u32 {
     return 299u * (word & 255u) + 587u * ((word >> 8u) & 255u) + 114u * ((word >> 16u) & 255u);
@@ -49,9 +49,14 @@ fn main(
         let at = (top + i / width) * p.size + left + i % width;
         sum += luminance(select(a[at], b[at], face == 1u));
     }
-    atomicAdd(&total, sum);
-    workgroupBarrier();
+    partial[lane] = sum;
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) {
+            partial[lane] += partial[lane + half];
+        }
+    }
     if (lane == 0u && face < 2u) {
-        sums[index] = atomicLoad(&total);
+        sums[index] = partial[0];
     }
 }

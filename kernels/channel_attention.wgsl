@@ -5,14 +5,15 @@
 // STEPS · WORKGROUP pixels of one channel; its invocations share the softmax.
 
 struct Params {
-    v_offset: u32,
-    v_batch_stride: u32,
+    value_offset: u32,
+    value_batch_stride: u32,
     scores_offset: u32,
     scores_batch_stride: u32,
 #include "shared/epilogue_params.wgsl"
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if VALUE == f16
 @group(0) @binding(_) var<storage, read_write> v: array<${VALUE}>;
 @group(0) @binding(_) var<storage, read_write> scores: array<f32>;
 
@@ -53,7 +54,7 @@ fn main(
         total += weights[d];
     }
     let channel = channel_of(n, c);
-    let v_start = p.v_offset + n * p.v_batch_stride + c / WIDTH * WIDTH * pixels;
+    let v_start = p.value_offset + n * p.value_batch_stride + c / WIDTH * WIDTH * pixels;
     for (var step = 0u; step < STEPS; step++) {
         let t = (index % blocks * STEPS + step) * WORKGROUP + lane;
         if (t < pixels) {

@@ -9,10 +9,10 @@
 // The twin of this and of channel_attention is src/cpu/channel_attention.rs.
 
 struct Params {
-    q_offset: u32,
-    q_batch_stride: u32,
-    k_offset: u32,
-    k_batch_stride: u32,
+    query_offset: u32,
+    query_batch_stride: u32,
+    key_offset: u32,
+    key_batch_stride: u32,
     scores_offset: u32,
     scores_batch_stride: u32,
     batch: u32,
@@ -23,7 +23,9 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if QUERY == f16
 @group(0) @binding(_) var<storage, read_write> q: array<${QUERY}>;
+#enable f16 if KEY == f16
 @group(0) @binding(_) var<storage, read_write> k: array<${KEY}>;
 @group(0) @binding(_) var<storage, read_write> scores: array<f32>;
 @group(0) @binding(_) var<storage, read> temperature: array<f32>;
@@ -52,8 +54,8 @@ fn main(
         return;
     }
     let head = c / p.width;
-    let q_start = p.q_offset + n * p.q_batch_stride + c * p.pixels;
-    let k_start = p.k_offset + n * p.k_batch_stride + head * p.width * p.pixels;
+    let q_start = p.query_offset + n * p.query_batch_stride + c * p.pixels;
+    let k_start = p.key_offset + n * p.key_batch_stride + head * p.width * p.pixels;
     var query = vec4<f32>();
 #for H in 0..2
     var products${H} = vec4<f32>();

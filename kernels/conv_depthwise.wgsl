@@ -17,12 +17,15 @@ struct Params {
 
 #include "shared/load.wgsl"
 
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<${W}>;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 
-const ROWS = 4u;
+const ROWS = ${ROWS}u;
+// As many as a vector has components.
+const_assert ROWS == 4u;
 const WORKGROUP = ${WORKGROUP}u;
 
 @compute @workgroup_size(WORKGROUP)

@@ -23,13 +23,16 @@ struct Params {
 
 #include "shared/load.wgsl"
 
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<${W}>;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 
 const WORKGROUP = ${WORKGROUP}u;
-const ROWS = 4u;
+const ROWS = ${ROWS}u;
+// As many as a vector has components.
+const_assert ROWS == 4u;
 #if PARTS
 const PARTS = ${PARTS}u;
 var<workgroup> sums: array<vec4<f32>, ${OUT}u * WORKGROUP>;

@@ -19,6 +19,7 @@
 // them are a tile; part is below SPLITS, d below SPLITS · DEPTH; the 16 sums of an invocation fit the
 // tiles of the weights (conv_gemm.rs). Divisors: rows, columns, phases and groups of a plan are at
 // least 1. Loops: each counts up by a constant to a number below 2³¹.
+#unchecked
 
 #include "shared/product_params.wgsl"
 
@@ -26,13 +27,14 @@
 
 #include "shared/load.wgsl"
 
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 
 // In words of four values.
-const PANEL_WIDTH = 16u;
+const PANEL_WIDTH = ${PANEL_ROWS}u / 4u;
 
 #include "shared/tile.wgsl"
 const ROWS = TILE_ROWS;

@@ -19,13 +19,18 @@
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
 // by x's first, a channel past the last by the last, a panel that is not there by the last one, a
 // sample past the last by the last; only then do addresses arise. Writes: store_channel guards
-// them. Tiles: depth of a pass is below DEPTH and a word below the stride; a fragment begins where
+// them. Tiles: depth of a pass is below DEPTH and a value below the stride; a fragment begins where
 // it ends inside of its half, as a share is below 2 · SPLITS; a slot is below PARTS times the team,
 // as is what `at` and a member of the team make, and a team has at most SPLITS. Divisors: rows,
 // columns, phases and groups of a plan are at least 1, as are subgroups. Loops: each counts up by at
 // least 1 to a number below 2³¹.
 //
 // The twin is that of every convolution, src/cpu/conv_direct.rs.
+#unchecked
+
+#enable f16
+#enable subgroups
+#enable wgpu_cooperative_matrix
 
 #include "shared/product_params.wgsl"
 
@@ -53,18 +58,18 @@ const SPLITS = ${SPLITS}u;
 #else
 const SPLITS = 1u;
 #endif
-const PANEL_QUADS = 16u;
+const PANEL_QUADS = ${PANEL_ROWS}u / 4u;
 
-// In words of four values, with the gap.
-const U_STRIDE = ROWS / 4u + 2u;
-const V_STRIDE = COLUMNS / 4u + 2u;
+// In halves, with the gap. Matrices are loaded by pointers to halves: Metal takes no others.
+const U_STRIDE = ROWS + 8u;
+const V_STRIDE = COLUMNS + 8u;
 
 // Rows of a tile that the workgroup stages at a time.
 const U_STEP = THREADS / (ROWS / 4u);
 const V_STEP = THREADS / (COLUMNS / 4u);
 
-var<workgroup> u_tile: array<vec4<f16>, 2u * DEPTH * U_STRIDE>;
-var<workgroup> v_tile: array<vec4<f16>, 2u * DEPTH * V_STRIDE>;
+var<workgroup> u_tile: array<f16, 2u * DEPTH * U_STRIDE>;
+var<workgroup> v_tile: array<f16, 2u * DEPTH * V_STRIDE>;
 var<workgroup> sums: array<f32, PARTS * SPLITS * FRAGMENT * FRAGMENT>;
 
 @compute @workgroup_size(THREADS)
@@ -137,19 +142,19 @@ fn main(
 #include "shared/cooperative_read.wgsl"
             for (var turn = 0u; turn * team < SPLITS; turn++) {
                 let share = (half * SPLITS + turn * team + subgroup % team) * (DEPTH / SPLITS);
-                let u_share = share * U_STRIDE + part_row / 4u;
-                let v_share = share * V_STRIDE + part_column / 4u;
+                let u_share = share * U_STRIDE + part_row;
+                let v_share = share * V_STRIDE + part_column;
 #for K in 0..${DEPTH_FRAGMENTS}
                 {
 #for R in 0..${FRAGMENT_ROWS}
                     let a${R} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
-                        &u_tile[u_share + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT / 4u],
+                        &u_tile[u_share + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT],
                         U_STRIDE,
                     );
 #endfor
 #for S in 0..${FRAGMENT_COLUMNS}
                     let b${S} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
-                        &v_tile[v_share + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT / 4u],
+                        &v_tile[v_share + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT],
                         V_STRIDE,
                     );
 #for R in 0..${FRAGMENT_ROWS}

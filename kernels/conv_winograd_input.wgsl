@@ -11,12 +11,12 @@
 //
 // The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
 
-const BLOCK = 64u;
+const BLOCK = ${BLOCK}u;
 
 struct Params {
 #include "shared/load_params.wgsl"
-    transformed_offset: u32,
-    transformed_batch_stride: u32,
+    v_offset: u32,
+    v_batch_stride: u32,
     frequency_stride: u32,
     tiles: u32,
     first_tile: u32,
@@ -28,6 +28,7 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #include "shared/load.wgsl"
+#enable f16 if V == f16
 @group(0) @binding(_) var<storage, read_write> transformed: array<${V}>;
 
 #include "shared/grid.wgsl"
@@ -93,7 +94,7 @@ fn main(
     );
 #endfor
 #endif
-    let at = p.transformed_offset + (block * p.x_channels + c) * BLOCK + lane;
+    let at = p.v_offset + (block * p.x_channels + c) * BLOCK + lane;
 #for C in 0..6
     let column${C} = transform_input(
         array<f32, 6>(

@@ -8,11 +8,11 @@
 //
 // The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
 
-const BLOCK = 64u;
+const BLOCK = ${BLOCK}u;
 
 struct Params {
-    products_offset: u32,
-    products_batch_stride: u32,
+    m_offset: u32,
+    m_batch_stride: u32,
     frequency_stride: u32,
     tiles: u32,
     first_tile: u32,
@@ -22,6 +22,7 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if M == f16
 @group(0) @binding(_) var<storage, read_write> products: array<${M}>;
 
 #include "shared/epilogue.wgsl"
@@ -45,7 +46,7 @@ fn main(
     let n = tile_row / p.tile_rows;
     let h = 4u * (tile_row % p.tile_rows);
     let w = 4u * (tile % p.tile_columns);
-    let at = p.products_offset + (block * p.y_channels + o) * BLOCK + lane;
+    let at = p.m_offset + (block * p.y_channels + o) * BLOCK + lane;
 #for R in 0..6
     let row${R} = transform_output(
         array<f32, 6>(

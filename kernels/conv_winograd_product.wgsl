@@ -12,13 +12,11 @@
 // It runs without wgpu's checks, because none could fail: f, row_block and column_block are below
 // 36 and the numbers of blocks, i below p.inputs wherever it makes an address, rows of M below
 // p.outputs, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
-// In the tiles, lane is below THREADS and four passes of THREADS fill one. Divisors are numbers of
+// In the tiles, lane is below THREADS and PASSES of THREADS fill one. Divisors are numbers of
 // blocks, at least 1; loops count up by a constant to p.inputs.
 //
 // The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
-
-const ROWS = 64u;
-const COLUMNS = 64u;
+#unchecked
 
 struct Params {
     v_offset: u32,
@@ -34,13 +32,21 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
+#enable f16 if V == f16
 @group(0) @binding(_) var<storage, read_write> inputs: array<vec4<${V}>>;
+#enable f16 if M == f16
 @group(0) @binding(_) var<storage, read_write> products: array<vec4<${M}>>;
 
 #include "shared/grid.wgsl"
 
 #include "shared/tile.wgsl"
+
+const ROWS = TILE_ROWS;
+const COLUMNS = TILE_COLUMNS;
+// The invocations stage both panels in the same passes.
+const_assert ROWS == COLUMNS;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -61,10 +67,10 @@ fn main(
     var u = (f * p.row_blocks + row_block) * p.inputs * (ROWS / 4u);
 #include "shared/tile_declare.wgsl"
     for (var i = 0u; i < p.inputs; i += DEPTH) {
-#for J in 0..4
+#for J in 0..${PASSES}
         {
             let at = lane + ${J}u * THREADS;
-            let there = i + at / 16u < p.inputs;
+            let there = i + at / U_WIDTH < p.inputs;
             var weights = vec4<f32>();
             var values = vec4<f32>();
             if (there) {
@@ -84,11 +90,11 @@ fn main(
 #for H in 0..2
 #for C in 0..4
     {
-        let row = first_row + ${H}u * 32u + tile_row * 4u + ${C}u;
+        let row = first_row + ${H}u * (ROWS / 2u) + tile_row * 4u + ${C}u;
         if (row < p.outputs) {
             let at = m + row * (COLUMNS / 4u) + tile_column;
             products[at] = vec4<${M}>(m${H}_${C}_0);
-            products[at + 8u] = vec4<${M}>(m${H}_${C}_1);
+            products[at + COLUMNS / 8u] = vec4<${M}>(m${H}_${C}_1);
         }
     }
 #endfor

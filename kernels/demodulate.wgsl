@@ -11,10 +11,15 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<${W}>;
 
 const WORKGROUP = ${WORKGROUP}u;
+const SAMPLES = ${SAMPLES}u;
+// As many as a vector has components.
+const_assert SAMPLES == 4u;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
@@ -34,7 +39,7 @@ fn main(
 ) {
     let index = workgroup_index(workgroup, workgroups);
     let o = index % p.y_channels;
-    let first = index / p.y_channels * 4u;
+    let first = index / p.y_channels * SAMPLES;
     var sum = vec4<f32>();
     for (var i = lane; i < p.inputs; i += WORKGROUP) {
         let factor = f32(weight[o * p.inputs + i]);
@@ -46,7 +51,7 @@ fn main(
         );
     }
     let total = reduce(lane, sum);
-    if (lane < 4u) {
+    if (lane < SAMPLES) {
         store_y(inverseSqrt(total[lane] + 1e-8), first + lane, o, 0u, 0u);
     }
 }

@@ -10,7 +10,9 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> table: array<${W}>;
 
 #include "shared/epilogue.wgsl"

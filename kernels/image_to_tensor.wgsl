@@ -20,6 +20,7 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 @group(0) @binding(_) var<storage, read_write> picture: array<u32>;
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/grid.wgsl"

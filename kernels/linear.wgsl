@@ -15,14 +15,21 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #if ALONE
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<vec4<${X}>>;
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
 #else
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#enable f16 if W == f16
 @group(0) @binding(_) var<storage, read> weight: array<${W}>;
 #endif
 
 const WORKGROUP = ${WORKGROUP}u;
+const SAMPLES = ${SAMPLES}u;
+// As many as a vector has components.
+const_assert SAMPLES == 4u;
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
@@ -43,7 +50,7 @@ fn main(
 ) {
     let index = workgroup_index(workgroup, workgroups);
     let o = index % p.y_channels;
-    let first = index / p.y_channels * 4u;
+    let first = index / p.y_channels * SAMPLES;
     var sum = vec4<f32>();
 #if ALONE
     // Each lane's sums, then the sample's, in the place of the first of four samples.
@@ -64,7 +71,7 @@ fn main(
     }
 #endif
     let total = reduce(lane, sum);
-    if (lane < 4u) {
+    if (lane < SAMPLES) {
         store_y(total[lane], first + lane, o, 0u, 0u);
     }
 }

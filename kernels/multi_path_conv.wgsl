@@ -23,9 +23,10 @@ const FIRST_WEIGHT = array<u32, PATHS>(${FIRST_WEIGHT});
 const FIRST_BLOCK = array<u32, PATHS>(${FIRST_BLOCK});
 const BLOCKS = ${BLOCKS}u;
 
-const TILE = 16u;
+const TILE = ${TILE}u;
+// Output rows of an invocation.
 const ROWS = 4u;
-const WORKGROUP = 64u;
+const WORKGROUP = TILE * TILE / ROWS;
 const QUADS = ${QUADS}u;
 const OUT = 4u * QUADS;
 // Staged values (12 KiB) and weights (4 KiB).

@@ -22,6 +22,7 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if Y == f16
 @group(0) @binding(_) var<storage, read_write> y: array<${Y}>;
 @group(0) @binding(_) var<storage, read_write> picture: array<u32>;
 @group(0) @binding(_) var<storage, read_write> non_finite: atomic<u32>;

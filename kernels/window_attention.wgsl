@@ -11,12 +11,12 @@
 // summed so far is scaled down whenever a higher score turns up, as in attention.wgsl.
 
 struct Params {
-    q_offset: u32,
-    q_batch_stride: u32,
-    k_offset: u32,
-    k_batch_stride: u32,
-    v_offset: u32,
-    v_batch_stride: u32,
+    query_offset: u32,
+    query_batch_stride: u32,
+    key_offset: u32,
+    key_batch_stride: u32,
+    value_offset: u32,
+    value_batch_stride: u32,
     heads: u32,
     // D
     width: u32,
@@ -31,8 +31,11 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
+#enable f16 if QUERY == f16
 @group(0) @binding(_) var<storage, read_write> q: array<${QUERY}>;
+#enable f16 if KEY == f16
 @group(0) @binding(_) var<storage, read_write> k: array<${KEY}>;
+#enable f16 if VALUE == f16
 @group(0) @binding(_) var<storage, read_write> v: array<${VALUE}>;
 @group(0) @binding(_) var<storage, read> bias: array<f32>;
 
@@ -51,15 +54,15 @@ var<workgroup> keys: array<vec4<f32>, KEYS * WORDS>;
 var<workgroup> values_of: array<vec4<f32>, KEYS * WORDS>;
 
 fn load_q(n: u32, c: u32, pixel: u32) -> f32 {
-    return f32(q[p.q_offset + n * p.q_batch_stride + c * p.y_height * p.y_width + pixel]);
+    return f32(q[p.query_offset + n * p.query_batch_stride + c * p.y_height * p.y_width + pixel]);
 }
 
 fn load_k(n: u32, c: u32, pixel: u32) -> f32 {
-    return f32(k[p.k_offset + n * p.k_batch_stride + c * p.y_height * p.y_width + pixel]);
+    return f32(k[p.key_offset + n * p.key_batch_stride + c * p.y_height * p.y_width + pixel]);
 }
 
 fn load_v(n: u32, c: u32, pixel: u32) -> f32 {
-    return f32(v[p.v_offset + n * p.v_batch_stride + c * p.y_height * p.y_width + pixel]);
+    return f32(v[p.value_offset + n * p.value_batch_stride + c * p.y_height * p.y_width + pixel]);
 }
 
 // The first of window `index`, and how many of it lie inside of `size`.

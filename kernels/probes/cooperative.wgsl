@@ -5,6 +5,9 @@
 // ${T} that are read once. A is filled with p.a and B with p.b, so that every value of M is
 // rounds · ${UNROLL} · FRAGMENT · a · b.
 
+#enable f16
+#enable wgpu_cooperative_matrix
+
 struct Params {
     rounds: u32,
     a: f32,

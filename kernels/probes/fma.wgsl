@@ -11,6 +11,7 @@ struct Params {
     b: f32,
 }
 
+#enable f16 if T == f16
 @group(0) @binding(_) var<uniform> p: Params;
 @group(0) @binding(_) var<storage, read_write> y: array<f32>;
 

@@ -3,6 +3,7 @@
 //
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
 
+#enable f16 if Y == f16
 @group(0) @binding(_) var<storage, read_write> y: array<${Y}>;
 #if DEMODULATION
 @group(0) @binding(_) var<storage, read_write> demodulation: array<f32>;
@@ -11,10 +12,13 @@
 @group(0) @binding(_) var<storage, read> values: array<f32>;
 #endif
 #if SFT
+#enable f16 if SCALE == f16
 @group(0) @binding(_) var<storage, read_write> scale: array<${SCALE}>;
+#enable f16 if SHIFT == f16
 @group(0) @binding(_) var<storage, read_write> shift: array<${SHIFT}>;
 #endif
 #if RESIDUAL
+#enable f16 if RESIDUAL == f16
 @group(0) @binding(_) var<storage, read_write> residual: array<${RESIDUAL}>;
 #endif
 

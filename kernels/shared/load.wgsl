@@ -1,6 +1,7 @@
 // Loads of a convolution's input x[n, c, h, w] with zeros around it, through a resize ×2 where
 // the plan fused one (h and w then count resized pixels), times style[n, c].
 
+#enable f16 if X == f16
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 #if STYLE
 @group(0) @binding(_) var<storage, read_write> style: array<f32>;

@@ -1,8 +1,8 @@
 // A workgroup works on the channels of PIXELS neighbouring pixels; SHARES invocations share the
 // channels of one.
 
-const PIXELS = 16u;
-const SHARES = 16u;
+const PIXELS = ${PIXELS}u;
+const SHARES = ${SHARES}u;
 const WORKGROUP = PIXELS * SHARES;
 
 struct Column {

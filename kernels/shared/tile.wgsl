@@ -1,18 +1,12 @@
 // A tile of a matrix product by invocations of 8×8 sums each: DEPTH rows of both factors are staged
 // in workgroup memory (8 KiB for 64×64), and an invocation reads four 128-bit words of it for 64
 // products. Its rows and columns are two groups of four, half a tile apart, so that neighbouring
-// invocations read neighbouring words. TILE_ROWS and TILE_COLUMNS are 64 where nothing else is
-// asked for. With SPLITS a workgroup has as many tiles of every factor: parts of THREADS invocations,
-// of which `part` says the number, sum shares of the depth.
+// invocations read neighbouring words. With SPLITS a workgroup has as many tiles of every factor:
+// parts of THREADS invocations, of which `part` says the number, sum shares of the depth.
 
-const DEPTH = 16u;
-#if TILE_ROWS
+const DEPTH = ${DEPTH}u;
 const TILE_ROWS = ${TILE_ROWS}u;
 const TILE_COLUMNS = ${TILE_COLUMNS}u;
-#else
-const TILE_ROWS = 64u;
-const TILE_COLUMNS = 64u;
-#endif
 const THREADS = TILE_ROWS * TILE_COLUMNS / 64u;
 #if SPLITS
 const SPLITS = ${SPLITS}u;

@@ -384,3 +384,45 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plan::{Cooperative, Plan, Target};
+    use crate::tensor::Dtype;
+
+    /// What executes GFPGAN 512 on the CPU, on a GPU with cooperative matrices, and within WebGPU's
+    /// default limits: a change of the planner shows here. `PENTIMENTO_BLESS=1` takes it over.
+    #[test]
+    fn plans_are_as_before() {
+        let webgpu = Target::webgpu_defaults();
+        let matrices = Target {
+            dtype: Dtype::F16,
+            workgroup_memory: 48 << 10,
+            max_invocations: 1024,
+            cooperative: Some(Cooperative { side: 16, lanes: 32 }),
+            ..webgpu.clone()
+        };
+        let cpu = Target { vector_lanes: 16, ..Target::cpu() };
+        let network = NETWORKS.iter().find(|network| network.name == "gfpgan-512").unwrap();
+        let model = network.model().unwrap();
+        let [h, w] = network.size;
+        let graph = Arc::new(model.graph(model.input_shape(h, w)).unwrap());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/plans");
+        for (name, target) in [("cpu", cpu), ("cooperative", matrices), ("webgpu", webgpu)] {
+            let plan = Plan::new(Arc::clone(&graph), target).unwrap().to_string();
+            let file = folder.join(format!("gfpgan-512-{name}.txt"));
+            if std::env::var_os("PENTIMENTO_BLESS").is_some() {
+                std::fs::write(&file, &plan).unwrap();
+            }
+            let before = std::fs::read_to_string(&file).unwrap();
+            for (line, (now, before)) in plan.lines().zip(before.lines()).enumerate() {
+                assert_eq!(now, before, "line {} of {}", line + 1, file.display());
+            }
+            assert_eq!(plan.lines().count(), before.lines().count(), "{}", file.display());
+        }
+    }
+}

@@ -11,13 +11,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use pentimento::photo::{self, Encoding, Format, Metadata, Picture};
+use pentimento::photo::{self, Encoding, Format, Metadata, Page, Picture, ReadOptions};
 use pentimento::{Error, Result};
 
 use super::faces::{Finished, Worker};
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
-use super::output::shown;
+use super::output::{shown, with_flags};
 use super::report::{Done, Seconds};
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
@@ -77,6 +77,7 @@ pub struct Rules {
     /// How long a picture may take to be read, and to be written.
     pub patience: Duration,
     pub encoding: Encoding,
+    pub reading: ReadOptions,
 }
 
 /// The journal of the results' folder, where there is one, for all threads.
@@ -115,6 +116,8 @@ struct Input {
     picture: Picture,
     metadata: Metadata,
     file: Vec<u8>,
+    /// What is unusual about the file.
+    notes: Vec<String>,
 }
 
 struct Computed {
@@ -157,7 +160,10 @@ pub fn run(
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let most = 2 * threads;
     let mut ahead = most;
-    let mut reading = Stage::new(threads, rules.patience, read);
+    let mut reading = {
+        let options = rules.reading.clone();
+        Stage::new(threads, rules.patience, move |job| read(job, &options))
+    };
     let mut writing = {
         let (journal, rules) = (journal.clone(), rules.clone());
         Stage::new(threads, rules.patience, move |(job, computed)| {
@@ -254,7 +260,7 @@ impl Computed {
     }
 }
 
-fn read(job: Job) -> Read {
+fn read(job: Job, options: &ReadOptions) -> Read {
     let start = Instant::now();
     let stamp = Stamp::of(&job.input);
     let picture = walled(|| {
@@ -266,10 +272,25 @@ fn read(job: Job) -> Read {
         }
         let file = fs::read(&job.input).map_err(io)?;
         reserve(&job.input, needed(&file))?;
-        let (picture, metadata) = photo::decode_with_metadata(&file, &job.input)?;
-        Ok(Input { picture, metadata, file })
+        let page = photo::decode_page(&file, &job.input, options);
+        let page = page.map_err(|error| with_advice(error, &file, options))?;
+        let Page { picture, metadata, notes, .. } = page;
+        Ok(Input { picture, metadata, file, notes })
     });
     Read { job, stamp, picture, seconds: start.elapsed().as_secs_f64() }
+}
+
+/// The error of a file that is not read, with how to keep what can be read of it.
+fn with_advice(error: Error, file: &[u8], options: &ReadOptions) -> Error {
+    match error {
+        Error::Image { path, what }
+            if !options.salvage
+                && photo::decode_page(file, &path, &ReadOptions::salvaging()).is_ok() =>
+        {
+            Error::Image { path, what: format!("{what}; --salvage keeps what can be read of it") }
+        }
+        other => other,
+    }
 }
 
 /// Bytes per pixel while a picture is decoded: what the decoder holds, at up to 16 bits, and what is
@@ -299,7 +320,7 @@ fn compute(
     let Read { job, stamp, picture, seconds } = read;
     let mut input_size = [0, 0];
     let mut broke = false;
-    let finished = picture.and_then(|Input { picture, metadata, file }| {
+    let finished = picture.and_then(|Input { picture, metadata, file, notes }| {
         input_size = [picture.height, picture.width];
         let [height, width] = worker.output_size(picture.height, picture.width)?;
         let format = Format::of(&job.output)?;
@@ -312,10 +333,13 @@ fn compute(
         });
         broke = matches!(finished, Err(Error::Internal(_)));
         let mut finished = finished?;
-        // What was turned upright is written so.
+        // What was turned upright is written so, and what was salvaged is written whole.
+        let salvaged = rules.reading.salvage && !notes.is_empty();
+        finished.work.notes.extend(notes);
         let same = finished.picture == picture
             && Format::of_bytes(&file) == Some(format)
-            && !metadata.kept.turned;
+            && !metadata.kept.turned
+            && !salvaged;
         if same && rules.encoding.quality.is_none() {
             finished.work.notes.push("nothing was changed; the file was copied".to_owned());
             return Ok((finished, Kept::File(file)));
@@ -344,7 +368,7 @@ fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Writ
                 Kept::Metadata(metadata) => {
                     let encoded =
                         photo::encode_with(&picture, &metadata, &job.output, &rules.encoding)?;
-                    work.notes.extend(encoded.notes);
+                    work.notes.extend(encoded.notes.iter().map(|note| with_flags(note)));
                     encoded.bytes
                 }
             };

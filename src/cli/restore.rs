@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use pentimento::photo::Encoding;
+use pentimento::photo::{Encoding, ReadOptions};
 use pentimento::{Engine, Error, Result};
 use sha2::{Digest as _, Sha256};
 
@@ -30,8 +30,9 @@ use super::{EngineArgs, film, model, movie, page, target, value, wall};
 /// times as large. A folder of results remembers what it holds: a run that was broken off goes on
 /// where it ended, and pictures that have not changed are not restored again.
 ///
-/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written; pictures are turned upright; EXIF, colour
-/// profiles, transparency, gray and 16 bits are kept where the format of the result can hold them.
+/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written, GIF and JPEG XL are read; pictures are
+/// turned upright; EXIF, colour profiles, transparency, gray and 16 bits are kept where the format of
+/// the result can hold them.
 /// Films are restored where ffmpeg is installed: sound, subtitles, chapters and times stay as they
 /// are.
 #[derive(Args)]
@@ -78,6 +79,10 @@ pub struct Restore {
     /// Restore what an earlier run has restored already, too, and replace files that are no results
     #[arg(long)]
     force: bool,
+
+    /// Restore damaged JPEG and TIFF files, too, as far as they can be read; the rest is gray or black
+    #[arg(long)]
+    salvage: bool,
 
     /// Quality of JPEG results, 1 to 100. Without this that of a JPEG's own, but at least 75; for
     /// other pictures 95.
@@ -243,9 +248,10 @@ impl Restore {
     }
 
     fn rules(&self) -> Rules {
-        let Self { force, patience, quality, matte, .. } = *self;
+        let Self { force, patience, quality, matte, salvage, .. } = *self;
         let encoding = Encoding { quality, matte };
-        Rules { force, patience: Duration::from_secs(patience), encoding }
+        let reading = ReadOptions { salvage };
+        Rules { force, patience: Duration::from_secs(patience), encoding, reading }
     }
 
     /// Says before the work that the report, or the page, cannot be written.
@@ -339,10 +345,12 @@ impl Restore {
         let mut files = self.faces.files()?;
         files.push(model.to_owned());
         let files: Vec<_> = files.iter().map(|path| (path, Stamp::of(path))).collect();
-        let (version, encoding) = (env!("CARGO_PKG_VERSION"), self.rules().encoding);
+        let Rules { encoding, reading, .. } = self.rules();
+        let version = env!("CARGO_PKG_VERSION");
         let Self { assumptions, faces, engine, .. } = self;
         let all = format!(
-            "{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?} {encoding:?}"
+            "{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?} {encoding:?} \
+             {reading:?}"
         );
         Ok(Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect())
     }

@@ -33,9 +33,8 @@ pub fn prepare(step: &Step, graph: &Graph, quality: Quality) -> Result<Ready> {
 
 /// What lies inside of `size` of each window along an axis.
 fn windows(size: usize, window: usize, offset: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..(size + offset).div_ceil(window)).map(move |i| {
-        (i * window).saturating_sub(offset)..((i + 1) * window - offset).min(size)
-    })
+    (0..(size + offset).div_ceil(window))
+        .map(move |i| (i * window).saturating_sub(offset)..((i + 1) * window - offset).min(size))
 }
 
 /// `y[n,c,t] = Σ_s softmax_s(Σ_j q[n,a·D+j,t] · k[n,a·D+j,s] / √D

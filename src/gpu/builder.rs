@@ -1,5 +1,6 @@
 //! Launches under construction: what the host side of every kernel makes its dispatches with.
 
+use super::params::Params;
 use super::{Binding, Dispatch, Shader};
 use crate::graph::ParamId;
 use crate::plan::{Plan, View, Weight};
@@ -16,12 +17,6 @@ pub const MAX_STORAGE_BINDINGS: usize = 8;
 pub fn grid(workgroups: usize) -> [u32; 3] {
     let rows = workgroups.div_ceil(MAX_WORKGROUPS).max(1);
     [workgroups.div_ceil(rows).max(1) as u32, rows as u32, 1]
-}
-
-/// Workgroups of `kernels/shared/pixel_columns.wgsl` for the pixels of `shape`.
-pub fn pixel_blocks(shape: Shape) -> usize {
-    const PIXELS: usize = 16;
-    shape.n * shape.plane().div_ceil(PIXELS)
 }
 
 /// The type of an element in WGSL.
@@ -48,14 +43,14 @@ pub struct Builder<'a> {
     plan: &'a Plan,
     shader: Shader,
     bindings: Vec<Binding>,
-    params: Vec<u32>,
+    params: Params,
 }
 
 impl<'a> Builder<'a> {
     /// A launch of `kernels/{kernel}.wgsl`.
     pub fn new(plan: &'a Plan, kernel: &'static str) -> Self {
         let shader = Shader { kernel, defines: Vec::new() };
-        Self { plan, shader, bindings: Vec::new(), params: Vec::new() }
+        Self { plan, shader, bindings: Vec::new(), params: Params::default() }
     }
 
     /// `#if name == value` and `${name}`.
@@ -71,31 +66,29 @@ impl<'a> Builder<'a> {
     }
 
     /// A `u32` field.
-    pub fn uint(&mut self, value: usize) {
-        // Shapes have fewer than 2³¹ elements (graph/shape.rs).
-        self.params.push(value as u32);
+    pub fn uint(&mut self, name: &'static str, value: usize) {
+        self.params.uint(name, value);
     }
 
     /// An `i32` field.
-    pub fn int(&mut self, value: i32) {
-        self.params.push(value as u32);
+    pub fn int(&mut self, name: &'static str, value: i32) {
+        self.params.int(name, value);
     }
 
     /// An `f32` field.
-    pub fn float(&mut self, value: f32) {
-        self.params.push(value.to_bits());
+    pub fn float(&mut self, name: &'static str, value: f32) {
+        self.params.float(name, value);
     }
 
-    /// Binds an intermediate; `${dtype}` is its element type. Two fields: `offset`, the elements
-    /// of the binding before the view, and `batch_stride`.
+    /// Binds an intermediate; `${dtype}` is its element type. Two fields, after `dtype` in small
+    /// letters: `x_offset`, the elements of the binding before the view, and `x_batch_stride`.
     pub fn view(&mut self, dtype: &'static str, view: View) {
         let storage = &self.plan.storages[view.storage.index()];
         let size = storage.dtype.size();
         let first = storage.offset + view.offset * size;
         let before = first - bound_bytes(self.plan, &view).start;
         self.define(dtype, wgsl(storage.dtype));
-        self.uint(before / size);
-        self.uint(view.batch_stride);
+        self.view_fields(dtype, before / size, view.batch_stride);
         self.bindings.push(Binding::View(view));
     }
 
@@ -103,8 +96,31 @@ impl<'a> Builder<'a> {
     pub fn optional_view(&mut self, dtype: &'static str, view: Option<View>) {
         match view {
             Some(view) => self.view(dtype, view),
-            None => self.params.extend([0, 0]),
+            None => self.view_fields(dtype, 0, 0),
         }
+    }
+
+    fn view_fields(&mut self, dtype: &'static str, offset: usize, batch_stride: usize) {
+        let name = dtype.to_ascii_lowercase();
+        self.params.uint(format!("{name}_offset"), offset);
+        self.params.uint(format!("{name}_batch_stride"), batch_stride);
+    }
+
+    /// Defines the tile of `kernels/shared/tile.wgsl`.
+    pub fn tile(&mut self, [rows, columns]: [usize; 2], depth: usize) {
+        self.define("TILE_ROWS", rows);
+        self.define("TILE_COLUMNS", columns);
+        self.define("DEPTH", depth);
+    }
+
+    /// Defines how `kernels/shared/pixel_columns.wgsl` divides the pixels of `shape`, and returns the
+    /// number of its workgroups.
+    pub fn pixel_columns(&mut self, shape: Shape) -> usize {
+        const PIXELS: usize = 16;
+        const SHARES: usize = 16;
+        self.define("PIXELS", PIXELS);
+        self.define("SHARES", SHARES);
+        shape.n * shape.plane().div_ceil(PIXELS)
     }
 
     /// Binds a weight; `${W}` is its element type.
@@ -140,8 +156,8 @@ impl<'a> Builder<'a> {
 pub struct Call {
     /// Which pipeline.
     pub shader: Shader,
-    /// The uniform block, word by word.
-    pub params: Vec<u32>,
+    /// The uniform block.
+    pub params: Params,
     /// Grid.
     pub workgroups: [u32; 3],
 }
@@ -154,7 +170,7 @@ impl Call {
     pub fn new(
         kernel: &'static str,
         defines: &[(&'static str, usize)],
-        params: Vec<u32>,
+        params: Params,
         invocations: usize,
     ) -> Self {
         let workgroup = ("WORKGROUP", Self::WORKGROUP);

@@ -42,10 +42,11 @@ impl Calls {
     pub async fn bind(&self, call: &Call, buffers: &[&Buffer]) -> Result<Bound> {
         let inner = &self.device.inner;
         inner.pipelines.prepare(&inner.raw, &[&call.shader]).await?;
+        inner.pipelines.check([(&call.shader, &call.params)])?;
         let missing = || Error::Internal(format!("{} was not prepared", call.shader.kernel));
         let pipeline = inner.pipelines.get(&call.shader).ok_or_else(missing)?;
         // A uniform block is a multiple of 16 bytes.
-        let mut words = call.params.clone();
+        let mut words = call.params.words().to_vec();
         words.resize(words.len().next_multiple_of(4), 0);
         let usage = Usage::UNIFORM | Usage::COPY_DST;
         let params = self.allocate("parameters", words.len() * 4, usage).await?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{self, AdapterInfo, DeviceOptions};
 use super::builder::MAX_STORAGE_BINDINGS;
+use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
 use crate::plan::{Backend, Cooperative, Target};
@@ -156,7 +157,7 @@ impl Device {
             queue,
             info,
             allocator: Arc::default(),
-            pipelines: Pipelines::default(),
+            pipelines: Pipelines::new(Files::from_environment()),
             faults: Arc::default(),
         };
         Self { inner: Arc::new(inner) }

@@ -1,5 +1,6 @@
 //! Kernel launches as plain data: what [`ops`](super::ops) record and the executor replays.
 
+use super::params::Params;
 use crate::graph::ParamId;
 use crate::plan::{View, Weight};
 
@@ -36,8 +37,8 @@ pub struct Dispatch {
     pub shader: Shader,
     /// Bindings 1, 2, …; binding 0 holds `params`.
     pub bindings: Vec<Binding>,
-    /// The uniform block, word by word.
-    pub params: Vec<u32>,
+    /// The uniform block.
+    pub params: Params,
     /// Grid.
     pub workgroups: [u32; 3],
 }

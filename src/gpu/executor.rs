@@ -87,11 +87,13 @@ impl Executor {
             return Err(Error::Internal(what));
         }
         let schema = Schema::new(&plan)?;
-        let shaders: Vec<_> = (schema.steps.iter().flatten())
+        let dispatches: Vec<_> = (schema.steps.iter().flatten())
             .chain(schema.picture.iter().flat_map(PictureSchema::dispatches))
-            .map(|dispatch| &dispatch.shader)
             .collect();
-        device.inner.pipelines.prepare(raw, &shaders).await?;
+        let pipelines = &device.inner.pipelines;
+        let shaders: Vec<_> = dispatches.iter().map(|dispatch| &dispatch.shader).collect();
+        pipelines.prepare(raw, &shaders).await?;
+        pipelines.check(dispatches.iter().map(|dispatch| (&dispatch.shader, &dispatch.params)))?;
 
         let mut arena = Vec::new();
         for &bytes in &schema.blocks {

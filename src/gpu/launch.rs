@@ -7,8 +7,9 @@ use bytemuck::cast_slice;
 
 use super::builder::bound_bytes;
 use super::memory::Buffer;
+use super::params::PARAMS_STRIDE;
 use super::pipelines::Pipeline;
-use super::schema::{Constant, PARAMS_STRIDE, Schema};
+use super::schema::{Constant, Schema};
 use super::{Binding, Device, Dispatch};
 use crate::plan::Plan;
 use crate::{Error, Result};
@@ -97,7 +98,11 @@ impl Binder<'_> {
         let pipeline = self.device.inner.pipelines.get(&dispatch.shader).ok_or_else(missing)?;
         let at = self.next;
         self.next += PARAMS_STRIDE;
-        let words: &[u8] = cast_slice(&dispatch.params);
+        if !dispatch.params.fit() {
+            let what = format!("the parameters of {} are too long", dispatch.shader.kernel);
+            return Err(Error::Internal(what));
+        }
+        let words: &[u8] = cast_slice(dispatch.params.words());
         self.device.inner.queue.write_buffer(&self.params.raw, at as u64, words);
 
         let mut parts = vec![resource(self.params, at..at + PARAMS_STRIDE)];

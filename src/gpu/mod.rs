@@ -7,17 +7,21 @@ mod adapter;
 mod builder;
 mod call;
 mod canvas;
+#[cfg(not(target_arch = "wasm32"))]
+mod contract;
 mod device;
 mod dispatch;
 mod embed;
 mod executor;
 mod face;
+mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
 mod launch;
 mod mapping;
 mod memory;
 pub mod ops;
+mod params;
 #[cfg(not(target_arch = "wasm32"))]
 mod pipeline_cache;
 mod pipelines;

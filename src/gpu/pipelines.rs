@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Shader;
+use super::files::Files;
+use super::params::Params;
 #[cfg(not(target_arch = "wasm32"))]
 use super::pipeline_cache::PipelineCache;
 use super::shader::{self, Slot};
 use crate::{Error, Result};
-
-/// Kernels that spend the most time, and whose headers prove that they need no run-time checks.
-const PROVED: [&str; 3] = ["conv_gemm", "conv_gemm_cooperative", "conv_winograd_product"];
 
 /// A compiled kernel.
 #[derive(Debug)]
@@ -27,13 +26,42 @@ pub struct Pipeline {
 /// The pipelines of a device.
 #[derive(Debug, Default)]
 pub struct Pipelines {
+    files: Files,
     cache: Mutex<HashMap<Shader, Arc<Pipeline>>>,
     compiled: AtomicU64,
+    /// Whether kernels that declare `#unchecked` are checked all the same.
+    #[cfg(test)]
+    pub checked: std::sync::atomic::AtomicBool,
     #[cfg(not(target_arch = "wasm32"))]
     disk: OnceLock<PipelineCache>,
 }
 
 impl Pipelines {
+    /// Of kernels from `files`.
+    pub fn new(files: Files) -> Self {
+        Self { files, ..Self::default() }
+    }
+
+    /// Whether kernels that were edited take the parameters that are written for them; those that
+    /// are built in were tested.
+    ///
+    /// # Errors
+    /// [`Error::Device`] names the file and the field.
+    pub fn check<'a>(
+        &self,
+        launches: impl IntoIterator<Item = (&'a Shader, &'a Params)>,
+    ) -> Result<()> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.files.edited() {
+            for (shader, params) in launches {
+                super::contract::check(&shader::expand(&self.files, shader)?, params)?;
+            }
+        }
+        #[cfg(target_arch = "wasm32")]
+        drop(launches);
+        Ok(())
+    }
+
     /// Compilations so far.
     pub fn compiled(&self) -> u64 {
         self.compiled.load(Ordering::Relaxed)
@@ -63,6 +91,9 @@ impl Pipelines {
     pub async fn prepare(&self, device: &wgpu::Device, shaders: &[&Shader]) -> Result<()> {
         let mut missing: Vec<_> =
             shaders.iter().copied().filter(|shader| self.get(shader).is_none()).collect();
+        if !missing.is_empty() {
+            self.files.check()?;
+        }
         missing.sort();
         missing.dedup();
         #[cfg(not(target_arch = "wasm32"))]
@@ -88,15 +119,26 @@ impl Pipelines {
         }
     }
 
+    fn checks_all(&self) -> bool {
+        #[cfg(test)]
+        return self.checked.load(Ordering::Relaxed);
+        #[cfg(not(test))]
+        false
+    }
+
     async fn compile(&self, device: &wgpu::Device, shader: &Shader) -> Result<()> {
-        let source = shader::expand(shader)?;
+        let source = shader::expand(&self.files, shader)?;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         #[cfg(not(target_arch = "wasm32"))]
         let cache = self.disk.get().map(|disk| &disk.raw);
         #[cfg(target_arch = "wasm32")]
         let cache = None;
-        let pipeline = build(device, shader.kernel, &source, cache);
+        let unchecked = source.unchecked && !self.checks_all();
+        let pipeline = build(device, shader.kernel, &source, unchecked, cache);
         if let Some(error) = scope.pop().await {
+            // Its own words name no file.
+            #[cfg(not(target_arch = "wasm32"))]
+            super::contract::module(&source)?;
             let defines = &shader.defines;
             let what = format!("kernel {} {defines:?} does not compile: {error}", shader.kernel);
             return Err(Error::Internal(what));
@@ -112,6 +154,7 @@ fn build(
     device: &wgpu::Device,
     kernel: &str,
     source: &shader::Source,
+    unchecked: bool,
     cache: Option<&wgpu::PipelineCache>,
 ) -> Pipeline {
     let entries: Vec<_> = (0..)
@@ -136,10 +179,10 @@ fn build(
         label: Some(kernel),
         source: wgpu::ShaderSource::Wgsl(source.code.as_str().into()),
     };
-    let module = if PROVED.contains(&kernel) {
+    let module = if unchecked {
         let unchecked = wgpu::ShaderRuntimeChecks::unchecked();
-        // SAFETY: the kernel's file proves that its indices stay inside of what it binds and
-        // declares, that it divides by nothing that is 0, and that its loops end.
+        // SAFETY: the comment above a kernel's `#unchecked` proves that its indices stay inside of what it
+        // binds and declares, that it divides by nothing that is 0, and that its loops end.
         unsafe { device.create_shader_module_trusted(descriptor, unchecked) }
     } else {
         device.create_shader_module(descriptor)

@@ -5,7 +5,7 @@ use bytemuck::cast_slice;
 use super::executor::{Executor, Picture, PictureOut};
 use super::mapping::read_back;
 use super::ops::{image_to_tensor, tensor_to_image};
-use super::schema::PARAMS_STRIDE;
+use super::params::PARAMS_STRIDE;
 use crate::pixels::PixelFormat;
 use crate::{Error, Result};
 
@@ -127,9 +127,9 @@ impl Executor {
         if picture.output.is_some() {
             params.push(tensor_to_image::record(&self.plan, self.plan.outputs[0], to).params);
         }
-        for (index, words) in params.iter().enumerate() {
+        for (index, params) in params.iter().enumerate() {
             let at = (picture.params + index * PARAMS_STRIDE) as u64;
-            self.device.inner.queue.write_buffer(&self.params.raw, at, cast_slice(words));
+            self.device.inner.queue.write_buffer(&self.params.raw, at, cast_slice(params.words()));
         }
         Ok(())
     }

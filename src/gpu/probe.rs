@@ -10,6 +10,7 @@ use super::builder::{Call, grid, wgsl};
 use super::call::{Bound, Calls};
 use super::launch::Launch;
 use super::memory::Buffer;
+use super::params::Params;
 use super::profile::time_passes;
 use crate::plan::Cooperative;
 use crate::tensor::Dtype;
@@ -37,6 +38,9 @@ const LAUNCHES: usize = 1000;
 /// The most workgroups of a probe.
 const MAX_WORKGROUPS: usize = 1 << 18;
 
+/// Chains of an invocation that are tried.
+const CHAINS: [usize; 3] = [2, 4, 8];
+
 /// `x = a·x + b` goes to a half.
 const FACTORS: [f32; 2] = [0.75, 0.125];
 
@@ -49,14 +53,9 @@ impl Device {
         let mut best = 0.0f64;
         // Few chains leave units idle, many leave the registers: which number is best is the
         // device's affair.
-        for chains in [2, 4, 8] {
-            let defines = [
-                ("CHAINS", chains.to_string()),
-                ("T", wgsl(dtype).to_owned()),
-                ("UNROLL", UNROLL.to_string()),
-            ];
-            let params = [ROUNDS as u32, FACTORS[0].to_bits(), FACTORS[1].to_bits()];
-            let (seconds, groups, y) = self.grown("probes/fma", &defines, &params, WORKGROUP)?;
+        for chains in CHAINS {
+            let (seconds, groups, y) =
+                self.grown(|groups| fma(dtype, chains, groups), WORKGROUP)?;
             let expected = 0.5 * (4 * chains) as f32;
             check("probes/fma", &y, expected, if dtype == Dtype::F16 { 1e-2 } else { 1e-4 })?;
             let operations = 2 * 4 * chains * UNROLL * ROUNDS * WORKGROUP * groups;
@@ -71,18 +70,9 @@ impl Device {
     /// # Errors
     /// As [`Device::probe_fma`].
     pub fn probe_cooperative(&self) -> Result<Option<f64>> {
-        let Some(Cooperative { side, lanes }) = self.target(Dtype::F16).cooperative else {
-            return Ok(None);
-        };
-        let defines = [
-            ("CHAINS", MATRICES.to_string()),
-            ("FRAGMENT", side.to_string()),
-            ("T", wgsl(Dtype::F16).to_owned()),
-            ("UNROLL", UNROLL.to_string()),
-        ];
-        // Every product of two values is one: the sums stay exact.
-        let params = [ROUNDS as u32, 1f32.to_bits(), 1f32.to_bits()];
-        let (seconds, groups, y) = self.grown("probes/cooperative", &defines, &params, lanes)?;
+        let Some(matrices) = self.target(Dtype::F16).cooperative else { return Ok(None) };
+        let Cooperative { side, lanes } = matrices;
+        let (seconds, groups, y) = self.grown(|groups| cooperative(matrices, groups), lanes)?;
         let sum = ROUNDS * UNROLL * side * side * side * MATRICES;
         check("probes/cooperative", &y, sum as f32, 1e-5)?;
         Ok(Some((2 * sum * groups) as f64 / seconds))
@@ -93,9 +83,7 @@ impl Device {
     /// # Errors
     /// As [`Device::probe_fma`].
     pub fn probe_workgroup(&self) -> Result<f64> {
-        let defines = [("UNROLL", UNROLL.to_string()), ("VECTORS", VECTORS.to_string())];
-        let (seconds, groups, y) =
-            self.grown("probes/workgroup_bandwidth", &defines, &[ROUNDS as u32], WORKGROUP)?;
+        let (seconds, groups, y) = self.grown(workgroup_bandwidth, WORKGROUP)?;
         check("probes/workgroup_bandwidth", &y, (4 * UNROLL * ROUNDS) as f32, 1e-6)?;
         Ok((16 * UNROLL * ROUNDS * WORKGROUP * groups) as f64 / seconds)
     }
@@ -113,10 +101,7 @@ impl Device {
             let x = calls.allocate("probe", bytes, Usage::STORAGE | Usage::COPY_DST).await?;
             let usage = Usage::STORAGE | Usage::COPY_SRC;
             let y = calls.allocate("probe", bytes, usage).await?;
-            let defines = [("STEPS", STEPS.to_string())];
-            let vectors = (bytes / 16) as u32;
-            let call =
-                call("probes/storage_bandwidth", &defines, &[vectors], bytes / chunk, WORKGROUP);
+            let call = storage_bandwidth(bytes / 16, bytes / chunk);
             let bound = calls.bind(&call, &[&x, &y]).await?;
             let seconds = self.best(&bound, RUNS).await?;
             let last = self.tail(&calls, &y).await?;
@@ -133,9 +118,7 @@ impl Device {
         crate::blocking::block_on(async {
             let calls = Calls { device: self.clone() };
             let y = calls.allocate("probe", 4, Usage::STORAGE | Usage::COPY_SRC).await?;
-            let launch = Shader { kernel: "probes/launch", defines: Vec::new() };
-            let call = Call { shader: launch, params: vec![0], workgroups: [1, 1, 1] };
-            let bound = calls.bind(&call, &[&y]).await?;
+            let bound = calls.bind(&launch(), &[&y]).await?;
             let launches: Vec<Launch> = vec![bound.launch.clone(); LAUNCHES];
             let mut best = f64::INFINITY;
             for _ in 0..=RUNS {
@@ -152,9 +135,7 @@ impl Device {
     /// long enough: seconds, workgroups and the first values.
     fn grown(
         &self,
-        kernel: &'static str,
-        defines: &[(&'static str, String)],
-        params: &[u32],
+        probe: impl Fn(usize) -> Call,
         workgroup: usize,
     ) -> Result<(f64, usize, Vec<f32>)> {
         crate::blocking::block_on(async {
@@ -163,8 +144,7 @@ impl Device {
             loop {
                 let usage = Usage::STORAGE | Usage::COPY_SRC;
                 let y = calls.allocate("probe", groups * workgroup * 4, usage).await?;
-                let call = call(kernel, defines, params, groups, workgroup);
-                let bound = calls.bind(&call, &[&y]).await?;
+                let bound = calls.bind(&probe(groups), &[&y]).await?;
                 let seconds = self.best(&bound, 1).await?;
                 if seconds < LONG_ENOUGH.as_secs_f64() && groups < MAX_WORKGROUPS {
                     let missing = LONG_ENOUGH.as_secs_f64() / seconds.max(1e-6);
@@ -200,17 +180,74 @@ impl Device {
     }
 }
 
+/// `groups` workgroups of a probe.
 fn call(
     kernel: &'static str,
     defines: &[(&'static str, String)],
-    params: &[u32],
+    params: Params,
     groups: usize,
     workgroup: usize,
 ) -> Call {
     let workgroup = ("WORKGROUP", workgroup.to_string());
     let mut defines: Vec<_> = defines.iter().cloned().chain([workgroup]).collect();
     defines.sort_unstable();
-    Call { shader: Shader { kernel, defines }, params: params.to_vec(), workgroups: grid(groups) }
+    Call { shader: Shader { kernel, defines }, params, workgroups: grid(groups) }
+}
+
+/// Rounds of a sum of products of these two.
+fn factors([a, b]: [f32; 2]) -> Params {
+    let mut params = Params::uints([("rounds", ROUNDS)]);
+    params.float("a", a);
+    params.float("b", b);
+    params
+}
+
+fn fma(dtype: Dtype, chains: usize, groups: usize) -> Call {
+    let defines = [
+        ("CHAINS", chains.to_string()),
+        ("T", wgsl(dtype).to_owned()),
+        ("UNROLL", UNROLL.to_string()),
+    ];
+    call("probes/fma", &defines, factors(FACTORS), groups, WORKGROUP)
+}
+
+fn cooperative(Cooperative { side, lanes }: Cooperative, groups: usize) -> Call {
+    let defines = [
+        ("CHAINS", MATRICES.to_string()),
+        ("FRAGMENT", side.to_string()),
+        ("T", wgsl(Dtype::F16).to_owned()),
+        ("UNROLL", UNROLL.to_string()),
+    ];
+    // Every product of two values is one: the sums stay exact.
+    call("probes/cooperative", &defines, factors([1.0, 1.0]), groups, lanes)
+}
+
+fn workgroup_bandwidth(groups: usize) -> Call {
+    let defines = [("UNROLL", UNROLL.to_string()), ("VECTORS", VECTORS.to_string())];
+    let params = Params::uints([("rounds", ROUNDS)]);
+    call("probes/workgroup_bandwidth", &defines, params, groups, WORKGROUP)
+}
+
+fn storage_bandwidth(vectors: usize, groups: usize) -> Call {
+    let defines = [("STEPS", STEPS.to_string())];
+    let params = Params::uints([("vectors", vectors)]);
+    call("probes/storage_bandwidth", &defines, params, groups, WORKGROUP)
+}
+
+fn launch() -> Call {
+    let shader = Shader { kernel: "probes/launch", defines: Vec::new() };
+    Call { shader, params: Params::uints([("write", 0)]), workgroups: [1, 1, 1] }
+}
+
+/// One of each probe, for a device with such `matrices`.
+#[cfg(test)]
+pub fn each(matrices: Cooperative) -> Vec<Call> {
+    let mut calls: Vec<_> = (CHAINS.into_iter())
+        .flat_map(|chains| [Dtype::F32, Dtype::F16].map(|dtype| fma(dtype, chains, 1)))
+        .collect();
+    calls.extend([cooperative(matrices, 1), workgroup_bandwidth(1)]);
+    calls.extend([storage_bandwidth(1, 1), launch()]);
+    calls
 }
 
 /// A probe that computes nothing measures nothing.

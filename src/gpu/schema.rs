@@ -3,16 +3,13 @@
 use std::collections::HashMap;
 
 use super::memory::Memory;
+use super::params::PARAMS_STRIDE;
 use super::{Binding, Dispatch, ops};
 use crate::graph::ParamId;
 use crate::pixels::PixelFormat;
 use crate::plan::{Plan, View, Weight, packed_len};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
-
-/// Bytes from one dispatch's parameters to the next: the largest uniform alignment that WebGPU
-/// allows a device to ask for.
-pub const PARAMS_STRIDE: usize = 256;
 
 /// Something that is uploaded once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

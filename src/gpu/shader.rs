@@ -1,4 +1,4 @@
-//! WGSL sources and the small preprocessor that makes variants of them.
+//! The small preprocessor that makes WGSL variants of the kernel files.
 //!
 //! | directive | meaning |
 //! |---|---|
@@ -8,76 +8,19 @@
 //! | `#else`, `#endif` | |
 //! | `#for I in 0..4`, `#endfor` | the body four times, with `${I}` |
 //! | `${NAME}` | the value of `NAME`, which must be defined |
+//! | `#enable f16` | `enable f16;` at the beginning, once |
+//! | `#enable f16 if NAME == f16` | the same on a condition, as of `#if` |
+//! | `#unchecked` | compiled without wgpu's run-time checks: the comment above proves that none could fail |
 //! | `@binding(_)` | the next binding number, from 0, after all of the above |
 //!
-//! `enable f16;` is written first when any definition is `f16`, and
-//! `enable wgpu_cooperative_matrix;` when `FRAGMENT` is defined.
+//! Every number that host and kernel share comes from a definition. Where a kernel is written for
+//! one value of it, a `const_assert` says so.
+
+use std::collections::BTreeMap;
 
 use super::Shader;
-use crate::{Error, Result, for_each_kernel};
-
-/// Embeds `kernels/{name}.wgsl` under its name.
-macro_rules! sources {
-    ($($name:literal),* $(,)?) => {
-        &[$(($name, include_str!(concat!("../../kernels/", $name, ".wgsl")))),*]
-    };
-}
-
-macro_rules! kernels {
-    (
-        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident [$($chosen_wgsl:literal),*],)* }
-        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident [$($gpu_wgsl:literal),*],)* }
-        cpu $cpu:tt
-        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident [$($only_wgsl:literal),*],)* }
-    ) => {
-        /// Every file of the table of kernels.
-        const KERNELS: &[(&str, &str)] =
-            sources![$($($chosen_wgsl,)*)* $($($gpu_wgsl,)*)* $($($only_wgsl,)*)*];
-    };
-}
-
-for_each_kernel!(kernels);
-
-/// Kernels that no step runs: pictures', photos', and those that measure a device.
-const OTHERS: &[(&str, &str)] = sources![
-    "block_luminance",
-    "grain_histogram",
-    "image_to_tensor",
-    "match_colours",
-    "paste",
-    "probes/cooperative",
-    "probes/fma",
-    "probes/launch",
-    "probes/storage_bandwidth",
-    "probes/workgroup_bandwidth",
-    "tensor_to_image",
-    "warp_affine",
-];
-
-/// Snippets that kernels include.
-const SHARED: &[(&str, &str)] = sources![
-    "shared/activation",
-    "shared/channel",
-    "shared/cooperative_read",
-    "shared/cooperative_stage",
-    "shared/each_output",
-    "shared/epilogue",
-    "shared/epilogue_params",
-    "shared/grid",
-    "shared/load",
-    "shared/load_params",
-    "shared/output",
-    "shared/pixel_columns",
-    "shared/product_params",
-    "shared/product_pixels",
-    "shared/reduce",
-    "shared/soft_mask",
-    "shared/tile",
-    "shared/tile_accumulate",
-    "shared/tile_declare",
-    "shared/winograd",
-    "shared/winograd_resize",
-];
+use super::files::{File, Files};
+use crate::{Error, Result};
 
 /// What a kernel binds at one place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,81 +40,136 @@ pub struct Source {
     pub code: String,
     /// Its bindings, from 0.
     pub slots: Vec<Slot>,
+    /// Whether it runs without wgpu's checks.
+    pub unchecked: bool,
+    /// The file and line of each line of `code`.
+    lines: Vec<(usize, usize)>,
+    /// The places of the files.
+    files: Vec<String>,
 }
+
+impl Source {
+    /// "kernels/x.wgsl:12", for a line of the code, from 1.
+    pub fn place(&self, line: usize) -> Option<String> {
+        let (file, number) = self.lines.get(line.checked_sub(1)?)?;
+        Some(format!("{}:{number}", self.files.get(*file)?))
+    }
+
+    /// "kernels/x.wgsl"
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn file(&self) -> &str {
+        self.files.first().map_or("a kernel", String::as_str)
+    }
+}
+
+/// Files that include each other deeper than this include themselves.
+const DEEPEST: usize = 8;
+
+/// What a kernel may ask for.
+const EXTENSIONS: [&str; 3] = ["f16", "subgroups", "wgpu_cooperative_matrix"];
 
 /// One line and where it came from.
-struct Line {
-    file: &'static str,
+struct Line<'a> {
+    file: usize,
+    place: &'a str,
     number: usize,
-    text: &'static str,
+    text: &'a str,
 }
 
-impl Line {
+impl<'a> Line<'a> {
     fn error(&self, what: impl std::fmt::Display) -> Error {
-        Error::Internal(format!("kernels/{}.wgsl:{}: {what}", self.file, self.number))
+        Error::Device(format!("{}:{}: {what}", self.place, self.number))
     }
 
     /// The words after `directive`, if the line is one.
-    fn directive(&self, directive: &str) -> Option<&'static str> {
+    fn directive(&self, directive: &str) -> Option<&'a str> {
         let rest = self.text.trim().strip_prefix(directive)?;
         (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
     }
 }
 
-/// The WGSL of `shader`.
+/// The WGSL of `shader`, from `files`.
 ///
 /// # Errors
 /// Names the file and line of a kernel that is not well formed.
-pub fn expand(shader: &Shader) -> Result<Source> {
-    let (file, text) = (KERNELS.iter().chain(OTHERS))
-        .find(|(name, _)| *name == shader.kernel)
-        .ok_or_else(|| Error::Internal(format!("there is no kernel {}", shader.kernel)))?;
-    expand_text(file, text, &shader.defines)
+pub fn expand(files: &Files, shader: &Shader) -> Result<Source> {
+    let file = (files.kernel(shader.kernel)?)
+        .ok_or_else(|| Error::Device(format!("there is no kernel {}", shader.kernel)))?;
+    expand_file(files, file, &shader.defines)
 }
 
-fn expand_text(
-    file: &'static str,
-    text: &'static str,
-    defines: &[(&'static str, String)],
-) -> Result<Source> {
-    let mut lines = Vec::new();
-    include(file, text, &mut lines)?;
+fn expand_file(files: &Files, file: File, defines: &[(&str, String)]) -> Result<Source> {
+    let mut read = vec![file];
+    let mut order = Vec::new();
+    include(files, 0, &mut read, &mut order, 0)?;
+    let texts: Vec<Vec<&str>> = read.iter().map(|file| file.text.lines().collect()).collect();
+    let line = |&(file, index): &(usize, usize)| {
+        let (place, text) = (&read[file].place, texts[file][index]);
+        Line { file, place, number: index + 1, text }
+    };
+    let lines: Vec<Line<'_>> = order.iter().map(line).collect();
     let mut scope: Vec<(String, String)> =
         defines.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let mut code = String::new();
-    if defines.iter().any(|(_, value)| value == "f16") {
-        code.push_str("enable f16;\n");
+    let mut output = Output::default();
+    block(&lines, &mut scope, &mut output)?;
+    let mut source = Source {
+        code: String::new(),
+        slots: output.slots,
+        unchecked: output.unchecked,
+        lines: Vec::new(),
+        files: Vec::new(),
+    };
+    // naga knows the operations of subgroups without this line, and refuses it; browsers want it.
+    let wanted = |name: &str| name != "subgroups" || cfg!(target_arch = "wasm32");
+    for (name, place) in output.enables.iter().filter(|(name, _)| wanted(name)) {
+        source.code.push_str(&format!("enable {name};\n"));
+        source.lines.push(*place);
     }
-    if defines.iter().any(|(name, _)| *name == "FRAGMENT") {
-        code.push_str("enable wgpu_cooperative_matrix;\n");
-    }
-    let mut slots = Vec::new();
-    block(&lines, &mut scope, &mut code, &mut slots)?;
-    Ok(Source { code, slots })
+    source.code.push_str(&output.code);
+    source.lines.extend(output.lines);
+    source.files = read.into_iter().map(|file| file.place).collect();
+    Ok(source)
 }
 
-fn include(file: &'static str, text: &'static str, lines: &mut Vec<Line>) -> Result<()> {
+/// Appends the lines of `read[file]` and of what it includes to `order`, as file and line.
+fn include(
+    files: &Files,
+    file: usize,
+    read: &mut Vec<File>,
+    order: &mut Vec<(usize, usize)>,
+    depth: usize,
+) -> Result<()> {
+    let text = read[file].text.clone();
     for (index, text) in text.lines().enumerate() {
-        let line = Line { file, number: index + 1, text };
+        let line = Line { file, place: &read[file].place, number: index + 1, text };
         let Some(name) = line.directive("#include") else {
-            lines.push(line);
+            order.push((file, index));
             continue;
         };
-        let wanted = name.trim_matches('"').trim_end_matches(".wgsl");
-        match SHARED.iter().find(|(name, _)| *name == wanted) {
-            Some((name, text)) if *name != file => include(name, text, lines)?,
-            _ => return Err(line.error(format_args!("cannot include {name}"))),
+        if depth == DEEPEST {
+            return Err(line.error("files include each other in a circle"));
         }
+        let wanted = name.trim_matches('"').trim_end_matches(".wgsl");
+        let snippet = files.snippet(wanted)?;
+        let snippet = snippet.ok_or_else(|| line.error(format_args!("cannot include {name}")))?;
+        read.push(snippet);
+        include(files, read.len() - 1, read, order, depth + 1)?;
     }
     Ok(())
 }
 
-fn block(
-    lines: &[Line],
-    scope: &mut Vec<(String, String)>,
-    code: &mut String,
-    slots: &mut Vec<Slot>,
-) -> Result<()> {
+/// What has been written.
+#[derive(Default)]
+struct Output {
+    code: String,
+    slots: Vec<Slot>,
+    unchecked: bool,
+    lines: Vec<(usize, usize)>,
+    /// Extensions, and where the first line is that asks for each.
+    enables: BTreeMap<&'static str, (usize, usize)>,
+}
+
+fn block(lines: &[Line<'_>], scope: &mut Vec<(String, String)>, output: &mut Output) -> Result<()> {
     let mut at = 0;
     while at < lines.len() {
         let line = &lines[at];
@@ -182,7 +180,7 @@ fn block(
             } else {
                 otherwise.map_or(&[][..], |otherwise| &lines[otherwise + 1..end])
             };
-            block(chosen, scope, code, slots)?;
+            block(chosen, scope, output)?;
             at = end + 1;
         } else if let Some(range) = line.directive("#for") {
             let (_, end) = find_end(lines, at)?;
@@ -191,20 +189,35 @@ fn block(
                 .ok_or_else(|| line.error(format_args!("#for {range}: expected I in 0..4")))?;
             for value in from..to {
                 scope.push((name.to_owned(), value.to_string()));
-                block(&lines[at + 1..end], scope, code, slots)?;
+                block(&lines[at + 1..end], scope, output)?;
                 scope.pop();
             }
             at = end + 1;
+        } else if let Some(wanted) = line.directive("#enable") {
+            let (name, condition) = match wanted.split_once(" if ") {
+                Some((name, condition)) => (name.trim(), Some(condition)),
+                None => (wanted, None),
+            };
+            let name = (EXTENSIONS.into_iter().find(|known| *known == name))
+                .ok_or_else(|| line.error(format_args!("there is no extension {name}")))?;
+            if condition.map_or(Ok(true), |condition| holds(line, condition, scope))? {
+                output.enables.entry(name).or_insert((line.file, line.number));
+            }
+            at += 1;
+        } else if line.directive("#unchecked").is_some() {
+            output.unchecked = true;
+            at += 1;
         } else if line.text.trim_start().starts_with('#') {
             return Err(line.error(format_args!("{} without its beginning", line.text.trim())));
         } else {
             let mut text = substitute(line, line.text, scope)?;
             if text.contains("@binding(_)") {
-                text = text.replace("@binding(_)", &format!("@binding({})", slots.len()));
-                slots.push(slot(line, &text)?);
+                text = text.replace("@binding(_)", &format!("@binding({})", output.slots.len()));
+                output.slots.push(slot(line, &text)?);
             }
-            code.push_str(&text);
-            code.push('\n');
+            output.code.push_str(&text);
+            output.code.push('\n');
+            output.lines.push((line.file, line.number));
             at += 1;
         }
     }
@@ -212,7 +225,7 @@ fn block(
 }
 
 /// Where the `#else` and the end of the block that opens at `open` are.
-fn find_end(lines: &[Line], open: usize) -> Result<(Option<usize>, usize)> {
+fn find_end(lines: &[Line<'_>], open: usize) -> Result<(Option<usize>, usize)> {
     let mut stack = Vec::new();
     let mut otherwise = None;
     for (at, line) in lines.iter().enumerate().skip(open) {
@@ -238,12 +251,12 @@ fn find_end(lines: &[Line], open: usize) -> Result<(Option<usize>, usize)> {
     Err(lines[open].error(format_args!("{} has no end", lines[open].text.trim())))
 }
 
-fn lookup<'a>(line: &Line, name: &str, scope: &'a [(String, String)]) -> Result<&'a str> {
+fn lookup<'a>(line: &Line<'_>, name: &str, scope: &'a [(String, String)]) -> Result<&'a str> {
     (scope.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str()))
         .ok_or_else(|| line.error(format_args!("{name} is not defined")))
 }
 
-fn holds(line: &Line, condition: &str, scope: &[(String, String)]) -> Result<bool> {
+fn holds(line: &Line<'_>, condition: &str, scope: &[(String, String)]) -> Result<bool> {
     match *condition.split_whitespace().collect::<Vec<_>>() {
         [name, "==", value] => Ok(lookup(line, name, scope)? == value),
         [name, "!=", value] => Ok(lookup(line, name, scope)? != value),
@@ -262,7 +275,7 @@ fn parse_range(range: &str) -> Option<(&str, usize, usize)> {
     Some((name.trim(), from.trim().parse().ok()?, to.trim().parse().ok()?))
 }
 
-fn substitute(line: &Line, text: &str, scope: &[(String, String)]) -> Result<String> {
+fn substitute(line: &Line<'_>, text: &str, scope: &[(String, String)]) -> Result<String> {
     let mut result = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -275,7 +288,7 @@ fn substitute(line: &Line, text: &str, scope: &[(String, String)]) -> Result<Str
     Ok(result)
 }
 
-fn slot(line: &Line, text: &str) -> Result<Slot> {
+fn slot(line: &Line<'_>, text: &str) -> Result<Slot> {
     let kinds = [
         ("var<uniform>", Slot::Uniform),
         ("var<storage, read>", Slot::Read),
@@ -291,7 +304,8 @@ mod tests {
 
     fn run(text: &'static str, defines: &[(&'static str, &str)]) -> Result<Source> {
         let defines: Vec<_> = defines.iter().map(|(n, v)| (*n, (*v).to_owned())).collect();
-        expand_text("test", text, &defines)
+        let file = File { place: "kernels/test.wgsl".to_owned(), text: text.into() };
+        expand_file(&Files::default(), file, &defines)
     }
 
     fn code(text: &'static str, defines: &[(&'static str, &str)]) -> String {
@@ -316,12 +330,30 @@ mod tests {
 
     #[test]
     fn bindings_count_after_conditions() {
-        let text = "@binding(_) var<uniform> p: P;\n#if A\n@binding(_) var<storage, read> a: A;\n\
+        let text = "#enable f16 if T == f16\n@binding(_) var<uniform> p: P;\n#if A\n@binding(_) var<storage, read> a: A;\n\
                     #endif\n@binding(_) var<storage, read_write> b: array<${T}>;";
         let source = run(text, &[("T", "f16")]).unwrap();
         assert_eq!(source.slots, [Slot::Uniform, Slot::ReadWrite]);
         assert!(source.code.starts_with("enable f16;\n@binding(0) var<uniform>"));
+        assert!(!run(text, &[("T", "f32")]).unwrap().code.contains("enable"));
         assert!(source.code.ends_with("@binding(1) var<storage, read_write> b: array<f16>;\n"));
+    }
+
+    #[test]
+    fn lines_are_found_again() {
+        let text =
+            "a\n#enable f16\n#for I in 0..2\nb${I}\n#endfor\n#include \"shared/grid.wgsl\"\nc";
+        let source = run(text, &[]).unwrap();
+        let place = |line: &str| {
+            let at = source.code.lines().position(|l| l.starts_with(line)).unwrap();
+            source.place(at + 1).unwrap()
+        };
+        assert_eq!(place("enable"), "kernels/test.wgsl:2");
+        assert_eq!(place("b1"), "kernels/test.wgsl:4");
+        assert_eq!(place("fn workgroup_index"), "kernels/shared/grid.wgsl:2");
+        assert_eq!(place("c"), "kernels/test.wgsl:7");
+        assert_eq!(source.place(0), None);
+        assert!(!source.unchecked && run("#unchecked", &[]).unwrap().unchecked);
     }
 
     #[test]
@@ -335,8 +367,11 @@ mod tests {
             ("#for I in x\n#endfor", "kernels/test.wgsl:1: #for I in x: expected I in 0..4"),
             ("#include \"no.wgsl\"", "kernels/test.wgsl:1: cannot include \"no.wgsl\""),
             ("${B", "kernels/test.wgsl:1: ${ has no }"),
+            ("#enable f17", "kernels/test.wgsl:1: there is no extension f17"),
+            ("#enable f16 if B == f16", "kernels/test.wgsl:1: B is not defined"),
         ] {
-            assert_eq!(run(text, &[]).unwrap_err().to_string(), expected);
+            let Err(Error::Internal(what)) = run(text, &[]) else { panic!("{text}") };
+            assert_eq!(what, expected);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What the tests of this folder share: a device, random tensors, and a comparison with the twins.
 
 mod cases;
+#[cfg(feature = "cli")]
+mod contract;
+#[cfg(feature = "cli")]
+mod translations;
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,22 +1,36 @@
 //! Files → [`Picture`].
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::codecs::tiff::TiffDecoder;
-use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat};
-use image::{ImageReader, Limits};
+use image::DynamicImage;
 
-use super::jpeg::{self, Jpeg};
+use super::Picture;
+use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
-use super::{Picture, tiff_tags, unsupported_formats};
+use super::pages::{self, Page, PageKind};
+use super::wall::walled;
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
 /// A few kilobytes can claim to be much more than fits any memory.
 pub const MAX_PIXELS: usize = 1 << 28;
+
+/// How files are read.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct ReadOptions {
+    /// Of a damaged JPEG or TIFF, keeps what can be read; the rest is gray or black, and a note says
+    /// so. Otherwise a damaged file is an error.
+    pub salvage: bool,
+}
+
+impl ReadOptions {
+    /// Keeps what can be read of damaged files.
+    #[must_use]
+    pub fn salvaging() -> Self {
+        Self { salvage: true }
+    }
+}
 
 /// Reads the picture at `path`; see [`decode`].
 ///
@@ -39,13 +53,14 @@ pub fn read_with_metadata(path: &Path) -> Result<(Picture, Metadata)> {
     decode_with_metadata(&bytes, path)
 }
 
-/// Decodes a JPEG, PNG, WebP, TIFF, BMP or PNM file, recognised by its content, and turns it
-/// upright by its EXIF orientation. Gray becomes RGB, 16 bits and floats become 8. Of an animation
-/// the first frame counts. `name` is for messages.
+/// Decodes a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or JPEG XL file, recognised by its content, and
+/// turns it upright by its EXIF orientation. Gray becomes RGB, 16 bits and floats become 8. `name`
+/// is for messages. [`Pages`](super::Pages) reads files with more than one picture, and tells what is
+/// unusual about a file. No file makes this panic.
 ///
 /// # Errors
 /// [`Error::Image`] when this is no such picture, is truncated or otherwise damaged, holds the
-/// colours of printing inks, has no pixels or more than [`MAX_PIXELS`].
+/// colours of printing inks, has no pixels or more than [`MAX_PIXELS`], or more than one picture.
 pub fn decode(bytes: &[u8], name: &Path) -> Result<Picture> {
     decode_with_metadata(bytes, name).map(|(picture, _)| picture)
 }
@@ -55,76 +70,59 @@ pub fn decode(bytes: &[u8], name: &Path) -> Result<Picture> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with_metadata(bytes: &[u8], name: &Path) -> Result<(Picture, Metadata)> {
-    let fail = |what: String| Error::Image { path: name.to_owned(), what };
-    if bytes.is_empty() {
-        return Err(fail("the file is empty".into()));
+    let Page { picture, metadata, notes, .. } = decode_page(bytes, name, &ReadOptions::default())?;
+    for note in notes {
+        log::warn!("{}: {note}", name.display());
     }
-    if let Some((format, advice)) = unsupported_formats::named(bytes) {
-        return Err(fail(format!("{format} is not read; {advice}")));
-    }
-    let image = match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => jpeg(bytes),
-        Ok(format) => other(bytes, format),
-        Err(_) => Err(format!("not a picture; the formats that are read are {FORMATS}")),
+    Ok((picture, metadata))
+}
+
+/// As [`decode_with_metadata`], with what is unusual about the file, and with options.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_page(bytes: &[u8], name: &Path, options: &ReadOptions) -> Result<Page> {
+    let only = || match pages::count(bytes)? {
+        (PageKind::Single, ..) => picture(bytes, 0, options),
+        (PageKind::Page, count, _) => Err(format!(
+            "the file holds {count} pages, of which none may get lost; split it first, as with \
+             `tiffsplit a.tif`"
+        )),
+        (PageKind::Frame, count, format) => Err(format!(
+            "the file is an animation of {count} frames, of which none may get lost; take them \
+             out first, as with `{}`",
+            match format {
+                Some(image::ImageFormat::WebP) => "anim_dump a.webp",
+                Some(image::ImageFormat::Gif) => "ffmpeg -i a.gif %05d.png",
+                _ => "ffmpeg -f apng -i a.png %05d.png",
+            }
+        )),
     };
-    let Decoded { mut image, orientation, exif, icc } = image.map_err(fail)?;
+    let read = walled(only).and_then(|read| read);
+    let (picture, metadata, notes) =
+        read.map_err(|what| Error::Image { path: name.to_owned(), what })?;
+    Ok(Page { picture, metadata, notes, delay: None })
+}
+
+/// Picture `index` of a file, and what is unusual about it.
+pub(super) fn picture(
+    bytes: &[u8],
+    index: usize,
+    options: &ReadOptions,
+) -> Result<(Picture, Metadata, Vec<String>), String> {
+    let decoded = formats::read(bytes, index, options)?;
+    let turned = decoded.orientation != image::metadata::Orientation::NoTransforms;
+    let (picture, metadata, notes) = finished(decoded);
+    let kept = Kept { turned, ..Kept::of(bytes) };
+    Ok((picture, Metadata { kept, ..metadata }, notes))
+}
+
+/// Turned upright and split.
+pub(super) fn finished(decoded: Decoded) -> (Picture, Metadata, Vec<String>) {
+    let Decoded { mut image, orientation, exif, icc, notes } = decoded;
     image.apply_orientation(orientation);
     let (picture, metadata) = split(image, exif, icc);
-    let turned = orientation != Orientation::NoTransforms;
-    Ok((picture, Metadata { kept: Kept { turned, ..Kept::of(bytes) }, ..metadata }))
-}
-
-/// A picture as it lies in its file.
-struct Decoded {
-    image: DynamicImage,
-    orientation: Orientation,
-    exif: Option<Vec<u8>>,
-    icc: Option<Vec<u8>>,
-}
-
-fn jpeg(bytes: &[u8]) -> Result<Decoded, String> {
-    let bytes = jpeg::guarded(bytes).ok_or_else(|| TRUNCATED.to_owned())?;
-    let jpeg = Jpeg::open(&bytes)?;
-    check_size(jpeg.dimensions())?;
-    let (exif, icc) = (jpeg.exif(), jpeg.icc());
-    let orientation = exif.as_deref().and_then(Orientation::from_exif_chunk);
-    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    Ok(Decoded { image: jpeg.pixels()?, orientation, exif, icc })
-}
-
-fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let mut limits = Limits::no_limits();
-    // A pixel of 4 channels at 16 bits takes 8 bytes, and decoders keep a second copy at times.
-    limits.max_alloc = Some(MAX_PIXELS as u64 * 16);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| describe(&e))?;
-    check_size(decoder.dimensions())?;
-    if let ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 = decoder.original_color_type() {
-        return Err(CMYK.to_owned());
-    }
-    let orientation = decoder.orientation().map_err(|e| describe(&e))?;
-    let icc = match format {
-        // Under limits this decoder refuses profiles that are large beside the pixels.
-        ImageFormat::Tiff => {
-            TiffDecoder::new(Cursor::new(bytes)).and_then(|mut tiff| tiff.icc_profile())
-        }
-        _ => decoder.icc_profile(),
-    };
-    let exif = match format {
-        ImageFormat::Tiff => tiff_tags::exif(bytes),
-        _ => decoder.exif_metadata().unwrap_or_default(),
-    };
-    let exif = exif.map(|mut exif| {
-        // Some writers of WebP put the header of JPEG's segment before it.
-        if exif.starts_with(b"Exif\0\0") {
-            exif.drain(..6);
-        }
-        exif
-    });
-    let icc = icc.unwrap_or_default();
-    let image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
-    Ok(Decoded { image, orientation, exif, icc })
+    (picture, metadata, notes)
 }
 
 /// An upright picture's 8-bit pixels, and the rest.
@@ -154,10 +152,8 @@ fn split(image: DynamicImage, exif: Option<Vec<u8>>, icc: Option<Vec<u8>>) -> (P
     // A profile says at byte 16 what colours it is for (ICC.1:2022, 7.2).
     let gray_icc = icc.clone().filter(|icc| one_channel && has(icc, b"GRAY"));
     let icc = icc.filter(|icc| has(icc, b"RGB "));
-    (
-        Picture { height, width, rgb, alpha, icc },
-        Metadata { exif, gray, gray_icc, deep, kept: Kept::default() },
-    )
+    let kept = Kept::default();
+    (Picture { height, width, rgb, alpha, icc }, Metadata { exif, gray, gray_icc, deep, kept })
 }
 
 /// Colours and transparency.
@@ -167,39 +163,11 @@ fn apart<T: Copy>(rgba: &[T]) -> (Vec<T>, Vec<T>) {
     (rgb, pixels.iter().map(|p| p[3]).collect())
 }
 
-const FORMATS: &str = "JPEG, PNG, WebP, TIFF, BMP and PNM";
-const TRUNCATED: &str = "the picture is truncated: its end is missing";
-pub(super) const CMYK: &str = "the picture holds the colours of printing inks (CMYK), which look different on every printer; \
-     convert it to RGB first";
-
-fn check_size((width, height): (u32, u32)) -> Result<(), String> {
-    if width == 0 || height == 0 {
-        return Err(format!("the picture has no pixels ({width}×{height})"));
-    }
-    if u64::from(width) * u64::from(height) > MAX_PIXELS as u64 {
-        return Err(format!(
-            "the picture has {width}×{height} pixels, more than the {} million that are read; \
-             scale it down first",
-            MAX_PIXELS / 1_000_000
-        ));
-    }
-    Ok(())
-}
-
-fn describe(error: &ImageError) -> String {
-    match error {
-        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => TRUNCATED.into(),
-        ImageError::Unsupported(e) => {
-            format!("this kind of picture is not read ({e}); the formats are {FORMATS}")
-        }
-        ImageError::Limits(_) => "the picture needs too much memory to be decoded".into(),
-        other => format!("the picture is damaged: {other}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use image::{ExtendedColorType, ImageEncoder as _};
+    use std::io::Cursor;
+
+    use image::{ExtendedColorType, ImageEncoder as _, ImageFormat};
 
     use super::*;
 
@@ -275,7 +243,7 @@ mod tests {
         assert!(message(b"").contains("empty"));
         assert!(message(b"hello, I am a text").contains("not a picture"));
         assert!(message(b"P6 0 5 255\n").contains("no pixels"), "{}", message(b"P6 0 5 255\n"));
-        assert!(message(b"GIF89a\x01\0\x01\0\0\0\0").contains("GIF is not read"));
+        assert!(message(b"GIF89a\x01\0\x01\0\0\0\0").contains("truncated"));
         assert!(message(b"\0\0\0\x20ftypheic\0\0\0\0").contains("HEIC is not read"));
     }
 

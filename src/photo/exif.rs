@@ -1,10 +1,15 @@
-//! EXIF of a result: that of the input, without what no longer holds.
+//! EXIF: how a picture is turned, and what of it a result keeps, without what no longer holds.
 //!
 //! Values are changed in their places and nothing moves, since makers' notes hold offsets that only
 //! their makers know. Layout: TIFF 6.0, section 2; tags: CIPA DC-008.
 
+use image::metadata::Orientation;
+
+use super::tiff::directory::Structure;
+
 /// Bytes of an entry: tag, type, count, value or its offset.
 const ENTRY: usize = 12;
+const BYTE: u16 = 1;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
@@ -18,6 +23,37 @@ const EXIF_HEIGHT: u16 = 0xA003;
 
 /// The value of [`ORIENTATION`] that turns nothing.
 const UPRIGHT: u32 = 1;
+
+/// The EXIF that counts of several: the first one that says how the picture is turned, or else the
+/// first that can be read, or else the first; and how many others there are.
+pub(super) fn chosen(mut all: Vec<Vec<u8>>) -> (Option<Vec<u8>>, usize) {
+    if all.is_empty() {
+        return (None, 0);
+    }
+    let said = all.iter().position(|exif| told(exif).is_some());
+    let index = said.or_else(|| all.iter().position(|exif| is_readable(exif))).unwrap_or(0);
+    let chosen = all.swap_remove(index);
+    let others = all.iter().filter(|other| **other != chosen).count();
+    (Some(chosen), others)
+}
+
+/// How the picture is to be turned. Only what [`of_result`] would set to "upright" counts, so that
+/// what was not applied is never said to be.
+pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
+    exif.and_then(told).unwrap_or(Orientation::NoTransforms)
+}
+
+fn told(exif: &[u8]) -> Option<Orientation> {
+    of_result(exif, 1, 1)?;
+    let (structure, first) = Structure::open(exif)?;
+    let directory = structure.directory(first)?;
+    let value = structure.value(&directory, ORIENTATION)?;
+    Orientation::from_exif(u8::try_from(value).ok()?)
+}
+
+fn is_readable(exif: &[u8]) -> bool {
+    of_result(exif, 1, 1).is_some()
+}
 
 /// The EXIF of a result.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,6 +165,7 @@ impl Tiff {
     /// Sets the only value of an entry, where it is of a kind that holds it.
     fn set(&mut self, entry: usize, value: u32) -> Option<()> {
         match (self.short(entry + 2)?, self.long(entry + 4)?) {
+            (BYTE, 1) => self.put(entry + 8, [u8::try_from(value).unwrap_or_default()]),
             // A short value stands at the beginning of its field. One that does not fit: 0 stands
             // for "unknown" in readers of EXIF.
             (SHORT, 1) => {
@@ -180,6 +217,27 @@ mod tests {
             assert_eq!(tiff.long(52 + 12 + 8), Some(200));
             assert_eq!(tiff.bytes[10 + 8..10 + 10], *b"me");
         }
+    }
+
+    #[test]
+    fn one_reader_turns_and_rewrites() {
+        for big in [false, true] {
+            let long = |v: u32| if big { v.to_be_bytes() } else { v.to_le_bytes() };
+            for (kind, value) in [(BYTE, [6, 0, 0, 0]), (LONG, long(6))] {
+                let mut bytes = exif(big);
+                let at = 10 + ENTRY;
+                let kind = if big { kind.to_be_bytes() } else { kind.to_le_bytes() };
+                bytes[at + 2..at + 4].copy_from_slice(&kind);
+                bytes[at + 8..at + 12].copy_from_slice(&value);
+                assert_eq!(orientation(Some(&bytes)), Orientation::Rotate90);
+                let after = of_result(&bytes, 10, 10).unwrap().bytes;
+                assert_eq!(orientation(Some(&after)), Orientation::NoTransforms);
+            }
+            assert_eq!(orientation(Some(&exif(big))), Orientation::Rotate90);
+            let (found, others) = chosen(vec![b"II*".to_vec(), exif(big), exif(!big)]);
+            assert_eq!((found, others), (Some(exif(big)), 2));
+        }
+        assert_eq!(chosen(Vec::new()), (None, 0));
     }
 
     #[test]

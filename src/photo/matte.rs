@@ -1,7 +1,7 @@
 //! Transparent pictures for formats without transparency.
 
 use super::Picture;
-use super::metadata::Metadata;
+use super::metadata::{Metadata, Samples16, narrow};
 
 /// `picture` on a plane of the colour `matte`, and what is kept aside of it likewise.
 pub(super) fn laid_on(
@@ -9,16 +9,22 @@ pub(super) fn laid_on(
     metadata: &Metadata,
     matte: [u8; 3],
 ) -> (Picture, Metadata) {
-    let mut picture = picture.clone();
-    if let Some(alpha) = picture.alpha.take() {
-        lay(&mut picture.rgb, &alpha, matte, u32::from(u8::MAX));
-    }
     let mut metadata = metadata.clone();
-    if let Some(deep) = &mut metadata.deep
-        && let Some(alpha) = deep.alpha.take()
-    {
-        lay(&mut deep.rgb, &alpha, matte.map(|v| u16::from(v) * 257), u32::from(u16::MAX));
+    let mut picture = picture.clone();
+    let Some(alpha) = picture.alpha.take() else { return (picture, metadata) };
+    let samples = metadata.deep.take().and_then(|deep| {
+        let (height, width) = (picture.height, picture.width);
+        let mut rgb = deep.of_result(&picture)?;
+        let alpha = deep.alpha_of_result(&alpha, [height, width]);
+        lay(&mut rgb, &alpha, matte.map(|v| u16::from(v) * 257), u32::from(u16::MAX));
+        Some(Samples16 { height, width, rgb, alpha: None })
+    });
+    match &samples {
+        // The same with 8 bits, so that nothing seems to have changed.
+        Some(deep) => picture.rgb = deep.rgb.iter().map(|&v| narrow(v)).collect(),
+        None => lay(&mut picture.rgb, &alpha, matte, u32::from(u8::MAX)),
     }
+    metadata.deep = samples;
     // A coloured matte may be the only colour of it.
     metadata.gray &= matte[0] == matte[1] && matte[1] == matte[2];
     (picture, metadata)

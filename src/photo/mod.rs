@@ -3,6 +3,7 @@
 mod agreement;
 #[doc(hidden)]
 pub mod align;
+mod allocate;
 mod annotations;
 mod containers;
 mod cut;
@@ -15,6 +16,7 @@ mod exif;
 mod face;
 mod faces;
 mod file;
+mod formats;
 #[doc(hidden)]
 pub mod grain;
 mod jpeg;
@@ -24,6 +26,7 @@ pub mod mask;
 mod matte;
 mod metadata;
 mod options;
+mod pages;
 mod parse;
 #[doc(hidden)]
 pub mod paste;
@@ -34,6 +37,7 @@ mod restore;
 mod search;
 mod segments;
 mod surface;
+mod tiff;
 mod tiff_file;
 mod tiff_tags;
 #[doc(hidden)]
@@ -41,6 +45,7 @@ pub mod tiles;
 mod track;
 mod unsupported_formats;
 mod visible;
+mod wall;
 #[doc(hidden)]
 pub mod warp;
 mod xmp;
@@ -54,7 +59,9 @@ pub use annotations::GivenFace;
 pub use annotations::GivenFaces;
 #[doc(hidden)]
 pub use cut::Cuts;
-pub use decode::{MAX_PIXELS, decode, decode_with_metadata, read, read_with_metadata};
+pub use decode::{
+    MAX_PIXELS, ReadOptions, decode, decode_page, decode_with_metadata, read, read_with_metadata,
+};
 #[doc(hidden)]
 pub use detect::non_max_suppression;
 pub use detect::{Detector, DetectorOptions};
@@ -63,13 +70,18 @@ pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+#[doc(hidden)]
+pub use formats::dimensions;
 pub use kept::{Density, Kept};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
+pub use pages::{Page, PageKind, Pages};
 pub use parse::FaceParser;
 pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
+#[doc(hidden)]
+pub use wall::{THREAD as WALLED_THREAD, walled};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -358,19 +358,19 @@ mod tests {
         let Some(engine) = gpu() else { return };
         let Device::Gpu(device) = engine.handle() else { unreachable!() };
         let root = env!("CARGO_MANIFEST_DIR");
-        let file = format!("{root}/tests/goldens/mmrbnet/default_32/checkpoint.safetensors");
+        let file = format!("{root}/tests/goldens/mmrbnet/size_8/checkpoint.safetensors");
         let model = Model::open(file).expect("a golden");
-        let mut session = Session::new(&engine, &model, 32, 32).expect("a session");
-        let landmarks = TEMPLATE.map(|[x, y]| [x / 4.0 + 20.0, y / 4.0 + 10.0]);
-        let to_face = align(&landmarks, 32).expect("a fit").to_face;
+        let mut session = Session::new(&engine, &model, 8, 8).expect("a session");
+        let landmarks = TEMPLATE.map(|[x, y]| [x / 16.0 + 20.0, y / 16.0 + 10.0]);
+        let to_face = align(&landmarks, 8).expect("a fit").to_face;
         let to_photo = to_face.inverse();
         block_on(async {
             let mut surface = Surface::new(&engine, photo(200, 180), photo(200, 180)).await?;
             let before = device.bytes_read();
-            let crop = surface.crop(&to_face, 32).await?;
+            let crop = surface.crop(&to_face, 8).await?;
             let restored = surface.restore(&crop, &mut session).await?;
-            let agreement = surface.agreement([&crop, &restored], 32).await?;
-            let matched = surface.with_colours_of(&crop, &restored, 32).await?;
+            let agreement = surface.agreement([&crop, &restored], 8).await?;
+            let matched = surface.with_colours_of(&crop, &restored, 8).await?;
             let place = Place {
                 to_photo: &to_photo,
                 factor: 1,
@@ -378,7 +378,7 @@ mod tests {
                 strength: 1.0,
                 grain: 1.0,
             };
-            surface.paste(&matched, 32, place).await?;
+            surface.paste(&matched, 8, place).await?;
             let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 2 * crate::pixels::BINS * 4;
             assert_eq!(device.bytes_read() - before, numbers as u64);
 
@@ -387,10 +387,10 @@ mod tests {
             let by_host = session.run_async(crop.as_flattened()).await?;
             let by_host: &[[u8; 3]] = by_host.as_chunks().0;
             assert!(surface.pixels(&restored).await? == by_host, "another result");
-            let [a, b] = [&crop[..], by_host].map(|face| block_luminance::run(face, 32, BLOCKS));
+            let [a, b] = [&crop[..], by_host].map(|face| block_luminance::run(face, 8, BLOCKS));
             assert_eq!(agreement, agreement::agreement(&a, &b));
             let matched = surface.pixels(&matched).await?;
-            let worst = worst(&matched, &with_colours_of(&crop, by_host, 32));
+            let worst = worst(&matched, &with_colours_of(&crop, by_host, 8));
             assert!(worst <= Some(1), "{worst:?}");
             Ok::<_, Error>(())
         })

@@ -168,9 +168,9 @@ pub(super) fn exif(file: &[u8]) -> Option<Vec<u8>> {
     let shared = inner.as_ref().and_then(|inner| below(inner, INTEROPERABILITY));
     let is_pointer = |entry: &Entry| matches!(entry.tag, EXIF | GPS | INTEROPERABILITY);
     entries.retain(|entry| !is_pointer(entry));
-    // How large it is on paper is kept without EXIF, too.
-    let is_density = |entry: &Entry| matches!(entry.tag, 282 | 283 | 296);
-    if entries.iter().all(is_density) && inner.is_none() && places.is_none() {
+    // How it is turned is the file's own, and how large it is on paper is kept without EXIF, too.
+    let is_kept = |entry: &Entry| matches!(entry.tag, 274 | 282 | 283 | 296);
+    if entries.iter().all(is_kept) && inner.is_none() && places.is_none() {
         return None;
     }
     let mut out = b"II*\0\x08\0\0\0".to_vec();

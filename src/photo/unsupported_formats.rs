@@ -1,37 +1,84 @@
 //! Kinds of pictures that are not read, told by their first bytes, so that the message can name
 //! them.
 //!
-//! AVIF and HEIC are among them: their decoders are C libraries with a build of their own (dav1d,
-//! libde265), and those in Rust are not yet kept well enough for files from strangers.
+//! AVIF and HEIC are among them: the decoders that browsers and phones use are C libraries with
+//! builds of their own, and those in Rust have licences that do not fit this crate's, or an unsafe
+//! interface only.
 
-/// The name of the format of `bytes` and how to come to one that is read, where it is a known one.
-pub(super) fn named(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+/// A sentence that names the format of `bytes` and how to come to one that is read, where it is a
+/// known one that is not.
+pub(super) fn named(bytes: &[u8]) -> Option<String> {
     const SAVE: &str = "save it as PNG or JPEG first";
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     if bytes.get(4..8) == Some(b"ftyp") {
-        return Some(match bytes.get(8..12)? {
-            b"avif" | b"avis" => ("AVIF", "`avifdec a.avif a.png` or any browser saves it as PNG"),
+        let (name, advice) = match bytes.get(8..12)? {
+            b"avif" | b"avis" => {
+                ("AVIF", "`avifdec a.avif a.png` saves it as PNG, as any browser does")
+            }
             b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => (
                 "HEIC",
-                "`heif-dec a.heic a.png` saves it as PNG, and phones have a setting \"most \
+                "`heif-convert a.heic a.png` saves it as PNG, and phones have a setting \"most \
                  compatible\" that takes JPEG",
             ),
-            b"crx " => ("a camera's raw", "develop it to TIFF or JPEG first"),
+            b"crx " => return Some(raw("CR3")),
             _ => ("a video", "take its frames out first, as with `ffmpeg -i a.mp4 %05d.png`"),
-        });
+        };
+        return Some(format!("{name} is not read; {advice}"));
     }
-    Some(match () {
-        () if starts(b"\0\0\0\x0CJXL ") || starts(b"\xFF\x0A") => {
-            ("JPEG XL", "`djxl a.jxl a.png` saves it as PNG")
-        }
+    let camera = match () {
+        () if starts(b"FUJIFILMCCD-RAW") => Some("RAF"),
+        () if starts(b"IIRO") || starts(b"IIRS") || starts(b"MMOR") => Some("ORF"),
+        () if starts(b"IIU\0") => Some("RW2"),
+        () if starts(b"FOVb") => Some("X3F"),
+        () if starts(b"\0MRM") => Some("MRW"),
+        () if bytes.get(6..14) == Some(b"HEAPCCDR") => Some("CRW"),
+        () => None,
+    };
+    if let Some(camera) = camera {
+        return Some(raw(camera));
+    }
+    let (name, advice) = match () {
+        #[cfg(target_arch = "wasm32")]
+        () if is_jpeg_xl(bytes) => ("JPEG XL", "`djxl a.jxl a.png` saves it as PNG"),
         () if starts(b"\0\0\0\x0CjP  ") || starts(b"\xFF\x4F\xFF\x51") => ("JPEG 2000", SAVE),
-        () if starts(b"GIF8") => ("GIF", SAVE),
+        () if starts(b"II\xBC\x01") => ("JPEG XR", SAVE),
+        () if starts(b"\xFF\xD8\xFF\xF7") => ("JPEG-LS", SAVE),
         () if starts(b"8BPS") => ("Photoshop", SAVE),
+        () if starts(b"gimp xcf") => ("a project of GIMP", SAVE),
         () if starts(b"%PDF") => ("PDF", "take its pictures out first, as with `pdfimages -all`"),
+        () if starts(b"%!PS") => ("PostScript", SAVE),
+        () if starts(b"AT&TFORM") => ("DjVu", "`ddjvu -format=tiff a.djvu a.tif` saves its pages"),
         () if starts(b"\x76\x2F\x31\x01") => ("OpenEXR", SAVE),
+        () if starts(b"#?RADIANCE") || starts(b"#?RGBE") => ("Radiance HDR", SAVE),
         () if starts(b"\xABKTX ") || starts(b"DDS ") => ("a texture", SAVE),
+        () if starts(b"qoif") => ("QOI", SAVE),
+        () if starts(b"farbfeld") => ("farbfeld", SAVE),
+        () if starts(b"\0\0\x01\0") || starts(b"\0\0\x02\0") => ("an icon", SAVE),
+        () if starts(b"SIMPLE  =") => ("FITS", SAVE),
+        () if bytes.get(128..132) == Some(b"DICM") => ("DICOM", SAVE),
+        () if starts(b"\x1A\x45\xDF\xA3")
+            || starts(b"RIFF") && bytes.get(8..12) == Some(b"AVI ") =>
+        {
+            ("a video", "take its frames out first, as with `ffmpeg -i a.mkv %05d.png`")
+        }
+        () if starts(b"PK\x03\x04") => ("an archive", "unpack it first, as with `unzip`"),
+        () if starts(b"<svg") || starts(b"<?xml") => ("SVG", SAVE),
         () => return None,
-    })
+    };
+    Some(format!("{name} is not read; {advice}"))
+}
+
+/// Whether `bytes` are a codestream or a container of JPEG XL (ISO/IEC 18181-2).
+pub(super) fn is_jpeg_xl(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\0\0\0\x0CJXL \r\n\x87\n") || bytes.starts_with(b"\xFF\x0A")
+}
+
+/// What is said about a camera's raw file.
+pub(super) fn raw(name: &str) -> String {
+    format!(
+        "a camera's raw file ({name}) is not read: it holds what the sensor saw, not yet a picture; \
+         develop it to TIFF or JPEG first, as with `darktable-cli a.dng a.tif`"
+    )
 }
 
 #[cfg(test)]
@@ -40,13 +87,19 @@ mod tests {
 
     #[test]
     fn formats_by_their_first_bytes() {
-        let name = |bytes: &[u8]| named(bytes).map(|(name, _)| name);
-        assert_eq!(name(b"\0\0\0\x20ftypheic\0\0\0\0"), Some("HEIC"));
-        assert_eq!(name(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("AVIF"));
-        assert_eq!(name(b"\0\0\0\x20ftypisom\0\0\0\0"), Some("a video"));
-        assert_eq!(name(b"GIF89a"), Some("GIF"));
-        assert_eq!(name(b"\xFF\xD8\xFF\xE0"), None);
-        assert_eq!(name(b"\0\0\0\x20ftyp"), None);
-        assert_eq!(name(b""), None);
+        let is = |bytes: &[u8], name: &str| {
+            let text = named(bytes).unwrap();
+            assert!(text.contains(name) && text.contains(" is not read"), "{text}");
+        };
+        is(b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC");
+        is(b"\0\0\0\x20ftypavif\0\0\0\0", "AVIF");
+        is(b"\0\0\0\x20ftypisom\0\0\0\0", "a video");
+        is(b"\0\0\0\x20ftypcrx \0\0\0\0", "CR3");
+        is(b"FUJIFILMCCD-RAW 0201", "RAF");
+        is(b"IIRO\x08\0\0\0", "ORF");
+        is(b"8BPS\0\x01", "Photoshop");
+        for other in [b"\xFF\xD8\xFF\xE0".as_slice(), b"\0\0\0\x20ftyp", b"GIF89a", b"II*\0", b""] {
+            assert_eq!(named(other), None);
+        }
     }
 }

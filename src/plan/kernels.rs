@@ -3,7 +3,8 @@
 //!
 //! A row is `Variant(form): name [WGSL files]`; the form says how the kernel is tiled. The row's host
 //! side is `gpu/ops/name.rs`, its twin and its CPU version `cpu/name.rs`, its cases
-//! `tests/ops/name.rs`.
+//! `tests/ops/name.rs`. Where a kernel needs working memory on a GPU, `scratch file` names the file of
+//! `plan/scratch` that knows how much.
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ macro_rules! for_each_kernel {
                     "conv_winograd_input",
                     "conv_winograd_product",
                     "conv_winograd_output"
-                ],
+                ] scratch winograd,
                 /// Matrix times few vectors.
                 Linear(LinearForm): linear ["linear"],
             }
@@ -61,7 +62,7 @@ macro_rules! for_each_kernel {
                 /// Softmax attention without a matrix of all scores.
                 Attention: attention ["attention"],
                 /// Softmax attention of channels.
-                ChannelAttention: channel_attention ["channel_attention_scores", "channel_attention"],
+                ChannelAttention: channel_attention ["channel_attention_scores", "channel_attention"] scratch channel_attention,
                 /// A parameter as an activation.
                 Constant: constant ["constant"],
                 /// Demodulation factors.
@@ -69,7 +70,7 @@ macro_rules! for_each_kernel {
                 /// Rows of a table.
                 Embedding: embedding ["embedding"],
                 /// Normalised groups of channels.
-                GroupNorm: group_norm ["group_norm_moments", "group_norm"],
+                GroupNorm: group_norm ["group_norm_moments", "group_norm"] scratch group_norm,
                 /// Normalised pixels.
                 LayerNorm: layer_norm ["layer_norm"],
                 /// Largest values of windows.
@@ -97,10 +98,10 @@ macro_rules! for_each_kernel {
 
 macro_rules! declare {
     (
-        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt,)* }
-        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt,)* }
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt $(scratch $chosen_scratch:ident)?,)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt $(scratch $gpu_scratch:ident)?,)* }
         cpu { $($(#[$cpu_doc:meta])* $cpu:ident $(($cpu_form:ty))?: $cpu_name:ident,)* }
-        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt,)* }
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt $(scratch $only_scratch:ident)?,)* }
     ) => {
         /// Which kernel executes a step, and how it is tiled.
         #[derive(Clone, PartialEq, Eq, Hash, Debug)]

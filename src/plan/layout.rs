@@ -24,8 +24,9 @@ pub enum Layout {
 /// Output channels of a panel: the rows of one matrix tile.
 pub const PANEL_ROWS: usize = 64;
 
-/// The points of F(4×4, 3×3) beside 0 and ∞: ±a and ±b, as in `kernels/shared/winograd.wgsl`.
-const WINOGRAD_POINTS: [f64; 2] = [0.75, 1.5];
+/// The points of F(4×4, 3×3) on a GPU beside 0 and ∞: ±a and ±b. Exact in f32, as is what
+/// `kernels/shared/winograd.wgsl` makes of them.
+pub const WINOGRAD_POINTS: [f64; 2] = [0.75, 1.5];
 
 /// A weight as a kernel wants it; equal keys are packed and stored once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]

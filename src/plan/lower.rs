@@ -7,7 +7,7 @@ use super::concat::{Known, Parts};
 use super::fuse::{self, Chain, Slot};
 use super::place::place;
 use super::scratch::scratch_len;
-use super::select::{Algorithm, Context, algorithm, select};
+use super::select::{Context, folds, select};
 use super::{Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View};
 use crate::error::{Error, Result};
 use crate::graph::ops::{
@@ -149,11 +149,8 @@ impl<'a> Lowering<'a> {
             };
             let main = self.graph.node(user).inputs[0] == chain.head;
             let plain = chain.epilogue.is_empty() && !self.graph.outputs().contains(&chain.head);
-            // A repeated pixel costs nothing to load again; four weighted ones pay only where each
-            // is loaded about twice, not nine times.
-            let algorithm = algorithm(conv, upsample, from, output, self.target, self.graph);
-            let cheap = upsample == Upsample::Nearest || algorithm == Algorithm::Winograd;
-            if doubles && main && plain && cheap {
+            let cheap = || folds(conv, upsample, from, output, self.target, self.graph);
+            if doubles && main && plain && cheap() {
                 self.folded.insert(chain.head, upsample);
             }
         }

@@ -107,9 +107,9 @@ fn models_that_are_none() {
     workspace.picture("a.png", 8, 8);
     let whole = upscaler(&[8, 8]);
     for (name, bytes, parts) in [
-        ("cut.safetensors", whole[..whole.len() - 100].to_vec(), ["cut.safetensors", "damaged"]),
+        ("cut.safetensors", whole[..whole.len() - 100].to_vec(), ["cut.safetensors", "cut short"]),
         ("head.safetensors", whole[..30].to_vec(), ["head.safetensors", ""]),
-        ("text.safetensors", b"I am a text".to_vec(), ["text.safetensors", "no checkpoint"]),
+        ("text.safetensors", b"I am a text".to_vec(), ["text.safetensors", "not a checkpoint"]),
         ("empty.safetensors", Vec::new(), ["empty.safetensors", ""]),
         ("wrong.safetensors", upscaler(&[8, 5]), ["body.", "has shape"]),
     ] {

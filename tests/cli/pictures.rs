@@ -1,5 +1,7 @@
 //! Pictures of unusual sizes and contents.
 
+use std::fs;
+
 use image::{ImageDecoder, ImageEncoder};
 
 use super::support::Workspace;
@@ -74,4 +76,41 @@ fn transparency_and_colour_profile_survive() {
     let picture = image::DynamicImage::from_decoder(decoder).unwrap().into_rgba8();
     assert_eq!(picture.dimensions(), (12, 10));
     assert!(picture.pixels().all(|p| p.0[3] == 40));
+}
+
+#[test]
+fn a_damaged_picture_is_refused_or_salvaged() {
+    let workspace = Workspace::new();
+    workspace.picture("whole.jpg", 40, 40);
+    let whole = fs::read(workspace.path("whole.jpg")).unwrap();
+    // Behind the marker of the pixels' data and its header, the end is missing.
+    fs::write(workspace.path("cut.jpg"), &whole[..whole.len() * 3 / 4]).unwrap();
+    let run = workspace.run("restore cut.jpg -o out.png --model x2.safetensors");
+    run.fails_with(&["cut.jpg", "truncated", "from row ", "--salvage keeps what can be read"]);
+    let run = workspace.run("restore cut.jpg -o out.png --model x2.safetensors --salvage");
+    run.succeeds();
+    assert!(run.err.contains("cut.jpg: the picture is damaged"), "{}", run.err);
+    assert_eq!(image::open(workspace.path("out.png")).unwrap().width(), 80);
+    fs::write(workspace.path("open.jpg"), &whole[..whole.len() - 2]).unwrap();
+    let run = workspace.run("restore open.jpg -o open.png --model x2.safetensors");
+    assert!(run.succeeds().err.contains("lacks its end marker"), "{}", run.err);
+}
+
+#[test]
+fn several_pictures_in_a_file_and_cameras_raw_files_are_named() {
+    let workspace = Workspace::new();
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut file);
+    let frames = [0, 90].map(|v| image::RgbaImage::from_pixel(8, 8, image::Rgba([v; 4])));
+    encoder.encode_frames(frames.map(image::Frame::new)).unwrap();
+    drop(encoder);
+    fs::write(workspace.path("a.gif"), file).unwrap();
+    let run = workspace.run("restore a.gif -o out.png --model x2.safetensors");
+    run.fails_with(&["a.gif", "2 frames", "ffmpeg -i a.gif"]);
+    // A directory with nothing but the version of DNG.
+    let dng = b"II*\0\x08\0\0\0\x01\0\x12\xC6\x01\0\x04\0\0\0\x01\x04\0\0\0\0\0\0";
+    fs::write(workspace.path("a.dng"), dng).unwrap();
+    let run = workspace.run("restore a.dng -o out.png --model x2.safetensors");
+    run.fails_with(&["a.dng", "(DNG) is not read", "develop it"]);
+    assert!(!workspace.path("out.png").exists());
 }

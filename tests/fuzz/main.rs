@@ -41,6 +41,64 @@ fn picture() {
 }
 
 #[test]
+fn jpeg() {
+    const WORDS: [&[u8]; 12] = [
+        b"\xFF\xDA",
+        b"\xFF\xC4",
+        b"\xFF\xC0",
+        b"\xFF\xC2",
+        b"\xFF\xC9",
+        b"\xFF\xCA",
+        b"\xFF\xCC",
+        b"\xFF\xD0",
+        b"\xFF\xD7",
+        b"\xFF\xD9",
+        b"\xFF\xDB",
+        b"\xFF\xDD",
+    ];
+    run("jpeg", &WORDS);
+}
+
+#[test]
+fn tiff() {
+    const WORDS: [&[u8]; 12] = [
+        b"II*\0",
+        b"MM\0*",
+        b"II+\0",
+        b"\x00\x01",
+        b"\x02\x01\x03\0",
+        b"\x03\x01\x03\0",
+        b"\x11\x01\x04\0",
+        b"\x15\x01\x03\0",
+        b"\x1C\x01\x03\0",
+        b"\x42\x01\x04\0",
+        b"\x53\x01\x03\0",
+        b"\xFF\xFF\xFF\xFF",
+    ];
+    run("tiff", &WORDS);
+}
+
+#[test]
+fn png() {
+    run("png", &[b"IHDR", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"PLTE", b"tRNS"]);
+}
+
+#[test]
+fn webp() {
+    run("webp", &[b"RIFF", b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"EXIF"]);
+}
+
+#[test]
+fn bitmap() {
+    run("bitmap", &[b"BM", b"P1", b"P6", b"P7\n", b"WIDTH 1", b"GIF89a", b"\x21\xF9\x04", b"\x2C"]);
+}
+
+#[test]
+fn exif() {
+    run("exif", &[b"II*\0", b"MM\0*", b"\x12\x01", b"\x01\x12", b"\x69\x87", b"\x87\x69"]);
+}
+
+#[test]
 fn faces() {
     const WORDS: [&[u8]; 12] = [
         b"\"pictures\":",

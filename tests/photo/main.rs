@@ -3,8 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod formats;
 mod front_door;
 mod metadata;
+mod pages;
 mod pipeline;
 mod portraits;
 mod whole;

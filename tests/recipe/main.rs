@@ -16,9 +16,7 @@ use crate::tensor::Shape;
 pub struct Square;
 
 impl Operation for Square {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(inputs[0])

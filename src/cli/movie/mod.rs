@@ -82,7 +82,7 @@ pub fn run(
     }
     let source = Source::of(input)?;
     let digest = format!("{} {:?} {:?}", options.digest, options.codec, options.crf);
-    let mut parts = Parts::open(input, output, &digest)?;
+    let mut parts = Parts::open(input, output, &digest, options.force);
     let place = if parts.is_ours(output) {
         Place::Ours
     } else {
@@ -106,6 +106,7 @@ pub fn run(
     bar.reset_eta();
 
     let begin = |part: &Part, parts: &Parts| {
+        parts.make_folder()?;
         Encoder::start(&parts.path(part), &codec, &source, layout, header.aspect())
     };
     let (header, result_header, source_ref) = (&header, &result_header, &source);

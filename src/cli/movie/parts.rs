@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use pentimento::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::inputs::create_folder;
 use crate::cli::journal::Stamp;
 use crate::cli::output::write_text;
 
@@ -39,15 +40,10 @@ pub struct Part {
 
 impl Parts {
     /// The parts of the film that goes to `output`: those that are there, if they were made from the
-    /// same input with the same options, or none.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the folder cannot be made.
-    pub fn open(input: &Path, output: &Path, options: &str) -> Result<Self> {
+    /// same input with the same options and nobody wants to begin `anew`, or none.
+    pub fn open(input: &Path, output: &Path, options: &str, anew: bool) -> Self {
         let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let folder = output.with_file_name(format!(".{name}.pentimento"));
-        let io = |source| Error::Io { action: "write", path: folder.clone(), source };
-        fs::create_dir_all(&folder).map_err(io)?;
         let whole = input.canonicalize().unwrap_or_else(|_| input.to_owned());
         let fresh = List {
             input: whole,
@@ -60,7 +56,8 @@ impl Parts {
         let known = known.and_then(|bytes| serde_json::from_slice::<List>(&bytes).ok());
         let list = match known {
             Some(known) => {
-                let same = known.input == fresh.input
+                let same = !anew
+                    && known.input == fresh.input
                     && known.stamp == fresh.stamp
                     && known.options == fresh.options;
                 // What a stopped run left may be replaced in any case.
@@ -71,7 +68,15 @@ impl Parts {
         };
         let mut parts = Self { folder, list };
         parts.list.parts = parts.whole();
-        Ok(parts)
+        parts
+    }
+
+    /// Makes their folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn make_folder(&self) -> Result<()> {
+        create_folder(&self.folder)
     }
 
     /// Those of the list that are there, up to the first gap.

@@ -217,13 +217,14 @@ fn ask(path: &Path, arguments: &[&str]) -> Result<Value> {
 /// When every frame is shown.
 fn times(path: &Path, stream: u64) -> Result<Vec<i64>> {
     let which = stream.to_string();
-    let asked = ["-select_streams", &which, "-show_entries", "packet=pts,flags"];
+    let asked = ["-select_streams", &which, "-show_entries", "packet=pts,dts,flags"];
     let packets = ask(path, &asked)?;
     let packets = packets["packets"].as_array().map_or(&[][..], Vec::as_slice);
     // What an edit list cuts off is decoded, not shown.
     let is_shown = |packet: &&Value| !packet["flags"].as_str().is_some_and(|f| f.contains('D'));
-    let mut times: Vec<i64> =
-        packets.iter().filter(is_shown).filter_map(|packet| packet["pts"].as_i64()).collect();
+    // Some kinds of files say only when a frame is decoded.
+    let time = |packet: &Value| packet["pts"].as_i64().or_else(|| packet["dts"].as_i64());
+    let mut times: Vec<i64> = packets.iter().filter(is_shown).filter_map(time).collect();
     times.sort_unstable();
     times.dedup();
     Ok(times)

@@ -18,8 +18,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.view("X", x);
     launch.view("STYLE", style);
-    launch.uint(style.shape.plane());
-    launch.float(epsilon);
+    launch.uint("style_pixels", style.shape.plane());
+    launch.float("epsilon", epsilon);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(x.shape.n * x.shape.c)])
 }

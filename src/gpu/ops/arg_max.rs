@@ -3,7 +3,7 @@
 use super::shared::epilogue;
 use crate::Result;
 use crate::gpu::Dispatch;
-use crate::gpu::builder::{Builder, pixel_blocks};
+use crate::gpu::builder::Builder;
 use crate::graph::ops::ArgMax;
 use crate::plan::{Plan, Step};
 
@@ -13,7 +13,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let x = step.x()?;
     let mut launch = Builder::new(plan, "arg_max");
     launch.view("X", x);
-    launch.uint(x.shape.c);
+    launch.uint("x_channels", x.shape.c);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(pixel_blocks(x.shape))])
+    let workgroups = launch.pixel_columns(x.shape);
+    Ok(vec![launch.finish(workgroups)])
 }

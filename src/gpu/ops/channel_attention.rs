@@ -31,10 +31,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     first.view("QUERY", query);
     first.view("KEY", key);
     first.view("SCORES", scores);
-    first.uint(shape.n);
-    first.uint(shape.c);
-    first.uint(width);
-    first.uint(shape.plane());
+    first.uint("batch", shape.n);
+    first.uint("channels", shape.c);
+    first.uint("width", width);
+    first.uint("pixels", shape.plane());
     first.values(vec![temperature]);
 
     let mut second = Builder::new(plan, "channel_attention");

@@ -24,14 +24,15 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     }
     let mut launch = Builder::new(plan, "conv_depthwise");
     launch.define("WORKGROUP", WORKGROUP);
+    launch.define("ROWS", ROWS);
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.define("STRIDE", conv.stride);
     launch.define("DILATION", conv.dilation);
     launch.define("SPAN", (ROWS - 1) * conv.stride + (kh - 1) * conv.dilation + 1);
     load::bind(&mut launch, x, step.upsample, style);
-    launch.int(conv.padding.top);
-    launch.int(conv.padding.left);
+    launch.int("top", conv.padding.top);
+    launch.int("left", conv.padding.left);
     launch.weight(Weight { param: conv.weight, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish((y.n * y.c * y.h.div_ceil(ROWS) * y.w).div_ceil(WORKGROUP))])

@@ -25,17 +25,18 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     }
     launch.define("WORKGROUP", tile.workgroup());
     launch.define("OUT", tile.outputs);
+    launch.define("ROWS", DirectTile::ROWS);
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.define("STRIDE", conv.stride);
     launch.define("DILATION", conv.dilation);
     launch.define("SPAN", (DirectTile::ROWS - 1) * conv.stride + (kh - 1) * conv.dilation + 1);
     load::bind(&mut launch, x, step.upsample, style);
-    launch.uint(conv.groups);
-    launch.uint(i);
-    launch.uint(group_outputs);
-    launch.int(conv.padding.top);
-    launch.int(conv.padding.left);
+    launch.uint("groups", conv.groups);
+    launch.uint("group_inputs", i);
+    launch.uint("group_outputs", group_outputs);
+    launch.int("top", conv.padding.top);
+    launch.int("left", conv.padding.left);
     launch.weight(Weight { param: conv.weight, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
 

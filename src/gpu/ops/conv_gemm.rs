@@ -21,8 +21,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         if splits > 1 {
             launch.define("SPLITS", splits);
         }
-        launch.define("TILE_ROWS", rows);
-        launch.define("TILE_COLUMNS", columns);
+        launch.tile([rows, columns], GemmTile::DEPTH);
         launch.define("U_PASSES", GemmTile::DEPTH * rows / 4 / tile.threads());
         launch.define("V_PASSES", GemmTile::DEPTH * columns / 4 / tile.threads());
         product::finish(launch, product, step, [rows, columns])

@@ -5,7 +5,7 @@ mod trial;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::gpu::{Device, DeviceOptions, Executor};
+use crate::gpu::{Device, DeviceOptions, Dispatch, Executor};
 use crate::graph::{Padding, Param};
 use crate::plan::{Target, Upsample};
 use crate::tensor::Dtype;
@@ -54,8 +54,12 @@ fn check(cases: &[Case]) {
 
 #[test]
 fn winograd_is_the_convolution() {
+    check(&winograd());
+}
+
+fn winograd() -> Vec<Case> {
     let plain = |x, outputs| Case::new("conv_winograd", x, outputs, 3);
-    check(&[
+    vec![
         plain([1, 5, 9, 7], 3),
         plain([2, 17, 13, 21], 70),
         plain([1, 1, 1, 1], 1),
@@ -64,7 +68,7 @@ fn winograd_is_the_convolution() {
         Case { upsample: Upsample::Bilinear, ..plain([2, 6, 5, 9], 8) },
         Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 1], 2) },
         Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 16, 18], 66) },
-    ]);
+    ]
 }
 
 /// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.
@@ -209,35 +213,91 @@ fn cooperative_matrices_multiply() {
 
 #[test]
 fn transposed_convolutions_scatter() {
+    check(&transposed());
+}
+
+fn transposed() -> Vec<Case> {
     let plain = |x, outputs, size| Case {
         transposed: true,
         stride: 2,
         padding: Padding::default(),
         ..Case::new("conv_gemm", x, outputs, size)
     };
-    check(&[
+    vec![
         plain([1, 5, 4, 7], 3, 3),
         Case { style: true, ..plain([2, 18, 5, 3], 66, 3) },
         Case { epilogue: true, padding: Padding::pair(1, 0), ..plain([1, 4, 6, 5], 6, 4) },
         Case { stride: 3, taps: [2, 5], ..plain([2, 3, 3, 4], 5, 2) },
         Case { stride: 1, ..plain([1, 3, 3, 4], 5, 3) },
         plain([1, 3, 1, 1], 2, 1),
-    ]);
+    ]
 }
 
 #[test]
 fn all_paths_are_computed() {
+    check(&paths());
+}
+
+fn paths() -> Vec<Case> {
     let plain = |x, paths: &[[usize; 6]]| Case {
         paths: paths.to_vec(),
         ..Case::new("multi_path_conv", x, 0, 1)
     };
-    check(&[
+    vec![
         plain([1, 7, 19, 23], &[[5, 0, 7, 3, 1, 1], [9, 0, 7, 3, 2, 1], [2, 0, 7, 3, 3, 1]]),
         plain([2, 8, 17, 5], &[[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]]),
         Case { epilogue: true, ..plain([2, 3, 9, 18], &[[3, 0, 3, 3, 1, 3], [4, 0, 3, 5, 2, 1]]) },
         // Neither this halo nor this kernel fits into workgroup memory.
         plain([1, 2, 21, 20], &[[2, 0, 2, 3, 23, 1], [9, 0, 1, 13, 1, 1]]),
-    ]);
+    ]
+}
+
+/// What the cases launch on a device like `target`, by every tile that there is.
+pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
+    let few = Case { epilogue: true, ..Case::new("conv_gemm", [2, 70, 6, 13], 70, 3) };
+    let narrow = Case { style: true, ..Case::new("conv_direct", [2, 70, 9, 13], 3, 1) };
+    let mut cases = [winograd(), products(41), transposed(), paths(), vec![few, narrow]].concat();
+    if target.cooperative.is_some() {
+        // Halves are not transformed.
+        cases.retain(|case| case.kernel != "conv_winograd");
+    }
+    let launches = |case: &Case| {
+        let mut trial = trial(case, target, false);
+        let tiles = trial.tiles();
+        let record = |variant| {
+            trial.plan.steps[0].variant = variant;
+            super::record(&trial.plan.steps[0], &trial.plan).unwrap()
+        };
+        tiles.into_iter().flat_map(record).collect::<Vec<_>>()
+    };
+    cases.iter().flat_map(launches).collect()
+}
+
+/// Kernels that run without wgpu's checks yield the same bits with them: no index was ever out of
+/// bounds.
+#[test]
+fn unchecked_kernels_pass_the_checks() {
+    let Some((device, targets)) = targets() else { return };
+    let Some((checked, _)) = self::targets() else { return };
+    checked.inner.pipelines.checked.store(true, std::sync::atomic::Ordering::Relaxed);
+    let halves = Some(device.target(Dtype::F16)).filter(|target| target.cooperative.is_some());
+    let shared = Case::new("conv_gemm", [2, 70, 6, 13], 70, 3);
+    for (case, target) in [
+        (winograd().swap_remove(1), Some(&targets[0])),
+        (products(41).swap_remove(5), Some(&targets[0])),
+        (shared.clone(), Some(&targets[0])),
+        (products(41).swap_remove(5), halves.as_ref()),
+        (shared, halves.as_ref()),
+    ] {
+        let Some(target) = target else { continue };
+        let Trial { plan, inputs, .. } = trial(&case, target, false);
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let run = |device: &Device| {
+            let plan = Arc::new(plan.clone());
+            Executor::new_blocking(device, plan).unwrap().run_blocking(&inputs).unwrap()
+        };
+        assert_eq!(run(&device), run(&checked), "{case:?} on {target:?}");
+    }
 }
 
 /// `cargo test --lib time_ -- --ignored --nocapture`

@@ -5,10 +5,21 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::plan::{
-    Convolution, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_TILE,
-    WINOGRAD_VALUES, Weight, WinogradScratch,
+    Convolution, Layout, PANEL_ROWS, Plan, Step, View, WINOGRAD_BLOCK, WINOGRAD_POINTS,
+    WINOGRAD_TILE, WINOGRAD_VALUES, Weight, WinogradScratch,
 };
 use crate::tensor::Shape;
+
+/// Channels of the product that are staged at a time.
+const DEPTH: usize = 16;
+
+/// Defines the blocks of tiles and the points of `kernels/shared/winograd.wgsl`.
+fn define(launch: &mut Builder<'_>) {
+    launch.define("BLOCK", WINOGRAD_BLOCK);
+    for (name, point) in ["A", "B"].into_iter().zip(WINOGRAD_POINTS) {
+        launch.define(name, point);
+    }
+}
 
 /// 3×3 convolutions of stride 1 in the domain of F(4×4, 3×3), a chunk of tiles at a time: the
 /// transformed inputs, their products with the transformed weight, the outputs.
@@ -34,36 +45,40 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     for first in (0..sizes.tiles).step_by(sizes.chunk) {
         let blocks = (sizes.tiles - first).min(sizes.chunk).div_ceil(WINOGRAD_BLOCK);
         let tiles = |launch: &mut Builder<'_>| {
-            launch.uint(sizes.tiles);
-            launch.uint(first);
-            launch.uint(tile_rows);
-            launch.uint(tile_columns);
+            launch.uint("tiles", sizes.tiles);
+            launch.uint("first_tile", first);
+            launch.uint("tile_rows", tile_rows);
+            launch.uint("tile_columns", tile_columns);
         };
 
         let mut launch = Builder::new(plan, "conv_winograd_input");
+        define(&mut launch);
         load::bind(&mut launch, x, step.upsample, style);
         launch.view("V", transformed);
-        launch.uint(sizes.inputs_stride);
+        launch.uint("frequency_stride", sizes.inputs_stride);
         tiles(&mut launch);
-        launch.int(conv.padding.top);
-        launch.int(conv.padding.left);
+        launch.int("top", conv.padding.top);
+        launch.int("left", conv.padding.left);
         dispatches.push(launch.finish(blocks * x.shape.c));
 
         let mut launch = Builder::new(plan, "conv_winograd_product");
+        launch.tile([PANEL_ROWS, WINOGRAD_BLOCK], DEPTH);
+        launch.define("PASSES", DEPTH * PANEL_ROWS / 4 / (PANEL_ROWS * WINOGRAD_BLOCK / 64));
         launch.weight(Weight { param: conv.weight, layout: Layout::Winograd });
         launch.view("V", transformed);
         launch.view("M", products);
-        launch.uint(x.shape.c);
-        launch.uint(y.c);
-        launch.uint(row_blocks);
-        launch.uint(blocks);
-        launch.uint(sizes.inputs_stride);
-        launch.uint(sizes.products_stride);
+        launch.uint("inputs", x.shape.c);
+        launch.uint("outputs", y.c);
+        launch.uint("row_blocks", row_blocks);
+        launch.uint("column_blocks", blocks);
+        launch.uint("inputs_stride", sizes.inputs_stride);
+        launch.uint("products_stride", sizes.products_stride);
         dispatches.push(launch.finish(row_blocks * blocks * WINOGRAD_VALUES));
 
         let mut launch = Builder::new(plan, "conv_winograd_output");
+        define(&mut launch);
         launch.view("M", products);
-        launch.uint(sizes.products_stride);
+        launch.uint("frequency_stride", sizes.products_stride);
         tiles(&mut launch);
         epilogue::bind(&mut launch, step);
         dispatches.push(launch.finish(blocks * y.c));

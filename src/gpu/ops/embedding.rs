@@ -18,7 +18,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let mut launch = Builder::new(plan, "embedding");
     launch.define("WORKGROUP", WORKGROUP);
     launch.view("X", x);
-    launch.uint(plan.graph.param(param).dims[0]);
+    launch.uint("rows", plan.graph.param(param).dims[0]);
     launch.weight(Weight { param, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP))])

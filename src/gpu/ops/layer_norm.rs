@@ -3,7 +3,7 @@
 use super::shared::epilogue;
 use crate::Result;
 use crate::gpu::Dispatch;
-use crate::gpu::builder::{Builder, pixel_blocks};
+use crate::gpu::builder::Builder;
 use crate::graph::ops::LayerNorm;
 use crate::plan::{Plan, Step};
 
@@ -13,8 +13,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let x = step.x()?;
     let mut launch = Builder::new(plan, "layer_norm");
     launch.view("X", x);
-    launch.float(epsilon);
+    launch.float("epsilon", epsilon);
     launch.values(vec![weight]);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(pixel_blocks(x.shape))])
+    let workgroups = launch.pixel_columns(x.shape);
+    Ok(vec![launch.finish(workgroups)])
 }

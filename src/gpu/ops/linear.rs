@@ -19,9 +19,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let y = step.output.shape;
     let mut launch = Builder::new(plan, "linear");
     launch.define("WORKGROUP", WORKGROUP);
+    launch.define("SAMPLES", SAMPLES);
     launch.flag("ALONE", step.variant == Variant::Linear(LinearForm::Words));
     launch.view("X", x);
-    launch.uint(x.shape.sample());
+    launch.uint("inputs", x.shape.sample());
     launch.weight(Weight { param, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(y.c * y.n.div_ceil(SAMPLES))])

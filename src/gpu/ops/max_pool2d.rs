@@ -18,10 +18,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("KERNEL", kernel);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
-    launch.uint(stride);
-    launch.uint(padding);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
+    launch.uint("stride", stride);
+    launch.uint("padding", padding);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])
 }

@@ -2,7 +2,7 @@
 
 pub mod block_luminance;
 #[cfg(test)]
-mod conv_tests;
+pub(super) mod conv_tests;
 pub mod grain_histogram;
 pub mod image_to_tensor;
 pub mod match_colours;
@@ -13,15 +13,16 @@ pub mod warp_affine;
 
 use super::Dispatch;
 use super::builder::MAX_STORAGE_BINDINGS;
+use super::params::PARAMS_STRIDE;
 use crate::plan::{Plan, Step, Variant};
 use crate::{Result, for_each_kernel};
 
 macro_rules! hosts {
     (
-        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt,)* }
-        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt,)* }
+        chosen { $($(#[$chosen_doc:meta])* $chosen:ident $(($chosen_form:ty))?: $chosen_name:ident $chosen_wgsl:tt $(scratch $chosen_scratch:ident)?,)* }
+        gpu { $($(#[$gpu_doc:meta])* $gpu:ident $(($gpu_form:ty))?: $gpu_name:ident $gpu_wgsl:tt $(scratch $gpu_scratch:ident)?,)* }
         cpu { $($(#[$cpu_doc:meta])* $cpu:ident $(($cpu_form:ty))?: $cpu_name:ident,)* }
-        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt,)* }
+        only { $($(#[$only_doc:meta])* $only:ident: $only_name:ident $only_wgsl:tt $(scratch $only_scratch:ident)?,)* }
     ) => {
         $(mod $chosen_name;)*
         $(mod $gpu_name;)*
@@ -46,8 +47,14 @@ for_each_kernel!(hosts);
 /// [`Error::Internal`](crate::Error::Internal) when its kernel cannot compute what the step asks for.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let dispatches = launches(step, plan)?;
-    if dispatches.iter().any(|dispatch| dispatch.bindings.len() > MAX_STORAGE_BINDINGS) {
-        return Err(step.misfit(&format!("it binds more than {MAX_STORAGE_BINDINGS} buffers")));
+    for dispatch in &dispatches {
+        if dispatch.bindings.len() > MAX_STORAGE_BINDINGS {
+            return Err(step.misfit(&format!("it binds more than {MAX_STORAGE_BINDINGS} buffers")));
+        }
+        if !dispatch.params.fit() {
+            let needed = format!("its parameters take more than {PARAMS_STRIDE} bytes");
+            return Err(step.misfit(&needed));
+        }
     }
     Ok(dispatches)
 }

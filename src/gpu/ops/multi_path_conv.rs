@@ -45,6 +45,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
 
     let mut launch = Builder::new(plan, "multi_path_conv");
     launch.define("PATHS", paths.len());
+    launch.define("TILE", TILE);
     for (column, name) in names.into_iter().enumerate() {
         let values: Vec<String> = rows.iter().map(|row| format!("{}u", row[column])).collect();
         launch.define(name, values.join(", "));
@@ -52,7 +53,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("BLOCKS", first_block);
     launch.define("QUADS", quads);
     load::bind(&mut launch, step.x()?, Upsample::None, None);
-    launch.uint(y.n);
+    launch.uint("batch", y.n);
     launch.values(paths.iter().map(|path| path.weight).collect());
     epilogue::bind(&mut launch, step);
     let tiles = y.h.div_ceil(TILE) * y.w.div_ceil(TILE);

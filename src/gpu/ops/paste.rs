@@ -1,6 +1,7 @@
 //! Host side of `kernels/paste.wgsl`: a face goes into a photo.
 
 use crate::gpu::builder::Call;
+use crate::gpu::params::Params;
 
 /// The area of `height × width` pixels from `first` on, of rows of `photo_width`, takes
 /// `amounts[0]` of the face, with `amounts[1]` levels of grain.
@@ -10,7 +11,14 @@ pub fn record(
     side: usize,
     amounts: [f32; 2],
 ) -> Call {
-    let words = [height, width, photo_width, first, side].map(|v| v as u32);
-    let params = words.into_iter().chain(amounts.map(f32::to_bits)).collect();
+    let mut params = Params::uints([
+        ("height", height),
+        ("width", width),
+        ("photo_width", photo_width),
+        ("first", first),
+        ("mask_side", side),
+    ]);
+    params.float("strength", amounts[0]);
+    params.float("grain", amounts[1]);
     Call::new("paste", &[], params, height * width)
 }

@@ -18,8 +18,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("FACTOR", factor);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])
 }

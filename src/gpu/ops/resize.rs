@@ -31,10 +31,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     launch.define("INTERPOLATION", name);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
-    launch.float(step_h);
-    launch.float(step_w);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
+    launch.float("step_h", step_h);
+    launch.float("step_w", step_w);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP))])
 }

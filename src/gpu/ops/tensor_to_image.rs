@@ -18,8 +18,8 @@ pub fn record(plan: &Plan, y: View, format: PixelFormat) -> Dispatch {
     launch.view("Y", y);
     launch.bind(Binding::PictureOut);
     launch.bind(Binding::NonFinite);
-    launch.uint(pixels * format.channels);
-    launch.uint(y.shape.plane());
+    launch.uint("bytes", pixels * format.channels);
+    launch.uint("plane", y.shape.plane());
     pixel_format(&mut launch, format);
     launch.finish(pixels.div_ceil(WORKGROUP))
 }

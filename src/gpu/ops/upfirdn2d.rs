@@ -24,10 +24,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.view("X", x);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
-    launch.int(padding.top);
-    launch.int(padding.left);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
+    launch.int("top", padding.top);
+    launch.int("left", padding.left);
     launch.values(vec![kernel]);
     epilogue::bind(&mut launch, step);
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])

@@ -34,9 +34,7 @@ impl Activation {
 }
 
 impl Operation for Activation {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         if let Some(slopes) = self.slopes() {

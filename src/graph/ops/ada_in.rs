@@ -14,9 +14,7 @@ pub struct AdaIn {
 }
 
 impl Operation for AdaIn {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(2)
-    }
+    const ARITY: Arity = Arity::Exactly(2);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, style) = (inputs[0], inputs[1]);

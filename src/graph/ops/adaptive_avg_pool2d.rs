@@ -15,9 +15,7 @@ pub struct AdaptiveAvgPool2d {
 }
 
 impl Operation for AdaptiveAvgPool2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(inputs[0].with_size(self.height, self.width))

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Add;
 
 impl Operation for Add {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(2)
-    }
+    const ARITY: Arity = Arity::Exactly(2);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, y) = (inputs[0], inputs[1]);

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct ArgMax;
 
 impl Operation for ArgMax {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(inputs[0].with_channels(1))

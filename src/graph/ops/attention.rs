@@ -14,9 +14,7 @@ pub struct Attention {
 }
 
 impl Operation for Attention {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(3)
-    }
+    const ARITY: Arity = Arity::Exactly(3);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, k, v) = (inputs[0], inputs[1], inputs[2]);

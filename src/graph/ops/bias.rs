@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Bias(pub ParamId);
 
 impl Operation for Bias {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         check_vector(graph, self.0, inputs[0].c)?;

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Concat;
 
 impl Operation for Concat {
-    fn arity(&self) -> Arity {
-        Arity::Any
-    }
+    const ARITY: Arity = Arity::Any;
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let x = inputs[0];

@@ -14,9 +14,7 @@ pub struct Constant {
 }
 
 impl Operation for Constant {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(0)
-    }
+    const ARITY: Arity = Arity::Exactly(0);
 
     fn infer(&self, graph: &Graph, _: &[Shape]) -> Result<Shape, String> {
         match *graph.param(self.value).dims {

@@ -69,9 +69,7 @@ impl Conv2d {
 }
 
 impl Operation for Conv2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         self.convolved(graph, inputs[0])

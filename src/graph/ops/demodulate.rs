@@ -11,9 +11,7 @@ use crate::tensor::Shape;
 pub struct Demodulate(pub ParamId);
 
 impl Operation for Demodulate {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let ([o, i, ..], x) = (weight4(graph, self.0)?, inputs[0]);

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Embedding(pub ParamId);
 
 impl Operation for Embedding {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         match *graph.param(self.0).dims {

@@ -17,9 +17,7 @@ pub struct GroupNorm {
 }
 
 impl Operation for GroupNorm {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, groups) = (inputs[0], self.groups);

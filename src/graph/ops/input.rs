@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Input;
 
 impl Operation for Input {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(0)
-    }
+    const ARITY: Arity = Arity::Exactly(0);
 
     fn infer(&self, _: &Graph, _: &[Shape]) -> Result<Shape, String> {
         Err("inputs are added by name".to_owned())

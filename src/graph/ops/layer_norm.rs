@@ -15,9 +15,7 @@ pub struct LayerNorm {
 }
 
 impl Operation for LayerNorm {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         check_vector(graph, self.weight, inputs[0].c)?;

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct Linear(pub ParamId);
 
 impl Operation for Linear {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let x = inputs[0];

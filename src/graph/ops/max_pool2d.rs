@@ -17,9 +17,7 @@ pub struct MaxPool2d {
 }
 
 impl Operation for MaxPool2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let Self { kernel, stride, padding } = *self;

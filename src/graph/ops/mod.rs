@@ -80,15 +80,38 @@ macro_rules! declare {
                 }
             }
 
-            fn operation(&self) -> &dyn Operation {
+            /// How many inputs it takes.
+            pub const fn arity(&self) -> Arity {
                 match self {
-                    $(Self::$op(op) => op,)*
+                    $(Self::$op(_) => $op::ARITY,)*
                 }
             }
 
-            fn operation_mut(&mut self) -> &mut dyn Operation {
+            /// How it is planned.
+            pub fn planning(&self) -> Planning {
                 match self {
-                    $(Self::$op(op) => op,)*
+                    $(Self::$op(op) => op.planning(),)*
+                }
+            }
+
+            /// The shape that it yields.
+            pub(super) fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
+                match self {
+                    $(Self::$op(op) => op.infer(graph, inputs),)*
+                }
+            }
+
+            /// Products that are added up; 0 for what costs memory traffic, not arithmetic.
+            pub fn multiply_adds(&self, graph: &Graph, inputs: &[Shape], output: Shape) -> usize {
+                match self {
+                    $(Self::$op(op) => op.multiply_adds(graph, inputs, output),)*
+                }
+            }
+
+            /// Shows every parameter to `visit`, which may put another in its place.
+            pub fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
+                match self {
+                    $(Self::$op(op) => op.visit_params(visit),)*
                 }
             }
         }
@@ -109,10 +132,10 @@ pub trait Of {
 /// All that is known of an operation before a backend sees it.
 pub trait Operation {
     /// How many inputs it takes.
-    fn arity(&self) -> Arity;
+    const ARITY: Arity;
 
-    /// The shape that it yields of inputs of these shapes, which are as many as [`arity`](Self::arity)
-    /// says.
+    /// The shape that it yields of inputs of these shapes, which are as many as
+    /// [`ARITY`](Self::ARITY) says.
     ///
     /// # Errors
     /// What does not fit.
@@ -249,26 +272,6 @@ pub enum Stored {
 }
 
 impl Op {
-    /// How many inputs it takes.
-    pub fn arity(&self) -> Arity {
-        self.operation().arity()
-    }
-
-    /// How it is planned.
-    pub fn planning(&self) -> Planning {
-        self.operation().planning()
-    }
-
-    /// The shape that it yields.
-    pub(super) fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
-        self.operation().infer(graph, inputs)
-    }
-
-    /// Products that are added up; 0 for what costs memory traffic, not arithmetic.
-    pub fn multiply_adds(&self, graph: &Graph, inputs: &[Shape], output: Shape) -> usize {
-        self.operation().multiply_adds(graph, inputs, output)
-    }
-
     /// Whether its second input is a style, and its channels have factors of their own.
     pub const fn is_modulated(&self) -> bool {
         matches!(self, Self::ModulatedConv2d(_) | Self::ModulatedConvTranspose2d(_))
@@ -290,11 +293,6 @@ impl Op {
         let mut params = Vec::new();
         self.clone().visit_params(&mut |id| params.push(*id));
         params
-    }
-
-    /// Shows every parameter to `visit`, which may put another in its place.
-    pub fn visit_params(&mut self, visit: &mut dyn FnMut(&mut ParamId)) {
-        self.operation_mut().visit_params(visit);
     }
 }
 

@@ -30,9 +30,7 @@ pub(super) fn check_style(conv: &Conv2d, inputs: &[Shape]) -> Result<(), String>
 }
 
 impl Operation for ModulatedConv2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(2)
-    }
+    const ARITY: Arity = Arity::Exactly(2);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         check_style(&self.conv, inputs)?;

@@ -16,9 +16,7 @@ pub struct ModulatedConvTranspose2d {
 }
 
 impl Operation for ModulatedConvTranspose2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(2)
-    }
+    const ARITY: Arity = Arity::Exactly(2);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         check_style(&self.conv, inputs)?;

@@ -24,9 +24,7 @@ pub struct Path {
 }
 
 impl Operation for MultiPathConv {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let x = inputs[0];

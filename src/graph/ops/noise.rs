@@ -14,9 +14,7 @@ pub struct Noise {
 }
 
 impl Operation for Noise {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let x = inputs[0];

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct PixelNorm;
 
 impl Operation for PixelNorm {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         if inputs[0].plane() != 1 {

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct PixelShuffle(pub usize);
 
 impl Operation for PixelShuffle {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, r) = (inputs[0], self.0);

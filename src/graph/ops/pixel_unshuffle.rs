@@ -10,9 +10,7 @@ use crate::tensor::Shape;
 pub struct PixelUnshuffle(pub usize);
 
 impl Operation for PixelUnshuffle {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, r) = (inputs[0], self.0);

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct ReflectPad(pub Padding);
 
 impl Operation for ReflectPad {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let Padding { top, bottom, left, right } = self.0;

@@ -30,9 +30,7 @@ pub enum Interpolation {
 }
 
 impl Operation for Resize {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         Ok(inputs[0].with_size(self.height, self.width))

@@ -9,9 +9,7 @@ use crate::tensor::Shape;
 pub struct ScaleChannels;
 
 impl Operation for ScaleChannels {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(2)
-    }
+    const ARITY: Arity = Arity::Exactly(2);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, factor) = (inputs[0], inputs[1]);

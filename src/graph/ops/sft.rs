@@ -13,9 +13,7 @@ pub struct Sft {
 }
 
 impl Operation for Sft {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(3)
-    }
+    const ARITY: Arity = Arity::Exactly(3);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, first) = (inputs[0], self.first_channel);

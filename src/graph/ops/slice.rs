@@ -14,9 +14,7 @@ pub struct Slice {
 }
 
 impl Operation for Slice {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, Self { start, end }) = (inputs[0], *self);

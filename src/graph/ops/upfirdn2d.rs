@@ -19,9 +19,7 @@ pub struct Upfirdn2d {
 }
 
 impl Operation for Upfirdn2d {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(1)
-    }
+    const ARITY: Arity = Arity::Exactly(1);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let Self { kernel, up, down, padding } = *self;

@@ -32,9 +32,7 @@ pub struct WindowAttention {
 }
 
 impl Operation for WindowAttention {
-    fn arity(&self) -> Arity {
-        Arity::Exactly(3)
-    }
+    const ARITY: Arity = Arity::Exactly(3);
 
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, k, v) = (inputs[0], inputs[1], inputs[2]);

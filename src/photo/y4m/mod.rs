@@ -10,7 +10,7 @@ use super::MAX_PIXELS;
 use crate::{Error, Result};
 
 const MAGIC: &str = "YUV4MPEG2";
-const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it without --y4m, or pipe it through \
+const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it as a picture, or pipe it through \
                        `ffmpeg -f yuv4mpegpipe`";
 /// A header line is shorter; mjpegtools reads 256 bytes.
 const LONGEST_LINE: u64 = 4096;
@@ -375,7 +375,7 @@ mod tests {
         for kind in ["C420p10", "C422p10", "C444p12", "Cmono16", "C420p10 XCOLORRANGE=FULL"] {
             let header = header(kind);
             let most = (1_u32 << header.depth()) - 1;
-            let sample = |i: usize| (most / 3 + i as u32 % 40).to_le_bytes();
+            let sample = |i: usize| (most / 2 + i as u32 % 40).to_le_bytes();
             let planes: Vec<u8> =
                 (0..header.frame_bytes() / 2).flat_map(|i| [sample(i)[0], sample(i)[1]]).collect();
             let frame = Frame { parameters: String::new(), planes };

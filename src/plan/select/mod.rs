@@ -72,7 +72,7 @@ pub fn select(step: &Step, context: Context) -> Result<Variant> {
 macro_rules! candidates {
     (
         chosen $chosen:tt gpu $gpu:tt cpu $cpu:tt
-        only { $($(#[$doc:meta])* $only:ident: $name:ident $wgsl:tt,)* }
+        only { $($(#[$doc:meta])* $only:ident: $name:ident $wgsl:tt $(scratch $scratch:ident)?,)* }
     ) => {
         /// Every variant that can compute `step`, the one to take first.
         ///
@@ -105,9 +105,24 @@ macro_rules! candidates {
 
 for_each_kernel!(candidates);
 
+/// Whether a convolution of a doubled input should double it in its loads. A repeated pixel costs
+/// nothing to load again; four weighted ones pay only where each is loaded about twice, not nine
+/// times.
+pub(super) fn folds(
+    conv: &Conv2d,
+    upsample: Upsample,
+    input: Shape,
+    output: Shape,
+    target: &Target,
+    graph: &Graph,
+) -> bool {
+    upsample == Upsample::Nearest
+        || algorithm(conv, upsample, input, output, target, graph) == Algorithm::Winograd
+}
+
 /// Which kind of kernel a convolution gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Algorithm {
+enum Algorithm {
     Depthwise,
     Winograd,
     Product,
@@ -115,7 +130,7 @@ pub(super) enum Algorithm {
 }
 
 /// The kind of kernel for `conv` from `input` to `output`.
-pub(super) fn algorithm(
+fn algorithm(
     conv: &Conv2d,
     upsample: Upsample,
     input: Shape,

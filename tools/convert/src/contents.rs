@@ -145,6 +145,10 @@ impl Contents {
                 None => self.dropped.push(format!("{} (a tensor)", error::short(&entry.name))),
             }
         }
+        if group.is_some() {
+            let all: Vec<&str> = self.tensors.iter().map(|entry| entry.name.as_str()).collect();
+            names::with_dots(&mut found, &all);
+        }
         self.stripped = names::strip(&mut found);
         names::check(&found, place, options)?;
         let found: Vec<String> = found.into_iter().map(Cow::into_owned).collect();

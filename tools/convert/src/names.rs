@@ -61,6 +61,32 @@ pub(crate) fn in_group<'n>(name: &'n str, group: Option<&str>) -> Option<&'n str
     unwrapped(name).strip_prefix(group)?.strip_prefix('.').filter(|rest| !rest.is_empty())
 }
 
+/// Gives smoothed weights their names back, where the program that smoothed them has taken all dots
+/// out (Stable Diffusion's does): those of the other networks in `all`, of whose names they are.
+pub(crate) fn with_dots(found: &mut [Cow<'_, str>], all: &[&str]) {
+    let flat = |name: &Cow<'_, str>| !name.contains('.');
+    if found.iter().all(|name| roles::is_counter(name)) || !found.iter().all(flat) {
+        return;
+    }
+    let mut dotted: HashMap<String, Option<&str>> = HashMap::new();
+    for name in all {
+        let rest = unwrapped(name).split_once('.').map_or("", |(_, rest)| rest);
+        if rest.contains('.') {
+            // Two names that are one without their dots are nobody's.
+            let whole = dotted.entry(rest.replace('.', "")).or_insert(Some(rest));
+            *whole = whole.filter(|whole| *whole == rest);
+        }
+    }
+    let whole = |name: &Cow<'_, str>| dotted.get(&**name).copied().flatten();
+    if found.iter().all(|name| roles::is_counter(name) || whole(name).is_some()) {
+        for name in found {
+            if let Some(whole) = whole(name) {
+                *name = whole.to_owned().into();
+            }
+        }
+    }
+}
+
 /// The name without the wrappers before it.
 fn unwrapped(mut name: &str) -> &str {
     while let Some(inner) = WRAPPERS.iter().find_map(|wrapper| rest(name, wrapper)) {
@@ -178,7 +204,7 @@ pub(crate) fn check<N: AsRef<str>>(names: &[N], place: &str, options: &Options) 
 
 #[cfg(test)]
 mod tests {
-    use super::{groups, strip};
+    use super::{groups, strip, with_dots};
 
     #[test]
     fn prefixes_are_taken_off_in_any_order() {
@@ -219,6 +245,17 @@ mod tests {
             assert_eq!(strip(&mut names), stripped, "{before:?}");
             assert_eq!(names, after, "{before:?}");
         }
+    }
+
+    #[test]
+    fn names_without_dots_get_them_back() {
+        let all = ["model.a.b.weight", "model.c.weight", "model_ema.abweight", "model_ema.decay"];
+        let mut names = ["abweight".into(), "cweight".into(), "decay".into()];
+        with_dots(&mut names, &all);
+        assert_eq!(names, ["a.b.weight", "c.weight", "decay"]);
+        let mut other = ["abweight".into(), "unknown".into()];
+        with_dots(&mut other, &all);
+        assert_eq!(other, ["abweight", "unknown"]);
     }
 
     #[test]

@@ -117,6 +117,10 @@ pub(crate) fn select(
             },
         }
     }
+    if chosen.group.is_some() {
+        let all: Vec<&str> = dict.iter().filter_map(|&(key, _)| values.as_str(key)).collect();
+        names::with_dots(&mut found, &all);
+    }
     let stripped = if whole { Vec::new() } else { names::strip(&mut found) };
     names::check(&found, place, options)?;
     let entries = found.into_iter().map(String::from).zip(tensors).collect();

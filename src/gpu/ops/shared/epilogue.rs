@@ -10,12 +10,12 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
     let y = step.output;
     let epilogue = &step.epilogue;
     launch.view("Y", y);
-    launch.uint(y.shape.n);
-    launch.uint(y.shape.c);
-    launch.uint(y.shape.h);
-    launch.uint(y.shape.w);
+    launch.uint("y_batch", y.shape.n);
+    launch.uint("y_channels", y.shape.c);
+    launch.uint("y_height", y.shape.h);
+    launch.uint("y_width", y.shape.w);
     launch.optional_view("DEMODULATION", epilogue.demodulation);
-    launch.float(epilogue.gain);
+    launch.float("gain", epilogue.gain);
 
     let (name, low, high) = match epilogue.activation {
         Activation::Identity => ("identity", 0.0, 0.0),
@@ -37,12 +37,12 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
     launch.flag("BIAS", epilogue.bias.is_some());
     launch.flag("PRELU", slopes.is_some());
     launch.define("ACTIVATION", name);
-    launch.uint(noise_start);
-    launch.float(epilogue.noise.map_or(0.0, |(_, strength)| strength));
-    launch.uint(slopes_start);
-    launch.float(low);
-    launch.float(high);
-    launch.float(epilogue.activation_gain);
+    launch.uint("noise_start", noise_start);
+    launch.float("noise_strength", epilogue.noise.map_or(0.0, |(_, strength)| strength));
+    launch.uint("slopes_start", slopes_start);
+    launch.float("activation_low", low);
+    launch.float("activation_high", high);
+    launch.float("activation_gain", epilogue.activation_gain);
     let values: Vec<_> = [epilogue.bias, slopes, epilogue.noise.map(|(noise, _)| noise)]
         .into_iter()
         .flatten()
@@ -55,7 +55,7 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
     launch.flag("SFT", epilogue.sft.is_some());
     launch.optional_view("SCALE", epilogue.sft.map(|sft| sft.scale));
     launch.optional_view("SHIFT", epilogue.sft.map(|sft| sft.shift));
-    launch.uint(epilogue.sft.map_or(0, |sft| sft.first_channel));
+    launch.uint("first_channel", epilogue.sft.map_or(0, |sft| sft.first_channel));
     launch.optional_view("RESIDUAL", epilogue.residual);
-    launch.float(epilogue.output_gain);
+    launch.float("output_gain", epilogue.output_gain);
 }

@@ -7,9 +7,9 @@ use crate::plan::{Upsample, View};
 /// the kernel's `Params`. Defines `X`, `UPSAMPLE` and `STYLE`.
 pub fn bind(launch: &mut Builder<'_>, x: View, upsample: Upsample, style: Option<View>) {
     launch.view("X", x);
-    launch.uint(x.shape.c);
-    launch.uint(x.shape.h);
-    launch.uint(x.shape.w);
+    launch.uint("x_channels", x.shape.c);
+    launch.uint("x_height", x.shape.h);
+    launch.uint("x_width", x.shape.w);
     launch.optional_view("STYLE", style);
     launch.define(
         "UPSAMPLE",

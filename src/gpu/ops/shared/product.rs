@@ -5,7 +5,7 @@ use super::{epilogue, load};
 use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
-use crate::plan::{Product, Step};
+use crate::plan::{PANEL_ROWS, Product, Step};
 
 /// Binds what `product` of `step` reads and writes, and finishes a launch of tiles of
 /// `rows × columns`.
@@ -15,28 +15,29 @@ pub fn finish(
     step: &Step,
     [rows, columns]: [usize; 2],
 ) -> Result<Dispatch> {
+    launch.define("PANEL_ROWS", PANEL_ROWS);
     load::bind(&mut launch, step.x()?, product.upsample, product.style);
-    launch.uint(product.batch);
-    launch.uint(product.groups);
-    launch.uint(product.first_input);
-    launch.uint(product.group_inputs);
-    launch.uint(product.first_output);
-    launch.uint(product.group_outputs);
-    launch.uint(product.size[0]);
-    launch.uint(product.size[1]);
-    launch.uint(product.stride);
-    launch.int(product.step);
-    launch.int(product.corner[0]);
-    launch.int(product.corner[1]);
-    launch.uint(product.taps);
-    launch.uint(product.first_tap);
-    launch.uint(product.used_taps[0]);
-    launch.uint(product.used_taps[1]);
-    launch.uint(product.tap_steps[0]);
-    launch.uint(product.tap_steps[1]);
-    launch.uint(product.phases);
-    launch.uint(product.phase[0]);
-    launch.uint(product.phase[1]);
+    launch.uint("batch", product.batch);
+    launch.uint("groups", product.groups);
+    launch.uint("first_input", product.first_input);
+    launch.uint("group_inputs", product.group_inputs);
+    launch.uint("first_output", product.first_output);
+    launch.uint("group_outputs", product.group_outputs);
+    launch.uint("rows", product.size[0]);
+    launch.uint("columns", product.size[1]);
+    launch.uint("stride", product.stride);
+    launch.int("step", product.step);
+    launch.int("top", product.corner[0]);
+    launch.int("left", product.corner[1]);
+    launch.uint("taps", product.taps);
+    launch.uint("first_tap", product.first_tap);
+    launch.uint("tap_rows", product.used_taps[0]);
+    launch.uint("tap_columns", product.used_taps[1]);
+    launch.uint("tap_row_step", product.tap_steps[0]);
+    launch.uint("tap_column_step", product.tap_steps[1]);
+    launch.uint("phases", product.phases);
+    launch.uint("phase_row", product.phase[0]);
+    launch.uint("phase_column", product.phase[1]);
     launch.weight(product.packed());
     epilogue::bind(&mut launch, step);
     let row_blocks = product.group_outputs.div_ceil(rows) * product.groups;

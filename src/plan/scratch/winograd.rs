@@ -1,9 +1,6 @@
-//! How much working memory a step's kernel needs.
+//! Working memory of `conv_winograd`.
 
-use super::{Backend, Step, Target, Variant};
-use crate::graph::Op;
-use crate::graph::ops::{ChannelAttention, GroupNorm};
-use crate::tensor::Shape;
+use crate::plan::{Step, Target};
 
 /// Values per tile and channel in the transformed domain of F(4×4, 3×3): 6 × 6.
 pub const WINOGRAD_VALUES: usize = 36;
@@ -68,59 +65,8 @@ impl WinogradScratch {
     }
 }
 
-/// Values of a group that one workgroup of a group norm sums at least: fewer are not worth its
-/// start.
-const NORM_CHUNK: usize = 4096;
-
-/// Chunks of a group at most: as many as a workgroup has invocations, each of which reads the
-/// moments of one.
-pub const NORM_CHUNKS: usize = 64;
-
-/// Working memory of [`Variant::GroupNorm`] on a GPU: the mean of each chunk of each group of each
-/// sample, and the sum of the squared distances from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NormScratch {
-    /// Values of a group.
-    pub group: usize,
-    /// Values of a chunk; the last one of a group may have fewer.
-    pub chunk: usize,
-    /// Chunks of a group.
-    pub chunks: usize,
-}
-
-impl NormScratch {
-    /// For `groups` groups of an input of `shape`.
-    pub fn new(shape: Shape, groups: usize) -> Self {
-        let group = shape.sample() / groups;
-        let chunk = group.div_ceil(NORM_CHUNKS).max(NORM_CHUNK);
-        Self { group, chunk, chunks: group.div_ceil(chunk) }
-    }
-}
-
-/// f32 values of working memory that `step` needs on `target`; 0 when none. `step.scratch` is not
-/// looked at.
-pub fn scratch_len(step: &Step, target: &Target) -> usize {
-    match (&step.variant, target.backend) {
-        (_, Backend::Cpu) => 0,
-        (Variant::ConvWinograd, Backend::Gpu) => {
-            let scratch = WinogradScratch::new(step, target);
-            scratch.inputs_len() + scratch.products_len()
-        }
-        (Variant::GroupNorm, Backend::Gpu) => match step.op {
-            Op::GroupNorm(GroupNorm { groups, .. }) => {
-                let shape = step.output.shape;
-                2 * shape.n * groups * NormScratch::new(shape, groups).chunks
-            }
-            _ => 0,
-        },
-        // A score for each pair of channels of a head.
-        (Variant::ChannelAttention, Backend::Gpu) => match step.op {
-            Op::ChannelAttention(ChannelAttention { heads, .. }) => {
-                let shape = step.output.shape;
-                shape.n * shape.c * (shape.c / heads)
-            }
-            _ => 0,
-        },
-        _ => 0,
-    }
+/// The transformed inputs and the products.
+pub fn len(step: &Step, target: &Target) -> usize {
+    let scratch = WinogradScratch::new(step, target);
+    scratch.inputs_len() + scratch.products_len()
 }

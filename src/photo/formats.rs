@@ -1,0 +1,208 @@
+//! What reads each format.
+
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat};
+use image::{ImageReader, Limits};
+
+use super::decode::{MAX_PIXELS, ReadOptions};
+use super::jpeg::{Colours, Jpeg};
+use super::tiff::Tiff;
+use super::{exif, tiff_tags, unsupported_formats};
+
+/// A picture as it lies in its file.
+pub(super) struct Decoded {
+    pub(super) image: DynamicImage,
+    pub(super) orientation: Orientation,
+    pub(super) exif: Option<Vec<u8>>,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Default for Decoded {
+    fn default() -> Self {
+        Self {
+            image: DynamicImage::default(),
+            orientation: Orientation::NoTransforms,
+            exif: None,
+            icc: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// Picture `index` of a file.
+pub(super) fn read(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, String> {
+    check_kind(bytes)?;
+    match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => jpeg(bytes, options),
+        _ if is_tiff(bytes) => tiff(bytes, index, options),
+        _ if unsupported_formats::is_jpeg_xl(bytes) => jpeg_xl(bytes),
+        Ok(format) => other(bytes, format),
+        Err(_) => Err(format!("not a picture; the formats that are read are {FORMATS}")),
+    }
+}
+
+/// Refuses what is no picture, by name where it has one.
+pub(super) fn check_kind(bytes: &[u8]) -> Result<(), String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    unsupported_formats::named(bytes).map_or(Ok(()), Err)
+}
+
+/// Whether `bytes` are TIFF or BigTIFF.
+pub(super) fn is_tiff(bytes: &[u8]) -> bool {
+    [b"II*\0", b"II+\0", b"MM\0*", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic))
+}
+
+/// Width and height of the first picture in `bytes`, as its header tells them; `None` where there is
+/// none that can be read. No pixel is decoded.
+#[doc(hidden)]
+pub fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (width, height) = match image::guess_format(bytes) {
+        Ok(ImageFormat::Jpeg) => Jpeg::open(None, bytes).ok()?.dimensions(),
+        _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(0),
+        Ok(format) => {
+            let reader = ImageReader::with_format(Cursor::new(bytes), format);
+            reader.into_dimensions().ok()?
+        }
+        Err(_) => return None,
+    };
+    Some((width as usize, height as usize))
+}
+
+fn jpeg(bytes: &[u8], options: &ReadOptions) -> Result<Decoded, String> {
+    let jpeg = Jpeg::open(None, bytes).map_err(|fault| fault.sentence())?;
+    check_size(jpeg.dimensions())?;
+    let (all, icc) = (jpeg.exif(), jpeg.icc());
+    let (exif, left_out) = exif::chosen(all);
+    let pixels = jpeg.pixels(Colours::Told, options.salvage);
+    let (image, mut notes) = pixels.map_err(|fault| fault.sentence())?;
+    if left_out > 0 {
+        notes.push(format!("{left_out} further EXIF segments of the file are left out"));
+    }
+    Ok(Decoded { image, orientation: exif::orientation(exif.as_deref()), exif, icc, notes })
+}
+
+fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, String> {
+    let tiff = Tiff::open(bytes).map_err(|fault| fault.sentence())?;
+    check_size(tiff.dimensions(index))?;
+    let page = tiff.page(index, options.salvage).map_err(|fault| fault.sentence())?;
+    Ok(Decoded {
+        image: page.image,
+        orientation: page.orientation,
+        // Only the first page has any.
+        exif: if index == 0 { tiff_tags::exif(bytes) } else { None },
+        icc: page.icc,
+        notes: page.notes,
+    })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
+    use jxl_oxide::integration::JxlDecoder;
+    let damaged = |e: Box<dyn std::error::Error + Send + Sync>| {
+        format!("the picture is damaged: {}", e.to_string().replace(char::is_control, " "))
+    };
+    let whole = jxl_oxide::JxlImage::builder().read(Cursor::new(bytes)).map_err(damaged)?;
+    check_size((whole.width(), whole.height()))?;
+    if !whole.is_loading_done() {
+        return Err(TRUNCATED.to_owned());
+    }
+    if whole.num_loaded_keyframes() > 1 {
+        return Err(format!(
+            "JPEG XL with {} frames is not read; `djxl a.jxl a.apng` saves it as PNG",
+            whole.num_loaded_keyframes()
+        ));
+    }
+    let mut decoder = JxlDecoder::new(Cursor::new(bytes)).map_err(|e| describe(&e))?;
+    check(&mut decoder)?;
+    let icc = decoder.icc_profile().unwrap_or_default();
+    let exif = decoder.exif_metadata().unwrap_or_default();
+    let image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
+    // Its own orientation counts, not that of EXIF (ISO/IEC 18181-2), and is applied already.
+    Ok(Decoded { image, exif, icc, ..Decoded::default() })
+}
+
+#[cfg(target_arch = "wasm32")]
+fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
+    check_kind(bytes).and(Err(format!("not a picture; the formats that are read are {FORMATS}")))
+}
+
+/// Bounds what a decoder may use.
+pub(super) fn check(decoder: &mut impl ImageDecoder) -> Result<(), String> {
+    check_size(decoder.dimensions())?;
+    let mut limits = Limits::no_limits();
+    // A pixel of 4 channels at 16 bits takes 8 bytes, and decoders keep a second copy at times.
+    limits.max_alloc = Some(MAX_PIXELS as u64 * 16);
+    decoder.set_limits(limits).map_err(|e| describe(&e))
+}
+
+fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(MAX_PIXELS as u64 * 16);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| describe(&e))?;
+    check_size(decoder.dimensions())?;
+    if let ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16 = decoder.original_color_type() {
+        return Err(CMYK.to_owned());
+    }
+    let icc = decoder.icc_profile().unwrap_or_default();
+    let exif = decoder.exif_metadata().unwrap_or_default().map(|mut exif| {
+        // Some writers of WebP put the header of JPEG's segment before it.
+        if exif.starts_with(b"Exif\0\0") {
+            exif.drain(..6);
+        }
+        exif
+    });
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
+    let mut notes = Vec::new();
+    if format == ImageFormat::Bmp
+        && let Some(rgba) = image.as_rgba8()
+        && rgba.pixels().all(|pixel| pixel.0[3] == 0)
+    {
+        // Writers of 32-bit BMP leave the fourth byte at 0 where they mean no transparency.
+        notes.push("all its pixels were transparent, which is taken for opaque".to_owned());
+        image = image.into_rgb8().into();
+    }
+    Ok(Decoded { image, orientation: exif::orientation(exif.as_deref()), exif, icc, notes })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+const FORMATS: &str = "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM and JPEG XL";
+#[cfg(target_arch = "wasm32")]
+const FORMATS: &str = "JPEG, PNG, WebP, TIFF, GIF, BMP and PNM";
+const TRUNCATED: &str = "the picture is truncated: its end is missing";
+pub(super) const CMYK: &str = "the picture holds the colours of printing inks (CMYK), which look different on every printer; \
+     convert it to RGB first";
+
+fn check_size((width, height): (u32, u32)) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err(format!("the picture has no pixels ({width}×{height})"));
+    }
+    if u64::from(width) * u64::from(height) > MAX_PIXELS as u64 {
+        return Err(format!(
+            "the picture has {width}×{height} pixels, more than the {} million that are read; \
+             scale it down first",
+            MAX_PIXELS / 1_000_000
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn describe(error: &ImageError) -> String {
+    match error {
+        ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => TRUNCATED.into(),
+        ImageError::Unsupported(e) => {
+            format!("this kind of picture is not read ({e}); the formats are {FORMATS}")
+        }
+        ImageError::Limits(_) => "the picture needs too much memory to be decoded".into(),
+        other => {
+            let text = other.to_string().replace(char::is_control, " ");
+            format!("the picture is damaged: {text}")
+        }
+    }
+}
