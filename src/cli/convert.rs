@@ -23,16 +23,20 @@ use super::output::{
 };
 use super::value;
 
-/// Converts checkpoints of PyTorch to safetensors
+/// Converts checkpoints of PyTorch, ONNX and ncnn models to safetensors
 ///
 /// Nothing in a checkpoint is executed: it is read as data, and refused when it asks Python for
 /// anything but tensors. Optimizer state and the like are left out. The result holds the tensors
 /// bit for bit, is memory-mapped by `pentimento restore`, and names the architecture in its metadata.
+///
+/// ONNX and ncnn models have no names of tensors: their network is recognised by what it computes,
+/// step by step, and refused where it differs from the ones that are known.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Convert {
-    /// Checkpoints: .pth, .pt or .ckpt files of PyTorch, .safetensors files, and folders or indices
-    /// (.index.json) of those in several files
+    /// Checkpoints: .pth, .pt or .ckpt files of PyTorch, .safetensors files, folders or indices
+    /// (.index.json) of those in several files, .onnx files, and .param files of ncnn with the .bin
+    /// file beside them
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
 
@@ -92,6 +96,8 @@ Examples:
   pentimento convert GFPGANv1.4.pth                   writes GFPGANv1.4.safetensors
   pentimento convert *.pth -o models/ --dtype f16
   pentimento convert 550000.pt -o faces.safetensors --key g_ema --skip-unknown
+  pentimento convert x4plus.param                     with x4plus.bin beside it
+  pentimento convert gfpgan_1.4.onnx
   pentimento convert model.pth --list";
 
 impl Convert {

@@ -317,6 +317,12 @@ impl Graph {
             (Op::Part { axis: a, index: i, of: n }, &[x]) if (*a, *i, *n) == (axis, index, of) => {
                 Ok(x)
             }
+            // Halves as runs: their length is the weights' to say.
+            (Op::Run { axis: a, start }, &[x])
+                if *a == axis && of == 2 && (*start == 0) == (index == 0) =>
+            {
+                Ok(x)
+            }
             _ => self.miss(at, format!("part {index} of {of}")),
         }
     }

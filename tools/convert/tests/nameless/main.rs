@@ -1,5 +1,6 @@
 //! ONNX and ncnn files, whose networks are recognised by what they compute.
 
+mod exported;
 mod files;
 mod mapped;
 mod ncnn;
