@@ -45,7 +45,7 @@ def sentences(text):
 
     def split(paragraph, start):
         joined = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph))
-        joined = re.sub(r"`[^`]*`", "code", joined)
+        joined = re.sub(r"`[^`]*`", "Code", joined)
         for sentence in re.split(r"(?<=[.!?:;])\s+(?=[A-Z*\"'(0-9])", joined):
             if len(re.findall(r"[A-Za-z]{2,}", sentence)) > 1:
                 yield start, sentence

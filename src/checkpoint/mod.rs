@@ -125,8 +125,14 @@ impl Checkpoint {
     pub fn unread(&self) -> Vec<&str> {
         let reads = self.reads.as_ref().map(|reads| reads.lock());
         let reads = reads.map(|reads| reads.unwrap_or_else(PoisonError::into_inner));
-        let names = self.tensors.keys().chain(self.skipped.keys()).map(String::as_str);
-        names.filter(|name| !reads.as_ref().is_some_and(|reads| reads.contains(*name))).collect()
+        self.names()
+            .filter(|name| !reads.as_ref().is_some_and(|reads| reads.contains(*name)))
+            .collect()
+    }
+
+    /// Names of all tensors, of any type.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().chain(self.skipped.keys()).map(String::as_str)
     }
 
     /// What was chosen where the file left a choice.

@@ -33,7 +33,7 @@ impl Taken {
     /// One sentence about the entry and the others, and how to use one of those.
     pub fn sentence(&self) -> String {
         const SHOWN: usize = 5;
-        let taken = self.entry.as_deref().map_or("at the top".to_owned(), quoted);
+        let taken = quoted(self.entry.as_deref().unwrap_or_default());
         if self.others.is_empty() {
             return format!("the weights {taken}");
         }
@@ -42,7 +42,7 @@ impl Taken {
             others.push(format!("{} more", self.others.len() - SHOWN));
         }
         format!(
-            "the weights {taken}; {} hold tensors too (`pentimento convert --key NAME` takes them)",
+            "the weights {taken}; there are also {} (`pentimento convert --key NAME` takes them)",
             others.join(", ")
         )
     }
@@ -50,5 +50,8 @@ impl Taken {
 
 /// A name of the file between quotes, with nothing that a terminal would obey.
 fn quoted(name: &str) -> String {
+    if name.is_empty() {
+        return "at the top (\"\")".to_owned();
+    }
     format!("\"{}\"", name.escape_debug())
 }

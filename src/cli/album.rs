@@ -17,7 +17,7 @@ use pentimento::{Error, Result};
 use super::faces::{Finished, Worker};
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
-use super::output::shown;
+use super::output::{shown, with_flags};
 use super::report::{Done, Seconds};
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
@@ -368,7 +368,7 @@ fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Writ
                 Kept::Metadata(metadata) => {
                     let encoded =
                         photo::encode_with(&picture, &metadata, &job.output, &rules.encoding)?;
-                    work.notes.extend(encoded.notes);
+                    work.notes.extend(encoded.notes.iter().map(|note| with_flags(note)));
                     encoded.bytes
                 }
             };

@@ -85,7 +85,12 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Options by the words that the library's sentences use for them, and the flags that set them.
-const FLAGS: [(&str, &str); 2] = [("precision f32", "--precision"), ("memory budget", "--memory")];
+const FLAGS: [(&str, &str); 4] = [
+    ("precision f32", "--precision"),
+    ("memory budget", "--memory"),
+    ("the quality", "--quality"),
+    ("the matte", "--matte"),
+];
 
 /// `sentence` of the library with the flags of the options that it names.
 pub fn with_flags(sentence: &str) -> String {

@@ -48,29 +48,40 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
         1 => format!("the tensor {first}"),
         n => format!("the tensor {first} and {} more", n - 1),
     };
-    let pattern = pattern(&strays);
+    let others: Vec<&str> = checkpoint.names().filter(|name| !strays.contains(name)).collect();
+    let drop = match pattern(&strays, &others) {
+        Some(pattern) => format!("`pentimento convert --drop \"{pattern}\"` leaves them out"),
+        None => format!("`pentimento convert --drop \"{first}\"` and so on leaves them out"),
+    };
     Err(Error::Checkpoint {
         path: checkpoint.path().to_owned(),
         what: format!(
             "is like {0}, but {listed} are not of it: a relative of {0} that is not supported, \
              which would run as the wrong network; where they are known to serve the training \
-             alone, `pentimento convert --drop \"{pattern}\"` leaves them out",
+             alone, {drop}",
             network.name()
         ),
     })
 }
 
-/// A pattern of these names and, where it can be, of no other.
-fn pattern(names: &[&str]) -> String {
-    let (Some(first), 2..) = (names.first(), names.len()) else {
-        return names.concat();
-    };
+/// A pattern of all these names and of none of the others: what they begin with, or a part between
+/// dots that all have.
+fn pattern(names: &[&str], others: &[&str]) -> Option<String> {
+    let (&first, rest) = names.split_first()?;
+    if rest.is_empty() {
+        return Some(first.to_owned());
+    }
     let shared = |name: &&str| first.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let mut end = names.iter().map(shared).min().unwrap_or(0);
+    let mut end = rest.iter().map(shared).min().unwrap_or(0);
     while !first.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}*", &first[..end])
+    let parts = first.split('.').map(|part| format!("*.{part}.*"));
+    let mut patterns = std::iter::once(format!("{}*", &first[..end])).chain(parts);
+    patterns.find(|pattern| {
+        names.iter().all(|name| matches(pattern, name))
+            && !others.iter().any(|name| matches(pattern, name))
+    })
 }
 
 #[cfg(test)]
@@ -78,9 +89,14 @@ mod tests {
     use super::pattern;
 
     #[test]
-    fn a_pattern_covers_all_names() {
-        assert_eq!(pattern(&["a.weight"]), "a.weight");
-        assert_eq!(pattern(&["conv_up3.bias", "conv_up3.weight"]), "conv_up3.*");
-        assert_eq!(pattern(&["a", "b"]), "*");
+    fn a_pattern_covers_these_names_and_no_others() {
+        for (names, others, expected) in [
+            (&["a.weight"][..], &["a.bias"][..], Some("a.weight")),
+            (&["conv_up3.bias", "conv_up3.weight"], &["conv_up2.bias"], Some("conv_up3.*")),
+            (&["b.0.x.w", "b.1.x.w"], &["b.0.y.w", "b.1.y.w"], Some("*.x.*")),
+            (&["a.v", "b.v"], &["a.w", "b.w"], None),
+        ] {
+            assert_eq!(pattern(names, others).as_deref(), expected, "{names:?}");
+        }
     }
 }

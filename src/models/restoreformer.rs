@@ -167,6 +167,15 @@ impl Network for RestoreFormer {
         ]
     }
 
+    /// Attention in the encoder has the norm of a query from elsewhere, and no such query.
+    fn training_only(&self) -> Vec<String> {
+        let last = self.levels - 1;
+        let blocks = (0..self.blocks).map(|block| format!("down.{last}.attn.{block}"));
+        let layers = blocks.chain(["mid.attn_1".to_owned()]);
+        let norms = layers.map(|layer| self.name_of(&format!("encoder.{layer}.norm2")));
+        norms.flat_map(|norm| [format!("{norm}.weight"), format!("{norm}.bias")]).collect()
+    }
+
     fn pixels(&self) -> PixelFormat {
         PixelFormat::SIGNED
     }

@@ -132,9 +132,9 @@ impl ScuNet {
         let ends = |out: usize| ConvSpec::same(3).out(out).without_bias();
         let mut x = b.conv(x, "m_head.0", ends(self.channels))?;
         let mut skips = vec![x];
-        for level in 0..LEVELS {
+        for (level, (part, _)) in PARTS.iter().enumerate().take(LEVELS) {
             x = self.part(b, x, level, 0)?;
-            let name = format!("{}.{}", PARTS[level].0, self.blocks[level]);
+            let name = format!("{part}.{}", self.blocks[level]);
             let halving = ConvSpec {
                 stride: 2,
                 padding: Padding::all(0),
@@ -144,12 +144,12 @@ impl ScuNet {
             skips.push(x);
         }
         x = self.part(b, x, LEVELS, 0)?;
-        for index in LEVELS + 1..PARTS.len() {
+        for (index, (part, _)) in PARTS.iter().enumerate().skip(LEVELS + 1) {
             if let Some(skip) = skips.pop() {
                 x = b.add(ops::Add, &[x, skip])?;
             }
             let doubling = Transposed { kernel: 2, stride: 2, padding: 0, bias: false };
-            x = conv_transpose(b, x, &format!("{}.0", PARTS[index].0), doubling)?;
+            x = conv_transpose(b, x, &format!("{part}.0"), doubling)?;
             x = self.part(b, x, index, 1)?;
         }
         if let Some(skip) = skips.pop() {

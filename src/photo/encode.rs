@@ -198,14 +198,14 @@ pub fn encode_with(
     let mut notes = Vec::new();
     if encoding.quality.is_some() && format != Format::Jpeg {
         let name = format.name();
-        notes.push(format!("{name} results are lossless, --quality does not concern them"));
+        notes.push(format!("{name} results are lossless, the quality does not concern them"));
     }
     let opaque = match &picture.alpha {
         Some(_) if !format.has_alpha() => {
             let [red, green, blue] = encoding.matte;
             notes.push(format!(
                 "{} holds no transparency: what is transparent was laid on #{red:02x}{green:02x}\
-                 {blue:02x}; --matte takes another colour",
+                 {blue:02x}; set another colour as the matte",
                 format.name()
             ));
             Some(laid_on(picture, metadata, encoding.matte))

@@ -59,8 +59,8 @@ const TILE_MEMORY: usize = 2 << 30;
 const TILES_ARE_SMALL: &str =
     "the memory budget allows only small tiles, whose seams may be visible; raise it";
 
-const TILES_ARE_AVERAGED: &str = "this model averages over the picture, here over each tile; seams may be visible, allow larger \
-     tiles with --memory";
+const TILES_ARE_AVERAGED: &str = "this model averages over the picture, here over each tile; seams may be visible, raise the \
+     memory budget for larger tiles";
 
 impl Restorer {
     /// Restores with `model` on `engine`.

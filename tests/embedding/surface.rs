@@ -278,7 +278,10 @@ fn the_library_names_no_flags_of_the_command_line() {
     assert!(files.len() > 100, "{} files", files.len());
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a source");
-        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        // Whoever reads a sentence can run the program that it names.
+        let is_command = |line: &&str| line.contains("`pentimento ");
+        let is_comment = |line: &&str| line.trim_start().starts_with("//");
+        for line in text.lines().filter(|line| !is_comment(line) && !is_command(line)) {
             let flag = |at: usize| line[at + 2..].starts_with(|c: char| c.is_ascii_lowercase());
             let named = line.match_indices("--").any(|(at, _)| flag(at));
             assert!(!named, "{}: {line}", file.display());

@@ -10,7 +10,7 @@ use super::MAX_PIXELS;
 use crate::{Error, Result};
 
 const MAGIC: &str = "YUV4MPEG2";
-const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it without --y4m, or pipe it through \
+const ANOTHER: &str = "this is not a YUV4MPEG2 video; restore it as a picture, or pipe it through \
                        `ffmpeg -f yuv4mpegpipe`";
 /// A header line is shorter; mjpegtools reads 256 bytes.
 const LONGEST_LINE: u64 = 4096;

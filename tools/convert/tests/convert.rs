@@ -524,3 +524,27 @@ fn memory_does_not_grow_with_the_file() {
     println!("{} MiB", kib >> 10);
     assert!(kib < 32 << 10, "{peak}");
 }
+
+#[test]
+fn shards_of_pytorch_are_joined_by_their_index() {
+    let part = |name: &str| archive(&Pickle::dict(&[(name, SIX)]), &[("0", &six_floats())]);
+    let map = r#"{"generator.a.w":"m-1.bin","generator_ema.a.w":"m-2.bin"}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    fs::write(path("m-1.bin"), part("generator.a.w")).unwrap();
+    fs::write(path("m-2.bin"), part("generator_ema.a.w")).unwrap();
+    fs::write(path("m.bin.index.json"), index(map)).unwrap();
+    // The networks are told apart when all tensors are known, and each is read from its own file.
+    for input in [folder.path().to_owned(), path("m.bin.index.json")] {
+        for (key, place) in [(None, "m-2.bin"), (Some("generator."), "m-1.bin")] {
+            let options = Options { key: key.map(str::to_owned), ..Options::default() };
+            let mut source = Source::open(&input, &options).unwrap();
+            assert_eq!(source.contents().tensors.len(), 1, "{place}");
+            assert_eq!(source.contents().tensors[0].name, "a.w", "{place}");
+            assert_eq!(source.tensor(0).unwrap().to_f32(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        }
+    }
+    fs::write(path("m.bin.index.json"), index(r#"{"generator.a.w":"../m-1.bin"}"#)).unwrap();
+    let error = Source::open(folder.path(), &Options::default()).err().unwrap().to_string();
+    assert!(error.contains("which is not in it"), "{error}");
+}
