@@ -44,11 +44,15 @@ pub(super) fn orientation(exif: Option<&[u8]>) -> Orientation {
 }
 
 fn told(exif: &[u8]) -> Option<Orientation> {
-    of_result(exif, 1, 1)?;
+    let value = value(exif)?;
+    let after = of_result(exif, 1, 1)?;
+    let is_rewritten = self::value(&after.bytes) == Some(UPRIGHT as usize);
+    is_rewritten.then(|| Orientation::from_exif(u8::try_from(value).ok()?)).flatten()
+}
+
+fn value(exif: &[u8]) -> Option<usize> {
     let (structure, first) = Structure::open(exif)?;
-    let directory = structure.directory(first)?;
-    let value = structure.value(&directory, ORIENTATION)?;
-    Orientation::from_exif(u8::try_from(value).ok()?)
+    structure.value(&structure.directory(first)?, ORIENTATION)
 }
 
 fn is_readable(exif: &[u8]) -> bool {
@@ -234,6 +238,11 @@ mod tests {
                 assert_eq!(orientation(Some(&after)), Orientation::NoTransforms);
             }
             assert_eq!(orientation(Some(&exif(big))), Orientation::Rotate90);
+            // Two values: the result would still say the first.
+            let mut two = exif(big);
+            let count = 10 + ENTRY + 4;
+            two[count..count + 4].copy_from_slice(&long(2));
+            assert_eq!(orientation(Some(&two)), Orientation::NoTransforms);
             let (found, others) = chosen(vec![b"II*".to_vec(), exif(big), exif(!big)]);
             assert_eq!((found, others), (Some(exif(big)), 2));
         }

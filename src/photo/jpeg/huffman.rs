@@ -245,7 +245,7 @@ impl Blocks for HuffmanBlocks<'_> {
                 block[0] = (self.before[component] << low) as i16;
                 result.map(|_| ())
             }
-            (true, 0, _, ..) => {
+            (true, 0, ..) => {
                 block[0] |= (self.bits.take(1) << low) as i16;
                 Ok(())
             }

@@ -196,8 +196,8 @@ impl<'a> Jpeg<'a> {
         let behind = self.bytes.get(end..).unwrap_or_default();
         if behind.len() > PADDING && behind.iter().any(|&byte| byte != 0 && byte != 0xFF) {
             notes.push(format!(
-                "{} bytes behind the picture are left out, such as further pictures, a map of \
-                 brightness, or a film",
+                "the file holds {} bytes behind the picture, such as further pictures, a map of \
+                 brightness, or a film, which are not restored",
                 behind.len()
             ));
         }

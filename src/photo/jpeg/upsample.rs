@@ -15,7 +15,7 @@ pub(super) fn row(frame: &Frame, component: &Component, y: usize, to: &mut [u8])
     let near = y / down;
     let last = component.size.1 - 1;
     // The next row that lies on the other side of this one.
-    let far = if y % down == 0 { near.saturating_sub(1) } else { (near + 1).min(last) };
+    let far = if y.is_multiple_of(down) { near.saturating_sub(1) } else { (near + 1).min(last) };
     let width = component.size.0;
     match (across, down) {
         (1, 1) => to[..width].copy_from_slice(source(near)),

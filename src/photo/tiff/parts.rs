@@ -10,6 +10,8 @@ use super::unpack;
 const JPEG_TABLES: u16 = 347;
 /// Bytes of one unpacked part, at most: tiles may be larger than the picture.
 const LARGEST_PART: usize = 1 << 31;
+/// Pixels that tiles may have beside the picture's, at least.
+const MOST_BESIDE: usize = 1 << 24;
 
 /// `[height, width, samples]` of a page, whole numbers on the scale of 8 or 16 bits; indices of a
 /// palette as they are.
@@ -29,35 +31,39 @@ pub(super) fn read(
     let (across, down) =
         (layout.width.div_ceil(layout.part.0), layout.height.div_ceil(layout.part.1));
     let planes = if layout.planes { layout.samples } else { 1 };
+    // Small pictures in enormous tiles would cost time for nothing.
+    let unpacked = (across * down).saturating_mul(layout.part.0.saturating_mul(layout.part.1));
+    if unpacked > (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE) {
+        return Err("its tiles are far larger than the picture".into());
+    }
     let mut state = State { file, layout, cut: 0, missing: 0, row: Vec::new() };
-    for plane in 0..planes {
-        for number in 0..across * down {
-            let place = Place {
-                plane,
-                left: number % across * layout.part.0,
-                top: number / across * layout.part.1,
-            };
-            let index = plane * across * down + number;
-            let packed = part(file, layout, index).unwrap_or_default();
-            if packed.is_empty() {
-                state.missing += 1;
-            } else if layout.compression == layout::JPEG {
-                let tables = file.raw(directory, JPEG_TABLES);
-                state.jpeg(tables, packed, &place, &mut all, salvaged)?;
-            } else {
-                state.unpacked(packed, &place, &mut all)?;
-            }
-            if state.missing > 0 && !salvaged {
-                let row = place.top.min(layout.height);
-                return Err(Fault::NotRead(format!(
-                    "the picture is truncated: a part is missing, from row {row} of {} on",
-                    layout.height
-                )));
-            }
+    let total = planes * across * down;
+    let told = total.min(layout.offsets.len());
+    for index in 0..told {
+        let number = index % (across * down);
+        let place = Place {
+            plane: index / (across * down),
+            left: number % across * layout.part.0,
+            top: number / across * layout.part.1,
+        };
+        let packed = part(file, layout, index).unwrap_or_default();
+        if packed.is_empty() {
+            state.missing += 1;
+        } else if layout.compression == layout::JPEG {
+            let tables = file.raw(directory, JPEG_TABLES);
+            state.jpeg(tables, packed, &place, &mut all, salvaged)?;
+        } else {
+            state.unpacked(packed, &place, &mut all)?;
+        }
+        if state.missing > 0 && !salvaged {
+            return Err(truncated(place.top, layout.height));
         }
     }
+    state.missing += total - told;
+    if state.missing > 0 && !salvaged {
+        return Err(truncated(told / across.max(1) % down.max(1) * layout.part.1, layout.height));
+    }
     if state.missing > 0 {
-        let total = planes * across * down;
         notes.push(format!(
             "the picture is damaged: {} of its {total} parts are not whole; the rest was kept",
             state.missing
@@ -67,6 +73,12 @@ pub(super) fn read(
         notes.push(format!("{} samples outside of 0 to 1 were cut to it", state.cut));
     }
     Ok(all)
+}
+
+fn truncated(row: usize, height: usize) -> Fault {
+    Fault::NotRead(format!(
+        "the picture is truncated: a part is missing, from row {row} of {height} on"
+    ))
 }
 
 /// The bytes of part `index`, as many as the file has.
@@ -137,7 +149,7 @@ impl State<'_> {
         let step = if samples == 1 { layout.samples } else { 1 };
         let largest = samples::largest(layout);
         let scale = |value: u32, to: u64| {
-            if layout.colours == Colours::Palette {
+            if layout.colours == Colours::Palette || largest == to {
                 u64::from(value)
             } else {
                 (u64::from(value) * to + largest / 2) / largest
