@@ -386,7 +386,7 @@ mod tests {
 }
 
 #[cfg(test)]
-mod tests {
+mod snapshots {
     use std::path::Path;
     use std::sync::Arc;
 

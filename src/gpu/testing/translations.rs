@@ -7,7 +7,7 @@ use std::process::Command;
 use wgpu::naga::back::{hlsl, msl};
 use wgpu::naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use wgpu::naga::valid::ModuleInfo;
-use wgpu::naga::{Expression, Module, ResourceBinding, Statement, TypeInner};
+use wgpu::naga::{Block, Expression, Handle, Module, ResourceBinding, Statement, TypeInner};
 
 use super::contract::launches;
 use crate::gpu::files::Files;
@@ -101,8 +101,8 @@ fn matrices_are_loaded_by_pointers_to_scalars() {
     let mut pointers = 0;
     for Translated { shader, module, info, .. } in &variants() {
         for (index, entry) in module.entry_points.iter().enumerate() {
-            let types = &info.get_entry_point(index)[..];
-            let mut check = |pointer| {
+            let types = info.get_entry_point(index);
+            let mut check = |pointer: Handle<Expression>| {
                 let ty = types[pointer].ty.inner_with(&module.types);
                 let base = ty.pointer_base_type().unwrap();
                 let base = base.inner_with(&module.types);
@@ -120,7 +120,7 @@ fn matrices_are_loaded_by_pointers_to_scalars() {
     assert!(pointers > 0);
 }
 
-fn stores(block: &wgpu::naga::Block, check: &mut impl FnMut(wgpu::naga::Handle<Expression>)) {
+fn stores(block: &Block, check: &mut impl FnMut(Handle<Expression>)) {
     for statement in block {
         match statement {
             Statement::CooperativeStore { data, .. } => check(data.pointer),
