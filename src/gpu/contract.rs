@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// The module of a kernel, and what is known of its expressions.
 ///
 /// # Errors
-/// [`Error::Device`] says in one sentence what is wrong in which line.
+/// [`Error::Input`] says in one sentence what is wrong in which line.
 pub fn module(source: &Source) -> Result<(naga::Module, ModuleInfo)> {
     let module = wgsl::parse_str(&source.code).map_err(|error| {
         let line = error.location(&source.code).map(|at| at.line_number);
@@ -38,7 +38,7 @@ pub fn module(source: &Source) -> Result<(naga::Module, ModuleInfo)> {
 /// Whether `Params` of a kernel has the fields of `params`: their names, types, order and number.
 ///
 /// # Errors
-/// [`Error::Device`] names the first that differs; otherwise as [`module`].
+/// [`Error::Input`] names the first that differs; otherwise as [`module`].
 pub fn check(source: &Source, params: &Params) -> Result<()> {
     let (module, _) = module(source)?;
     let uniform =
@@ -83,5 +83,5 @@ fn field(module: &naga::Module, member: &naga::StructMember) -> Option<Field> {
 
 fn mistake(source: &Source, line: Option<u32>, what: &str) -> Error {
     let place = line.and_then(|line| source.place(line as usize));
-    Error::Device(format!("{}: {what}", place.unwrap_or_else(|| source.file().to_owned())))
+    Error::Input(format!("{}: {what}", place.unwrap_or_else(|| source.file().to_owned())))
 }

@@ -46,7 +46,7 @@ impl Pipelines {
     /// are built in were tested.
     ///
     /// # Errors
-    /// [`Error::Device`] names the file and the field.
+    /// [`Error::Input`] names the file and the field.
     pub fn check<'a>(
         &self,
         launches: impl IntoIterator<Item = (&'a Shader, &'a Params)>,

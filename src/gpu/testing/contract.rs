@@ -121,7 +121,7 @@ fn edited_kernels_are_read_and_checked() {
     let folder = edited("pointwise", |text| format!("{text}// changed\n"));
     assert!(check(&folder).unwrap().ends_with("// changed\n"));
 
-    let broken = |text: &str| format!("const ONE = 1u\n{text}");
+    let broken = |text: &str| format!("const ONE = 1u\nconst TWO = 2u;\n{text}");
     let error = message(&broken);
     assert!(error.starts_with("FOLDER/pointwise.wgsl:2: expected"), "{error}");
     let unknown = |text: &str| format!("const ONE = TWO;\n{text}");
