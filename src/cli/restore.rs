@@ -495,11 +495,10 @@ impl Run<'_> {
         }
         if !command.quiet && !command.json && !report.passed_over.is_empty() {
             let count = report.passed_over.len();
-            let files = if count == 1 { "file was" } else { "files were" };
+            let files =
+                if count == 1 { "file of another kind was" } else { "files of other kinds were" };
             let names = inputs::few(report.passed_over);
-            print_note(&format!(
-                "{count} {files} passed over, which are no pictures here: {names}"
-            ));
+            print_note(&format!("{count} {files} passed over: {names}"));
         }
         if report.interrupted && !command.watch {
             return Ok(ExitCode::from(album::INTERRUPTED));

@@ -111,8 +111,8 @@ fn push_chunk(to: &mut Vec<u8>, kind: &[u8; 4], data: &[u8]) {
 /// IPTC's records as ImageMagick and ExifTool put them into PNG, compressed.
 fn raw_profile(iptc: &[u8]) -> Option<Vec<u8>> {
     use std::fmt::Write as _;
-    let bytes = [PHOTOSHOP_HEADER, &resource(iptc)].concat();
-    let mut text = format!("\niptc\n{:8}\n", bytes.len());
+    let bytes = resource(iptc);
+    let mut text = format!("\nIPTC profile\n{:8}\n", bytes.len());
     for line in bytes.chunks(36) {
         for byte in line {
             let _ = write!(text, "{byte:02x}");

@@ -68,8 +68,14 @@ impl Kept {
             Some(Format::Jpeg) => Self::of_jpeg(file),
             Some(Format::Png) => Self::of_png(file),
             Some(Format::WebP) => {
-                let xmp = segments::of_webp(file).find(|chunk| &chunk.kind == b"XMP ");
-                Self { xmp: xmp.map(|chunk| chunk.data.to_vec()), ..Self::default() }
+                let find = |kind: &[u8; 4]| {
+                    segments::of_webp(file).find(|chunk| &chunk.kind == kind).map(|c| c.data)
+                };
+                // Only EXIF tells it.
+                let density = find(b"EXIF").and_then(|exif| {
+                    tiff_tags::density_of_exif(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
+                });
+                Self { density, xmp: find(b"XMP ").map(<[u8]>::to_vec), ..Self::default() }
             }
             Some(Format::Tiff) => tiff_tags::kept(file).unwrap_or_default(),
             Some(Format::Bmp) => {
@@ -193,9 +199,9 @@ fn raw_profile(data: &[u8]) -> Option<Vec<u8>> {
     let at = data.iter().position(|&byte| byte == 0)?;
     let text = inflated(data.get(at + 2..)?)?;
     let text = std::str::from_utf8(&text).ok()?;
-    let mut words = text.split_ascii_whitespace();
-    let length: usize = words.nth(1)?.parse().ok()?;
-    let digits: Vec<u8> = words.flat_map(str::bytes).collect();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let length: usize = lines.nth(1)?.parse().ok()?;
+    let digits: Vec<u8> = lines.flat_map(str::bytes).collect();
     let value = |digit: u8| char::from(digit).to_digit(16).map(|v| v as u8);
     let pair = |pair: &[u8; 2]| Some(value(pair[0])? << 4 | value(pair[1])?);
     let bytes: Vec<u8> = digits.as_chunks().0.iter().map(pair).collect::<Option<_>>()?;

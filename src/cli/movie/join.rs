@@ -96,9 +96,11 @@ pub fn join(
         let pictures = format!("-1:{}", source.stream);
         command.args(["-map", "0:v:0", "-map", "1", "-map", &pictures]);
         command.args(["-map_metadata", "1", "-map_chapters", "1"]);
-        command.args(["-map_metadata:s:v:0", &format!("1:s:{}", source.stream)]);
-        // Frames are upright: nothing may turn them once more.
-        command.args(["-metadata:s:v:0", "rotate=", "-disposition:v:0", "default"]);
+        // Names one by one: an option for all of them would leave out those of other streams.
+        for (key, value) in &source.names {
+            command.args(["-metadata:s:v:0", &format!("{key}={value}")]);
+        }
+        command.args(["-disposition:v:0", "default"]);
         command.args(["-c", "copy"]);
         let kind = KINDS.iter().find(|kind| kind.0 == extension(output));
         let (_, format, subtitles, sound) = kind.unwrap_or(&KINDS[0]);

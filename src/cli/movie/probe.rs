@@ -21,6 +21,8 @@ pub struct Source {
     /// When the whole film begins, in seconds: sound may begin before the pictures.
     pub start: f64,
     pub colour: Colour,
+    /// What the stream of the pictures is called, by ffmpeg's keys.
+    pub names: Vec<(String, String)>,
     /// Other streams of moving pictures, which are left as they are.
     pub others: usize,
 }
@@ -94,8 +96,14 @@ impl Source {
         if colour.transfer.as_deref() == Some("smpte2084") {
             colour.read_screen(path, stream)?;
         }
+        let names = ["language", "title", "handler_name"].into_iter().filter_map(|key| {
+            let value = video["tags"][key].as_str()?;
+            Some((key.to_owned(), value.to_owned()))
+        });
+        let names = names.collect();
         Ok(Self {
             stream,
+            names,
             pixels: owned("pix_fmt").unwrap_or_default(),
             interlaced: text("field_order").is_some_and(|order| order != "progressive"),
             time_base,
@@ -258,6 +266,7 @@ mod tests {
     fn times_of_frames() {
         let source = Source {
             stream: 0,
+            names: Vec::new(),
             pixels: String::new(),
             interlaced: false,
             time_base: [1, 1000],
