@@ -100,6 +100,8 @@ pub fn detect(first_bytes: &[u8]) -> Kind {
         [] => Kind::Empty,
         // An entry's header, or the end record of a zip file without entries.
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Kind::Zip,
+        // Its length may begin as other kinds do: 0x80 0x05 is also how a pickle begins.
+        [_, _, _, _, _, _, 0, 0, b'{', ..] => Kind::Safetensors,
         // PROTO with a protocol that Python has had.
         [0x80, 2..=5, rest @ ..] => {
             // Protocol 4 puts a frame header of 9 bytes before the magic number.
@@ -113,7 +115,6 @@ pub fn detect(first_bytes: &[u8]) -> Kind {
         [0x1f, 0x8b, ..] => Kind::Gzip,
         [0x89, b'H', b'D', b'F', ..] => Kind::Hdf5,
         [b'G', b'G', b'U', b'F', ..] => Kind::Gguf,
-        [_, _, _, _, _, _, 0, 0, b'{', ..] => Kind::Safetensors,
         // The version of the format, then another field of the model.
         [0x08, 1..=0x1f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Kind::Onnx,
         // The same number as a word and as a text.

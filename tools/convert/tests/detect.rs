@@ -16,6 +16,10 @@ fn kinds_are_told_apart() {
         (b"\x80\x02}q\0.", Kind::Pickle),
         (b"\x80\x09}q\0.", Kind::Unknown),
         (b"\x40\0\0\0\0\0\0\0{\"w\":", Kind::Safetensors),
+        // Lengths that begin as a pickle, as gzip and as ONNX.
+        (b"\x80\x05\0\0\0\0\0\0{\"w\":", Kind::Safetensors),
+        (b"\x1f\x8b\0\0\0\0\0\0{\"w\":", Kind::Safetensors),
+        (b"\x08\x03\0\0\0\0\0\0{\"w\":", Kind::Safetensors),
         (b"\xef\xbb\xbf\n <!doctype HTML>", Kind::Html),
         (b"<html lang=\"en\">", Kind::Html),
         (b"version https://git-lfs.github.com/spec/v1\n", Kind::GitLfs),
