@@ -51,7 +51,7 @@ pub unsafe extern "C" fn pentimento_engine_new(
                 1 => crate::Precision::F32,
                 2 => crate::Precision::F16,
                 other => {
-                    let what = format!("{other} is no pentimento_precision");
+                    let what = format!("{other} is not a pentimento_precision");
                     return Err(Failure::argument(what));
                 }
             };

@@ -109,7 +109,9 @@ pub unsafe extern "C" fn pentimento_set_log_guarded(
             3 => LevelFilter::Info,
             4 => LevelFilter::Debug,
             5 => LevelFilter::Trace,
-            other => return Err(Failure::argument(format!("{other} is no pentimento_log_level"))),
+            other => {
+                return Err(Failure::argument(format!("{other} is not a pentimento_log_level")));
+            }
         };
         static LOGGER: Logger = Logger;
         // It fails from the second time on, and where a program in Rust has a logger of its own.

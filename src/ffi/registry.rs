@@ -61,7 +61,7 @@ fn get<T>(number: u64, wanted: &str, choose: impl Fn(&Object) -> Option<T>) -> R
     }
     let what = match object {
         Some(object) => format!("handle {number} is {}, not {wanted}", object.kind()),
-        None if number == 0 => format!("0 is no handle of {wanted}"),
+        None if number == 0 => format!("0 is not a handle of {wanted}"),
         None if number <= registry.last => format!("handle {number} was freed"),
         None => format!("there is no handle {number}"),
     };

@@ -239,7 +239,7 @@ pub unsafe extern "C" fn pentimento_restore_faces(
             // SAFETY: `count` faces may be read by the caller's promise.
             let face = unsafe { faces.add(i).read_unaligned() };
             if face.landmarks.as_flattened().iter().any(|v| !v.is_finite()) {
-                return Err(Failure::argument(format!("a landmark of face {i} is no number")));
+                return Err(Failure::argument(format!("a landmark of face {i} is not a number")));
             }
             given.push(photo::Face { landmarks: face.landmarks, score: None, bounds: None });
         }

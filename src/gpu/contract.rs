@@ -60,7 +60,7 @@ pub fn check(source: &Source, params: &Params) -> Result<()> {
         }
         let theirs = match theirs {
             Some(Some(field)) => field.to_string(),
-            Some(None) => "something that is no u32, i32 or f32".to_owned(),
+            Some(None) => "something other than u32, i32 or f32".to_owned(),
             None => "nothing".to_owned(),
         };
         let ours = ours.map_or("nothing".to_owned(), Field::to_string);

@@ -404,7 +404,7 @@ impl PhotoRestorer {
         if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
             let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
             if detector.doubts(&seen, self.size, middle).await? {
-                return Ok(Err("what was restored of it is no face to the detector".to_owned()));
+                return Ok(Err("the restored face is not a face to the detector".to_owned()));
             }
         }
         let restored = surface.with_colours_of(&crop, &restored, self.size).await?;
