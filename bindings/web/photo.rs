@@ -88,7 +88,7 @@ impl Restored {
         self.after.height
     }
 
-    /// What became of every face, from left to right.
+    /// The outcome of every face, from left to right.
     #[wasm_bindgen(getter, unchecked_return_type = "Outcome[]")]
     pub fn faces(&self) -> JsValue {
         self.faces.clone()

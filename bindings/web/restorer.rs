@@ -101,7 +101,7 @@ impl Restorer {
         Ok(Self { engine, pipeline, architecture: model.architecture() })
     }
 
-    /// What it computes on.
+    /// The device that it computes on.
     #[wasm_bindgen(getter, unchecked_return_type = "Device")]
     pub fn device(&self) -> Result<JsValue, JsValue> {
         object(self.engine.device())

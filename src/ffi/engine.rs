@@ -19,7 +19,7 @@ pub enum Precision {
     F16 = 2,
 }
 
-/// What an engine is made of. All zeros: the best GPU, or else the CPU.
+/// Options of an engine. All zeros: the best GPU, or else the CPU.
 #[repr(C)]
 pub struct EngineOptions {
     /// NULL: the best real GPU, or else the CPU. Otherwise "cpu", the number of a device, or a part

@@ -92,7 +92,8 @@ pub unsafe extern "C" fn pentimento_set_log(
     unsafe { pentimento_set_log_guarded(None, callback, user, level) }
 }
 
-/// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+/// pentimento_set_log with a `guard` that calls the callback: how the header contains C++
+/// exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_set_log_guarded(
     guard: LogGuard,

@@ -15,7 +15,7 @@ pub type ModelHandle = u64;
 /// A restorer. 0 is none.
 pub type RestorerHandle = u64;
 
-/// What a number stands for.
+/// The object that a number stands for.
 #[derive(Clone)]
 pub enum Object {
     Engine(Box<Engine>),

@@ -1,4 +1,4 @@
-//! What a kernel file owes the host: WGSL that is valid, and `Params` of the fields that are written.
+//! The duties of a kernel file: valid WGSL, and `Params` of the fields that the host writes.
 //! Tests hold every variant that is built in to it, and a kernel that was edited is held to it before
 //! it runs.
 

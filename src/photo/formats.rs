@@ -1,4 +1,4 @@
-//! What reads each format.
+//! The reader of each format.
 
 use std::io::Cursor;
 

@@ -1,4 +1,4 @@
-//! What the pixels of a restored face show, by a parser.
+//! The part of the face at each pixel, by a parser.
 
 use super::Picture;
 use crate::{Engine, Error, Model, Result, Session, Task};
