@@ -159,7 +159,14 @@ pub fn video(data: &[u8]) {
     while let Ok(Some(frame)) = header.read_frame(&mut stream) {
         let picture = header.picture(&frame);
         assert_eq!(picture.rgb.len(), 3 * header.width * header.height);
-        assert_eq!(header.frame(&picture, Some((&frame, &picture))), frame);
+        let back = header.frame(&picture, Some((&frame, &picture)));
+        if header.depth() == 8 {
+            assert_eq!(back, frame);
+        } else {
+            // Samples of 16 bits may hold more than the stream's depth says; those are cut once.
+            let again = header.picture(&back);
+            assert_eq!(header.frame(&again, Some((&back, &again))), back);
+        }
         header.frame(&picture, None);
     }
 }

@@ -32,9 +32,12 @@ pub fn mirrored(b: &mut Builder, x: NodeId, padding: Padding) -> Result<NodeId> 
             (left, right) = (0, 0);
         }
     }
+    let [rows, columns] = [shape.h, shape.w].map(|n| (n as i32 - 1).max(1));
     while [top, bottom, left, right].iter().any(|&side| side > 0) {
         let shape = b.shape(x);
-        let [most_rows, most_columns] = [shape.h, shape.w].map(|n| n as i32 - 1);
+        // Where another round follows, this one ends where `x` turns.
+        let whole = |n: usize, way: i32| (n as i32 - 1) / way * way;
+        let [most_rows, most_columns] = [whole(shape.h, rows), whole(shape.w, columns)];
         let now = Padding {
             top: top.min(most_rows),
             bottom: bottom.min(most_rows),

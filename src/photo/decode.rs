@@ -243,7 +243,7 @@ mod tests {
         assert!(message(b"").contains("empty"));
         assert!(message(b"hello, I am a text").contains("not a picture"));
         assert!(message(b"P6 0 5 255\n").contains("no pixels"), "{}", message(b"P6 0 5 255\n"));
-        assert!(message(b"GIF89a\x01\0\x01\0\0\0\0").contains("truncated"));
+        assert!(message(b"GIF89a\x01\0\x01\0\0\0\0").contains("damaged"));
         assert!(message(b"\0\0\0\x20ftypheic\0\0\0\0").contains("HEIC is not read"));
     }
 
@@ -272,7 +272,7 @@ mod tests {
             tiff[entry + 8..entry + 12].copy_from_slice(&100_000_u32.to_le_bytes());
         }
         let text = message(&tiff);
-        assert!(text.contains("100000×100000") || text.contains("damaged"), "{text}");
+        assert!(text.contains("100000×100000") || text.contains("from row 0 of 100000"), "{text}");
         // The header's own checksum would give it away otherwise.
         let mut png = png(1, 1, ExtendedColorType::Rgb8, &[1, 2, 3]);
         png[16..24].copy_from_slice(&[0, 1, 0, 0, 0, 1, 0, 0]);

@@ -25,16 +25,18 @@ impl Picture {
     /// The colours, each counting by its alpha.
     fn weighted(&self, alpha: &[u8], to: [usize; 2]) -> Result<Vec<u8>> {
         let seen = self.visible_rgb();
+        // `image` keeps samples of f32 between 0 and 1.
         let weighted = seen.as_chunks::<3>().0.iter().zip(alpha).flat_map(|(pixel, &alpha)| {
             // Hidden colours, which are those around, count where there is nothing else.
-            let alpha = f32::from(alpha).max(HIDDEN);
-            let [red, green, blue] = pixel.map(|v| f32::from(v) * alpha);
+            let alpha = (f32::from(alpha) / 255.0).max(HIDDEN);
+            let [red, green, blue] = pixel.map(|v| f32::from(v) / 255.0 * alpha);
             [red, green, blue, alpha]
         });
         let weighted: Vec<f32> = weighted.collect();
         let large = resize::<Rgba<f32>>(&weighted, [self.height, self.width], to)?;
         let colours = large.as_chunks::<4>().0.iter().flat_map(|&[red, green, blue, alpha]| {
-            [red, green, blue].map(|v| (v / alpha.max(HIDDEN / 2.0) + 0.5) as u8)
+            let alpha = alpha.max(HIDDEN / 2.0);
+            [red, green, blue].map(|v| (255.0 * v / alpha + 0.5) as u8)
         });
         Ok(colours.collect())
     }
@@ -47,8 +49,8 @@ impl Picture {
     }
 }
 
-/// How much a hidden pixel counts, of 255.
-const HIDDEN: f32 = 0.01;
+/// How much a hidden pixel counts, where an opaque one counts 1.
+const HIDDEN: f32 = 4e-5;
 
 /// `values` are `[from[0], from[1]]` pixels.
 pub(super) fn resize<P>(
@@ -93,9 +95,13 @@ mod tests {
     #[test]
     fn shrinking_averages() {
         // A checkerboard of single pixels has the mean 127.5 everywhere.
-        let small = picture(512, 512, |y, x| ((y + x) % 2 * 255) as u8).resized(32, 32).unwrap();
-        assert!(small.rgb.iter().all(|&v| (127..=128).contains(&v)));
-        assert!(small.alpha.unwrap().iter().all(|&v| (127..=128).contains(&v)));
+        let board = picture(512, 512, |y, x| ((y + x) % 2 * 255) as u8);
+        let mean = |values: &[u8]| values.iter().all(|&v| (127..=128).contains(&v));
+        let opaque = Picture { alpha: None, ..board.clone() }.resized(32, 32).unwrap();
+        assert!(mean(&opaque.rgb));
+        // Its black pixels are hidden.
+        let small = board.resized(32, 32).unwrap();
+        assert!(small.rgb.iter().all(|&v| v >= 254) && mean(&small.alpha.unwrap()));
     }
 
     #[test]

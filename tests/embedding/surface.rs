@@ -7,10 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, AlignedFace, BlendMask, Detection, Detector, DetectorOptions, Encoded, Encoding, Face,
-    FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata, Outcome,
-    PhotoOptions, PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, Restoration, Restored,
-    RestoredPhoto, Restorer, Samples16, TileReport, Tracker,
+    self, AlignedFace, BlendMask, Density, Detection, Detector, DetectorOptions, Encoded, Encoding,
+    Face, FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata,
+    Outcome, Page, PageKind, Pages, PhotoOptions, PhotoRestorer, Picture, Pipeline,
+    PipelineBuilder, Pose, ReadOptions, Restoration, Restored, RestoredPhoto, Restorer, Samples16,
+    TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
@@ -123,7 +124,16 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Vec<u8> = photo::encode(&picture, &metadata, Path::new(""))?;
     let Metadata { exif, gray, gray_icc, deep, kept } = metadata;
     let _: ([Option<Vec<u8>>; 2], bool) = ([exif, gray_icc], gray);
-    let Kept { quality, .. } = kept;
+    let Kept { quality, density, .. } = kept;
+    let _: Option<(u32, u32)> = density.map(|Density { x, y }| (x, y));
+    let reading: ReadOptions = ReadOptions::salvaging();
+    let Page { picture, metadata: _, notes, delay } =
+        photo::decode_page(&[], Path::new(""), &reading)?;
+    let _: (Vec<String>, Option<Duration>) = (notes, delay);
+    let pages: Pages = Pages::read(Path::new(""), &ReadOptions { salvage: false })?;
+    let kinds = [PageKind::Single, PageKind::Page, PageKind::Frame];
+    let _: (bool, bool) = (pages.is_several(), kinds.contains(&pages.kind()));
+    let _: Option<Result<Page>> = Pages::open(Vec::new(), Path::new(""), &reading)?.next();
     let encoding = Encoding { quality, matte: [255_u8; 3] };
     let Encoded { bytes, notes } =
         photo::encode_with(&picture, &Metadata::default(), Path::new(""), &encoding)?;
@@ -170,7 +180,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
             .with_parser(parser);
     restorer.set_control(None);
     let mut faces: Vec<Face> = restorer.find(&picture)?;
-    Tracker::new(0.85_f64).smooth(&mut faces);
+    let mut tracker = Tracker::new(0.85_f64);
+    tracker.smooth(&mut faces);
+    tracker.forget();
     let pointed = [GivenFace::Box([0.0_f32; 4]), GivenFace::Face(faces[0].clone())];
     let _: Vec<Face> = restorer.locate(&picture, &pointed)?;
     let _: Vec<Face> = pollster::block_on(restorer.locate_async(&picture, &pointed))?;

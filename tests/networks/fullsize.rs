@@ -20,7 +20,7 @@ use crate::support::{
 const CODES: f64 = 1e-3;
 /// Multiply-adds that a driver on the CPU computes in about half a minute. Larger cases are left out
 /// there, unless this variable asks for all of them.
-const SOFTWARE_WORK: u64 = 60_000_000_000;
+const SOFTWARE_WORK: u64 = 15_000_000_000;
 const ALL: &str = "PENTIMENTO_ALL_SIZES";
 
 /// `input_rgb_u8_HxW.npy` as NCHW, in the range that the recipe names: `/255`, `/255 *2-1`, or

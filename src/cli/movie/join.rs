@@ -95,6 +95,9 @@ pub fn join(
         command.arg("-i").arg(named(input));
         let pictures = format!("-1:{}", source.stream);
         command.args(["-map", "0:v:0", "-map", "1", "-map", &pictures]);
+        for stream in &source.chapter_names {
+            command.args(["-map", &format!("-1:{stream}")]);
+        }
         command.args(["-map_metadata", "1", "-map_chapters", "1"]);
         // Names one by one: an option for all of them would leave out those of other streams.
         for (key, value) in &source.names {

@@ -25,6 +25,8 @@ pub struct Source {
     pub names: Vec<(String, String)>,
     /// Other streams of moving pictures, which are left as they are.
     pub others: usize,
+    /// Streams with the names of chapters, as QuickTime keeps them: chapters are written anew.
+    pub chapter_names: Vec<u64>,
 }
 
 /// How colours are meant, by ffmpeg's names.
@@ -101,6 +103,11 @@ impl Source {
             Some((key.to_owned(), value.to_owned()))
         });
         let names = names.collect();
+        let names_chapters = |stream: &&Value| {
+            stream["codec_type"] == "data" && stream["codec_tag_string"] == "text"
+        };
+        let chapter_names = streams.iter().filter(names_chapters);
+        let chapter_names = chapter_names.filter_map(|stream| stream["index"].as_u64()).collect();
         Ok(Self {
             stream,
             names,
@@ -111,6 +118,7 @@ impl Source {
             start: start.unwrap_or(0.0),
             colour,
             others: videos.count(),
+            chapter_names,
         })
     }
 
@@ -274,6 +282,7 @@ mod tests {
             start: 0.05,
             colour: Colour::default(),
             others: 0,
+            chapter_names: Vec::new(),
         };
         assert_eq!((source.seconds(2), source.seconds(4)), (0.1, 0.22));
         assert_eq!(source.nanoseconds(1), 40_000_000);

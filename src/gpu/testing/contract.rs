@@ -134,8 +134,8 @@ fn edited_kernels_are_read_and_checked() {
     let error = message(&renamed);
     let expected = "field 0 of Params is x_start: u32, and the host writes x_offset: u32";
     assert!(error.ends_with(expected), "{error}");
-    let retyped = |text: &str| text.replace("x_offset: u32", "x_offset: i32");
-    assert!(message(&retyped).contains("x_offset: i32"));
+    let longer = |text: &str| text.replace("x_offset: u32", "before: i32,\n    x_offset: u32");
+    assert!(message(&longer).contains("field 0 of Params is before: i32, "));
     for error in [message(&broken), message(&unknown), message(&invalid), message(&renamed)] {
         assert_eq!(error.lines().count(), 1, "{error}");
     }

@@ -10,7 +10,13 @@
 
 using uint = unsigned int;
 using ulong = unsigned long;
-using half = _Float16;
+struct half {
+  float value;
+  half() = default;
+  half(float v) : value(v) {}
+  operator float() const { return value; }
+};
+inline half operator""h(long double v) { return half(float(v)); }
 
 namespace metal {
 using ::uint;

@@ -368,13 +368,12 @@ pub(super) fn trial(case: &Case, target: &Target, reference: bool) -> Trial {
         inputs: maker.inputs,
         outputs: vec![output],
     };
-    // Cooperative matrices take the place of other products.
+    // Cooperative matrices take the place of other products, where all factors are halves.
     let products = ["conv_gemm", "multi_path_conv"].contains(&case.kernel);
-    let cooperative = products && target.cooperative.is_some();
-    let kernel = if cooperative { "conv_gemm_cooperative" } else { case.kernel };
     let candidates = plan.candidates(0).unwrap();
-    let variant = candidates.into_iter().find(|variant| variant.name() == kernel).unwrap();
-    plan.steps[0].variant = variant;
+    let named = |name: &str| candidates.iter().find(|variant| variant.name() == name).cloned();
+    let cooperative = if products { named("conv_gemm_cooperative") } else { None };
+    plan.steps[0].variant = cooperative.or_else(|| named(case.kernel)).unwrap();
     let scratch = scratch_len(&plan.steps[0], target);
     if scratch > 0 {
         let shape = Shape::vector(1, scratch);
