@@ -162,8 +162,8 @@ impl Model {
     /// is above `threshold`, overlapping ones included.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) when it is no detector or the outputs are not of such a
-    /// picture.
+    /// [`Error::Input`](crate::Error::Input) when it is not a detector or the outputs are not of such
+    /// a picture.
     #[doc(hidden)]
     pub fn detections(
         &self,

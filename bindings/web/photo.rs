@@ -21,7 +21,7 @@ impl Photo {
     /// messages.
     ///
     /// # Errors
-    /// `image` when it is no such picture, or a damaged one.
+    /// `image` when it is not such a picture, or is damaged.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Photo, JsValue> {
         let (picture, metadata) = decode_with_metadata(bytes, Path::new(name)).map_err(thrown)?;
         Ok(Self { picture, metadata })

@@ -72,7 +72,7 @@ pub struct Busy {
 /// What holds for all pictures of a run.
 #[derive(Clone)]
 pub struct Rules {
-    /// Replaces files that are no results, too.
+    /// Replaces files that are not results, too.
     pub force: bool,
     /// How long a picture may take to be read, and to be written.
     pub patience: Duration,

@@ -114,7 +114,7 @@ pub trait Network: Send + Sync + std::fmt::Debug {
     /// is above `threshold`, overlapping ones included.
     ///
     /// # Errors
-    /// [`Error::Input`] when it is no detector or the outputs are not of such a picture.
+    /// [`Error::Input`] when it is not a detector or the outputs are not of such a picture.
     fn detections(
         &self,
         _input: Shape,

@@ -1,7 +1,7 @@
 //! Checkpoints that other people published for the architectures of this folder.
 //!
 //! Sizes and digests are given where several independent sources agree on them; the rest is
-//! `None`. Licences are those that the publishers state; they are no legal advice.
+//! `None`. Licences are those that the publishers state; they are not legal advice.
 
 use serde::Serialize;
 

@@ -85,7 +85,7 @@ pub struct Fit {
 }
 
 /// The similarity that brings `landmarks` onto the template of a face of `size × size` pixels, or
-/// `None` where they lie in one point or are no numbers.
+/// `None` where they lie in one point or are not numbers.
 pub fn align(landmarks: &Landmarks, size: usize) -> Option<Fit> {
     let factor = size as f64 / TEMPLATE_SIZE;
     let template = TEMPLATE.map(|point| point.map(|v| v * factor));
@@ -100,7 +100,7 @@ const POSED_MARGIN: f64 = 1.15;
 /// between the eyes to the mouth, which a turn to the side leaves as it is; the crop is centred on
 /// the side of the head that is seen, and is wider than the template's.
 ///
-/// `None` where eyes and mouth lie in one point or are no numbers.
+/// `None` where eyes and mouth lie in one point or are not numbers.
 pub fn align_posed(landmarks: &Landmarks, size: usize) -> Option<Affine> {
     let frame = Frame::of(landmarks);
     let template = Frame::of(&TEMPLATE);

@@ -39,7 +39,7 @@ const INCH: f64 = 0.0254;
 const LONGEST_TEXT: u64 = 16 << 20;
 
 impl Density {
-    /// `None` where these are no densities.
+    /// `None` where these are not densities.
     pub(super) fn per_inch(x: f64, y: f64) -> Option<Self> {
         let holds = |v: f64| (0.01..=1e6).contains(&v);
         let hundredths = |v: f64| (v * 100.0).round() as u32;

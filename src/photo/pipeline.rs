@@ -202,7 +202,7 @@ impl Pipeline {
     /// Sets the options for the following photos.
     ///
     /// # Errors
-    /// [`Error::Input`] when an option is out of its range, or when pictures are no photos.
+    /// [`Error::Input`] when an option is out of its range, or when pictures are not photos.
     pub fn set_options(&mut self, options: PhotoOptions) -> Result<()> {
         let Some(photo) = self.photo.as_mut().filter(|_| self.is_photo) else {
             let what = "these options need a detector, or faces that are given";

@@ -78,7 +78,7 @@ export class Photo {
      * messages.
      *
      * # Errors
-     * `image` when it is no such picture, or a damaged one.
+     * `image` when it is not such a picture, or is damaged.
      */
     static decode(bytes: Uint8Array | number[], name: string): Photo;
     /**
