@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// What became of a call; pentimento_last_error says more.
+// The result of a call; pentimento_last_error says more.
 typedef enum pentimento_status {
   // It worked.
   PENTIMENTO_STATUS_OK = 0,
@@ -48,7 +48,7 @@ typedef enum pentimento_status {
   PENTIMENTO_STATUS_INTERNAL = 12,
 } pentimento_status;
 
-// What a network is for.
+// The task of a network.
 typedef enum pentimento_model_task {
   // An aligned, square face becomes a restored one.
   PENTIMENTO_MODEL_TASK_RESTORE_FACE = 0,
@@ -110,7 +110,7 @@ typedef enum pentimento_which {
   PENTIMENTO_WHICH_CENTRAL = 2,
 } pentimento_which;
 
-// What an engine is made of. All zeros: the best GPU, or else the CPU.
+// Options of an engine. All zeros: the best GPU, or else the CPU.
 typedef struct pentimento_engine_options {
   // NULL: the best real GPU, or else the CPU. Otherwise "cpu", the number of a device, or a part
   // of its name, vendor, driver or backend.
@@ -137,11 +137,11 @@ typedef void (*pentimento_log_guard)(pentimento_log_callback callback,
 // A model. 0 is none.
 typedef uint64_t pentimento_model;
 
-// What a model is.
+// Facts about a model.
 typedef struct pentimento_model_info {
   // Name of the architecture, with its NUL.
   char architecture[32];
-  // What it is for.
+  // The task of its network.
   enum pentimento_model_task task;
   // Side of the picture that it takes, where that is fixed, otherwise 0.
   uint32_t size;
@@ -252,7 +252,8 @@ enum pentimento_status pentimento_set_log(pentimento_log_callback callback,
                                           void *user,
                                           uint32_t level);
 
-// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+// pentimento_set_log with a `guard` that calls the callback: how the header contains C++
+// exceptions.
 enum pentimento_status pentimento_set_log_guarded(pentimento_log_guard guard,
                                                   pentimento_log_callback callback,
                                                   void *user,
@@ -291,7 +292,8 @@ enum pentimento_status pentimento_set_progress(pentimento_restorer restorer,
                                                pentimento_progress_callback callback,
                                                void *user);
 
-// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+// pentimento_set_progress with a `guard` that calls the callback: how the header contains C++
+// exceptions.
 enum pentimento_status pentimento_set_progress_guarded(pentimento_restorer restorer,
                                                        pentimento_progress_guard guard,
                                                        pentimento_progress_callback callback,
@@ -328,7 +330,7 @@ enum pentimento_status pentimento_restored_faces(pentimento_restorer restorer,
 // Writes how long the last call took that restored something, in seconds.
 enum pentimento_status pentimento_restorer_seconds(pentimento_restorer restorer, double *seconds);
 
-// What went wrong in the last call of this thread, as one sentence in UTF-8; empty when it worked.
+// The error of the last call of this thread, as one sentence in UTF-8; empty when the call worked.
 // Never NULL; valid until the next call of this thread.
 const char *pentimento_last_error(void);
 

@@ -80,14 +80,14 @@ impl Control {
         self.shared.cancelled.load(Ordering::Relaxed)
     }
 
-    /// The same for piece `index` of `count` equal ones of its work.
+    /// A control for piece `index` of `count` equal ones of its work.
     pub(crate) fn piece(&self, index: usize, count: usize) -> Self {
         let [start, length] = self.part;
         let length = length / count.max(1) as f32;
         Self { shared: Arc::clone(&self.shared), part: [start + index as f32 * length, length] }
     }
 
-    /// The same for work that counts for nothing: it can be cancelled, and stays where it is.
+    /// A control for work that counts for nothing: it can be cancelled, and its progress stays.
     pub(crate) fn still(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), part: [self.part[0], 0.0] }
     }

@@ -26,7 +26,7 @@ pub enum Precision {
     F16,
 }
 
-/// What an [`Engine`] is made of: the best device, and what suits it, unless something else is set.
+/// Options of an [`Engine`]. By default it computes on the best device, as suits that device.
 ///
 /// ```
 /// use pentimento::{EngineOptions, Precision};
@@ -213,7 +213,7 @@ impl Engine {
         Self::on(gpu::Device::from_parts(device.clone(), queue.clone())?, options)
     }
 
-    /// What to ask `adapter` for, so that the engine can use all of it. A program that needs other
+    /// The features and limits of `adapter` that the engine can use. A program that needs other
     /// features and limits for itself adds them.
     pub fn wgpu_descriptor(adapter: &gpu::wgpu::Adapter) -> gpu::wgpu::DeviceDescriptor<'static> {
         gpu::descriptor(adapter)
@@ -241,7 +241,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// What it runs on.
+    /// The device that the engine computes on.
     pub fn device(&self) -> &DeviceInfo {
         &self.info
     }
@@ -303,7 +303,7 @@ impl Engine {
         }
     }
 
-    /// What plans are made for.
+    /// The device as planning sees it.
     pub(crate) fn target(&self) -> Target {
         let target = match &self.device {
             Device::Cpu => Target::cpu(),
@@ -313,7 +313,7 @@ impl Engine {
         Target { memory_budget: self.options.memory, cooperative, ..target }
     }
 
-    /// What it would execute for `graph`; allocates nothing.
+    /// The plan that the engine would execute for `graph`; allocates nothing.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] when an intermediate exceeds the device's limits.

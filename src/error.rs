@@ -1,4 +1,4 @@
-//! What can go wrong, as one enum.
+//! Every error of the library, as one enum.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// What was tried: "read", "write", …
+        /// The failed action: "read", "write", …
         action: &'static str,
         /// Which file.
         path: PathBuf,
@@ -24,7 +24,7 @@ pub enum Error {
     Checkpoint {
         /// Which file.
         path: PathBuf,
-        /// What is wrong and what to do.
+        /// The fault, and a remedy.
         what: String,
     },
     /// A checkpoint's tensor is missing or has another shape than its network needs.
@@ -32,7 +32,7 @@ pub enum Error {
     Tensor {
         /// Which tensor.
         name: String,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// A checkpoint's configuration is missing a value or contradicts itself.
@@ -40,7 +40,7 @@ pub enum Error {
     Config {
         /// Which value.
         name: String,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// No known architecture has these tensors.
@@ -57,7 +57,7 @@ pub enum Error {
     Image {
         /// Which file.
         path: PathBuf,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
     /// The device that was asked for is not there, lacks what was asked of it, or fails.
@@ -74,7 +74,7 @@ pub enum Error {
         needed: usize,
         /// Bytes that there are, or that the budget allows.
         available: usize,
-        /// What to do.
+        /// A remedy.
         hint: String,
     },
     /// An output holds NaN or infinity.

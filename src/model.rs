@@ -30,12 +30,12 @@ pub struct Model {
     network: Arc<dyn Network>,
 }
 
-/// What a [`Model`] is.
+/// Facts about a [`Model`].
 #[derive(Clone, Debug, Serialize)]
 pub struct ModelInfo {
     /// Name of the architecture.
     pub architecture: &'static str,
-    /// What it is for.
+    /// The task of its network.
     pub task: Task,
     /// Hyper-parameters and assumptions, as name and value.
     pub parameters: Vec<(&'static str, String)>,
@@ -67,7 +67,7 @@ impl Model {
         Self::open_with(path, &Options::default())
     }
 
-    /// The same with the choices that a file does not hold.
+    /// Opens a file as [`Model::open`], with the choices that a file does not hold.
     ///
     /// # Errors
     /// As [`Model::open`]; [`Error::Input`](crate::Error::Input) for a choice out of its range.
@@ -75,7 +75,7 @@ impl Model {
         Self::from_checkpoint(Checkpoint::open(path.as_ref())?, options)
     }
 
-    /// The same from the bytes of such a file: a vector, a memory map, or what `include_bytes!`
+    /// Opens a model from the bytes of a file: a vector, a memory map, or what `include_bytes!`
     /// yields. They are kept as long as the model and not copied, save those of a `.pth` file.
     /// `label` stands for the file's name in messages.
     ///
@@ -99,7 +99,7 @@ impl Model {
         Self::from_checkpoint(Checkpoint::from_bytes(bytes, label)?, options)
     }
 
-    /// The same from a checkpoint at hand, with the choices that it does not hold.
+    /// Recognises the network of a checkpoint, with the choices that the checkpoint does not hold.
     ///
     /// # Errors
     /// When it belongs to no known architecture, lacks a tensor, or holds one that its network does
@@ -116,7 +116,7 @@ impl Model {
         self.network.name()
     }
 
-    /// What the network is for.
+    /// The task of the network.
     pub fn task(&self) -> Task {
         self.network.task()
     }
@@ -158,12 +158,12 @@ impl Model {
         self.network.build(&self.checkpoint, shape)
     }
 
-    /// What a detector's outputs for one picture of shape `input` say: every candidate whose score
+    /// The candidates in a detector's outputs for a picture of shape `input`: each one whose score
     /// is above `threshold`, overlapping ones included.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) when it is no detector or the outputs are not of such a
-    /// picture.
+    /// [`Error::Input`](crate::Error::Input) when it is not a detector or the outputs are not of such
+    /// a picture.
     #[doc(hidden)]
     pub fn detections(
         &self,

@@ -279,7 +279,7 @@ impl Session {
         Ok(outputs)
     }
 
-    /// What it holds on its device.
+    /// The memory that the session holds on its device.
     pub fn memory(&self) -> Memory {
         match &self.executor {
             Executor::Cpu(executor) => {
@@ -293,7 +293,7 @@ impl Session {
         }
     }
 
-    /// What it executes.
+    /// The plan that the session executes.
     #[doc(hidden)]
     pub fn plan(&self) -> &Plan {
         &self.plan

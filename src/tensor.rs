@@ -46,12 +46,12 @@ impl Shape {
         self.c * self.h * self.w
     }
 
-    /// The same shape with other channels.
+    /// The shape with another number of channels.
     pub const fn with_channels(self, c: usize) -> Self {
         Self { c, ..self }
     }
 
-    /// The same shape with another size in pixels.
+    /// The shape with another size in pixels.
     pub const fn with_size(self, h: usize, w: usize) -> Self {
         Self { h, w, ..self }
     }

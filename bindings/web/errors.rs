@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 /// The codes, for the declarations that wasm-bindgen writes.
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-/** What an error of the engine is about: its property `code`. */
+/** The subject of an error of the engine: its property `code`. */
 export type ErrorCode =
   | "cancelled"
   | "checkpoint"

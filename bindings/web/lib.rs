@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 /// The shapes of plain objects, for the declarations that wasm-bindgen writes.
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-/** What the engine computes on. */
+/** The device that the engine computes on. */
 export interface Device {
   name: string;
   backend: string;
@@ -33,7 +33,7 @@ export interface Face {
   bounds?: [number, number, number, number];
 }
 
-/** What became of a face. */
+/** The outcome of a face: restored, or skipped. */
 export interface Outcome extends Face {
   /** How the head is turned, in degrees. */
   pose: { yaw: number; pitch: number; roll: number };

@@ -21,7 +21,7 @@ impl Photo {
     /// messages.
     ///
     /// # Errors
-    /// `image` when it is no such picture, or a damaged one.
+    /// `image` when it is not such a picture, or is damaged.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Photo, JsValue> {
         let (picture, metadata) = decode_with_metadata(bytes, Path::new(name)).map_err(thrown)?;
         Ok(Self { picture, metadata })
@@ -88,7 +88,7 @@ impl Restored {
         self.after.height
     }
 
-    /// What became of every face, from left to right.
+    /// The outcome of every face, from left to right.
     #[wasm_bindgen(getter, unchecked_return_type = "Outcome[]")]
     pub fn faces(&self) -> JsValue {
         self.faces.clone()

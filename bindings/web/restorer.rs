@@ -84,13 +84,13 @@ impl Restorer {
             "auto" => Precision::Auto,
             "f32" => Precision::F32,
             "f16" => Precision::F16,
-            other => return Err(Error::Input(format!("{other} is no precision"))),
+            other => return Err(Error::Input(format!("{other} is not a precision"))),
         };
         let device = match device {
             // A browser shows one adapter at most.
             "gpu" => "webgpu",
             "cpu" => "cpu",
-            other => return Err(Error::Input(format!("{other} is no device"))),
+            other => return Err(Error::Input(format!("{other} is not a device"))),
         };
         let options = EngineOptions::new().device(device).precision(precision);
         let engine = Engine::open(&options).await?;
@@ -101,7 +101,7 @@ impl Restorer {
         Ok(Self { engine, pipeline, architecture: model.architecture() })
     }
 
-    /// What it computes on.
+    /// The device that it computes on.
     #[wasm_bindgen(getter, unchecked_return_type = "Device")]
     pub fn device(&self) -> Result<JsValue, JsValue> {
         object(self.engine.device())
@@ -163,7 +163,7 @@ impl Restorer {
     ) -> Result<Restored, JsValue> {
         let json = js_sys::JSON::stringify(&faces)?.as_string().unwrap_or_default();
         let faces: Vec<Face> = serde_json::from_str(&json)
-            .map_err(|e| thrown(Error::Input(format!("these are no faces: {e}"))))?;
+            .map_err(|e| thrown(Error::Input(format!("this is not a list of faces: {e}"))))?;
         let options = PhotoOptions { scale, ..PhotoOptions::default() };
         self.pipeline.set_options(options).map_err(thrown)?;
         self.pipeline.set_control(Some(watch.control.clone()));

@@ -14,7 +14,7 @@ use crate::plan::Plan;
 
 /// Multiply-adds that a twin computes in about a tenth of a second on one core.
 const TWIN_WORK: u64 = 40_000_000;
-/// The same for steps whose channels cannot be taken apart.
+/// Multiply-adds of a twin for steps whose channels cannot be taken apart.
 const WHOLE_TWIN_WORK: u64 = 2_000_000_000;
 
 /// What a result was compared with, and how far it is from it.

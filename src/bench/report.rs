@@ -63,7 +63,7 @@ pub enum Kind {
 pub struct Row {
     /// Network or kernel.
     pub kind: Kind,
-    /// The same on every device.
+    /// The case's name, equal on every device.
     pub name: String,
     /// The kernel that computed it; empty for networks.
     pub kernel: String,

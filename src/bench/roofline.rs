@@ -15,9 +15,9 @@ use crate::tensor::Dtype;
 pub struct Peaks {
     /// f32 operations per second, two per fused multiply-add.
     pub f32: Option<f64>,
-    /// The same in f16.
+    /// f16 operations per second.
     pub f16: Option<f64>,
-    /// The same of cooperative matrices, f16 with f32 sums.
+    /// Operations per second of cooperative matrices, f16 with f32 sums.
     pub cooperative: Option<f64>,
     /// Bytes per second that come from and go to memory.
     pub memory: Option<f64>,

@@ -95,7 +95,7 @@ impl Checkpoint {
         Ok(Self { path: path.to_owned(), tensors, metadata, skipped, taken, reads: None })
     }
 
-    /// A checkpoint made of tensors that are already at hand.
+    /// Makes a checkpoint of tensors in memory.
     pub fn from_params(label: &str, params: impl IntoIterator<Item = Param>) -> Self {
         Self {
             path: PathBuf::from(label),
@@ -107,14 +107,14 @@ impl Checkpoint {
         }
     }
 
-    /// The same with one more value of metadata.
+    /// Adds a value to the metadata.
     #[must_use]
     pub fn with_metadata(mut self, key: &str, value: &str) -> Self {
         self.metadata.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// The same, remembering from here on which tensors' values are asked for.
+    /// A copy that remembers which tensors' values are asked for.
     #[must_use]
     pub fn watched(&self) -> Self {
         Self { reads: Some(Arc::default()), ..self.clone() }
@@ -135,7 +135,7 @@ impl Checkpoint {
         self.tensors.keys().chain(self.skipped.keys()).map(String::as_str)
     }
 
-    /// What was chosen where the file left a choice.
+    /// The choices that were made where the file left one.
     pub fn taken(&self) -> &Taken {
         &self.taken
     }

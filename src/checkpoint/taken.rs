@@ -1,4 +1,4 @@
-//! What was chosen where a file left a choice: said, never silent.
+//! The choices that were made where a file left one: said, never silent.
 
 use pentimento_convert::Contents;
 use serde::Serialize;
@@ -10,7 +10,7 @@ pub struct Taken {
     pub entry: Option<String>,
     /// Other entries with tensors, which were not taken; the empty one is the top.
     pub others: Vec<String>,
-    /// What was removed from the start of names.
+    /// Prefixes that were removed from names.
     pub stripped: Vec<String>,
     /// How many other things of the file were left out.
     pub left_out: usize,

@@ -72,7 +72,7 @@ pub struct Busy {
 /// What holds for all pictures of a run.
 #[derive(Clone)]
 pub struct Rules {
-    /// Replaces files that are no results, too.
+    /// Replaces files that are not results, too.
     pub force: bool,
     /// How long a picture may take to be read, and to be written.
     pub patience: Duration,
@@ -268,7 +268,7 @@ fn read(job: Job, options: &ReadOptions) -> Read {
         let io = |source| Error::Io { action: "read", path: job.input.clone(), source };
         // A pipe would never end, some devices neither.
         if !fs::metadata(&job.input).map_err(io)?.is_file() {
-            return Err(io(std::io::Error::other("it is no file")));
+            return Err(io(std::io::Error::other("it is not a file")));
         }
         let file = fs::read(&job.input).map_err(io)?;
         reserve(&job.input, needed(&file))?;

@@ -60,7 +60,7 @@ pub struct Convert {
     #[arg(long, value_name = "NAME")]
     arch: Option<String>,
 
-    /// Drop objects that are no tensors, such as a training program's options, instead of refusing
+    /// Drop objects that are not tensors, such as a training program's options, instead of refusing
     /// the file. They are not executed either.
     #[arg(long)]
     skip_unknown: bool,

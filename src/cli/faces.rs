@@ -149,7 +149,7 @@ impl FaceArgs {
     ///
     /// # Errors
     /// As [`PipelineBuilder::build`](pentimento::photo::PipelineBuilder::build) and [`Model::open`];
-    /// [`Error::Input`] when the faces' file is no such file.
+    /// [`Error::Input`] when the faces' file is not a list of faces.
     pub fn worker(&self, engine: &Engine, model: &Model) -> Result<Worker> {
         let is_face_model = matches!(model.task(), Task::RestoreFace { .. });
         let given = self.faces.as_deref().map(given).transpose()?;

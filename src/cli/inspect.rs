@@ -73,7 +73,7 @@ struct Report<'a> {
     metadata: BTreeMap<&'a str, &'a str>,
     /// Values per type.
     types: BTreeMap<&'static str, usize>,
-    /// Tensors that are no floating-point numbers.
+    /// Tensors that are not floating-point numbers.
     skipped: Vec<String>,
     /// Which of the file's tensors were taken.
     taken: &'a Taken,

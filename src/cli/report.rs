@@ -158,7 +158,7 @@ impl Done {
         }
     }
 
-    /// The same as JSON.
+    /// The outcome as JSON.
     ///
     /// # Errors
     /// [`Error::Internal`] for what JSON cannot hold.

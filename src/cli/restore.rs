@@ -76,7 +76,7 @@ pub struct Restore {
     #[command(flatten)]
     engine: EngineArgs,
 
-    /// Restore what an earlier run has restored already, too, and replace files that are no results
+    /// Restore what an earlier run has restored already, too, and replace files that are not results
     #[arg(long)]
     force: bool,
 

@@ -14,7 +14,7 @@ pub struct Arena {
     blocks: Vec<Pages>,
 }
 
-/// What a step reads and writes.
+/// The buffers that a step reads and writes.
 pub struct Operands<'a> {
     /// The operation's, in order.
     pub operands: Vec<Tensor<'a>>,
@@ -65,7 +65,7 @@ impl Arena {
         Ok(output)
     }
 
-    /// What `step` reads, and apart from it what it writes.
+    /// The buffers that `step` reads, and apart from them those that it writes.
     pub fn operands(&mut self, plan: &Plan, step: &Step) -> Result<Operands<'_>> {
         let own = self.block(plan, step.output)?;
         let (before, rest) = self.blocks.split_at_mut(own);

@@ -53,7 +53,7 @@ const POSITIONS: usize = SEEN * SEEN;
 const POINTS: [f32; 2] = [std::f32::consts::FRAC_1_SQRT_2, std::f32::consts::SQRT_2];
 /// Tiles of a strip, about.
 const STRIP: usize = 64;
-/// The same where the weights exceed a core's own cache, so that more tiles share what is loaded.
+/// Tiles of a strip where the weights exceed a core's own cache: more tiles share a loaded weight.
 const LONG_STRIP: usize = 128;
 /// Input channels from which on strips are long: 36 × 256 × 32 weights are 1.2 MB.
 const DEEP: usize = 256;

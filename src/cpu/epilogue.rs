@@ -1,4 +1,4 @@
-//! What happens to values before they are stored; the order is that of [`plan::Epilogue`].
+//! Changes values before they are stored, in the order of [`plan::Epilogue`].
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ pub struct Executor {
     pub(crate) step_times: Vec<Duration>,
 }
 
-/// What one step of a traced run yielded.
+/// The result of one step of a traced run.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// The step's name.
@@ -46,7 +46,7 @@ impl Executor {
         Self::build(plan, Quality::Fast)
     }
 
-    /// The same with the readable version of every kernel: slow, and what others are compared with.
+    /// Prepares `plan` with the readable version of every kernel: slow, the oracle of the others.
     ///
     /// # Errors
     /// As [`Executor::new`].

@@ -21,7 +21,7 @@ pub struct Tap {
     pub shift: [isize; 2],
 }
 
-/// What each product of an output of `group` sees, in the order of the weight.
+/// The input of each product of an output of `group`, in the order of the weight.
 pub fn taps(path: &Direct, group: usize) -> Vec<Tap> {
     let [_, depth, kh, kw] = path.dims;
     let padding = [path.conv.padding.top, path.conv.padding.left].map(|p| p as isize);

@@ -19,11 +19,11 @@ pub enum Quality {
     Twin,
 }
 
-/// What a kernel reads and writes.
+/// The buffers that a kernel reads and writes.
 pub struct Io<'a, 'b> {
     operands: &'a [Tensor<'b>],
     modulated: bool,
-    /// What happens to a value before it is stored.
+    /// The changes of a value before it is stored.
     pub epilogue: &'a Epilogue<'b>,
     /// The result.
     pub output: &'a mut TensorMut<'b>,
@@ -48,7 +48,7 @@ impl<'a, 'b> Io<'a, 'b> {
     }
 }
 
-/// What computes a step, with its weights in the layout that it wants.
+/// The kernel of a step, with its weights in the kernel's layout.
 pub struct Ready {
     /// Bytes of weights.
     memory: usize,

@@ -102,8 +102,8 @@ pub fn multiply(a: &Panels, panels: Range<usize>, b: &[f32], block: Block, c: &m
     Arch::new().dispatch(Multiply { a, panels, b, rows: None, block, c });
 }
 
-/// The same where row `k` of `b` begins at `rows[k]` and has the columns of `block`, which lays out
-/// `c`.
+/// [`multiply`] where row `k` of `b` begins at `rows[k]` and has the columns of `block`, which lays
+/// out `c`.
 pub fn multiply_rows(
     a: &Panels,
     panels: Range<usize>,

@@ -1,4 +1,4 @@
-//! What the processor reaches at most, on all threads of the executor.
+//! The processor's peak rates, on all threads of the executor.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use crate::tensor::Shape;
 /// A tensor to read.
 #[derive(Clone, Debug)]
 pub struct Tensor<'a> {
-    /// What.
+    /// The shape of the values.
     pub shape: Shape,
     /// `[C, H, W]` without gaps, one per sample.
     pub samples: Vec<&'a [f32]>,
@@ -35,7 +35,7 @@ impl<'a> Tensor<'a> {
 /// A tensor to write.
 #[derive(Debug)]
 pub struct TensorMut<'a> {
-    /// What.
+    /// The shape of the values.
     pub shape: Shape,
     /// `[C, H, W]` without gaps, one per sample.
     pub samples: Vec<&'a mut [f32]>,

@@ -19,7 +19,7 @@ pub enum Precision {
     F16 = 2,
 }
 
-/// What an engine is made of. All zeros: the best GPU, or else the CPU.
+/// Options of an engine. All zeros: the best GPU, or else the CPU.
 #[repr(C)]
 pub struct EngineOptions {
     /// NULL: the best real GPU, or else the CPU. Otherwise "cpu", the number of a device, or a part
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn pentimento_engine_new(
                 1 => crate::Precision::F32,
                 2 => crate::Precision::F16,
                 other => {
-                    let what = format!("{other} is no pentimento_precision");
+                    let what = format!("{other} is not a pentimento_precision");
                     return Err(Failure::argument(what));
                 }
             };

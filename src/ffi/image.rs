@@ -76,7 +76,7 @@ impl Layout {
             2 => PixelFormat::Bgra8,
             3 => PixelFormat::F32Planar,
             other => {
-                return fail(format!("has format {other}, which is no pentimento_pixel_format"));
+                return fail(format!("has format {other}, which is not a pentimento_pixel_format"));
             }
         };
         let (height, width) = (image.height as usize, image.width as usize);
@@ -148,7 +148,7 @@ impl Layout {
                             let value: [u8; FLOAT] = std::array::from_fn(|i| plane[x * FLOAT + i]);
                             let value = f32::from_ne_bytes(value);
                             if !value.is_finite() {
-                                let what = format!("pixel ({x}, {y}) is no finite number");
+                                let what = format!("pixel ({x}, {y}) is not a finite number");
                                 return Err(Failure::argument(what));
                             }
                             rgb.push((value * 255.0).round_ties_even().clamp(0.0, 255.0) as u8);

@@ -92,7 +92,8 @@ pub unsafe extern "C" fn pentimento_set_log(
     unsafe { pentimento_set_log_guarded(None, callback, user, level) }
 }
 
-/// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+/// pentimento_set_log with a `guard` that calls the callback: how the header contains C++
+/// exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_set_log_guarded(
     guard: LogGuard,
@@ -109,7 +110,9 @@ pub unsafe extern "C" fn pentimento_set_log_guarded(
             3 => LevelFilter::Info,
             4 => LevelFilter::Debug,
             5 => LevelFilter::Trace,
-            other => return Err(Failure::argument(format!("{other} is no pentimento_log_level"))),
+            other => {
+                return Err(Failure::argument(format!("{other} is not a pentimento_log_level")));
+            }
         };
         static LOGGER: Logger = Logger;
         // It fails from the second time on, and where a program in Rust has a logger of its own.

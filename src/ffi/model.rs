@@ -7,7 +7,7 @@ use super::status::{Failure, Status, border};
 use super::{text, write};
 use crate::{Model, Options, Task};
 
-/// What a network is for.
+/// The task of a network.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModelTask {
@@ -23,13 +23,13 @@ pub enum ModelTask {
     Detect = 4,
 }
 
-/// What a model is.
+/// Facts about a model.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ModelInfo {
     /// Name of the architecture, with its NUL.
     pub architecture: [c_char; 32],
-    /// What it is for.
+    /// The task of its network.
     pub task: ModelTask,
     /// Side of the picture that it takes, where that is fixed, otherwise 0.
     pub size: u32,

@@ -15,7 +15,7 @@ pub type ModelHandle = u64;
 /// A restorer. 0 is none.
 pub type RestorerHandle = u64;
 
-/// What a number stands for.
+/// The object that a number stands for.
 #[derive(Clone)]
 pub enum Object {
     Engine(Box<Engine>),
@@ -61,7 +61,7 @@ fn get<T>(number: u64, wanted: &str, choose: impl Fn(&Object) -> Option<T>) -> R
     }
     let what = match object {
         Some(object) => format!("handle {number} is {}, not {wanted}", object.kind()),
-        None if number == 0 => format!("0 is no handle of {wanted}"),
+        None if number == 0 => format!("0 is not a handle of {wanted}"),
         None if number <= registry.last => format!("handle {number} was freed"),
         None => format!("there is no handle {number}"),
     };

@@ -91,7 +91,7 @@ unsafe impl Send for Receiver {}
 // SAFETY: as above; the restorer is locked meanwhile.
 unsafe impl Sync for Receiver {}
 
-/// What a number of a restorer stands for.
+/// The restorer that a number stands for.
 pub struct Restoring {
     pipeline: Pipeline,
     receiver: Option<Receiver>,
@@ -167,7 +167,8 @@ pub unsafe extern "C" fn pentimento_set_progress(
     unsafe { pentimento_set_progress_guarded(restorer, None, callback, user) }
 }
 
-/// The same with a `guard` that calls the callback: how the header contains C++ exceptions.
+/// pentimento_set_progress with a `guard` that calls the callback: how the header contains C++
+/// exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_set_progress_guarded(
     restorer: RestorerHandle,
@@ -239,7 +240,7 @@ pub unsafe extern "C" fn pentimento_restore_faces(
             // SAFETY: `count` faces may be read by the caller's promise.
             let face = unsafe { faces.add(i).read_unaligned() };
             if face.landmarks.as_flattened().iter().any(|v| !v.is_finite()) {
-                return Err(Failure::argument(format!("a landmark of face {i} is no number")));
+                return Err(Failure::argument(format!("a landmark of face {i} is not a number")));
             }
             given.push(photo::Face { landmarks: face.landmarks, score: None, bounds: None });
         }

@@ -1,4 +1,4 @@
-//! What every function of the C ABI returns, and the message that goes with it.
+//! The status that every function of the C ABI returns, and the message that goes with it.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::Error;
 
-/// What became of a call; pentimento_last_error says more.
+/// The result of a call; pentimento_last_error says more.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
@@ -84,7 +84,7 @@ thread_local! {
     static MESSAGE: RefCell<CString> = RefCell::default();
 }
 
-/// What went wrong in the last call of this thread, as one sentence in UTF-8; empty when it worked.
+/// The error of the last call of this thread, as one sentence in UTF-8; empty when the call worked.
 /// Never NULL; valid until the next call of this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn pentimento_last_error() -> *const c_char {

@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
         self.bindings.push(Binding::Values(params));
     }
 
-    /// Binds something that is no tensor.
+    /// Binds something that is not a tensor.
     pub fn bind(&mut self, binding: Binding) {
         self.bindings.push(binding);
     }

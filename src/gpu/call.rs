@@ -80,7 +80,7 @@ impl Calls {
         self.device.check()
     }
 
-    /// What `buffer` holds after all that was submitted.
+    /// The values of `buffer` after all submitted work.
     pub async fn read<T: bytemuck::Pod>(&self, buffer: &Buffer) -> Result<Vec<T>> {
         let bytes = buffer.bytes();
         let copy = self.allocate("results", bytes, Usage::MAP_READ | Usage::COPY_DST).await?;

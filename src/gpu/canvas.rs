@@ -33,7 +33,7 @@ pub struct Patch<'a> {
     pub area: [usize; 4],
     /// Where the pixels of the area come from in the face.
     pub face_positions: &'a Positions,
-    /// The same in the mask.
+    /// Where the pixels of the area come from in the mask.
     pub mask_positions: &'a Positions,
     /// Factor on the mask.
     pub strength: f32,

@@ -1,4 +1,4 @@
-//! What a kernel file owes the host: WGSL that is valid, and `Params` of the fields that are written.
+//! The duties of a kernel file: valid WGSL, and `Params` of the fields that the host writes.
 //! Tests hold every variant that is built in to it, and a kernel that was edited is held to it before
 //! it runs.
 
@@ -60,7 +60,7 @@ pub fn check(source: &Source, params: &Params) -> Result<()> {
         }
         let theirs = match theirs {
             Some(Some(field)) => field.to_string(),
-            Some(None) => "something that is no u32, i32 or f32".to_owned(),
+            Some(None) => "something other than u32, i32 or f32".to_owned(),
             None => "nothing".to_owned(),
         };
         let ours = ours.map_or("nothing".to_owned(), Field::to_string);

@@ -44,7 +44,7 @@ struct Faults {
     error: Option<String>,
 }
 
-/// What a device of `adapter` is asked for: every feature that is used, and all limits.
+/// Every feature of `adapter` that is used, and all its limits.
 pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     wgpu::DeviceDescriptor {
         label: Some("pentimento"),
@@ -163,12 +163,12 @@ impl Device {
         Self { inner: Arc::new(inner) }
     }
 
-    /// What was opened; features and limits are those of the device.
+    /// The adapter that was opened; features and limits are the device's.
     pub fn info(&self) -> &AdapterInfo {
         &self.inner.info
     }
 
-    /// What planning must know of it. Without f16 in shaders the dtype is f32.
+    /// The device as planning sees it. Without f16 in shaders the dtype is f32.
     pub fn target(&self, dtype: Dtype) -> Target {
         let limits = self.inner.raw.limits();
         let info = &self.inner.info;
@@ -201,7 +201,7 @@ impl Device {
         self.inner.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 
-    /// What it has been asked for so far.
+    /// Its buffers, bytes and pipelines so far.
     pub fn counters(&self) -> Counters {
         let (buffers_created, bytes_alive) = self.inner.allocator.counts();
         let pipelines_compiled = self.inner.pipelines.compiled();

@@ -13,7 +13,7 @@ pub struct Shader {
     pub defines: Vec<(&'static str, String)>,
 }
 
-/// What a dispatch binds, in the order of the kernel's `@binding(_)` after the parameters.
+/// A binding of a dispatch, in the order of the kernel's `@binding(_)` after the parameters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Binding {
     /// An intermediate. The kernel adds the element offset that [`Dispatch::params`] gives.

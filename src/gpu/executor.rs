@@ -24,7 +24,7 @@ use crate::{Error, Result};
 /// seconds after which Windows resets a GPU: half a second at 100 G/s, which any GPU reaches.
 const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
 
-/// The same for drivers that run on the CPU, at 2 G/s.
+/// This bound for drivers that run on the CPU, at 2 G/s.
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
 
 /// What turns a picture into the network's input, and its output into a picture where it is one.
@@ -182,7 +182,7 @@ impl Executor {
         crate::blocking::block_on(Self::new(device, plan))
     }
 
-    /// What it executes.
+    /// The plan that it executes.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }

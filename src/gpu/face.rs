@@ -56,7 +56,7 @@ impl Canvas {
         self.read(&face.buffer).await
     }
 
-    /// What [`block_luminance`](crate::cpu::block_luminance) says of each of two faces of a size.
+    /// [`block_luminance`](crate::cpu::block_luminance) of each of two faces of a size.
     ///
     /// # Errors
     /// As [`Canvas::crop`]; [`Error::Input`] when the faces differ in size or are too large.
@@ -74,7 +74,7 @@ impl Canvas {
         Ok([first, second])
     }
 
-    /// What [`match_colours`](crate::cpu::match_colours) makes of two faces of a size.
+    /// [`match_colours`](crate::cpu::match_colours) of two faces of a size.
     ///
     /// # Errors
     /// As [`Canvas::block_luminance`].

@@ -82,7 +82,7 @@ pub struct Files {
 pub struct File {
     /// Where it lies.
     pub place: String,
-    /// What it says.
+    /// The file's text.
     pub text: Cow<'static, str>,
 }
 

@@ -68,7 +68,7 @@ async fn poll(
     raw.poll(wait).map(drop)
 }
 
-/// The same in a browser, whose event loop calls back when all is done.
+/// Waits in a browser, whose event loop calls back when all is done.
 #[cfg(target_arch = "wasm32")]
 async fn poll(
     device: &Device,

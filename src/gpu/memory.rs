@@ -25,7 +25,7 @@ impl Memory {
     }
 }
 
-/// What a device has been asked for so far.
+/// A device's buffers, bytes and pipelines so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counters {
     /// Buffers created since the device was opened.

@@ -33,7 +33,7 @@ impl fmt::Display for Scalar {
 pub struct Field {
     /// As the kernel calls it.
     pub name: Cow<'static, str>,
-    /// What it is.
+    /// The field's type.
     pub scalar: Scalar,
 }
 
@@ -79,7 +79,7 @@ impl Params {
         self.words.push(word);
     }
 
-    /// What the device reads.
+    /// The words that the device reads.
     pub fn words(&self) -> &[u32] {
         &self.words
     }

@@ -48,7 +48,7 @@ impl PipelineCache {
     }
 
     /// Writes what the driver has compiled by now, if that is news. A cache that cannot be written
-    /// is no error: the next start takes longer.
+    /// is not an error: the next start takes longer.
     pub fn save(&self) {
         let Some(data) = self.raw.get_data() else { return };
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);

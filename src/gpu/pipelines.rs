@@ -19,7 +19,7 @@ use crate::{Error, Result};
 pub struct Pipeline {
     /// Of bind group 0.
     pub layout: wgpu::BindGroupLayout,
-    /// What to dispatch.
+    /// The pipeline to dispatch.
     pub raw: wgpu::ComputePipeline,
 }
 

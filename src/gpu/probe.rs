@@ -1,4 +1,4 @@
-//! What a device reaches at most, measured by the kernels in `kernels/probes`.
+//! A device's peak rates, measured by the kernels in `kernels/probes`.
 
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ pub struct PictureSchema {
     pub bytes_in: usize,
     /// From the picture to the input.
     pub input: Dispatch,
-    /// What comes out, where the first output is a picture of its own.
+    /// The picture that comes out, where the first output is a separate picture.
     pub output: Option<PictureOut>,
 }
 
@@ -93,7 +93,7 @@ pub fn copied_bytes(plan: &Plan, view: &View) -> std::ops::Range<usize> {
     first / 4 * 4..(first + view.span() * size).next_multiple_of(4)
 }
 
-/// What an executor of `plan` will allocate. Pure.
+/// The memory that an executor of `plan` will allocate. Pure.
 ///
 /// # Errors
 /// As [`Executor::new`](super::Executor::new), as far as no device is needed to know.
@@ -130,7 +130,7 @@ impl Schema {
         Ok(schema)
     }
 
-    /// What [`Executor::memory`](super::Executor::memory) will report.
+    /// The memory that [`Executor::memory`](super::Executor::memory) will report.
     pub fn memory(&self) -> Memory {
         let picture = self.picture.as_ref().map_or(0, |p| p.bytes_in + p.bytes_out());
         Memory {

@@ -22,7 +22,7 @@ use super::Shader;
 use super::files::{File, Files};
 use crate::{Error, Result};
 
-/// What a kernel binds at one place.
+/// The kind of a kernel's binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Slot {
     /// `var<uniform>`

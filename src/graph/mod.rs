@@ -40,11 +40,11 @@ impl ParamId {
 pub struct Node {
     /// Where the node stands in the network, for dumps, profiles and messages.
     pub name: String,
-    /// What it computes.
+    /// The operation.
     pub op: Op,
     /// The nodes that it reads, all earlier ones.
     pub inputs: Vec<NodeId>,
-    /// What it yields.
+    /// The shape of the result.
     pub shape: Shape,
     /// Whether it is stored in f32 in an f16 plan, too: its rounding would change what is decided
     /// from it.

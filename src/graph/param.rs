@@ -112,14 +112,14 @@ impl Param {
         Some(Self { name: name.into(), dims, scale: 1.0, exact: false, storage, bytes, encoding })
     }
 
-    /// The same tensor times `factor`.
+    /// Multiplies the tensor by `factor`.
     #[must_use]
     pub fn scaled(mut self, factor: f32) -> Self {
         self.scale *= factor;
         self
     }
 
-    /// The same values under other dimensions of the same product; `None` otherwise.
+    /// Gives the values other dimensions; `None` where their product differs.
     #[must_use]
     pub fn reshaped(mut self, dims: Vec<usize>) -> Option<Self> {
         (dims.iter().product::<usize>() == self.len()).then(|| {

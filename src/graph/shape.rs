@@ -10,7 +10,7 @@ use crate::tensor::Shape;
 pub struct ShapeError {
     /// The node.
     pub node: String,
-    /// What does not fit.
+    /// A sentence about the misfit.
     pub what: String,
 }
 

@@ -21,7 +21,7 @@ impl Channels {
         (known(input) && known(output)).then_some(Self { input, output })
     }
 
-    /// What is done to a picture, for a person; `None` where nothing is.
+    /// The change of a picture, in words; `None` where there is none.
     pub fn description(self) -> Option<&'static str> {
         Some(match (self.input, self.output) {
             (3, 3) => return None,

@@ -1,4 +1,4 @@
-//! What a detector finds, before non-maximum suppression.
+//! The candidates of a detector, before non-maximum suppression.
 
 use crate::error::{Error, Result};
 use crate::tensor::Shape;
@@ -16,7 +16,7 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// The same face in a picture that is `[x, y]` times as large.
+    /// The position of the face in a picture that is `[x, y]` times as large.
     #[must_use]
     pub fn scaled(self, [x, y]: [f32; 2]) -> Self {
         let [left, top, right, bottom] = self.bounds;

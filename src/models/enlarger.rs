@@ -1,4 +1,4 @@
-//! What networks for pictures of any size have in common.
+//! Common parts of networks for pictures of any size.
 
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};

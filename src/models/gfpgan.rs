@@ -66,7 +66,7 @@ fn read(checkpoint: &Checkpoint, family: Family) -> Result<Gfpgan> {
     let sft_half = match checkpoint.dims(scale) {
         Some(&[out, inner, _, _]) => out == inner,
         _ => {
-            let what = "is missing or no convolution".to_owned();
+            let what = "is missing or not a convolution".to_owned();
             return Err(Error::Tensor { name: scale.to_owned(), what });
         }
     };

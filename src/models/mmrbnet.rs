@@ -34,7 +34,7 @@ enum Upsample {
 pub enum Inject {
     /// `y · scale + shift` on all channels.
     Sft,
-    /// The same on the last half of the channels.
+    /// `y · scale + shift` on the last half of the channels.
     SftHalf,
     /// Concatenated before bias and activation, in the place of noise, as in GPEN.
     NoiseConcat,
@@ -42,7 +42,7 @@ pub enum Inject {
     Add,
 }
 
-/// The same for all levels, or one value per level.
+/// One value for all levels, or one per level.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 enum PerLevel {

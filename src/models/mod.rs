@@ -39,7 +39,7 @@ pub use detection::Detection;
 pub use mmrbnet::{Inject, MmrbNet};
 pub use published::{PUBLISHED, Published, published};
 
-/// What a network is for.
+/// The task of a network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Task {
@@ -114,7 +114,7 @@ pub trait Network: Send + Sync + std::fmt::Debug {
     /// is above `threshold`, overlapping ones included.
     ///
     /// # Errors
-    /// [`Error::Input`] when it is no detector or the outputs are not of such a picture.
+    /// [`Error::Input`] when it is not a detector or the outputs are not of such a picture.
     fn detections(
         &self,
         _input: Shape,
@@ -196,7 +196,7 @@ pub enum ValueRange {
     Unit,
 }
 
-/// What CodeFormer lets its user choose.
+/// The choices that CodeFormer leaves to its user.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct CodeFormerOptions {
     /// How much the generator sees of the degraded face: from 0 (only the codes, the best picture)

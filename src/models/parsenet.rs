@@ -55,7 +55,7 @@ fn read(checkpoint: &Checkpoint, auxiliary: bool) -> Result<ParseNet> {
     Ok(ParseNet { downs, blocks: checkpoint.numbered("body."), classes, auxiliary })
 }
 
-/// What a convolution does to the size.
+/// The effect of a convolution on the size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scale {
     /// Nothing.

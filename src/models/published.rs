@@ -1,18 +1,18 @@
 //! Checkpoints that other people published for the architectures of this folder.
 //!
 //! Sizes and digests are given where several independent sources agree on them; the rest is
-//! `None`. Licences are those that the publishers state; they are no legal advice.
+//! `None`. Licences are those that the publishers state; they are not legal advice.
 
 use serde::Serialize;
 
 /// A checkpoint that is published somewhere.
 #[derive(Clone, Debug, Serialize)]
 pub struct Published {
-    /// What it is called on the command line and in the cache.
+    /// Its name on the command line and in the cache.
     pub name: &'static str,
     /// Name of the architecture, as [`super::Network::name`] gives it.
     pub architecture: &'static str,
-    /// What it does, in a few words.
+    /// Its task, in a few words.
     pub task: &'static str,
     /// Name of the published file.
     pub file: &'static str,
@@ -24,13 +24,13 @@ pub struct Published {
     pub bytes: Option<u64>,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: Option<&'static str>,
-    /// What a session for one picture takes on a GPU, in megabytes: in f32 and in f16.
+    /// The memory of a session for one picture on a GPU, in megabytes: in f32 and in f16.
     pub memory: Option<[u32; 2]>,
     /// The licence of the weights.
     pub licence: &'static str,
     /// Whether that licence lets them be used commercially.
     pub commercial: bool,
-    /// What else somebody should know before using them.
+    /// Further facts to know before using them.
     pub note: &'static str,
 }
 

@@ -39,7 +39,7 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
     Some(width.map(|width| Box::new(RetinaFace { mobile, width }) as Box<dyn Network>))
 }
 
-/// What the network predicts for one anchor.
+/// The network's prediction for one anchor.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Prediction {
     /// Of "no face" and "face".
@@ -98,7 +98,7 @@ pub fn anchors(height: usize, width: usize) -> Vec<Anchor> {
     anchors
 }
 
-/// What the outputs for a picture of shape `input` predict for each of its anchors.
+/// The predictions for each anchor of a picture of shape `input`, from its outputs.
 ///
 /// # Errors
 /// [`Error::Input`] when the outputs are not those of such a picture.
@@ -156,7 +156,7 @@ fn linear(b: &mut Builder, x: NodeId, name: &str, spec: ConvSpec) -> Result<Node
     b.conv_norm(x, names, spec.without_bias())
 }
 
-/// The same with an activation: narrow pyramids leak, wide ones do not.
+/// Convolution, normalisation and activation: narrow pyramids leak, wide ones do not.
 fn active(b: &mut Builder, x: NodeId, name: &str, spec: ConvSpec, width: usize) -> Result<NodeId> {
     let y = linear(b, x, name, spec)?;
     b.leaky_relu(y, if width <= 64 { 0.1 } else { 0.0 })

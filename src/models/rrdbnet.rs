@@ -151,7 +151,7 @@ fn read(checkpoint: &Checkpoint, names: Names) -> Result<RrdbNet> {
     let inputs = match checkpoint.dims(&first) {
         Some(&[_, inputs, _, _]) => inputs,
         _ => {
-            let what = "is missing or no convolution".to_owned();
+            let what = "is missing or not a convolution".to_owned();
             return Err(Error::Tensor { name: first, what });
         }
     };

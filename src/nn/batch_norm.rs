@@ -71,7 +71,8 @@ impl Builder<'_> {
         self.add_scoped(&name, ops::Bias(bias), &[y])
     }
 
-    /// The same for a 1×1 convolution of a vector `[N, C, 1, 1]`, as a matrix product.
+    /// A 1×1 convolution of a vector `[N, C, 1, 1]`, with its batch normalisation, as a matrix
+    /// product.
     ///
     /// # Errors
     /// When a tensor is missing or misshapen.

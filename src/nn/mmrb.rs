@@ -25,7 +25,7 @@ pub struct PathSpec {
     pub groups: usize,
 }
 
-/// What a path of the second stage sees of the first.
+/// The input of a path of the second stage, made of the first stage's outputs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mix {
@@ -42,7 +42,7 @@ pub enum Mix {
 pub struct Mmrb<'s> {
     /// Paths of either stage.
     pub paths: &'s [PathSpec],
-    /// What stage two sees.
+    /// The input of stage two.
     pub mix: Mix,
     /// Channels of one path.
     pub path_channels: usize,

@@ -44,12 +44,12 @@ impl ConvSpec {
         Self { out: None, kernel, stride: 1, bias: true, padding, groups: 1 }
     }
 
-    /// The same with `out` output channels.
+    /// Sets the number of output channels.
     pub const fn out(self, out: usize) -> Self {
         Self { out: Some(out), ..self }
     }
 
-    /// The same without bias.
+    /// Leaves out the bias.
     pub const fn without_bias(self) -> Self {
         Self { bias: false, ..self }
     }
@@ -57,7 +57,7 @@ impl ConvSpec {
 
 /// A graph under construction and the checkpoint that its parameters come from.
 pub struct Builder<'a> {
-    /// What was built so far.
+    /// The graph so far.
     pub graph: Graph,
     checkpoint: &'a Checkpoint,
     params: HashMap<(String, u32), ParamId>,

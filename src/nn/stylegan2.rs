@@ -15,7 +15,7 @@ pub enum Resample {
     Fir,
 }
 
-/// What distinguishes the public implementations.
+/// The differences between the public implementations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Family {
     /// How images double.
@@ -25,7 +25,7 @@ pub struct Family {
     pub equalised: bool,
 }
 
-/// What a modulated convolution does to the size.
+/// The effect of a modulated convolution on the size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sampling {
     /// Nothing.

@@ -21,7 +21,7 @@ pub struct Windows {
     pub bias: ParamId,
 }
 
-/// What the tensors of a block are called, each a prefix.
+/// The names of a block's tensors, each a prefix.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// Layer norm before the attention.

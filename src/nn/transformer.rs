@@ -27,7 +27,7 @@ pub fn layer_norm(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
 /// keys, not to values.
 ///
 /// # Errors
-/// When a tensor is missing or misshapen, or the channels are no multiple of `heads`.
+/// When a tensor is missing or misshapen, or the channels are not a multiple of `heads`.
 pub fn layer(
     b: &mut Builder,
     x: NodeId,

@@ -12,7 +12,7 @@ const EPSILON: f32 = 1e-6;
 /// Group norm with `{prefix}.weight` and `{prefix}.bias`.
 ///
 /// # Errors
-/// When a tensor is missing or misshapen, or the channels are no multiple of 32.
+/// When a tensor is missing or misshapen, or the channels are not a multiple of 32.
 pub fn group_norm(b: &mut Builder, x: NodeId, prefix: &str) -> Result<NodeId> {
     let channels = b.shape(x).c;
     let weight = b.param(&format!("{prefix}.weight"), &[channels], 1.0)?;
@@ -55,7 +55,7 @@ pub fn res_block(b: &mut Builder, x: NodeId, prefix: &str, shortcut: &str) -> Re
 /// `x`; the query is that too, or the group norm `{prefix}.{1}` of the tensor `{0}` when given.
 ///
 /// # Errors
-/// When a tensor is missing or misshapen, or the channels are no multiple of `heads`.
+/// When a tensor is missing or misshapen, or the channels are not a multiple of `heads`.
 pub fn attention(
     b: &mut Builder,
     x: NodeId,

@@ -44,7 +44,7 @@ impl Affine {
         Self([[p, q, -p * c - q * f], [r, s, -r * c - s * f]])
     }
 
-    /// The same into a picture that is `factor` times as large; pixels are areas, so that their
+    /// Maps into a picture that is `factor` times as large; pixels are areas, so that their
     /// centres move by half a pixel of the larger picture.
     pub fn enlarged(&self, factor: usize) -> Self {
         let scale = factor as f64;
@@ -52,7 +52,7 @@ impl Affine {
         Self(self.0.map(|[a, b, c]| [a * scale, b * scale, c * scale + shift]))
     }
 
-    /// The same into a picture of `factor` times as many pixels, whose squares of `factor²` pixels
+    /// Maps into a picture of `factor` times as many pixels, whose squares of `factor²` pixels
     /// have the centres of the former pixels.
     pub fn enlarged_centres(&self, factor: usize) -> Self {
         let scale = factor as f64;
@@ -60,7 +60,7 @@ impl Affine {
         Self(self.0.map(|[a, b, c]| [a * scale, b * scale, c * scale + shift]))
     }
 
-    /// The same from a square of side `side` that shows what this takes from a square of side
+    /// Maps from a square of side `side` that shows what this takes from a square of side
     /// `own`.
     pub fn from_size(&self, side: f64, own: f64) -> Self {
         let scale = own / side;
@@ -85,7 +85,7 @@ pub struct Fit {
 }
 
 /// The similarity that brings `landmarks` onto the template of a face of `size × size` pixels, or
-/// `None` where they lie in one point or are no numbers.
+/// `None` where they lie in one point or are not numbers.
 pub fn align(landmarks: &Landmarks, size: usize) -> Option<Fit> {
     let factor = size as f64 / TEMPLATE_SIZE;
     let template = TEMPLATE.map(|point| point.map(|v| v * factor));
@@ -100,7 +100,7 @@ const POSED_MARGIN: f64 = 1.15;
 /// between the eyes to the mouth, which a turn to the side leaves as it is; the crop is centred on
 /// the side of the head that is seen, and is wider than the template's.
 ///
-/// `None` where eyes and mouth lie in one point or are no numbers.
+/// `None` where eyes and mouth lie in one point or are not numbers.
 pub fn align_posed(landmarks: &Landmarks, size: usize) -> Option<Affine> {
     let frame = Frame::of(landmarks);
     let template = Frame::of(&TEMPLATE);

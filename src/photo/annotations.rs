@@ -57,7 +57,7 @@ impl GivenFaces {
     /// A sentence without a subject that says what is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
         let report: Report = serde_json::from_slice(json)
-            .map_err(|error| format!("is no list of faces: {error}"))?;
+            .map_err(|error| format!("is not a list of faces: {error}"))?;
         let faces = |lines: Vec<Line>| lines.into_iter().map(Line::face).collect();
         let mut pictures = BTreeMap::new();
         for Entry { input, faces: lines } in report.pictures {
@@ -101,7 +101,7 @@ impl Line {
             (None, Some(bounds @ [left, top, right, bottom])) if left < right && top < bottom => {
                 Ok(GivenFace::Box(bounds))
             }
-            (None, Some(_)) => Err("holds a box that is no left, top, right, bottom".to_owned()),
+            (None, Some(_)) => Err("holds a box that is not left, top, right, bottom".to_owned()),
             (None, None) => Err("holds a face without landmarks and without bounds".to_owned()),
         }
     }
@@ -148,13 +148,13 @@ mod tests {
     fn what_is_no_list_of_faces() {
         let far = FACE.replace("10.5", "1e300");
         for (json, message) in [
-            ("", "no list of faces"),
-            ("[]", "no list of faces"),
-            (r#"{"faces": [{"landmarks": [[1, 2]]}]}"#, "no list of faces"),
+            ("", "not a list of faces"),
+            ("[]", "not a list of faces"),
+            (r#"{"faces": [{"landmarks": [[1, 2]]}]}"#, "not a list of faces"),
             (&format!(r#"{{"faces": [{far}]}}"#), "lies in no picture"),
             ("{}", "holds no faces"),
             (r#"{"faces": [{"score": 0.5}]}"#, "without landmarks"),
-            (r#"{"faces": [{"bounds": [5, 0, 5, 9]}]}"#, "no left, top"),
+            (r#"{"faces": [{"bounds": [5, 0, 5, 9]}]}"#, "not left, top"),
             (r#"{"faces": [{"bounds": [0, 0, 5, 1e30]}]}"#, "lies in no picture"),
         ] {
             let error = GivenFaces::parse(json.as_bytes()).err().unwrap();

@@ -19,7 +19,7 @@ pub struct Cuts {
 }
 
 impl Cuts {
-    /// Whether a scene begins with this frame, the next one of the film. The first one is no cut.
+    /// Whether a scene begins with this frame, the next one of the film. The first is not a cut.
     pub fn begins_with(&mut self, frame: &Picture) -> bool {
         let blocks = blocks(frame);
         let change = match self.last.len() == blocks.len() && !blocks.is_empty() {

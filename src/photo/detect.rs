@@ -4,7 +4,7 @@ use super::Picture;
 use crate::models::Detection;
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
-/// What counts as a face.
+/// Options of a [`Detector`]: they decide which candidates are faces.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct DetectorOptions {
     /// Candidates with a score up to this are dropped.

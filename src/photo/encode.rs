@@ -147,7 +147,7 @@ pub struct Encoding {
     /// Of JPEG, 1 to 100. `None`: that of the input where it is a JPEG too, but at least 75, which
     /// is what libjpeg takes by default; otherwise 95.
     pub quality: Option<u8>,
-    /// What transparent pixels are laid on where the format holds no transparency, red first.
+    /// The colour under transparent pixels where the format holds no transparency, red first.
     pub matte: [u8; 3],
 }
 
@@ -170,7 +170,7 @@ impl Encoding {
 pub struct Encoded {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// What of the picture the format does not hold, a sentence each.
+    /// The parts of the picture that the format does not hold, a sentence each.
     pub notes: Vec<String>,
 }
 

@@ -75,7 +75,7 @@ pub fn enlarged(rgb: &[[u8; 3]], height: usize, width: usize, to: [usize; 2]) ->
         .collect()
 }
 
-/// The same for values of any range and number of channels, without rounding.
+/// Enlarges values of any range and number of channels, without rounding.
 fn enlarged_values<const C: usize>(
     values: &[[f32; C]],
     height: usize,

@@ -113,7 +113,7 @@ pub(super) struct Tiff {
 }
 
 impl Tiff {
-    /// `None` when these bytes are no such structure.
+    /// `None` when these bytes are not such a structure.
     pub(super) fn open(bytes: Vec<u8>) -> Option<Self> {
         let tiff = Self { big: bytes.starts_with(b"MM"), bytes };
         let known = tiff.big || tiff.bytes.starts_with(b"II");

@@ -11,7 +11,7 @@ use super::surface::{AlignedPixels, Place, Surface};
 use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
-/// What became of a face.
+/// The outcome of a face: restored, or skipped.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
     /// The face.
@@ -45,7 +45,7 @@ pub struct RestoredPhoto {
     pub picture: Picture,
     /// Every face that was found or given, from left to right.
     pub faces: Vec<Outcome>,
-    /// What a person should know about the result.
+    /// Notes for a person about the result.
     pub notes: Vec<String>,
 }
 
@@ -148,7 +148,7 @@ impl PhotoRestorer {
         })
     }
 
-    /// What is done with the following photos.
+    /// Sets the options for the following photos.
     ///
     /// # Errors
     /// [`Error::Input`] when an option is out of its range.
@@ -172,7 +172,7 @@ impl PhotoRestorer {
         Ok(())
     }
 
-    /// What runs the face network.
+    /// The session of the face network.
     #[doc(hidden)]
     pub fn session(&self) -> &Session {
         &self.session
@@ -404,7 +404,7 @@ impl PhotoRestorer {
         if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
             let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
             if detector.doubts(&seen, self.size, middle).await? {
-                return Ok(Err("what was restored of it is no face to the detector".to_owned()));
+                return Ok(Err("the restored face is not a face to the detector".to_owned()));
             }
         }
         let restored = surface.with_colours_of(&crop, &restored, self.size).await?;

@@ -1,4 +1,4 @@
-//! What reads each format.
+//! The reader of each format.
 
 use std::io::Cursor;
 
@@ -44,7 +44,7 @@ pub(super) fn read(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<
     }
 }
 
-/// Refuses what is no picture, by name where it has one.
+/// Refuses a file that is not a picture, by its format's name where that is known.
 pub(super) fn check_kind(bytes: &[u8]) -> Result<(), String> {
     if bytes.is_empty() {
         return Err("the file is empty".into());

@@ -1,10 +1,10 @@
-//! What a file holds beside its pixels and its EXIF.
+//! The contents of a file beside its pixels and its EXIF.
 
 use std::io::Read as _;
 
 use super::{Format, quality, segments, tiff_tags};
 
-/// What is carried to the file of the result as it is, where its format has a place for it.
+/// Metadata that the result's file keeps unchanged, where its format has a place for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Kept {
     /// Whether the picture lies in its file in another way than upright.
@@ -39,7 +39,7 @@ const INCH: f64 = 0.0254;
 const LONGEST_TEXT: u64 = 16 << 20;
 
 impl Density {
-    /// `None` where these are no densities.
+    /// `None` where these are not densities.
     pub(super) fn per_inch(x: f64, y: f64) -> Option<Self> {
         let holds = |v: f64| (0.01..=1e6).contains(&v);
         let hundredths = |v: f64| (v * 100.0).round() as u32;

@@ -1,4 +1,4 @@
-//! What a picture's file holds beside its upright 8-bit pixels.
+//! The contents of a picture's file beside its upright 8-bit pixels.
 
 use image::Luma;
 
@@ -7,7 +7,7 @@ use super::enlarge::{enlarged, enlarged_by_alpha, enlarged_colours};
 use super::kept::Kept;
 use super::resize::resize;
 
-/// What is carried from the file of a picture to the file of its result.
+/// Metadata that the result's file takes from the picture's file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Metadata {
     /// EXIF, as the TIFF structure that it is. Where it is written, its orientation becomes
@@ -17,7 +17,7 @@ pub struct Metadata {
     pub gray: bool,
     /// The ICC profile of a picture with a single channel, which fits only another one.
     pub gray_icc: Option<Vec<u8>>,
-    /// What else its file holds.
+    /// The file's other contents.
     pub kept: Kept,
     /// The samples of a picture with 16 bits. A result of the same size takes from them what the
     /// restoration left as it was.
@@ -82,7 +82,7 @@ impl Samples16 {
             .unwrap_or_else(|| alpha.iter().map(|&a| u16::from(a) * STEP).collect())
     }
 
-    /// The same with 8 bits.
+    /// The samples with 8 bits.
     fn narrowed(&self) -> Picture {
         let narrowed = |samples: &Vec<u16>| samples.iter().map(|&v| narrow(v)).collect();
         let (rgb, alpha) = (narrowed(&self.rgb), self.alpha.as_ref().map(narrowed));

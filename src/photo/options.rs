@@ -1,4 +1,4 @@
-//! What is done with a photo.
+//! Options of a photo's restoration.
 
 /// Which faces of a photo are restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -24,7 +24,7 @@ pub enum BlendMask {
     Square,
 }
 
-/// What is done with a photo.
+/// Options of a photo's restoration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PhotoOptions {
     /// Which faces are restored.

@@ -24,15 +24,15 @@ use crate::{Error, Result};
 pub struct Page {
     /// The picture, upright.
     pub picture: Picture,
-    /// What is carried to the result's file.
+    /// Metadata for the result's file.
     pub metadata: Metadata,
-    /// What is unusual about it, missing, or left out, a sentence each without the file's name.
+    /// Its unusual, missing or omitted parts, a sentence each without the file's name.
     pub notes: Vec<String>,
     /// How long a frame of an animation is shown.
     pub delay: Option<Duration>,
 }
 
-/// What the pictures of a file are.
+/// The kind of a file's pictures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PageKind {
     /// The only picture of the file.
@@ -113,7 +113,7 @@ impl Pages {
         self.count > 1
     }
 
-    /// What they are.
+    /// The kind of the pictures.
     #[must_use]
     pub fn kind(&self) -> PageKind {
         self.kind

@@ -1,4 +1,4 @@
-//! What the pixels of a restored face show, by a parser.
+//! The part of the face at each pixel, by a parser.
 
 use super::Picture;
 use crate::{Engine, Error, Model, Result, Session, Task};
@@ -15,7 +15,7 @@ impl FaceParser {
     /// Parses with `model` on `engine`.
     ///
     /// # Errors
-    /// [`Error::Input`] when the model is no parser of faces of 512 pixels with CelebAMask-HQ's
+    /// [`Error::Input`] when the model is not a parser of faces of 512 pixels with CelebAMask-HQ's
     /// classes; as [`Session::new`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn new(engine: &Engine, model: &Model) -> Result<Self> {

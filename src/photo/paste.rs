@@ -6,7 +6,7 @@ use super::mask::{self, Oval};
 use super::warp::{Area, View, reach, warp};
 use crate::cpu::{match_colours, paste, warp_affine};
 
-/// What the reference pipeline puts where a crop reaches beyond the photo.
+/// The colour that the reference pipeline puts where a crop reaches beyond the photo.
 pub const GRAY: [u8; 3] = [132, 133, 135];
 
 /// A photo that faces are taken from or put into: `height · width` pixels, red first.
@@ -56,8 +56,8 @@ impl Canvas {
         warp(self.view(), to_face, area, GRAY)
     }
 
-    /// The same where the face is larger in the photo than in the crop: the photo is averaged
-    /// first, so that nothing is skipped.
+    /// [`Canvas::crop`] where the face is larger in the photo than in the crop: the photo is
+    /// averaged first, so that nothing is skipped.
     pub fn crop_smooth(&self, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
         crop_smooth(self.view(), to_face, size)
     }
@@ -133,7 +133,7 @@ impl Canvas {
     }
 }
 
-/// What [`Canvas::crop_smooth`] cuts out, of any photo.
+/// [`Canvas::crop_smooth`] of any photo.
 pub fn crop_smooth(photo: View<'_, u8, 3>, to_face: &Affine, size: usize) -> Vec<[u8; 3]> {
     let factor = shrink(to_face);
     // A crop of several times the size, then means of squares.

@@ -40,7 +40,7 @@ pub struct Pipeline {
     is_photo: bool,
 }
 
-/// What a [`Pipeline`] is made of; see [`Pipeline::builder`].
+/// Builds a [`Pipeline`]; see [`Pipeline::builder`].
 #[must_use]
 pub struct PipelineBuilder {
     engine: Engine,
@@ -62,7 +62,7 @@ pub struct Restoration {
     pub faces: Option<Vec<Outcome>>,
     /// Of a picture that was restored as a whole: how it was computed.
     pub tiles: Option<TileReport>,
-    /// What a person should know about the result.
+    /// Notes for a person about the result.
     pub notes: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl PipelineBuilder {
         Self { parser: Some(model.clone()), ..self }
     }
 
-    /// What is done with photos.
+    /// Sets the options for photos.
     pub fn options(self, options: PhotoOptions) -> Self {
         Self { options, ..self }
     }
@@ -194,15 +194,15 @@ impl Pipeline {
         self.is_photo
     }
 
-    /// What is done with photos.
+    /// The options for photos.
     pub fn options(&self) -> &PhotoOptions {
         &self.options
     }
 
-    /// What is done with the following photos.
+    /// Sets the options for the following photos.
     ///
     /// # Errors
-    /// [`Error::Input`] when an option is out of its range, or when pictures are no photos.
+    /// [`Error::Input`] when an option is out of its range, or when pictures are not photos.
     pub fn set_options(&mut self, options: PhotoOptions) -> Result<()> {
         let Some(photo) = self.photo.as_mut().filter(|_| self.is_photo) else {
             let what = "these options need a detector, or faces that are given";
@@ -240,7 +240,7 @@ impl Pipeline {
         }
     }
 
-    /// What runs the network that restores faces of photos.
+    /// The session of the network that restores faces of photos.
     #[doc(hidden)]
     pub fn session(&self) -> Option<&Session> {
         self.photo.as_ref().map(PhotoRestorer::session)

@@ -36,7 +36,7 @@ pub struct Restored {
     pub picture: Picture,
     /// How it was computed.
     pub tiles: TileReport,
-    /// What a person should know about it.
+    /// Notes for a person about it.
     pub notes: Vec<String>,
 }
 

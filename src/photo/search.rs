@@ -251,7 +251,7 @@ fn side(face: &Detection) -> f32 {
     (right - left).max(bottom - top)
 }
 
-/// Whether the face ends at an edge of its tile that is no edge of the photo.
+/// Whether the face ends at an edge of its tile that is not an edge of the photo.
 fn is_cut(face: &Detection, part: &Picture, top: usize, left: usize, photo: &Picture) -> bool {
     let [x0, y0, x1, y1] = face.bounds;
     (left > 0 && x0 < CUT)

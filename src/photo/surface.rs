@@ -90,7 +90,7 @@ impl Surface {
         }
     }
 
-    /// What the network of `session` makes of a face.
+    /// Restores a face by the network of `session`.
     ///
     /// # Errors
     /// As [`Session::run`].

@@ -1,4 +1,4 @@
-//! What a TIFF file says of its picture, as [`Kept`] and as EXIF.
+//! A TIFF file's metadata of its picture, as [`Kept`] and as EXIF.
 
 use super::kept::{Density, Kept};
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// What tiling must know of a network that maps `[h, w, 3]` to `[factor·h, factor·w, 3]`.
+/// The facts that tiling needs of a network that maps `[h, w, 3]` to `[factor·h, factor·w, 3]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Upscaler {
     /// Output pixels per input pixel and side.

@@ -6,7 +6,7 @@
 /// In a browser nothing unwinds, and `work` runs as it is.
 ///
 /// # Errors
-/// What the panic said, as a sentence without the picture's name.
+/// The panic's message, as a sentence without the picture's name.
 pub fn walled<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     #[cfg(target_arch = "wasm32")]
     return Ok(work());

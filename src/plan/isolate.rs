@@ -62,7 +62,7 @@ impl Plan {
         plan
     }
 
-    /// The same plan for the CPU executor, whatever it was made for.
+    /// This plan for the CPU executor, whatever device it was made for.
     ///
     /// # Errors
     /// As [`Plan::new`].

@@ -41,7 +41,7 @@ pub struct Plan {
     pub graph: Arc<Graph>,
     /// For whom.
     pub target: Target,
-    /// What to execute, in order.
+    /// The steps, in order of execution.
     pub steps: Vec<Step>,
     /// Every intermediate's memory.
     pub storages: Vec<Storage>,

@@ -50,7 +50,7 @@ pub struct View {
     pub offset: usize,
     /// Elements from one sample to the next; at least the elements of a sample.
     pub batch_stride: usize,
-    /// What.
+    /// The shape of the values.
     pub shape: Shape,
 }
 
@@ -73,7 +73,7 @@ pub enum Upsample {
     Bilinear,
 }
 
-/// What happens to each value `v` at channel `o` before it is stored, in this order:
+/// Changes each value `v` at channel `o` before it is stored, in this order:
 ///
 /// ```text
 /// v = v · demodulation[n,o]                                 or the factors of ScaleChannels
@@ -140,7 +140,7 @@ pub struct Sft {
 pub struct Step {
     /// Name of the graph node that it computes.
     pub name: String,
-    /// What it computes before the epilogue.
+    /// The operation before the epilogue.
     pub op: Op,
     /// The operation's inputs, in order.
     pub operands: Vec<View>,
@@ -148,7 +148,7 @@ pub struct Step {
     pub upsample: Upsample,
     /// By which kernel.
     pub variant: Variant,
-    /// What happens to each value before it is stored.
+    /// The changes of each value before it is stored.
     pub epilogue: Epilogue,
     /// Where it goes.
     pub output: View,
@@ -156,7 +156,7 @@ pub struct Step {
     pub scratch: Option<View>,
 }
 
-/// What a step convolves, with which geometry.
+/// The input and geometry of a step's convolution.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Convolution {
     /// Weight and geometry; of transposed ones, padding crops.
@@ -217,7 +217,7 @@ impl Step {
         T::of(&self.op).ok_or_else(|| self.misfit("the operation is another one"))
     }
 
-    /// What it convolves.
+    /// The input and geometry of its convolution.
     ///
     /// # Errors
     /// [`Error::Internal`] when it does something else.

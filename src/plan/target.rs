@@ -1,4 +1,4 @@
-//! What planning must know of a device. Plain data, so that plans are tested without one.
+//! The facts that planning needs of a device. Plain data, so that plans are tested without one.
 
 use pulp::{Arch, Simd, WithSimd};
 

@@ -1,4 +1,4 @@
-//! What a step costs at least, whoever executes it.
+//! The least cost of a step, on any executor.
 
 use std::collections::BTreeSet;
 
@@ -13,13 +13,13 @@ pub struct Work {
     /// Products that are added up, a convolution counted as direct. Kernels that transform
     /// (Winograd) do fewer.
     pub multiply_adds: u64,
-    /// What must be read and written when everything is read once: inputs, parameters as in the
+    /// Bytes read and written when everything is read once: inputs, parameters as in the
     /// checkpoint but in the plan's type, the output. Working memory is not counted.
     pub bytes: u64,
 }
 
 impl Plan {
-    /// What `step` costs.
+    /// The cost of `step`.
     pub fn work(&self, step: &Step) -> Work {
         let views: BTreeSet<_> =
             step.reads().map(|view| (view.storage, view.offset, view.shape.len())).collect();

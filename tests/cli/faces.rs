@@ -158,7 +158,7 @@ fn lists_of_faces_that_are_none() {
     let workspace = Workspace::new();
     workspace.picture("a.png", 40, 40);
     for (text, part) in [
-        ("nothing", "no list of faces"),
+        ("nothing", "not a list of faces"),
         (r#"{"faces": [{}]}"#, "without landmarks"),
         (r#"{"faces": [{"bounds": [9, 9, 1, 1]}]}"#, "holds a box"),
         (r#"{"pictures": []}"#, "holds no faces"),

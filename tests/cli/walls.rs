@@ -86,7 +86,7 @@ fn what_is_no_file_is_not_waited_for() {
     assert!(Command::new("mkfifo").arg(workspace.path("pipe.png")).status().unwrap().success());
     let run = workspace.run("restore a.png pipe.png /dev/zero -o out --model x2.safetensors");
     assert_eq!(run.code, 1);
-    assert_eq!(run.err.matches("it is no file").count(), 2, "{}", run.err);
+    assert_eq!(run.err.matches("it is not a file").count(), 2, "{}", run.err);
     assert_eq!(workspace.files("out"), ["a.png"]);
 }
 

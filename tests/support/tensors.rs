@@ -23,7 +23,7 @@ pub fn shape(dims: &[usize]) -> Shape {
     match *dims {
         [n, c] => Shape::vector(n, c),
         [n, c, h, w] => Shape::new(n, c, h, w),
-        _ => panic!("{dims:?} is no activation"),
+        _ => panic!("{dims:?} is not an activation"),
     }
 }
 

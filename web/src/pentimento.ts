@@ -161,7 +161,7 @@ export class Pentimento {
    * Decodes a photo; {@link restore} does so itself. What the engine does not read (AVIF, HEIC, GIF)
    * is left to the browser.
    *
-   * @throws {PentimentoError} "image" for what is no picture or a damaged one.
+   * @throws {PentimentoError} "image" for a file that is not a picture or is damaged.
    */
   static async decode(source: Blob | ImageData): Promise<Photo> {
     return decode(source);
@@ -193,7 +193,7 @@ export class Pentimento {
    * Restores the faces of a photo: a file (JPEG, PNG, WebP, TIFF, BMP), pixels, or a decoded
    * {@link Photo}. Photos that are asked for while one is worked on wait for it.
    *
-   * @throws {PentimentoError} "image" for what is no picture or a damaged one, "cancelled",
+   * @throws {PentimentoError} "image" for a file that is not a picture or is damaged, "cancelled",
    * "memory", "device-lost" when it was lost more than once.
    */
   async restore(

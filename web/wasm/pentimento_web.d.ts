@@ -2,7 +2,7 @@
 /* tslint:disable */
 /* eslint-disable */
 
-/** What an error of the engine is about: its property `code`. */
+/** The subject of an error of the engine: its property `code`. */
 export type ErrorCode =
 | "cancelled"
 | "checkpoint"
@@ -16,7 +16,7 @@ export type ErrorCode =
 
 
 
-/** What the engine computes on. */
+/** The device that the engine computes on. */
 export interface Device {
     name: string;
     backend: string;
@@ -37,7 +37,7 @@ export interface Face {
     bounds?: [number, number, number, number];
 }
 
-/** What became of a face. */
+/** The outcome of a face: restored, or skipped. */
 export interface Outcome extends Face {
     /** How the head is turned, in degrees. */
     pose: { yaw: number; pitch: number; roll: number };
@@ -78,7 +78,7 @@ export class Photo {
      * messages.
      *
      * # Errors
-     * `image` when it is no such picture, or a damaged one.
+     * `image` when it is not such a picture, or is damaged.
      */
     static decode(bytes: Uint8Array | number[], name: string): Photo;
     /**
@@ -123,7 +123,7 @@ export class Restored {
      */
     pixels(strength: number): Uint8ClampedArray<ArrayBuffer>;
     /**
-     * What became of every face, from left to right.
+     * The outcome of every face, from left to right.
      */
     readonly faces: Outcome[];
     /**
@@ -178,7 +178,7 @@ export class Restorer {
      */
     readonly architecture: string;
     /**
-     * What it computes on.
+     * The device that it computes on.
      */
     readonly device: Device;
 }

@@ -33,7 +33,7 @@ pub struct Options<'a> {
     /// ffmpeg's name of the encoder.
     pub codec: Option<&'a str>,
     pub crf: Option<u32>,
-    /// Replaces a file that is no result, and begins anew.
+    /// Replaces a file that is not a result, and begins anew.
     pub force: bool,
     /// A digest of everything else that the result depends on.
     pub digest: &'a str,

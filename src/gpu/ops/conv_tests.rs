@@ -124,8 +124,8 @@ fn shared_depths_add_up() {
     }
 }
 
-/// The same of direct convolutions: sixteen invocations sum the channels of the same pixels, the last
-/// of which some have nothing of.
+/// In direct convolutions sixteen invocations sum the channels of each pixel; some of them have none
+/// of the last channels.
 #[test]
 fn shared_channels_add_up() {
     let Some((device, targets)) = targets() else { return };

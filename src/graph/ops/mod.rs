@@ -1,4 +1,4 @@
-//! What a node can compute: one file per operation. Formulas are given per output element;
+//! The operations of nodes, one file each. Formulas are given per output element;
 //! `s·h + u·d - p` abbreviates stride, kernel offset times dilation, minus padding.
 //!
 //! To add an operation `x`:
@@ -10,7 +10,7 @@
 //!    `prepare`, `tests/ops/x.rs` with cases; and a shape to measure in `bench/cases.rs`, where no
 //!    network of the bench has the operation.
 //!
-//! What is forgotten does not compile, or fails a test: `tests/recipe` tries it.
+//! A forgotten part does not compile, or fails a test: `tests/recipe` tries it.
 
 use super::{Graph, Param, ParamId};
 use crate::tensor::Shape;
@@ -146,7 +146,7 @@ pub trait Operation {
     /// [`ARITY`](Self::ARITY) says.
     ///
     /// # Errors
-    /// What does not fit.
+    /// A sentence about the misfit.
     fn infer(&self, graph: &Graph, inputs: &[Shape]) -> Result<Shape, String>;
 
     /// Shows every parameter to `visit`, which may put another in its place.
@@ -180,11 +180,11 @@ pub struct Planning {
     /// Storage buffers that its kernels bind besides what an epilogue adds: inputs, output, weights,
     /// working memory.
     pub buffers: usize,
-    /// What its kernels read of a parameter.
+    /// The part of a parameter that its kernels read.
     pub reads: Reads,
 }
 
-/// What kernels read of a parameter.
+/// The part of a parameter that kernels read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reads {
     /// Its values, in the plan's type.
@@ -222,7 +222,7 @@ impl Planning {
     }
 }
 
-/// What becomes of an operation in a plan.
+/// The role of an operation in a plan.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Role {
     /// A step of its own, to which parts are added.

@@ -14,7 +14,7 @@ impl Operation for PixelShuffle {
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, r) = (inputs[0], self.0);
         if r == 0 || !x.c.is_multiple_of(r * r) {
-            return Err(format!("{} channels are no multiple of {r}²", x.c));
+            return Err(format!("{} channels are not a multiple of {r}²", x.c));
         }
         Ok(Shape::new(x.n, x.c / (r * r), x.h * r, x.w * r))
     }

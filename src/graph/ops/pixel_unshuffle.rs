@@ -15,7 +15,7 @@ impl Operation for PixelUnshuffle {
     fn infer(&self, _: &Graph, inputs: &[Shape]) -> Result<Shape, String> {
         let (x, r) = (inputs[0], self.0);
         if r == 0 || !x.h.is_multiple_of(r) || !x.w.is_multiple_of(r) {
-            return Err(format!("{} × {} is no multiple of {r}", x.h, x.w));
+            return Err(format!("{} × {} is not a multiple of {r}", x.h, x.w));
         }
         Ok(Shape::new(x.n, x.c * r * r, x.h / r, x.w / r))
     }

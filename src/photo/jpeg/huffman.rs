@@ -50,7 +50,7 @@ impl Huffman {
         Some(table)
     }
 
-    /// The next symbol; `None` where the bits are no code.
+    /// The next symbol; `None` where the bits are not a code.
     #[inline]
     fn decode(&self, bits: &mut Bits) -> Option<u8> {
         let next = bits.peek16();

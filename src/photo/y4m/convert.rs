@@ -49,7 +49,7 @@ impl Header {
         Picture { height, width, rgb, alpha: None, icc: None }
     }
 
-    /// The same with 16 bits; `None` for a video of 8.
+    /// The frame's RGB with 16 bits; `None` for a video of 8.
     pub fn samples16(&self, frame: &Frame) -> Option<Samples16> {
         let (height, width) = (self.height, self.width);
         let rgb = || self.colours(frame).flat_map(|p| p.map(|v| (v * 65_535.0 + 0.5) as u16));

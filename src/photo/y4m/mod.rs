@@ -48,7 +48,7 @@ impl Chroma {
     }
 }
 
-/// What a stream's header says.
+/// The header of a stream.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Header {
     /// Columns.
@@ -179,7 +179,7 @@ impl Header {
         Ok(Self { width, height, chroma, depth, full_range, weights: None, others })
     }
 
-    /// The same for frames of another size.
+    /// The header for frames of another size.
     pub fn resized(&self, height: usize, width: usize) -> Self {
         Self { height, width, ..self.clone() }
     }
@@ -208,7 +208,7 @@ impl Header {
         if self.depth > 8 { 2 } else { 1 }
     }
 
-    /// The same with these parts of red and blue in the luminance, instead of those that its size
+    /// Sets the parts of red and blue in the luminance, instead of those that its size
     /// suggests.
     #[must_use]
     pub fn with_weights(self, weights: Option<[f32; 2]>) -> Self {

@@ -49,7 +49,7 @@ pub enum PathForm {
     Winograd,
 }
 
-/// What is known of a plan when a step is added to it.
+/// The known part of a plan when a step is added to it.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// For whom.

@@ -7,7 +7,7 @@ pub struct Threshold {
     pub name: &'static str,
     /// Its value.
     pub value: usize,
-    /// What it bounds.
+    /// The bounded quantity.
     pub what: &'static str,
     /// On what it was measured; `None` where it was not.
     pub measured: Option<&'static str>,

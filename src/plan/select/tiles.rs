@@ -20,7 +20,7 @@ impl Product {
     }
 }
 
-/// What an invocation of `conv_direct` computes.
+/// The outputs that an invocation of `conv_direct` computes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct DirectTile {
     /// Output channels.
@@ -60,7 +60,7 @@ impl DirectTile {
     }
 }
 
-/// What a workgroup of `conv_gemm` computes (`kernels/shared/tile.wgsl`).
+/// The outputs that a workgroup of `conv_gemm` computes (`kernels/shared/tile.wgsl`).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct GemmTile {
     /// Output channels.
@@ -105,7 +105,7 @@ impl GemmTile {
     }
 }
 
-/// What a workgroup of `conv_gemm_cooperative` computes, and how its subgroups share it.
+/// The outputs that a workgroup of `conv_gemm_cooperative` computes, and its subgroups' shares.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CooperativeTile {
     /// Output channels.

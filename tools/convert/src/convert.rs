@@ -84,7 +84,7 @@ pub struct Report {
 /// Converts the checkpoint at `input`, a file or a folder of shards, to the safetensors file
 /// `output`, which appears whole or not at all.
 ///
-/// The same input and options give the same bytes. Tensors are sorted by the size of their elements,
+/// Equal inputs and options give equal bytes. Tensors are sorted by the size of their elements,
 /// largest first, then by name, and every one is aligned to its elements. The metadata hold what the
 /// input's did, and `architecture`, `parameters` (a JSON object), `source_sha256` and `converter`.
 /// Besides the list of tensors no more than a few MiB are held in memory.

@@ -27,7 +27,7 @@ pub(crate) struct StateDict {
     pub container: Option<String>,
     /// Every place with weights, the chosen one included; "" is the top.
     pub candidates: Vec<String>,
-    /// Everything else beside the weights, and what is no tensor among them.
+    /// Everything else beside the weights, and its entries that are not tensors.
     pub dropped: Vec<String>,
     /// Marks that are there and no tensors, as metadata.
     pub marks: BTreeMap<String, String>,

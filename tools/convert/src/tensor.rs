@@ -81,7 +81,7 @@ impl Layout {
         })
     }
 
-    /// The same elements, or their negatives.
+    /// Chooses the elements, or their negatives.
     pub fn negated(self, negated: bool) -> Self {
         Self { negated, ..self }
     }

@@ -186,7 +186,7 @@ pub(crate) struct TensorDecl<'p> {
 }
 
 impl<'p> TensorDecl<'p> {
-    /// Reads the value of a state dict's entry, `None` if it is no tensor.
+    /// Reads the value of a state dict's entry, `None` if it is not a tensor.
     pub fn read(values: &Values<'p>, name: &str, id: Id) -> Result<Option<Self>> {
         let &Value::Call { callable, args, at } = values.get(id) else { return Ok(None) };
         let bad =

@@ -50,7 +50,7 @@ impl Array {
         self.bytes.len() / self.dtype.size()
     }
 
-    /// The same elements under other dimensions.
+    /// Gives the elements other dimensions.
     pub fn reshaped(&self, dims: &[usize]) -> Option<Self> {
         Self::new(dims.to_vec(), self.dtype, self.bytes.clone())
     }

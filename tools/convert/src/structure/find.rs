@@ -8,7 +8,7 @@ use super::graph::{Axis, Graph, Id, Op, Resize, Window};
 #[derive(Clone, Debug)]
 pub(crate) struct Mismatch {
     pub at: Id,
-    /// What should be there.
+    /// The expected part, in words.
     pub expected: String,
 }
 
@@ -163,7 +163,7 @@ impl Graph {
         Some(Layer { weight: self.array(weight)?.clone(), bias })
     }
 
-    /// What a leaky ReLU of this slope was applied to.
+    /// The input of a leaky ReLU of this slope.
     pub fn leaky(&self, at: Id, slope: f32) -> Found<Id> {
         match self.step(at, "an activation")? {
             (Op::Leaky(found), &[x]) if near(*found, slope) || *found == slope => Ok(x),
@@ -205,7 +205,7 @@ impl Graph {
         self.pair(at, |op| matches!(op, Op::MatMul), "a product of matrices")
     }
 
-    /// What `find` makes of one of the two, and the other.
+    /// The result of `find` for one of the two, and the other one.
     pub fn either<T>(&self, [a, b]: [Id; 2], find: impl Fn(Id) -> Found<T>) -> Found<(T, Id)> {
         match find(a) {
             Ok(found) => Ok((found, b)),
@@ -246,7 +246,7 @@ impl Graph {
         self.either(self.product(at)?, number)
     }
 
-    /// What was multiplied with `factor`.
+    /// The input of a product with `factor`.
     pub fn scaled_by(&self, at: Id, factor: f32) -> Found<Id> {
         match self.scaled(at) {
             Ok((found, x)) if near(found, factor) => Ok(x),
@@ -254,7 +254,7 @@ impl Graph {
         }
     }
 
-    /// What a number was added to.
+    /// The input of a sum with a number.
     pub fn plus_number(&self, at: Id, number: f32) -> Found<Id> {
         match self.plus_constant(at) {
             Ok((found, x)) if found.scalar().is_some_and(|found| near(found, number)) => Ok(x),
@@ -262,7 +262,7 @@ impl Graph {
         }
     }
 
-    /// What is concatenated along the channels, concatenations in it resolved.
+    /// The inputs of a concatenation along the channels, concatenations in it resolved.
     pub fn channels(&self, at: Id) -> Found<Vec<Id>> {
         let mut parts = Vec::new();
         let mut open = vec![at];
@@ -280,7 +280,7 @@ impl Graph {
         Ok(parts)
     }
 
-    /// What is enlarged or reduced.
+    /// The input of a resize.
     pub fn resized(&self, at: Id, mode: Resize, factor: f32) -> Found<Id> {
         match self.step(at, "a resize")? {
             (Op::Resize { mode: found, factor: Some(by) }, &[x])
@@ -292,7 +292,7 @@ impl Graph {
         }
     }
 
-    /// What an operation with one input, known by a test, was applied to.
+    /// The input of an operation with one input, known by a test.
     pub fn unary(&self, at: Id, is: impl Fn(&Op) -> bool, expected: &str) -> Found<Id> {
         match self.step(at, expected)? {
             (op, &[x]) if is(op) => Ok(x),
@@ -300,7 +300,7 @@ impl Graph {
         }
     }
 
-    /// What stands before reshapes and transpositions, which keep all values.
+    /// The value before reshapes and transpositions, which keep all values.
     pub fn unshaped(&self, mut at: Id) -> Id {
         while let Some(node) = self.node(at) {
             match (&node.op, node.inputs.as_slice()) {

@@ -122,7 +122,7 @@ pub(crate) struct Node {
     pub op: Op,
     /// Of results that come before it.
     pub inputs: Vec<Id>,
-    /// What the file calls it, for messages: its type and its name.
+    /// Its type and name in the file, for messages.
     pub label: String,
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     nodes: Vec<Node>,
-    /// What the network gives.
+    /// The network's outputs.
     pub outputs: Vec<Id>,
 }
 

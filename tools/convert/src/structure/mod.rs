@@ -35,9 +35,9 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Mapped {
     pub tensors: Vec<(String, Array)>,
-    /// What the file has around the network, and what it lacks: for the report.
+    /// Additions of the file around the network, and missing parts: for the report.
     pub notes: Vec<String>,
-    /// What the file tells and tensors do not, by name: for the metadata.
+    /// Facts that the file holds and tensors do not, by name: for the metadata.
     pub facts: BTreeMap<String, String>,
 }
 

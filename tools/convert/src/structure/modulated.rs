@@ -17,7 +17,7 @@ pub(super) struct Modulated {
     pub modulation: Layer,
     /// That latent vector.
     pub latent: Id,
-    /// What is convolved.
+    /// The input of the convolution.
     pub x: Id,
     /// A bias that was folded into the convolution.
     pub bias: Option<Array>,
