@@ -1,4 +1,4 @@
-    // of shared/epilogue.wgsl; src/gpu/epilogue.rs writes them
+    // of shared/epilogue.wgsl; src/gpu/ops/shared/epilogue.rs writes them
     y_offset: u32,
     y_batch_stride: u32,
     y_batch: u32,

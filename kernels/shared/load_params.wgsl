@@ -1,4 +1,4 @@
-    // of shared/load.wgsl; src/gpu/load.rs writes them
+    // of shared/load.wgsl; src/gpu/ops/shared/load.rs writes them
     x_offset: u32,
     x_batch_stride: u32,
     x_channels: u32,

@@ -7,8 +7,8 @@
 //!    list below.
 //! 2. Add a row `X: x ["x"]` to the section `only` of `plan/kernels.rs`.
 //! 3. Write the files of the row: `kernels/x.wgsl`, `gpu/ops/x.rs` with `record`, `cpu/x.rs` with
-//!    `prepare`, `tests/ops/x.rs` with cases; and a shape to measure in `bench/cases.rs`, where no
-//!    network of the bench has the operation.
+//!    `prepare`, `tests/ops/x.rs` with cases; a graph in `gpu/testing/cases.rs`, and a shape to
+//!    measure in `bench/cases.rs`, where no network of the bench has the operation.
 //!
 //! A forgotten part does not compile, or fails a test: `tests/recipe` tries it.
 
