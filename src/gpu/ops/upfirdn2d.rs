@@ -24,8 +24,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("KH", kh);
     launch.define("KW", kw);
     launch.view("X", x);
-    launch.uint("x_height", x.shape.h);
-    launch.uint("x_width", x.shape.w);
+    launch.int("x_height", x.shape.h as i32);
+    launch.int("x_width", x.shape.w as i32);
     launch.int("top", padding.top);
     launch.int("left", padding.left);
     launch.values(vec![kernel]);

@@ -25,7 +25,7 @@ pub fn finish(
     launch.uint("group_outputs", product.group_outputs);
     launch.uint("rows", product.size[0]);
     launch.uint("columns", product.size[1]);
-    launch.uint("stride", product.stride);
+    launch.int("stride", product.stride as i32);
     launch.int("step", product.step);
     launch.int("top", product.corner[0]);
     launch.int("left", product.corner[1]);
