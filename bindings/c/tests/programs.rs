@@ -22,7 +22,7 @@ fn the_c_example_equals_the_command_line() {
         let output = at("line.ppm");
         succeeds(
             Command::new(&pentimento)
-                .args(["restore", "--device", "cpu", "--quiet", "--output"])
+                .args(["restore", "--device", "cpu", "--quiet", "--force", "--output"])
                 .arg(&output)
                 .args(own)
                 .args(arguments),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// The budget, this crate included, for the system that the test runs on.
-const CRATES: usize = 120;
+const CRATES: usize = 135;
 
 #[test]
 fn the_library_is_made_of_few_crates() {

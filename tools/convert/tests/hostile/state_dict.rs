@@ -195,12 +195,12 @@ fn python_2_checkpoints_are_read() {
 }
 
 #[test]
-fn a_number_that_tells_two_networks_apart_stays() {
+fn a_mark_that_tells_two_networks_apart_stays() {
     let p = Pickle::new().raw(b"}").text("w").tensor(&SIX).raw(b"s").text("pro").raw(b"K\x01");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pro.pth");
     std::fs::write(&path, archive(&p.stop(b"s"), &[("0", &six_floats())])).unwrap();
     let source = pentimento_convert::Source::open(&path, &Options::default()).unwrap();
-    assert_eq!(source.contents().metadata["pro"], "1");
+    assert_eq!(source.contents().metadata["pro"], "true");
     assert!(source.contents().dropped.is_empty());
 }

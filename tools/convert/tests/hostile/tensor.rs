@@ -142,7 +142,7 @@ fn types_of_eight_bits_are_read() {
     // Of E4M3: 1.5, -448, the smallest, NaN; of E5M2: 1.5, -57344, the smallest, infinity.
     for (name, bytes, expected) in [
         ("F8_E4M3", [0x3c, 0xfe, 1, 0x7f], [1.5, -448.0, 0.001953125, f32::NAN]),
-        ("F8_E5M2", [0x3e, 0xfb, 1, 0x7c], [1.5, -57344.0, 1.52587890625e-5, f32::INFINITY]),
+        ("F8_E5M2", [0x3e, 0xfb, 1, 0x7c], [1.5, -57344.0, 1.525_878_9e-5, f32::INFINITY]),
     ] {
         let header = format!(r#"{{"w":{{"dtype":"{name}","shape":[4],"data_offsets":[0,4]}}}}"#);
         let checkpoint = read(&safetensors(&header, &bytes)).unwrap();
