@@ -189,7 +189,7 @@ impl Restore {
         let path = model::path(self.model.as_deref())?;
         let Jobs { jobs, failures, folder, passed_over, results } =
             inputs::pair(&self.inputs, output)?;
-        self.check_reports()?;
+        self.check_reports(&inputs::folders(&jobs))?;
         if self.watch && folder.is_none() {
             let what = "--watch needs folders: one to look at, and one for the results".to_owned();
             return Err(Error::Input(what));
@@ -254,10 +254,14 @@ impl Restore {
         Rules { force, patience: Duration::from_secs(patience), encoding, reading }
     }
 
-    /// Says before the work that the report, or the page, cannot be written.
-    fn check_reports(&self) -> Result<()> {
+    /// Says before the work that the report, or the page, cannot be written. Those in a folder of
+    /// results have one: it is made now.
+    fn check_reports(&self, results: &[PathBuf]) -> Result<()> {
         for (path, begin) in [(&self.report, Report::BEGIN), (&self.html, page::BEGIN)] {
             if let Some(path) = path {
+                if let Some(folder) = results.iter().find(|f| path.parent() == Some(f.as_path())) {
+                    inputs::create_folder(folder)?;
+                }
                 target::check_report(path, begin.as_bytes(), self.force)?;
             }
         }

@@ -135,8 +135,10 @@ mod tests {
     #[test]
     fn what_never_ends_is_left_behind() {
         let work = |i: u64| {
-            while i == 1 || i == 2 {
-                thread::park();
+            if i == 1 || i == 2 {
+                loop {
+                    thread::park();
+                }
             }
             i
         };

@@ -79,7 +79,7 @@ pub(super) fn encoded(page: &Page<'_>, exif: Option<&[u8]>, kept: &Kept) -> Opti
         to.longs(279, &part(1)),
         to.shorts(284, &[1]),
     ]);
-    if page.channels % 2 == 0 {
+    if page.channels.is_multiple_of(2) {
         // Colours are not multiplied by it.
         own.push(to.shorts(338, &[2]));
     }
@@ -165,7 +165,7 @@ impl Writer {
 
     fn rational(&mut self, tag: u16, hundredths: u32) -> Entry {
         let (above, below) =
-            if hundredths % 100 == 0 { (hundredths / 100, 1) } else { (hundredths, 100) };
+            if hundredths.is_multiple_of(100) { (hundredths / 100, 1) } else { (hundredths, 100) };
         let bytes = [above, below].map(|v: u32| self.order(v.to_be_bytes())).concat();
         self.value(tag, RATIONAL, 1, &bytes)
     }

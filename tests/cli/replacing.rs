@@ -118,6 +118,19 @@ fn a_video_is_not_written_over_itself() {
 }
 
 #[test]
+fn a_page_among_the_results_needs_no_folder_before() {
+    let workspace = Workspace::new();
+    workspace.picture("in/a.png", 12, 9);
+    let run = workspace.run(
+        "restore in/ -o out/ --model x2.safetensors --html out/index.html --report out/report.json",
+    );
+    run.succeeds();
+    for name in ["out/a.png", "out/index.html", "out/report.json"] {
+        assert!(workspace.path(name).exists(), "{name}");
+    }
+}
+
+#[test]
 fn reports_are_tried_before_the_work_and_replace_only_reports() {
     let workspace = Workspace::new();
     workspace.picture("in/a.png", 12, 9);

@@ -180,21 +180,17 @@ impl Colour {
             };
             match data["side_data_type"].as_str() {
                 Some("Mastering display metadata") => {
-                    let point = |x: &str, y: &str| {
-                        Some(format!("({},{})", part(x, 50_000.0)?, part(y, 50_000.0)?))
+                    let point = |name: &str| {
+                        let at = |axis: &str| part(&format!("{name}_{axis}"), 50_000.0);
+                        Some(format!("({},{})", at("x")?, at("y")?))
                     };
-                    let all = || {
-                        Some(format!(
-                            "G{}B{}R{}WP{}L({},{})",
-                            point("green_x", "green_y")?,
-                            point("blue_x", "blue_y")?,
-                            point("red_x", "red_y")?,
-                            point("white_point_x", "white_point_y")?,
-                            part("max_luminance", 10_000.0)?,
-                            part("min_luminance", 10_000.0)?,
-                        ))
-                    };
-                    self.mastering = all();
+                    let points = ["green", "blue", "red", "white_point"].map(point);
+                    let light = ["max_luminance", "min_luminance"].map(|name| part(name, 10_000.0));
+                    if let ([Some(g), Some(b), Some(r), Some(w)], [Some(max), Some(min)]) =
+                        (points, light)
+                    {
+                        self.mastering = Some(format!("G{g}B{b}R{r}WP{w}L({max},{min})"));
+                    }
                 }
                 Some("Content light level metadata") => {
                     let all = [&data["max_content"], &data["max_average"]].map(Value::as_u64);

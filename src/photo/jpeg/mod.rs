@@ -299,7 +299,7 @@ mod tests {
     fn sentence(bytes: &[u8]) -> String {
         let jpeg = Jpeg::open(None, bytes);
         let read = jpeg.and_then(|jpeg| jpeg.pixels(Colours::Told, false));
-        read.err().expect("no picture").sentence()
+        read.expect_err("no picture").sentence()
     }
 
     #[test]
