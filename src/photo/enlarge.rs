@@ -132,7 +132,7 @@ pub fn enlarged_by_alpha(
     out
 }
 
-/// [`enlarged_values`] for opaque colours.
+/// As [`enlarged`], without rounding, for opaque colours.
 pub fn enlarged_colours(
     colours: &[[f32; 3]],
     [height, width]: [usize; 2],

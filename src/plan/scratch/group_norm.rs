@@ -12,7 +12,7 @@ const NORM_CHUNK: usize = 4096;
 /// moments of one.
 pub const NORM_CHUNKS: usize = 64;
 
-/// Working memory of [`Variant::GroupNorm`] on a GPU: the mean of each chunk of each group of each
+/// Working memory of `Variant::GroupNorm` on a GPU: the mean of each chunk of each group of each
 /// sample, and the sum of the squared distances from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NormScratch {

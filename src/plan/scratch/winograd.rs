@@ -19,7 +19,7 @@ const WINOGRAD_BYTES: usize = 16 << 20;
 /// tile do not fall into the same set of a cache.
 const WINOGRAD_GAP: usize = 16;
 
-/// Working memory of [`Variant::ConvWinograd`] on a GPU, and how it walks over its tiles: first the
+/// Working memory of `Variant::ConvWinograd` on a GPU, and how it walks over its tiles: first the
 /// transformed inputs, then the products.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WinogradScratch {
