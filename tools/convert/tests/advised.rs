@@ -10,7 +10,7 @@ const ADVICE: [(&str, &str); 6] = [
     ("script", "save `model.state_dict()` with torch.save"),
     ("module", "`pentimento convert --skip-unknown`"),
     ("list", "no dictionary of tensors: save `model.state_dict()`"),
-    ("complex", "save it again as `tensor.float()`"),
+    ("unsigned", "save it again as `tensor.float()`"),
     ("pickle", "save the model again with torch.save"),
     ("opcode", "save it again with torch.save and protocol 2"),
 ];

@@ -42,8 +42,8 @@ def main() -> None:
     save("module", net, net.state_dict())
     save("list", [WEIGHT], state)
     # "has the type …, which is not read: save it again as `tensor.float()`"
-    complex_weight = torch.complex(WEIGHT, torch.zeros_like(WEIGHT))
-    save("complex", {"weight": complex_weight}, {"weight": complex_weight.float()})
+    whole = WEIGHT.to(torch.uint16)
+    save("unsigned", {"weight": whole}, {"weight": whole.float()})
     # "a plain Python pickle: save the model again with torch.save"
     numbers = {"weight": WEIGHT.tolist()}
     (folder / "pickle.bad").write_bytes(pickle.dumps(numbers, 2))
@@ -51,9 +51,9 @@ def main() -> None:
     # "the pickle uses the operation …: save it again with torch.save and protocol 2"
     stream = io.BytesIO()
     torch.save(state, stream, pickle_protocol=2)
-    with zipfile.ZipFile(stream) as whole, zipfile.ZipFile(folder / "opcode.bad", "w") as changed:
-        for entry in whole.namelist():
-            data = whole.read(entry)
+    with zipfile.ZipFile(stream) as sound, zipfile.ZipFile(folder / "opcode.bad", "w") as changed:
+        for entry in sound.namelist():
+            data = sound.read(entry)
             if entry.endswith("data.pkl"):
                 # A buffer that lies outside the pickle, and what takes it away again.
                 data = data[:2] + b"\x97" + b"0" + data[2:]

@@ -81,13 +81,24 @@ impl Mapped {
 fn layer(graph: &Graph, at: Id, scale: Scale) -> Found<(Normed, Id)> {
     let stride = if scale == Scale::Half { 2 } else { 1 };
     let spec = Spec { padding: [0; 4], ..Spec::same(3) };
-    let (conv, y) = graph.conv_norm(at, spec.stride(stride))?;
+    let (conv, y) = graph.conv_norm(unscaled(graph, at), spec.stride(stride))?;
     let mirrored = |op: &Op| matches!(op, Op::Mirror([1, 1, 1, 1]));
     let x = graph.unary(y, mirrored, "a mirrored border of one pixel")?;
     match scale {
         Scale::Double => Ok((conv, graph.resized(x, Resize::Nearest, 2.0)?)),
         _ => Ok((conv, x)),
     }
+}
+
+/// The value before products with 1, which stand where there is no normalisation or activation.
+fn unscaled(graph: &Graph, mut at: Id) -> Id {
+    for _ in 0..2 {
+        match graph.scaled_by(at, 1.0) {
+            Ok(x) => at = x,
+            Err(_) => break,
+        }
+    }
+    at
 }
 
 /// The same without a normalisation.

@@ -40,14 +40,22 @@ pub(super) fn find(graph: &Graph) -> Found<Mapped> {
     if x != first {
         return graph.miss(x, "the first features among the four");
     }
-    let (conv, x) = graph.conv(first, Spec::same(3))?;
-    mapped.layer("conv_1.eval_conv", conv);
-    if graph.input(x).is_err() {
-        let y = graph.scaled_by(x, RANGE)?;
+    let (mut conv, x) = graph.conv(first, Spec::same(3))?;
+    if graph.input(x).is_ok() {
+        if let Some(mark) = Array::filled(1, 0.0) {
+            mapped.push("no_norm", mark);
+        }
+    } else if let Ok(y) = graph.scaled_by(x, RANGE) {
         graph.input(without_mean(graph, y)?)?;
-    } else if let Some(mark) = Array::filled(1, 0.0) {
-        mapped.push("no_norm", mark);
+    } else {
+        graph.input(without_mean(graph, x)?)?;
+        // The factor is a part of the weights, or there was none, which comes to the same.
+        match conv.weight.divided(RANGE) {
+            Some(weight) => conv.weight = weight,
+            None => return graph.miss(first, "weights that are numbers"),
+        }
     }
+    mapped.layer("conv_1.eval_conv", conv);
     Ok(mapped)
 }
 
