@@ -7,7 +7,7 @@ use super::builder::MAX_STORAGE_BINDINGS;
 use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
-use crate::plan::{Backend, Cooperative, Target};
+use crate::plan::{Backend, Cooperative, Rates, Target};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -188,6 +188,7 @@ impl Device {
                 .filter(|_| info.f16 && dtype == Dtype::F16)
                 .map(|side| Cooperative { side: side as usize, lanes: lanes as usize }),
             memory_budget: None,
+            rates: Rates::known(&info.name),
         }
     }
 
