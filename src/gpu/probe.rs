@@ -71,7 +71,7 @@ impl Device {
     /// As [`Device::probe_fma`].
     pub fn probe_cooperative(&self) -> Result<Option<f64>> {
         let Some(matrices) = self.target(Dtype::F16).cooperative else { return Ok(None) };
-        let Cooperative { side, lanes } = matrices;
+        let Cooperative { side, lanes, .. } = matrices;
         let (seconds, groups, y) = self.grown(|groups| cooperative(matrices, groups), lanes)?;
         let sum = ROUNDS * UNROLL * side * side * side * MATRICES;
         check("probes/cooperative", &y, sum as f32, 1e-5)?;
@@ -211,7 +211,7 @@ fn fma(dtype: Dtype, chains: usize, groups: usize) -> Call {
     call("probes/fma", &defines, factors(FACTORS), groups, WORKGROUP)
 }
 
-fn cooperative(Cooperative { side, lanes }: Cooperative, groups: usize) -> Call {
+fn cooperative(Cooperative { side, lanes, .. }: Cooperative, groups: usize) -> Call {
     let defines = [
         ("CHAINS", MATRICES.to_string()),
         ("FRAGMENT", side.to_string()),
