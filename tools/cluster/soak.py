@@ -348,6 +348,8 @@ def main():
     arguments = parser.parse_args()
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
     os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+    # As the command line, which they are compared with.
+    os.environ["RAY_worker_niceness"] = "0"
     if arguments.part == "driver":
         return driver(arguments)
     if hasattr(arguments, "seed"):

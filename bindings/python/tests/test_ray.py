@@ -105,6 +105,8 @@ def expected(folder, tmp_path):
 def cluster():
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
     os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+    # Otherwise whatever else the machine does comes first.
+    os.environ["RAY_worker_niceness"] = "0"
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     cluster.add_node(num_cpus=2)
     ray.init(address=cluster.address, log_to_driver=False)
