@@ -18,7 +18,7 @@ mod work;
 
 pub use cost::{Bound, Cost, Counts, Rates};
 pub use kernels::Variant;
-pub use layout::{Layout, PANEL_ROWS, WINOGRAD_POINTS, Weight, pack, packed_len};
+pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,

@@ -19,6 +19,7 @@ mod models;
 mod movie;
 mod pictures;
 mod replacing;
+mod several_devices;
 mod support;
 mod terminal;
 mod unchanged;
