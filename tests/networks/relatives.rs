@@ -60,7 +60,7 @@ pub fn strays(checkpoint: &Checkpoint) -> Vec<String> {
     let mut strays = ["stray.weight", "w", "0", "step", "decay"].map(str::to_owned).to_vec();
     for param in checkpoint.tensors().step_by(1 + checkpoint.tensors().count() / 4) {
         let layer = param.name.rsplit_once('.').map_or("", |(layer, _)| layer);
-        for part in ["stray", "num_batches_tracked", "weight_orig", "lora_up.weight"] {
+        for part in ["stray", "num_batches_tracked", "weight_orig"] {
             strays.push(format!("{layer}.{part}").trim_start_matches('.').to_owned());
         }
         strays.push(format!("{}_ema", param.name));
