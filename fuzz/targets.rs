@@ -132,7 +132,7 @@ pub fn exif(data: &[u8]) {
 pub fn faces(data: &[u8]) {
     let Ok(given) = GivenFaces::parse(data) else { return };
     for name in ["a.png", "x/a.png", "b.jpg", "", "..", "/"] {
-        for face in given.of(Path::new(name)).into_iter().flatten() {
+        for face in given.of(Path::new(name), 0).into_iter().flatten() {
             match face {
                 GivenFace::Face(face) => {
                     assert!(face.landmarks.as_flattened().iter().all(|v| v.is_finite()));

@@ -1,29 +1,35 @@
 //! The command line: one file per subcommand.
 
 mod album;
+mod below;
 mod bench;
 mod cache;
+mod case;
 mod convert;
 mod devices;
 mod download;
 mod faces;
+mod fault;
 mod film;
 mod generate;
 mod inputs;
 mod inspect;
 mod journal;
+mod memory;
 mod model;
 mod models;
 mod movie;
 mod output;
 mod page;
 mod preview;
+mod read;
 mod report;
 mod restore;
+mod run;
+mod several;
 mod stage;
 mod target;
 mod value;
-mod wall;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

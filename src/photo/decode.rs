@@ -8,8 +8,8 @@ use super::Picture;
 use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
-use super::pages::{self, Page, PageKind};
-use super::wall::walled;
+use super::pages::{self, Count, Page, PageKind};
+use super::wall::caught;
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
@@ -82,23 +82,19 @@ pub fn decode_with_metadata(bytes: &[u8], name: &Path) -> Result<(Picture, Metad
 /// # Errors
 /// As [`decode`].
 pub fn decode_page(bytes: &[u8], name: &Path, options: &ReadOptions) -> Result<Page> {
-    let only = || match pages::count(bytes)? {
-        (PageKind::Single, ..) => picture(bytes, 0, options),
-        (PageKind::Page, count, _) => Err(format!(
-            "the file holds {count} pages, of which none may get lost; split it first, as with \
-             `tiffsplit a.tif`"
-        )),
-        (PageKind::Frame, count, format) => Err(format!(
-            "the file is an animation of {count} frames, of which none may get lost; take them \
-             out first, as with `{}`",
-            match format {
-                Some(image::ImageFormat::WebP) => "anim_dump a.webp",
-                Some(image::ImageFormat::Gif) => "ffmpeg -i a.gif %05d.png",
-                _ => "ffmpeg -f apng -i a.png %05d.png",
-            }
-        )),
+    let only = || {
+        let Count { kind, count, .. } = pages::count(bytes)?;
+        let what = match kind {
+            PageKind::Single => return picture(bytes, 0, options),
+            PageKind::Page => "pages",
+            PageKind::Frame => "frames",
+        };
+        Err(format!(
+            "the file holds {count} {what}, of which none may get lost; `pentimento restore` \
+             restores all of them, or one with --page"
+        ))
     };
-    let read = walled(only).and_then(|read| read);
+    let read = caught(only);
     let (picture, metadata, notes) =
         read.map_err(|what| Error::Image { path: name.to_owned(), what })?;
     Ok(Page { picture, metadata, notes, delay: None })
@@ -113,7 +109,7 @@ pub(super) fn picture(
     let decoded = formats::read(bytes, index, options)?;
     let turned = decoded.orientation != image::metadata::Orientation::NoTransforms;
     let (picture, metadata, notes) = finished(decoded);
-    let kept = Kept { turned, ..Kept::of(bytes) };
+    let kept = Kept { turned, ..Kept::of(bytes, index) };
     Ok((picture, Metadata { kept, ..metadata }, notes))
 }
 

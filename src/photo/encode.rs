@@ -1,6 +1,5 @@
 //! [`Picture`] → files.
 
-use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -9,127 +8,17 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::codecs::webp::WebPEncoder;
-use image::{ColorType, ImageEncoder, ImageError, ImageFormat, ImageResult};
+use image::{ColorType, ImageEncoder, ImageError, ImageResult};
 
+use super::channels::samples;
 use super::file::write_whole;
 use super::kept::{Kept, PHOTOSHOP_HEADER, XMP_HEADER};
 use super::matte::laid_on;
 use super::metadata::Metadata;
+use super::pages::{gif_of_one, losses_in_gif};
 use super::tiff_file::{self, Page, Samples};
-use super::{Picture, containers, exif, tiff_tags, xmp};
+use super::{Format, Picture, containers, exif, tiff_tags, xmp};
 use crate::{Error, Result};
-
-/// A file format that pictures are written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// 8 bits; what is transparent is laid on a matte.
-    Jpeg,
-    /// Lossless.
-    Png,
-    /// Lossless.
-    WebP,
-    /// Lossless, uncompressed.
-    Tiff,
-    /// Lossless, uncompressed, without colour profile.
-    Bmp,
-    /// Lossless, uncompressed, without colour profile; what is transparent is laid on a matte.
-    Pnm,
-}
-
-impl Format {
-    /// The format that `path`'s extension means, in upper or lower case.
-    ///
-    /// # Errors
-    /// [`Error::Image`] when it means none.
-    pub fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        Ok(match extension.to_ascii_lowercase().as_str() {
-            "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
-            "png" => Format::Png,
-            "webp" => Format::WebP,
-            "tif" | "tiff" => Format::Tiff,
-            "bmp" => Format::Bmp,
-            "ppm" | "pnm" => Format::Pnm,
-            _ => {
-                return Err(Error::Image {
-                    path: path.to_owned(),
-                    what: "the extension does not say which format to write; \
-                           use .png, .jpg, .webp, .tif, .bmp or .ppm"
-                        .into(),
-                });
-            }
-        })
-    }
-
-    /// The format of a file by its first bytes; `None` for any other.
-    pub fn of_bytes(file: &[u8]) -> Option<Self> {
-        Some(match image::guess_format(file).ok()? {
-            ImageFormat::Jpeg => Format::Jpeg,
-            ImageFormat::Png => Format::Png,
-            ImageFormat::WebP => Format::WebP,
-            ImageFormat::Tiff => Format::Tiff,
-            ImageFormat::Bmp => Format::Bmp,
-            ImageFormat::Pnm => Format::Pnm,
-            _ => return None,
-        })
-    }
-
-    /// The name that people know it by.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Format::Jpeg => "JPEG",
-            Format::Png => "PNG",
-            Format::WebP => "WebP",
-            Format::Tiff => "TIFF",
-            Format::Bmp => "BMP",
-            Format::Pnm => "PPM",
-        }
-    }
-
-    /// Whether files of this format, as they are written here, hold 16 bits.
-    const fn is_deep(self) -> bool {
-        matches!(self, Format::Png | Format::Tiff | Format::Pnm)
-    }
-
-    /// Whether they hold an ICC profile.
-    const fn has_profile(self) -> bool {
-        !matches!(self, Format::Bmp | Format::Pnm)
-    }
-
-    /// Whether files of this format, as they are written here, hold transparency.
-    const fn has_alpha(self) -> bool {
-        !matches!(self, Format::Jpeg | Format::Pnm)
-    }
-
-    /// The largest width and height that a file of this format holds.
-    const fn max_side(self) -> usize {
-        match self {
-            // 16-bit fields (ITU-T T.81, B.2.2).
-            Format::Jpeg => (1 << 16) - 1,
-            // 14-bit fields minus one (RFC 9649, 3.4).
-            Format::WebP => 1 << 14,
-            Format::Png | Format::Tiff | Format::Bmp | Format::Pnm => (1 << 31) - 1,
-        }
-    }
-
-    /// Whether a picture of this size can be written to `path`; asked before the work is done.
-    ///
-    /// # Errors
-    /// [`Error::Image`] when the format's fields cannot hold the size.
-    pub fn check_size(self, path: &Path, height: usize, width: usize) -> Result<()> {
-        if height.max(width) <= self.max_side() {
-            return Ok(());
-        }
-        Err(Error::Image {
-            path: path.to_owned(),
-            what: format!(
-                "this format holds at most {0}×{0} pixels, the result has {width}×{height}; \
-                 use .png or .tif",
-                self.max_side()
-            ),
-        })
-    }
-}
 
 /// Writes `picture` to `path` in the format of its extension. The file appears whole or not at
 /// all: it is written under another name in the same folder, then renamed.
@@ -213,6 +102,9 @@ pub fn encode_with(
         _ => None,
     };
     let (picture, metadata) = opaque.as_ref().map_or((picture, metadata), |(p, m)| (p, m));
+    if format == Format::Gif {
+        notes.extend(losses_in_gif(picture));
+    }
     let file = File::of(format, encoding.jpeg_quality(metadata), picture, metadata, &mut notes);
     let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
@@ -244,7 +136,7 @@ impl File {
         metadata: &Metadata,
         notes: &mut Vec<String>,
     ) -> Self {
-        use Format::{Bmp, Jpeg, Png, Pnm, Tiff, WebP};
+        use Format::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
         let name = format.name();
         let mut lost: Vec<&str> = Vec::new();
         let mut kept = metadata.kept.clone();
@@ -269,7 +161,7 @@ impl File {
         };
         let has_no = |formats: &[Format]| formats.contains(&format);
         let long = |exif: &Vec<u8>| format == Jpeg && exif.len() > LONGEST_EXIF;
-        if drop_if(exif.is_some() && has_no(&[Bmp, Pnm]), "EXIF")
+        if drop_if(exif.is_some() && has_no(&[Bmp, Gif, Pnm]), "EXIF")
             || drop_if(exif.as_ref().is_some_and(long), "so much EXIF")
         {
             exif = None;
@@ -283,13 +175,16 @@ impl File {
             kept.xmp = None;
         }
         let resource = kept.iptc.as_deref().map(containers::resource);
-        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Pnm, WebP]), "IPTC")
+        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Gif, Pnm, WebP]), "IPTC")
             || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
         {
             kept.iptc = None;
         }
         let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
-        drop_if(kept.density.is_some() && !in_exif && has_no(&[Pnm, WebP]), "its size on paper");
+        drop_if(
+            kept.density.is_some() && !in_exif && has_no(&[Gif, Pnm, WebP]),
+            "its size on paper",
+        );
         let has_comment = containers::comment(&kept).is_some();
         drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
@@ -330,6 +225,10 @@ impl File {
             Format::WebP => {
                 let encoder = WebPEncoder::new_lossless(&mut to);
                 self.write(encoder, picture, &samples, color, icc.as_deref())?;
+            }
+            Format::Gif => {
+                return gif_of_one(picture, metadata.gray, &self.kept)
+                    .map_err(|what| ImageError::IoError(std::io::Error::other(what)));
             }
             Format::Bmp => self.write(BmpEncoder::new(&mut to), picture, &samples, color, None)?,
             Format::Pnm if color == ColorType::Rgb16 => {
@@ -374,7 +273,7 @@ impl File {
                     containers::into_bmp(&mut file, density);
                 }
             }
-            Format::Tiff | Format::Pnm => {}
+            Format::Gif | Format::Tiff | Format::Pnm => {}
         }
         Ok(file)
     }
@@ -395,65 +294,6 @@ impl File {
         }
         // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
         encoder.write_image(samples, picture.width as u32, picture.height as u32, color.into())
-    }
-}
-
-/// The samples as they are written, and what they are. Those with 16 bits are in the machine's
-/// byte order, as the encoders want them.
-fn samples<'a>(
-    picture: &'a Picture,
-    metadata: &Metadata,
-    format: Format,
-) -> (Cow<'a, [u8]>, ColorType) {
-    let alpha = picture.alpha.as_deref().filter(|_| format.has_alpha());
-    let one_channel = metadata.gray
-        && picture.icc.is_none()
-        && matches!(format, Format::Jpeg | Format::Png | Format::Tiff)
-        // Some readers of TIFF know no gray with transparency.
-        && !(format == Format::Tiff && alpha.is_some());
-    let deep = metadata.deep.as_ref().filter(|_| format.is_deep());
-    if let Some((deep, rgb)) = deep.and_then(|deep| Some((deep, deep.of_result(picture)?))) {
-        let rgb = if metadata.gray { without_colour(&rgb) } else { rgb };
-        let alpha = alpha.map(|alpha| deep.alpha_of_result(alpha, [picture.height, picture.width]));
-        let (samples, color) = match (one_channel, alpha) {
-            (false, None) => (rgb, ColorType::Rgb16),
-            (false, Some(alpha)) => (interleaved(&rgb, Some(&alpha), 3), ColorType::Rgba16),
-            (true, None) => (interleaved(&rgb, None, 1), ColorType::L16),
-            (true, Some(alpha)) => (interleaved(&rgb, Some(&alpha), 1), ColorType::La16),
-        };
-        return (Cow::Owned(bytemuck::cast_slice(&samples).to_vec()), color);
-    }
-    let rgb = if metadata.gray {
-        Cow::Owned(without_colour(&picture.rgb))
-    } else {
-        Cow::Borrowed(picture.rgb.as_slice())
-    };
-    match (one_channel, alpha) {
-        (false, None) => (rgb, ColorType::Rgb8),
-        (false, alpha) => (interleaved(&rgb, alpha, 3).into(), ColorType::Rgba8),
-        (true, None) => (interleaved(&rgb, None, 1).into(), ColorType::L8),
-        (true, alpha) => (interleaved(&rgb, alpha, 1).into(), ColorType::La8),
-    }
-}
-
-/// Every colour replaced by its luminance (ITU-R BT.601, weights of 1/256): gray stays what it is.
-fn without_colour<T: Copy + Into<u32> + TryFrom<u32>>(rgb: &[T]) -> Vec<T> {
-    let luminance = |p: &[T; 3]| {
-        let sum = 77 * p[0].into() + 150 * p[1].into() + 29 * p[2].into();
-        [T::try_from((sum + 128) >> 8).unwrap_or(p[1]); 3]
-    };
-    rgb.as_chunks::<3>().0.iter().flat_map(luminance).collect()
-}
-
-/// The first `kept` of each pixel's channels, and its transparency.
-fn interleaved<T: Copy>(rgb: &[T], alpha: Option<&[T]>, kept: usize) -> Vec<T> {
-    let pixels = rgb.as_chunks::<3>().0.iter().map(|pixel| &pixel[..kept]);
-    match alpha {
-        Some(alpha) => {
-            let with_alpha = pixels.zip(alpha);
-            with_alpha.flat_map(|(p, a)| p.iter().chain([a]).copied()).collect()
-        }
-        None => pixels.flatten().copied().collect(),
     }
 }
 
@@ -533,7 +373,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "").unwrap();
         std::fs::create_dir(path("folder.png")).unwrap();
-        for name in ["a.gif", "a", "missing/a.png", "file/a.png", "folder.png"] {
+        for name in ["a.xyz", "a", "missing/a.png", "file/a.png", "folder.png"] {
             let error = write(&picture(false, false), &path(name)).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(".pentimento"), "{error}");
         }

@@ -61,9 +61,14 @@ pub(super) fn is_tiff(bytes: &[u8]) -> bool {
 /// none that can be read. No pixel is decoded.
 #[doc(hidden)]
 pub fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
+    dimensions_of(bytes, 0)
+}
+
+/// As [`dimensions`], of page `index` in a TIFF.
+pub(super) fn dimensions_of(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
     let (width, height) = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Jpeg::open(None, bytes).ok()?.dimensions(),
-        _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(0),
+        _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(index),
         Ok(format) => {
             let reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.into_dimensions().ok()?
@@ -93,8 +98,7 @@ fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, St
     Ok(Decoded {
         image: page.image,
         orientation: page.orientation,
-        // Only the first page has any.
-        exif: if index == 0 { tiff_tags::exif(bytes) } else { None },
+        exif: tiff_tags::exif(bytes, tiff.place(index)),
         icc: page.icc,
         notes: page.notes,
     })
@@ -151,13 +155,7 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         return Err(CMYK.to_owned());
     }
     let icc = decoder.icc_profile().unwrap_or_default();
-    let exif = decoder.exif_metadata().unwrap_or_default().map(|mut exif| {
-        // Some writers of WebP put the header of JPEG's segment before it.
-        if exif.starts_with(b"Exif\0\0") {
-            exif.drain(..6);
-        }
-        exif
-    });
+    let exif = decoder.exif_metadata().unwrap_or_default().map(without_header);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
     let mut notes = Vec::new();
     if format == ImageFormat::Bmp
@@ -169,6 +167,14 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         image = image.into_rgb8().into();
     }
     Ok(Decoded { image, orientation: exif::orientation(exif.as_deref()), exif, icc, notes })
+}
+
+/// Some writers of WebP put the header of JPEG's segment before EXIF.
+pub(super) fn without_header(mut exif: Vec<u8>) -> Vec<u8> {
+    if exif.starts_with(b"Exif\0\0") {
+        exif.drain(..6);
+    }
+    exif
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,6 +5,7 @@ mod agreement;
 pub mod align;
 mod allocate;
 mod annotations;
+mod channels;
 mod containers;
 mod cut;
 mod decode;
@@ -16,6 +17,7 @@ mod exif;
 mod face;
 mod faces;
 mod file;
+mod format;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
@@ -65,23 +67,26 @@ pub use decode::{
 #[doc(hidden)]
 pub use detect::non_max_suppression;
 pub use detect::{Detector, DetectorOptions};
-pub use encode::{Encoded, Encoding, Format, encode, encode_with, write};
+pub use encode::{Encoded, Encoding, encode, encode_with, write};
 pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+pub use format::Format;
 #[doc(hidden)]
 pub use formats::dimensions;
 pub use kept::{Density, Kept};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
-pub use pages::{Page, PageKind, Pages};
+#[doc(hidden)]
+pub use pages::PageNotes;
+pub use pages::{Page, PageKind, Pages, PagesWriter};
 pub use parse::FaceParser;
 pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 #[doc(hidden)]
-pub use wall::{THREAD as WALLED_THREAD, walled};
+pub use wall::{silence_panics, walled};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

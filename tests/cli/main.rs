@@ -16,8 +16,12 @@ mod film;
 mod large_album;
 mod models;
 mod movie;
+#[cfg(unix)]
+mod odd_files;
 mod pictures;
 mod replacing;
+mod reported_faults;
+mod several;
 mod support;
 mod terminal;
 mod unchanged;
