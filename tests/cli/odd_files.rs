@@ -109,6 +109,6 @@ fn a_full_disk_is_said_and_leaves_nothing() {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("error: cannot write out/b.tif: File too large"), "{errors}");
+    assert!(errors.contains("cannot write out/b.tif: File too large"), "{errors}");
     assert_eq!(workspace.files("out"), ["a.png", "c.png"]);
 }
