@@ -44,7 +44,7 @@ pub fn read(job: Job, page: Option<usize>, options: &ReadOptions) -> Read {
     let start = Instant::now();
     let stamp = Stamp::of(&job.input);
     let input = walled(|| {
-        fault("read", &job.input);
+        fault("read", &job.input)?;
         opened(&job.input, page, options)
     });
     Read { job, stamp, input, seconds: start.elapsed().as_secs_f64() }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use pentimento::photo::{Encoding, ReadOptions, silence_panics};
-use pentimento::{Error, Result};
+use pentimento::{Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::album::{self, Busy, Rules, Shared};
+use super::crew::{Seat, Share};
 use super::faces::FaceArgs;
 use super::inputs::{self, Jobs};
 use super::journal::{Journal, Stamp};
@@ -170,8 +171,7 @@ impl Restore {
         }
         let model = self.assumptions.open(&path)?;
         model::tell(&path, &model, self.quiet);
-        let engine = self.engine.engine()?;
-        let worker = self.faces.worker(&engine, &model)?;
+        let crew = self.crew(&model)?;
         album::stop_gently()?;
         silence_panics();
         let journal = match &folder {
@@ -189,8 +189,7 @@ impl Restore {
             output,
             model: &path,
             architecture: model.architecture(),
-            engine: &engine,
-            worker,
+            crew,
             journal: Shared::new(journal),
             rules: self.rules(),
             bar,
@@ -219,6 +218,22 @@ impl Restore {
             run.restore(jobs)?;
         }
         run.finish()
+    }
+
+    /// Every device that is asked for, with a worker of its own.
+    fn crew(&self, model: &Model) -> Result<Vec<Seat>> {
+        let engines = self.engine.engines()?;
+        if engines.len() > 1 && self.faces.is_film() {
+            let what = "--smooth follows faces from frame to frame on one device; name one with \
+                        --device";
+            return Err(Error::Input(what.to_owned()));
+        }
+        let seat = |(device, engine): (String, Engine)| {
+            let worker = self.faces.worker(&engine, model)?;
+            let name = engine.device().name.clone();
+            Ok(Seat { engine, worker, share: Share { device, name, ..Share::default() } })
+        };
+        engines.into_iter().map(seat).collect()
     }
 
     fn rules(&self) -> Rules {

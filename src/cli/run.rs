@@ -11,7 +11,7 @@ use pentimento::{Engine, Error, Result};
 
 use super::album::{self, Busy, Context, Rules, Shared};
 use super::below;
-use super::faces::Worker;
+use super::crew::{self, Seat, Share};
 use super::inputs::{self, Job, Jobs};
 use super::journal::Stamp;
 use super::output::{about, exit_code, print, print_error, print_json, print_note, write_text};
@@ -34,8 +34,7 @@ pub struct Run<'a> {
     pub output: &'a Path,
     pub model: &'a Path,
     pub architecture: &'a str,
-    pub engine: &'a Engine,
-    pub worker: Worker,
+    pub crew: Vec<Seat>,
     pub journal: Shared,
     pub rules: Rules,
     pub bar: ProgressBar,
@@ -67,9 +66,11 @@ impl Run<'_> {
             }
         }
         self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
-        let (command, bar, engine) = (self.command, self.bar.clone(), self.engine);
+        let (command, bar, model) = (self.command, self.bar.clone(), self.model);
         let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
-        let renew = || command.faces.worker(engine, &command.assumptions.open(self.model)?);
+        let renew =
+            |engine: &Engine| command.faces.worker(engine, &command.assumptions.open(model)?);
+        let lost_before = self.crew.iter().filter(|seat| seat.share.lost.is_some()).count();
         let context = Context {
             journal: &self.journal,
             rules: &self.rules,
@@ -77,15 +78,28 @@ impl Run<'_> {
             start: self.start,
         };
         let busy =
-            album::run(&mut self.worker, renew, open, &context, |input, result| match result {
+            album::run(&mut self.crew, renew, open, &context, |input, result| match result {
                 Err(error) if command.watch && is_young(&input) => {
                     unsettled.insert(input, error);
                 }
                 result => command.keep(pictures, command.tell(&bar, input, result)),
             })?;
+        if self.crew.iter().filter(|seat| seat.share.lost.is_some()).count() > lost_before {
+            self.say_what_was_lost();
+        }
         self.busy.working += busy.working;
         self.busy.whole += busy.whole;
         Ok(())
+    }
+
+    fn say_what_was_lost(&self) {
+        for share in self.crew.iter().map(|seat| &seat.share) {
+            if let (Some(why), Share { device, name, .. }) = (&share.lost, share) {
+                let what = "the other devices took its pictures";
+                let note = format!("{name} (--device {device}) was lost: {why}; {what}");
+                self.bar.suspend(|| print_note(&note));
+            }
+        }
     }
 
     pub fn tell(&mut self, input: PathBuf, result: Result<Done>) {
@@ -139,7 +153,9 @@ impl Run<'_> {
         Report {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            device: self.engine.device(),
+            // There is always one.
+            device: self.crew[0].engine.device(),
+            devices: self.crew.iter().map(|seat| seat.share.clone()).collect(),
             model: self.model,
             architecture: self.architecture,
             restored: self.count(|ending| ending.became(Became::Restored)),
@@ -182,8 +198,9 @@ impl Run<'_> {
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {
-            let (counts, seconds, name) = (report.counts(), report.seconds, &report.device.name);
-            print(&format!("{counts} in {seconds:.1} s on {name}\n"))?;
+            let (counts, seconds) = (report.counts(), report.seconds);
+            let devices = crew::described(&report.devices);
+            print(&format!("{counts} in {seconds:.1} s on {devices}\n"))?;
         }
         if !command.quiet && !command.json && !report.passed_over.is_empty() {
             let count = report.passed_over.len();

@@ -127,7 +127,7 @@ fn each(
         let [height, width] = worker.output_size(picture.height, picture.width)?;
         reserve(&job.input, height.saturating_mul(width))?;
         let Finished { picture: restored, mut work, faces } = walled(|| {
-            fault("restore", &job.input);
+            fault("restore", &job.input)?;
             worker.restore(&job.input, index, &picture)
         })?;
         // What was turned upright is written so, and what was salvaged is written whole.

@@ -10,8 +10,9 @@ use super::super::Picture;
 use super::super::channels::without_colour;
 use super::super::kept::Kept;
 
-/// How much of a picture the palette is learned from: a tenth of its pixels (`color_quant`).
-const SPEED: i32 = 10;
+/// A palette is learned from about so many pixels, but from a tenth of them at least
+/// (`color_quant`).
+const LEARNED: usize = 1 << 16;
 /// Colours of a picture, one of which may stand for transparent pixels.
 const COLOURS: usize = 256;
 
@@ -67,7 +68,8 @@ impl<W: Write> Writer<W> {
             return Err("the frames of an animation have one size".to_owned());
         }
         let mut rgba = rgba(picture);
-        let mut frame = Frame::from_rgba_speed(width, height, &mut rgba, SPEED);
+        let one_of = (picture.height * picture.width / LEARNED).clamp(1, 10);
+        let mut frame = Frame::from_rgba_speed(width, height, &mut rgba, one_of as i32);
         // What is transparent must not show the frame before.
         frame.dispose = DisposalMethod::Background;
         const HUNDREDTH: i128 = 10_000_000;
