@@ -19,6 +19,8 @@ mod file;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
+#[cfg(feature = "codecs")]
+mod heif;
 mod jpeg;
 mod kept;
 #[doc(hidden)]
@@ -48,6 +50,7 @@ mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod webp;
 mod xmp;
 #[doc(hidden)]
 pub mod y4m;
