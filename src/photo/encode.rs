@@ -59,9 +59,11 @@ impl Format {
             _ => {
                 return Err(Error::Image {
                     path: path.to_owned(),
-                    what: "the extension does not say which format to write; \
-                           use .png, .jpg, .webp, .avif, .tif, .bmp or .ppm"
-                        .into(),
+                    what: format!(
+                        "the extension does not say which format to write; \
+                         use .png, .jpg, .webp,{} .tif, .bmp or .ppm",
+                        if cfg!(feature = "codecs") { " .avif," } else { "" }
+                    ),
                 });
             }
         })

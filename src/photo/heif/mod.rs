@@ -81,11 +81,10 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
         Some(Coding::Av1) => av1(&container, item)?,
         Some(Coding::Hevc) => hevc(file)?,
         None => {
-            let kind =
-                String::from_utf8_lossy(&item.kind).replace(|c: char| !c.is_ascii_graphic(), "?");
             return Err(format!(
-                "a HEIF file with a picture of the kind \"{kind}\" is not read; \
-                 `heif-convert a.heif a.png` saves it as PNG"
+                "a HEIF file with a picture of the kind \"{}\" is not read; \
+                 `heif-convert a.heif a.png` saves it as PNG",
+                printable(&item.kind)
             ));
         }
     };
@@ -107,13 +106,24 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
 
 /// The planes of a picture of AV1 with its transparency, and whether colours are multiplied by that.
 fn av1(container: &Container, item: &Item) -> Result<(DecodedImage, bool), String> {
+    let unread = |kind: &[u8; 4]| {
+        format!(
+            "this kind of AVIF is not read (\"{}\"); `avifdec a.avif a.png` saves it as PNG",
+            printable(kind)
+        )
+    };
+    if &item.kind == b"iden" {
+        return Err(unread(&item.kind));
+    }
     let unknown = |p: &&container::Property| p.is_essential && !PROPERTIES.contains(&&p.kind);
     if let Some(property) = item.properties.iter().find(unknown) {
-        let kind =
-            String::from_utf8_lossy(&property.kind).replace(|c: char| !c.is_ascii_graphic(), "?");
-        return Err(format!(
-            "this kind of AVIF is not read (\"{kind}\"); `avifdec a.avif a.png` saves it as PNG"
-        ));
+        return Err(unread(&property.kind));
+    }
+    // All layers of the first operating point are decoded, and the finest is shown.
+    for (kind, usual) in [(b"a1op", &[0][..]), (b"lsel", &[0xFF; 2])] {
+        if item.property(kind).is_some_and(|data| data != usual) {
+            return Err(unread(kind));
+        }
     }
     let size = item.size().ok_or(DAMAGED)?;
     check_size(size)?;
@@ -156,6 +166,11 @@ fn hevc(file: &[u8]) -> Result<(DecodedImage, bool), String> {
     let planes = heic_decoder::decode_with(file, &options).map_err(describe)?;
     let premultiplied = planes.alpha.as_ref().is_some_and(|alpha| alpha.premultiplied);
     Ok((planes, premultiplied))
+}
+
+/// A kind as it is said in an error.
+fn printable(kind: &[u8; 4]) -> String {
+    kind.iter().map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '?' }).collect()
 }
 
 /// The EXIF that is about `picture`, or about no picture in particular.
