@@ -4,12 +4,12 @@ use std::path::Path;
 
 use image::DynamicImage;
 
-use super::Picture;
 use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
 use super::pages::{self, Page, PageKind};
 use super::wall::walled;
+use super::{Format, Picture, tiff_tags};
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
@@ -115,6 +115,10 @@ pub(super) fn picture(
     let (picture, metadata, notes) = finished(decoded);
     let mut kept = Kept { turned, ..Kept::of(bytes) };
     kept.xmp = kept.xmp.or(metadata.kept.xmp);
+    if matches!(Format::of_bytes(bytes), None | Some(Format::Avif)) {
+        // HEIC, AVIF and JPEG XL tell it nowhere else.
+        kept.density = metadata.exif.as_deref().and_then(tiff_tags::density_of_exif);
+    }
     Ok((picture, Metadata { kept, ..metadata }, notes))
 }
 

@@ -80,6 +80,9 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
     let (planes, premultiplied) = match coding(&container, item) {
         Some(Coding::Av1) => av1(&container, item)?,
         Some(Coding::Hevc) => hevc(file)?,
+        None if container.targets(b"dimg", item.id).is_empty() && &item.kind == b"grid" => {
+            return Err(DAMAGED.to_owned());
+        }
         None => {
             return Err(format!(
                 "a HEIF file with a picture of the kind \"{}\" is not read; \
