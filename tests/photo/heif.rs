@@ -64,8 +64,17 @@ fn cut_and_changed_files_are_refused() {
         let whole = file(name);
         for part in 1..10 {
             let cut = whole[..whole.len() * part / 10].to_vec();
-            let error = open(cut).map(|page| page.notes).unwrap_err().to_string();
-            assert!(error.contains("damaged") || error.contains("truncated"), "{name} {error}");
+            match open(cut) {
+                // The metadata come last.
+                Ok(page) => assert!(page.notes.iter().any(|note| note.contains("metadata"))),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(
+                        text.contains("damaged") || text.contains("truncated"),
+                        "{name} {text}"
+                    );
+                }
+            }
         }
     }
     let mut sequence = file("420.avif");

@@ -104,6 +104,10 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
     let profile = item.profile().map(<[u8]>::to_vec);
     let icc = profile.or_else(|| colour.profile());
     notes.extend(colour.note());
+    let is_cut = |item: &Item| container.data(item).is_none();
+    if container.items.iter().any(|item| matches!(&item.kind, b"Exif" | b"mime") && is_cut(item)) {
+        notes.push("its metadata are not whole in the file: a part was left out".to_owned());
+    }
     Ok(Decoded { image, orientation: Orientation::NoTransforms, exif, icc, xmp, notes })
 }
 
