@@ -1,7 +1,7 @@
 //! AVIF results, by `ravif`.
 
 use image::ColorType;
-use ravif::{AlphaColorMode, Encoder, Img, RGB8, RGBA8};
+use ravif::{AlphaColorMode, BitDepth, Encoder, Img, RGB8, RGBA8};
 
 use super::write::{Parts, with_parts};
 
@@ -22,6 +22,8 @@ pub(in crate::photo) fn encoded(
         // Seams are seen at the edges of what is transparent first.
         .with_alpha_quality(quality.max(90.0))
         .with_alpha_color_mode(AlphaColorMode::UnassociatedDirty)
+        // As deep as the samples: what is read back is what was written.
+        .with_bit_depth(BitDepth::Eight)
         .with_speed(SPEED);
     let file = if color == ColorType::Rgba8 {
         let pixels: Vec<RGBA8> =
