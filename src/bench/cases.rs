@@ -270,7 +270,7 @@ mod tests {
             max_invocations: 1024,
             ..Target::webgpu_defaults()
         };
-        let matrices = Cooperative { side: 16, lanes: 32 };
+        let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
         let halves = Target { dtype: Dtype::F16, cooperative: Some(matrices), ..large.clone() };
         for (there, targets) in
             Variant::NAMES.into_iter().zip([vec![large, halves], vec![Target::cpu()]])

@@ -16,7 +16,7 @@ mod target;
 mod work;
 
 pub use kernels::Variant;
-pub use layout::{Layout, PANEL_ROWS, WINOGRAD_POINTS, Weight, pack, packed_len};
+pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,

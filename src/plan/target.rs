@@ -20,6 +20,8 @@ pub struct Cooperative {
     pub side: usize,
     /// Lanes of a subgroup, the most where they vary.
     pub lanes: usize,
+    /// The fewest where they vary.
+    pub narrowest: usize,
 }
 
 /// The device that a plan is made for.
