@@ -15,6 +15,7 @@ mod step;
 mod target;
 mod work;
 
+pub use dump::fused;
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};
@@ -23,7 +24,8 @@ pub use scratch::{
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, THRESHOLDS, Threshold,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, PathTile, THRESHOLDS,
+    Threshold, WindowTile,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};
