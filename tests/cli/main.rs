@@ -18,6 +18,8 @@ mod models;
 mod movie;
 mod pictures;
 mod replacing;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod support;
 mod terminal;
 mod unchanged;
