@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pentimento::checkpoint::Checkpoint;
 use pentimento::graph::{Encoding, Param, Storage};
 use pentimento::models::Options;
-use pentimento::{Error, Model, Shape};
+use pentimento::{Error, Model, Shape, Task};
 
 use crate::golden::{self, cases, options};
 use crate::support::{self, json, name, npy, shape};
@@ -153,6 +153,21 @@ fn every_released_list_of_tensors_is_what_it_is() {
         assert_eq!(model.architecture(), architecture(&list), "{list}");
         let graph = model.graph(model.input_shape(64, 64));
         graph.unwrap_or_else(|error| panic!("{list}: {error}"));
+    }
+}
+
+/// A generator takes `z`, or W+: two codes for each size from 4 pixels on.
+#[test]
+fn generators_take_a_code_for_each_layer() {
+    let Some(shared) = support::shared() else { return };
+    for (list, model) in released(&shared) {
+        let Task::Generate { latent, size } = model.task() else { continue };
+        let codes = 2 * (size.ilog2() as usize - 1);
+        for (count, taken) in [(1, true), (codes, true), (2, false), (codes + 1, false)] {
+            let built = model.graph(Shape::vector(2, count * latent));
+            assert_eq!(built.is_ok(), taken, "{list}: {count} codes");
+            assert!(built.err().is_none_or(|e| e.to_string().contains(&format!("{codes} codes"))));
+        }
     }
 }
 
