@@ -65,6 +65,14 @@ CASES = [
         forward={"randomize_noise": False},
     ),
     Case(
+        "gfpgan_v1_64",
+        "GFPGANv1",
+        f"{GFPGAN}gfpganv1_arch:GFPGANv1",
+        {**RESTORER, "out_size": 64, "fix_decoder": False, "sft_half": True},
+        [1, 3, 64, 64],
+        forward={"randomize_noise": False},
+    ),
+    Case(
         "gfpgan_bilinear_32",
         "GFPGANBilinear",
         f"{GFPGAN}gfpgan_bilinear_arch:GFPGANBilinear",
@@ -120,8 +128,20 @@ CASES = [
 ]
 
 
+class FusedLeakyRelu:
+    """What the definitions leave to a CUDA extension."""
+
+    @staticmethod
+    def apply(x: Tensor, bias: Tensor, slope: float, scale: float) -> Tensor:
+        """`scale · lrelu(x + bias)`"""
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        return nn.functional.leaky_relu(x + bias.view(shape), slope) * scale
+
+
 def built(case: Case) -> nn.Module:
     """The network with weights at a scale that keeps activations near 1."""
+    fused = import_module(f"spandrel.architectures.{GFPGAN}fused_act")
+    fused.FusedLeakyReLUFunction = FusedLeakyRelu
     module, name = case.definition.split(":")
     network = getattr(import_module(f"spandrel.architectures.{module}"), name)(**case.ctor)
     with torch.no_grad():
