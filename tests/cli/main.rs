@@ -13,11 +13,13 @@ mod convert;
 mod corpus;
 mod faces;
 mod film;
+mod lab;
 mod large_album;
 mod models;
 mod movie;
 mod pictures;
 mod replacing;
+mod several_devices;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod support;
