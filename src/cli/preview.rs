@@ -14,11 +14,10 @@ const LONG_SIDE: usize = 1600;
 
 /// Whether browsers show files of this name.
 fn is_shown(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     match Format::of(path) {
         Ok(Format::Tiff | Format::Pnm) => false,
         Ok(_) => true,
-        Err(_) => extension.eq_ignore_ascii_case("avif"),
+        Err(_) => false,
     }
 }
 

@@ -18,6 +18,8 @@ use super::metadata::Metadata;
 use super::pages::{gif_of_one, losses_in_gif};
 use super::tiff_file::{self, Page, Samples};
 use super::{Format, Picture, containers, exif, tiff_tags, xmp};
+#[cfg(feature = "codecs")]
+use super::{heif, webp};
 use crate::{Error, Result};
 
 /// Writes `picture` to `path` in the format of its extension. The file appears whole or not at
@@ -33,8 +35,9 @@ pub fn write(picture: &Picture, path: &Path) -> Result<()> {
 /// How files are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Encoding {
-    /// Of JPEG, 1 to 100. `None`: that of the input where it is a JPEG too, but at least 75, which
-    /// is what libjpeg takes by default; otherwise 95.
+    /// Of JPEG, WebP and AVIF, 1 to 100. `None`: a JPEG or lossy WebP has that of the input where it
+    /// is of the same format, but at least 75, which is what libjpeg takes by default. Otherwise a
+    /// JPEG has 95, an AVIF 90, and a WebP is lossless.
     pub quality: Option<u8>,
     /// The colour under transparent pixels where the format holds no transparency, red first.
     pub matte: [u8; 3],
@@ -48,9 +51,21 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    fn jpeg_quality(&self, metadata: &Metadata) -> u8 {
-        let own = metadata.kept.quality.map(|quality| quality.max(LEAST_QUALITY));
-        self.quality.or(own).unwrap_or(JPEG_QUALITY).clamp(1, 100)
+    /// `None` of what is lossless.
+    fn quality_of(&self, format: Format, metadata: &Metadata) -> Option<u8> {
+        let least = |own: Option<u8>| own.map(|quality| quality.max(LEAST_QUALITY));
+        let quality = match format {
+            Format::Jpeg => {
+                let own = least(metadata.kept.quality);
+                Some(self.quality.or(own).unwrap_or(JPEG_QUALITY))
+            }
+            // Without libwebp there is no lossy one.
+            Format::WebP if cfg!(not(feature = "codecs")) => None,
+            Format::WebP => self.quality.or(least(metadata.kept.webp_quality)),
+            Format::Avif => Some(self.quality.unwrap_or(AVIF_QUALITY)),
+            Format::Png | Format::Tiff | Format::Gif | Format::Bmp | Format::Pnm => None,
+        };
+        quality.map(|quality| quality.clamp(1, 100))
     }
 }
 
@@ -85,7 +100,7 @@ pub fn encode_with(
     let format = Format::of(path)?;
     format.check_size(path, picture.height, picture.width)?;
     let mut notes = Vec::new();
-    if encoding.quality.is_some() && format != Format::Jpeg {
+    if encoding.quality.is_some() && encoding.quality_of(format, metadata).is_none() {
         let name = format.name();
         notes.push(format!("{name} results are lossless, the quality does not concern them"));
     }
@@ -105,7 +120,8 @@ pub fn encode_with(
     if format == Format::Gif {
         notes.extend(losses_in_gif(picture));
     }
-    let file = File::of(format, encoding.jpeg_quality(metadata), picture, metadata, &mut notes);
+    let file =
+        File::of(format, encoding.quality_of(format, metadata), picture, metadata, &mut notes);
     let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
         what: format!("the picture cannot be encoded: {e}"),
@@ -114,6 +130,7 @@ pub fn encode_with(
 }
 
 const JPEG_QUALITY: u8 = 95;
+const AVIF_QUALITY: u8 = 90;
 const LEAST_QUALITY: u8 = 75;
 /// A segment of JPEG has 2^16 - 1 bytes (ITU-T T.81, B.1.1.4); its own length and "Exif\0\0" are
 /// among them.
@@ -122,7 +139,8 @@ const LONGEST_EXIF: usize = (1 << 16) - 1 - 2 - 6;
 /// What goes into a file beside the pixels.
 struct File {
     format: Format,
-    quality: u8,
+    /// `None` of what is lossless.
+    quality: Option<u8>,
     exif: Option<Vec<u8>>,
     kept: Kept,
 }
@@ -131,12 +149,12 @@ impl File {
     /// What of `metadata` goes into a file of this format; what does not goes to `notes`.
     fn of(
         format: Format,
-        quality: u8,
+        quality: Option<u8>,
         picture: &Picture,
         metadata: &Metadata,
         notes: &mut Vec<String>,
     ) -> Self {
-        use Format::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
+        use Format::{Avif, Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
         let name = format.name();
         let mut lost: Vec<&str> = Vec::new();
         let mut kept = metadata.kept.clone();
@@ -175,18 +193,18 @@ impl File {
             kept.xmp = None;
         }
         let resource = kept.iptc.as_deref().map(containers::resource);
-        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Gif, Pnm, WebP]), "IPTC")
+        if drop_if(kept.iptc.is_some() && has_no(&[Avif, Bmp, Gif, Pnm, WebP]), "IPTC")
             || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
         {
             kept.iptc = None;
         }
         let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
         drop_if(
-            kept.density.is_some() && !in_exif && has_no(&[Gif, Pnm, WebP]),
+            kept.density.is_some() && !in_exif && has_no(&[Avif, Gif, Pnm, WebP]),
             "its size on paper",
         );
         let has_comment = containers::comment(&kept).is_some();
-        drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
+        drop_if(has_comment && has_no(&[Avif, Bmp, Pnm, WebP, Tiff]), "its comment");
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
         let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
         let texts = kept.chunks.iter().any(|(kind, data)| {
@@ -216,20 +234,34 @@ impl File {
         let (height, width) = (picture.height, picture.width);
         match self.format {
             Format::Jpeg => {
-                let encoder = JpegEncoder::new_with_quality(&mut to, self.quality);
+                let quality = self.quality.unwrap_or(JPEG_QUALITY);
+                let encoder = JpegEncoder::new_with_quality(&mut to, quality);
                 self.write(encoder, picture, &samples, color, icc.as_deref())?;
             }
             Format::Png => {
                 self.write(PngEncoder::new(&mut to), picture, &samples, color, icc.as_deref())?;
             }
+            #[cfg(feature = "codecs")]
+            Format::WebP if self.quality.is_some() => {
+                let quality = self.quality.unwrap_or_default();
+                let file = webp::lossy(&samples, [height, width], color.has_alpha(), quality);
+                to = Cursor::new(file.map_err(failed)?);
+            }
             Format::WebP => {
-                let encoder = WebPEncoder::new_lossless(&mut to);
-                self.write(encoder, picture, &samples, color, icc.as_deref())?;
+                let (width, height) = (width as u32, height as u32);
+                WebPEncoder::new_lossless(&mut to).encode(&samples, width, height, color.into())?;
             }
-            Format::Gif => {
-                return gif_of_one(picture, metadata.gray, &self.kept)
-                    .map_err(|what| ImageError::IoError(std::io::Error::other(what)));
+            #[cfg(feature = "codecs")]
+            Format::Avif => {
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = heif::Parts { icc: icc.as_deref(), exif, xmp };
+                let quality = self.quality.unwrap_or(AVIF_QUALITY);
+                let file = heif::encoded(&samples, [height, width], color, quality, &parts);
+                return file.map_err(failed);
             }
+            #[cfg(not(feature = "codecs"))]
+            Format::Avif => return Err(failed("AVIF is not written in a browser".to_owned())),
+            Format::Gif => return gif_of_one(picture, metadata.gray, &self.kept).map_err(failed),
             Format::Bmp => self.write(BmpEncoder::new(&mut to), picture, &samples, color, None)?,
             Format::Pnm if color == ColorType::Rgb16 => {
                 // Of the machine's order of bytes to the file's: the highest first.
@@ -254,9 +286,7 @@ impl File {
                 };
                 let page = Page { height, width, channels, samples, icc: icc.as_deref() };
                 let file = tiff_file::encoded(&page, self.exif.as_deref(), &self.kept);
-                return file.ok_or_else(|| {
-                    ImageError::IoError(std::io::Error::other("a TIFF holds at most 4 GiB"))
-                });
+                return file.ok_or_else(|| failed("a TIFF holds at most 4 GiB".to_owned()));
             }
         }
         let mut file = to.into_inner();
@@ -264,16 +294,16 @@ impl File {
             Format::Jpeg => containers::into_jpeg(&mut file, &self.kept),
             Format::Png => containers::into_png(&mut file, &self.kept, icc.is_some()),
             Format::WebP => {
-                if let Some(xmp) = &self.kept.xmp {
-                    containers::into_webp(&mut file, xmp, [height, width], color.has_alpha());
-                }
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = containers::WebPParts { icc: icc.as_deref(), exif, xmp };
+                containers::into_webp(&mut file, &parts, [height, width], color.has_alpha());
             }
             Format::Bmp => {
                 if let Some(density) = self.kept.density {
                     containers::into_bmp(&mut file, density);
                 }
             }
-            Format::Gif | Format::Tiff | Format::Pnm => {}
+            Format::Avif | Format::Gif | Format::Tiff | Format::Pnm => {}
         }
         Ok(file)
     }
@@ -295,6 +325,10 @@ impl File {
         // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
         encoder.write_image(samples, picture.width as u32, picture.height as u32, color.into())
     }
+}
+
+fn failed(what: String) -> ImageError {
+    ImageError::IoError(std::io::Error::other(what))
 }
 
 #[cfg(test)]

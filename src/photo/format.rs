@@ -4,6 +4,7 @@ use std::path::Path;
 
 use image::ImageFormat;
 
+use super::unsupported_formats;
 use crate::{Error, Result};
 
 /// A file format that pictures are written in.
@@ -13,8 +14,10 @@ pub enum Format {
     Jpeg,
     /// Lossless.
     Png,
-    /// Lossless.
+    /// Lossy at a quality, or lossless.
     WebP,
+    /// Lossy; not written in a browser.
+    Avif,
     /// Lossless, uncompressed.
     Tiff,
     /// 256 colours; pixels are transparent or not, without colour profile.
@@ -36,6 +39,8 @@ impl Format {
             "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
             "png" => Format::Png,
             "webp" => Format::WebP,
+            #[cfg(feature = "codecs")]
+            "avif" => Format::Avif,
             "tif" | "tiff" => Format::Tiff,
             "gif" => Format::Gif,
             "bmp" => Format::Bmp,
@@ -43,9 +48,11 @@ impl Format {
             _ => {
                 return Err(Error::Image {
                     path: path.to_owned(),
-                    what: "the extension does not say which format to write; \
-                           use .png, .jpg, .webp, .tif, .gif, .bmp or .ppm"
-                        .into(),
+                    what: format!(
+                        "the extension does not say which format to write; \
+                         use .png, .jpg, .webp,{} .tif, .gif, .bmp or .ppm",
+                        if cfg!(feature = "codecs") { " .avif," } else { "" }
+                    ),
                 });
             }
         })
@@ -53,6 +60,11 @@ impl Format {
 
     /// The format of a file by its first bytes; `None` for any other.
     pub fn of_bytes(file: &[u8]) -> Option<Self> {
+        if unsupported_formats::is_heif(file) {
+            // AV1 in HEIF is AVIF by its brands.
+            let brands = file.get(8..64.min(file.len()))?;
+            return brands.as_chunks().0.contains(b"avif").then_some(Format::Avif);
+        }
         Some(match image::guess_format(file).ok()? {
             ImageFormat::Jpeg => Format::Jpeg,
             ImageFormat::Png => Format::Png,
@@ -71,6 +83,7 @@ impl Format {
             Format::Jpeg => "JPEG",
             Format::Png => "PNG",
             Format::WebP => "WebP",
+            Format::Avif => "AVIF",
             Format::Tiff => "TIFF",
             Format::Gif => "GIF",
             Format::Bmp => "BMP",
@@ -102,6 +115,8 @@ impl Format {
             Format::Gif => (1 << 16) - 1,
             // 14-bit fields minus one (RFC 9649, 3.4).
             Format::WebP => 1 << 14,
+            // 16-bit fields minus one (AV1, 5.9.5).
+            Format::Avif => 1 << 16,
             Format::Png | Format::Tiff | Format::Bmp | Format::Pnm => (1 << 31) - 1,
         }
     }

@@ -6,7 +6,7 @@ use image::ImageDecoder as _;
 use image::codecs::gif::GifDecoder;
 
 use super::tiff::Tiff;
-use super::{Format, pages, quality, segments, tiff_tags};
+use super::{Format, pages, quality, segments, tiff_tags, webp};
 
 /// Metadata that the result's file keeps unchanged, where its format has a place for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Kept {
     pub turned: bool,
     /// The quality of a JPEG, 1 to 100, as its quantisation tables tell it.
     pub quality: Option<u8>,
+    /// The quality of a lossy WebP, 1 to 100, as its quantizers tell it.
+    pub webp_quality: Option<u8>,
     /// How large the picture is on paper.
     pub density: Option<Density>,
     /// An XMP packet.
@@ -79,7 +81,8 @@ impl Kept {
                 let density = find(b"EXIF").and_then(|exif| {
                     tiff_tags::density_of_exif(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
                 });
-                Self { density, xmp: find(b"XMP ").map(<[u8]>::to_vec), ..Self::default() }
+                let xmp = find(b"XMP ").map(<[u8]>::to_vec);
+                Self { density, xmp, webp_quality: webp::quality(file), ..Self::default() }
             }
             Some(Format::Tiff) => {
                 let directory = Tiff::open(file).ok().and_then(|tiff| tiff.place(index));
@@ -95,7 +98,7 @@ impl Kept {
                 let density = long(38).zip(long(42)).and_then(|(x, y)| Density::per_metre(x, y));
                 Self { density, ..Self::default() }
             }
-            Some(Format::Pnm) | None => Self::default(),
+            Some(Format::Avif | Format::Pnm) | None => Self::default(),
         }
     }
 

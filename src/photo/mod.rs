@@ -5,10 +5,12 @@ mod agreement;
 pub mod align;
 mod allocate;
 mod annotations;
+mod asked;
 mod channels;
 mod containers;
 mod cut;
 mod decode;
+mod detail;
 mod detect;
 mod encode;
 #[doc(hidden)]
@@ -21,8 +23,11 @@ mod format;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
+#[cfg(feature = "codecs")]
+mod heif;
 mod jpeg;
 mod kept;
+mod looks;
 #[doc(hidden)]
 pub mod mask;
 mod matte;
@@ -44,12 +49,14 @@ mod tiff_file;
 mod tiff_tags;
 #[doc(hidden)]
 pub mod tiles;
+mod tone;
 mod track;
 mod unsupported_formats;
 mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod webp;
 mod xmp;
 #[doc(hidden)]
 pub mod y4m;

@@ -57,11 +57,12 @@ pub(super) fn caught<T: Send>(
 
 /// What `work` returns, on a thread of its own with a large stack; else the text of its panic.
 ///
-/// In a browser nothing unwinds, and `work` runs as it is.
+/// In a browser nothing unwinds, and `work` runs as it is. So it does under a fuzzer, which is to see
+/// every panic, and makes more runs than threads can be started.
 fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, String> {
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(any(target_arch = "wasm32", fuzzing))]
     return Ok(work());
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(any(target_arch = "wasm32", fuzzing)))]
     {
         WALLS.fetch_add(1, Ordering::Relaxed);
         let result = std::thread::scope(|scope| {
@@ -74,7 +75,7 @@ fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, St
     }
 }
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
@@ -84,7 +85,7 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Bytes. Some decoders call themselves.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 const STACK: usize = 16 << 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! WebP with frames: RFC 9649, 2.7.1. Each frame is a lossless picture of the whole canvas.
+//! WebP with frames: RFC 9649, 2.7.1. Each frame is a picture of the whole canvas.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -86,8 +86,15 @@ impl<W: Write + Seek> Writer<W> {
         let mut frame = [&[0; 6], &width[..], &height].concat();
         frame.extend(&shown.to_le_bytes()[..3]);
         frame.push(WHOLE);
-        let pixels = segments::of_webp(file).find(|chunk| &chunk.kind == b"VP8L");
-        put(&mut frame, b"VP8L", pixels.ok_or("the frame has no pixels")?.data);
+        let before = frame.len();
+        for chunk in segments::of_webp(file) {
+            if matches!(&chunk.kind, b"ALPH" | b"VP8 " | b"VP8L") {
+                put(&mut frame, &chunk.kind, chunk.data);
+            }
+        }
+        if frame.len() == before {
+            return Err("the frame has no pixels".to_owned());
+        }
         let mut chunk = Vec::new();
         put(&mut chunk, b"ANMF", &frame);
         self.to.write_all(&chunk).map_err(|e| e.to_string())
