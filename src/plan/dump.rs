@@ -69,8 +69,9 @@ fn overlap(a: View, b: View) -> bool {
         && b.offset < a.offset + a.shape.sample()
 }
 
-/// What a step does besides its main computation.
-fn fused(step: &Step) -> Vec<String> {
+/// What a step does besides its main computation: modulation of its loads, and what changes its
+/// values before they are stored.
+pub fn fused(step: &Step) -> Vec<String> {
     let mut fused = Vec::new();
     match step.upsample {
         Upsample::None => {}
@@ -95,6 +96,7 @@ fn fused(step: &Step) -> Vec<String> {
         Activation::Sigmoid => fused.push("sigmoid".to_owned()),
         Activation::Tanh => fused.push("tanh".to_owned()),
         Activation::Gelu => fused.push("gelu".to_owned()),
+        Activation::Mish => fused.push("mish".to_owned()),
         Activation::Clamp(low, high) => fused.push(format!("clamp({low},{high})")),
     }
     let parts = [(sft.is_some(), "sft"), (residual.is_some(), "residual")];
