@@ -21,6 +21,8 @@ mod file;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
+#[cfg(feature = "codecs")]
+mod heif;
 mod jpeg;
 mod kept;
 mod looks;
@@ -52,6 +54,7 @@ mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod webp;
 mod xmp;
 #[doc(hidden)]
 pub mod y4m;
