@@ -4,6 +4,7 @@ mod album;
 mod bench;
 mod cache;
 mod convert;
+mod defaults;
 mod devices;
 mod download;
 mod faces;
@@ -37,6 +38,11 @@ use pentimento::{Engine, EngineOptions, Precision};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Never fetch the default model and detector, which are fetched once where they are missing
+    /// (as with the environment variable PENTIMENTO_OFFLINE=1)
+    #[arg(long, global = true)]
+    offline: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -65,7 +71,11 @@ enum Command {
 
 /// Reads the arguments, the program's name first, and does what they ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let result = match Cli::parse_from(arguments).command {
+    let cli = Cli::parse_from(arguments);
+    if cli.offline {
+        defaults::stay_offline();
+    }
+    let result = match cli.command {
         Command::Restore(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Convert(command) => command.run(),
