@@ -111,6 +111,16 @@ impl Model {
         Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
     }
 
+    /// A network of your own with its weights: `examples/custom_network.rs` builds one.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen, or one is there that the network does not read.
+    #[cfg_attr(not(feature = "internals"), doc(hidden))]
+    pub fn with_network(checkpoint: Checkpoint, network: impl Network + 'static) -> Result<Self> {
+        models::account(&checkpoint, &network)?;
+        Ok(Self { checkpoint: Arc::new(checkpoint), network: Arc::new(network) })
+    }
+
     /// Name of the architecture.
     pub fn architecture(&self) -> &'static str {
         self.network.name()
