@@ -12,44 +12,48 @@
 //! # Ok::<(), pentimento::Error>(())
 //! ```
 //!
-//! The modules below are the parts that tests, benchmarks and tools reach into; programs that
-//! embed the engine need only the items listed here.
+//! Programs that embed the engine need only the items listed here. The modules behind them are for
+//! kernel engineers and for networks of your own; `cargo doc --features internals` documents them.
+//! They may change in any release.
 
 #![deny(missing_docs)]
 
 #[cfg(feature = "cli")]
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod bench;
 mod blocking;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod checkpoint;
 #[cfg(feature = "cli")]
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod cli;
 mod control;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod cpu;
 mod engine;
 mod error;
 #[cfg(feature = "capi")]
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod ffi;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod gpu;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod graph;
 mod model;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod models;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod nn;
 pub mod photo;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod pixels;
-#[doc(hidden)]
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod plan;
 mod session;
-#[doc(hidden)]
+#[cfg(test)]
+#[path = "../tests/support/skipped.rs"]
+mod skipped;
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod tensor;
 
 pub use control::Control;

@@ -111,6 +111,16 @@ impl Model {
         Ok(Self { checkpoint: Arc::new(checkpoint), network: network.into() })
     }
 
+    /// A network of your own with its weights: `examples/custom_network.rs` builds one.
+    ///
+    /// # Errors
+    /// When a tensor is missing or misshapen, or one is there that the network does not read.
+    #[cfg_attr(not(feature = "internals"), doc(hidden))]
+    pub fn with_network(checkpoint: Checkpoint, network: impl Network + 'static) -> Result<Self> {
+        models::account(&checkpoint, &network)?;
+        Ok(Self { checkpoint: Arc::new(checkpoint), network: Arc::new(network) })
+    }
+
     /// Name of the architecture.
     pub fn architecture(&self) -> &'static str {
         self.network.name()
@@ -149,7 +159,8 @@ impl Model {
         ModelInfo::new(&self.checkpoint, &*self.network)
     }
 
-    /// The graph for an input of `shape`: `[N, 3, H, W]`, or `[N, latent, 1, 1]` for a generator.
+    /// The graph for an input of `shape`: `[N, 3, H, W]`, or for a generator `[N, latent, 1, 1]`, or
+    /// `[N, codes·latent, 1, 1]` with a code for each of its layers.
     ///
     /// # Errors
     /// When a tensor is missing or misshapen, or the network does not take that shape.

@@ -186,10 +186,10 @@ fn width(operation: &str, line: &str) -> u32 {
     }
     let parts = || operation.split(['.', '_']);
     let digits = |part: &str, letter: char| part.strip_prefix(letter)?.parse::<u32>().ok();
-    let typed = parts().filter_map(|part| {
+    let mut typed = parts().filter_map(|part| {
         ['b', 'u', 's', 'f', 'i'].into_iter().find_map(|letter| digits(part, letter))
     });
-    let bits = typed.last().or_else(|| {
+    let bits = typed.next_back().or_else(|| {
         let words = parts().find_map(|part| part.strip_prefix("dword"))?;
         Some(32 * words.strip_prefix('x').map_or(Some(1), |n| n.parse().ok())?)
     });

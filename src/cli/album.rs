@@ -1,7 +1,5 @@
 //! Many pictures: read ahead, restored by every device, written behind.
 
-use std::fs;
-use std::io::Cursor;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -11,19 +9,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use pentimento::photo::{self, Encoding, Format, Metadata, Page, Picture, ReadOptions};
+use pentimento::photo::{
+    self, Encoding, Format, Metadata, PageKind, Picture, ReadOptions, Unfinished, walled,
+};
 use pentimento::{Engine, Error, Result};
 
 use super::crew::Seat;
 use super::faces::{Finished, Worker};
+use super::fault::fault;
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
+use super::memory::reserve;
 use super::output::{shown, with_flags};
 use super::queue::{Behind, Feed};
-use super::report::{Done, Seconds};
+use super::read::{Input, One, Read, read};
+use super::report::{Done, PageDone, Seconds, Work};
+use super::several;
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
-use super::wall::{fault, reserve, walled};
 
 /// Threads that read, and as many that write, at most.
 const THREADS: usize = 4;
@@ -80,6 +83,15 @@ pub struct Rules {
     pub patience: Duration,
     pub encoding: Encoding,
     pub reading: ReadOptions,
+    /// Of a file of several pictures only this one, from 1.
+    pub page: Option<usize>,
+}
+
+impl Rules {
+    /// Whether results are coded anew even where nothing is changed.
+    pub fn has_quality(&self) -> bool {
+        self.encoding.quality.is_some()
+    }
 }
 
 /// The journal of the results' folder, where there is one, for all threads.
@@ -106,36 +118,33 @@ pub struct Context<'a> {
     pub start: Instant,
 }
 
-struct Read {
-    job: Job,
-    stamp: Option<Stamp>,
-    picture: Result<Input>,
-    seconds: f64,
-}
-
-/// A picture and the file that it was read from.
-struct Input {
-    picture: Picture,
-    metadata: Metadata,
-    file: Vec<u8>,
-    /// What is unusual about the file.
-    notes: Vec<String>,
-}
-
 struct Computed {
     stamp: Option<Stamp>,
-    input_size: [usize; 2],
-    finished: Result<(Finished, Kept)>,
+    ready: Result<Ready>,
     /// What computed it, where there are several.
     device: Option<String>,
     seconds: Seconds,
 }
 
-/// What the file of the result takes from that of the input.
-enum Kept {
-    /// All of it, since nothing was changed.
-    File(Vec<u8>),
-    Metadata(Box<Metadata>),
+/// A result without its name.
+pub struct Ready {
+    pub work: Work,
+    pub faces: Option<Vec<photo::Outcome>>,
+    /// Of a file of several pictures.
+    pub pages: Vec<PageDone>,
+    pub kind: PageKind,
+    pub input_size: [usize; 2],
+    pub output_size: [usize; 2],
+    pub content: Content,
+}
+
+/// The file of a result.
+pub enum Content {
+    /// That of the input, since nothing was changed.
+    Copy(Arc<[u8]>),
+    Picture(Picture, Box<Metadata>),
+    /// It is written already.
+    File(Unfinished),
 }
 
 struct Written {
@@ -164,8 +173,8 @@ pub fn run(
     let &Context { journal, rules, bar, start } = context;
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let reading = {
-        let options = rules.reading.clone();
-        Stage::new(threads, rules.patience, move |job| read(job, &options))
+        let (page, options) = (rules.page, rules.reading.clone());
+        Stage::new(threads, rules.patience, move |job| read(job, page, &options))
     };
     let writing = {
         let (journal, rules) = (journal.clone(), rules.clone());
@@ -205,19 +214,22 @@ pub fn run(
                 Some(Ended::Done(read)) => read,
                 lost => {
                     let ended = lost.unwrap_or(Ended::Broke);
-                    let picture = Err(lost_in("read", &turn.job.input, &ended, rules));
-                    Read { job: turn.job.clone(), stamp: None, picture, seconds: 0.0 }
+                    let input = Err(lost_in("read", &turn.job.input, &ended, rules));
+                    Read { job: turn.job.clone(), stamp: None, input, seconds: 0.0 }
                 }
             };
             bar.set_message(shown(&read.job.input));
             let begin = start.elapsed();
             let first = *first.get_or_init(|| begin);
-            let (mut computed, broke) = compute(&mut seat.worker, read, begin, journal, rules);
+            let (mut computed, broke) = compute(&mut seat.worker, read, begin, context);
+            if is_stopped() && matches!(computed.ready, Err(Error::Cancelled)) {
+                break;
+            }
             if broke {
                 // Nobody knows in what state the panic left it.
                 seat.worker = renew(&seat.engine)?;
             }
-            if let Err(Error::DeviceLost(why)) = &computed.finished
+            if let Err(Error::DeviceLost(why)) = &computed.ready
                 && may_leave().is_ok()
             {
                 seat.share.lost = Some(why.clone());
@@ -265,7 +277,7 @@ pub fn run(
 }
 
 /// The error of a picture whose thread gave no result.
-fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &Rules) -> Error {
+pub fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &Rules) -> Error {
     let what = match ended {
         Ended::Hung => format!(
             "it took longer than {} s; allow more with --patience",
@@ -279,64 +291,16 @@ fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &Rules
 impl Computed {
     /// What the pixels of the input or the result take, whichever is more; nothing without any.
     fn bytes(&self) -> usize {
-        let [height, width] = self.input_size;
-        self.finished.as_ref().map_or(0, |(Finished { picture, .. }, kept)| {
-            let (deep, file) = match kept {
-                Kept::File(file) => (false, file.len()),
-                Kept::Metadata(metadata) => (metadata.deep.is_some(), 0),
-            };
-            let deep = if deep { 3 } else { 1 };
-            picture.rgb.len().max(3 * height * width) * deep + file
-        })
-    }
-}
-
-fn read(job: Job, options: &ReadOptions) -> Read {
-    let start = Instant::now();
-    let stamp = Stamp::of(&job.input);
-    let picture = walled(|| {
-        fault("read", &job.input)?;
-        let io = |source| Error::Io { action: "read", path: job.input.clone(), source };
-        // A pipe would never end, some devices neither.
-        if !fs::metadata(&job.input).map_err(io)?.is_file() {
-            return Err(io(std::io::Error::other("it is not a file")));
+        let Ok(Ready { input_size: [height, width], content, .. }) = &self.ready else { return 0 };
+        match content {
+            Content::Copy(file) => 3 * height * width + file.len(),
+            Content::Picture(picture, metadata) => {
+                let deep = if metadata.deep.is_some() { 3 } else { 1 };
+                picture.rgb.len().max(3 * height * width) * deep
+            }
+            Content::File(_) => 0,
         }
-        let file = fs::read(&job.input).map_err(io)?;
-        reserve(&job.input, needed(&file))?;
-        let page = photo::decode_page(&file, &job.input, options);
-        let page = page.map_err(|error| with_advice(error, &file, options))?;
-        let Page { picture, metadata, notes, .. } = page;
-        Ok(Input { picture, metadata, file, notes })
-    });
-    Read { job, stamp, picture, seconds: start.elapsed().as_secs_f64() }
-}
-
-/// The error of a file that is not read, with how to keep what can be read of it.
-fn with_advice(error: Error, file: &[u8], options: &ReadOptions) -> Error {
-    match error {
-        Error::Image { path, what }
-            if !options.salvage
-                && photo::decode_page(file, &path, &ReadOptions::salvaging()).is_ok() =>
-        {
-            Error::Image { path, what: format!("{what}; --salvage keeps what can be read of it") }
-        }
-        other => other,
     }
-}
-
-/// Bytes per pixel while a picture is decoded: what the decoder holds, at up to 16 bits, and what is
-/// made of it.
-const BYTES_PER_PIXEL: usize = 14;
-
-/// About how many bytes decoding takes; 0 where the header does not say.
-fn needed(file: &[u8]) -> usize {
-    let reader = image::ImageReader::new(Cursor::new(file)).with_guessed_format();
-    let Some((width, height)) = reader.ok().and_then(|reader| reader.into_dimensions().ok()) else {
-        return 0;
-    };
-    let pixels = (width as usize).saturating_mul(height as usize);
-    // More are refused by the decoder, which says it better.
-    if pixels > photo::MAX_PIXELS { 0 } else { pixels.saturating_mul(BYTES_PER_PIXEL) }
 }
 
 /// Also whether the worker panicked.
@@ -344,82 +308,106 @@ fn compute(
     worker: &mut Worker,
     read: Read,
     begin: Duration,
-    journal: &Shared,
-    rules: &Rules,
+    context: &Context<'_>,
 ) -> (Computed, bool) {
     let start = Instant::now();
-    let Read { job, stamp, picture, seconds } = read;
-    let mut input_size = [0, 0];
-    let mut broke = false;
-    let finished = picture.and_then(|Input { picture, metadata, file, notes }| {
-        input_size = [picture.height, picture.width];
-        let [height, width] = worker.output_size(picture.height, picture.width)?;
-        let format = Format::of(&job.output)?;
-        format.check_size(&job.output, height, width)?;
-        target::check(&job.output, journal.lock().as_ref(), rules.force)?;
-        reserve(&job.input, height.saturating_mul(width).saturating_mul(BYTES_PER_PIXEL))?;
-        let finished = walled(|| {
-            fault("restore", &job.input)?;
-            worker.restore(&job.input, &picture)
-        });
-        broke = matches!(finished, Err(Error::Internal(_)));
-        let mut finished = finished?;
-        // What was turned upright is written so, and what was salvaged is written whole.
-        let salvaged = rules.reading.salvage && !notes.is_empty();
-        finished.work.notes.extend(notes);
-        let same = finished.picture == picture
-            && Format::of_bytes(&file) == Some(format)
-            && !metadata.kept.turned
-            && !salvaged;
-        if same && rules.encoding.quality.is_none() {
-            finished.work.notes.push("nothing was changed; the file was copied".to_owned());
-            return Ok((finished, Kept::File(file)));
-        }
-        Ok((finished, Kept::Metadata(Box::new(metadata))))
+    let Read { job, stamp, input, seconds } = read;
+    let ready = input.and_then(|input| match input {
+        Input::One(one) => restored(worker, *one, &job, context),
+        Input::Several(pages) => several::restore(worker, pages, &job, context),
     });
+    let broke = matches!(ready, Err(Error::Internal(_)));
     let (began, restore) = (begin.as_secs_f64(), start.elapsed().as_secs_f64());
     let seconds = Seconds { began, read: seconds, restore, write: 0.0 };
-    (Computed { stamp, input_size, finished, device: None, seconds }, broke)
+    (Computed { stamp, ready, device: None, seconds }, broke)
+}
+
+/// Restores the only picture of a file, or the only one that is asked for.
+fn restored(worker: &mut Worker, one: One, job: &Job, context: &Context<'_>) -> Result<Ready> {
+    let One { picture, metadata, file, is_part, notes } = one;
+    let rules = context.rules;
+    let [height, width] = worker.output_size(picture.height, picture.width)?;
+    let format = Format::of(&job.output)?;
+    format.check_size(&job.output, height, width)?;
+    target::check(&job.output, context.journal.lock().as_ref(), rules.force)?;
+    reserve(&job.input, height.saturating_mul(width))?;
+    let index = rules.page.map_or(0, |page| page - 1);
+    let Finished { picture: result, mut work, faces } = walled(|| {
+        fault("restore", &job.input)?;
+        worker.restore(&job.input, index, &picture)
+    })?;
+    // What was turned upright is written so, and what was salvaged is written whole.
+    let salvaged = rules.reading.salvage && !notes.is_empty();
+    work.notes.extend(notes);
+    let same = result == picture
+        && Format::of_bytes(&file) == Some(format)
+        && !metadata.kept.turned
+        && !salvaged
+        && !is_part;
+    let input_size = [picture.height, picture.width];
+    let output_size = [result.height, result.width];
+    let content = if same && !rules.has_quality() {
+        work.notes.push("nothing was changed; the file was copied".to_owned());
+        Content::Copy(file)
+    } else {
+        Content::Picture(result, Box::new(metadata))
+    };
+    let (kind, pages) = (PageKind::Single, Vec::new());
+    Ok(Ready { work, faces, pages, kind, input_size, output_size, content })
 }
 
 fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Written {
     let start = Instant::now();
-    let Computed { stamp, input_size, finished, device, mut seconds } = computed;
-    let done = finished.and_then(|(finished, kept)| {
+    let Computed { stamp, ready, device, mut seconds } = computed;
+    let done = ready.and_then(|ready| {
         walled(|| {
             fault("write", &job.input)?;
-            let Finished { picture, mut work, faces } = finished;
+            let Ready { mut work, faces, pages, kind, input_size, output_size, content } = ready;
             let folder = job.output.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                inputs::create_folder(folder)?;
-            }
-            let copied = matches!(kept, Kept::File(_));
-            let bytes = match kept {
-                Kept::File(file) => file,
-                Kept::Metadata(metadata) => {
+            folder.map_or(Ok(()), inputs::create_folder)?;
+            let copied = matches!(content, Content::Copy(_));
+            let (place, digest) = match content {
+                Content::Copy(file) => written(&file, job, journal, rules)?,
+                Content::Picture(picture, metadata) => {
                     let encoded =
                         photo::encode_with(&picture, &metadata, &job.output, &rules.encoding)?;
                     work.notes.extend(encoded.notes.iter().map(|note| with_flags(note)));
-                    encoded.bytes
+                    written(&encoded.bytes, job, journal, rules)?
+                }
+                Content::File(mut file) => {
+                    let io =
+                        |source| Error::Io { action: "write", path: job.output.clone(), source };
+                    let digest = Digest::of_file(file.file()).map_err(io)?;
+                    let place = announced(job, &digest, journal, rules)?;
+                    place.finish(file)?;
+                    (place, digest)
                 }
             };
-            let digest = Digest::of(&bytes);
-            let place: Place = {
-                let mut journal = journal.lock();
-                let place = target::check(&job.output, journal.as_ref(), rules.force)?;
-                if let Some(journal) = &mut *journal {
-                    journal.begin(&job.output, &digest)?;
-                }
-                place
-            };
-            place.write(&bytes, &job.output)?;
             work.notes.extend(place.note());
             seconds.write = start.elapsed().as_secs_f64();
-            let (output, output_size) = (job.output.clone(), [picture.height, picture.width]);
+            let output = job.output.clone();
             let done =
-                Done { output, device, input_size, output_size, copied, work, faces, seconds };
+                Done { output, input_size, output_size, copied, work, faces, pages, kind, seconds };
             Ok((done, digest))
         })
     });
     Written { stamp, done }
+}
+
+/// Writes the result of `job`, which the journal knows before it is there.
+fn written(bytes: &[u8], job: &Job, journal: &Shared, rules: &Rules) -> Result<(Place, Digest)> {
+    let digest = Digest::of(bytes);
+    let place = announced(job, &digest, journal, rules)?;
+    place.write(bytes, &job.output)?;
+    Ok((place, digest))
+}
+
+/// Tells the journal of a result that will be written, where it may be.
+fn announced(job: &Job, digest: &Digest, journal: &Shared, rules: &Rules) -> Result<Place> {
+    let mut journal = journal.lock();
+    let place = target::check(&job.output, journal.as_ref(), rules.force)?;
+    if let Some(journal) = &mut *journal {
+        journal.begin(&job.output, digest)?;
+    }
+    Ok(place)
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PhotoOptions,
-    Picture, Pipeline, Restoration, Tracker,
+    BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PageKind,
+    PhotoOptions, Picture, Pipeline, Restoration, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -220,12 +220,25 @@ impl Worker {
         self.film.get_or_insert_with(|| Film::new(FILM));
     }
 
-    /// Restores the picture that was read from `input`.
+    /// Begins a file of several pictures: what is known of faces before and behind it does not
+    /// concern it. [`end`](Self::end) takes what this returns.
+    pub fn begin(&mut self, kind: PageKind) -> Option<Film> {
+        let amount = self.film.as_ref().map_or(FILM, |film| film.amount);
+        let film = (kind == PageKind::Frame).then(|| Film::new(amount));
+        std::mem::replace(&mut self.film, film)
+    }
+
+    /// Ends a file of several pictures.
+    pub fn end(&mut self, film: Option<Film>) {
+        self.film = film;
+    }
+
+    /// Restores the picture that was read from `input`, in a file of several the one of this index.
     ///
     /// # Errors
     /// As [`Pipeline::restore`].
-    pub fn restore(&mut self, input: &Path, picture: &Picture) -> Result<Finished> {
-        let faces = self.places(input, picture)?;
+    pub fn restore(&mut self, input: &Path, index: usize, picture: &Picture) -> Result<Finished> {
+        let faces = self.places(input, index, picture)?;
         let restored = self.pipeline.restore(picture, faces.as_deref())?;
         let Restoration { picture, faces, tiles, notes, .. } = restored;
         let mut notes: Vec<String> = notes.iter().map(|note| with_flags(note)).collect();
@@ -242,11 +255,16 @@ impl Worker {
     }
 
     /// Where the faces of a photo are; `None` for a picture that is restored as a whole.
-    fn places(&mut self, input: &Path, picture: &Picture) -> Result<Option<Vec<Face>>> {
+    fn places(
+        &mut self,
+        input: &Path,
+        index: usize,
+        picture: &Picture,
+    ) -> Result<Option<Vec<Face>>> {
         if !self.pipeline.is_photo() {
             return Ok(None);
         }
-        let mut faces = match self.given.as_ref().and_then(|given| given.of(input)) {
+        let mut faces = match self.given.as_ref().and_then(|given| given.of(input, index)) {
             Some(given) => self.pipeline.locate(picture, given)?,
             None => self.pipeline.find(picture)?,
         };

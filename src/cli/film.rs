@@ -103,7 +103,7 @@ pub fn run(
         let mut compute = || -> Result<()> {
             for frame in &waiting {
                 let seen = frame.map_err(named)?;
-                let restored = worker.restore(input, &seen.picture)?.picture;
+                let restored = worker.restore(input, 0, &seen.picture)?.picture;
                 if results.send((seen, restored)).is_err() || album::is_stopped() {
                     break;
                 }

@@ -1,5 +1,5 @@
 //! `pentimento generate FOLDER`: the manual and the shells' completions, for those who package the
-//! program. The help does not list it.
+//! program, and the page of the documentation that lists every option. The help does not list it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use pentimento::{Error, Result};
 
 use super::Cli;
 
-/// Writes man pages and completions for bash, zsh, fish and PowerShell to a folder
+/// Writes man pages, completions for bash, zsh, fish and PowerShell, and a Markdown page to a folder
 #[derive(Args)]
 pub struct Generate {
-    /// Where to; the folders man/ and completions/ are made in it
+    /// Where to; the folders man/ and completions/ and the file options.md are made in it
     folder: PathBuf,
 }
 
@@ -30,9 +30,29 @@ impl Generate {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
                 clap_complete::generate_to(shell, &mut command, "pentimento", &completions)?;
             }
+            std::fs::write(self.folder.join("options.md"), options(&command))?;
             clap_mangen::generate_to(command, &pages)
         });
         written.map_err(|source| Error::Io { action: "write", path: self.folder, source })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// A page with the long help of every command that the help lists.
+fn options(command: &clap::Command) -> String {
+    let mut page = "# Commands and options\n".to_owned();
+    let name = command.get_name();
+    let mut add = |title: &str, command: &clap::Command| {
+        let help = command.clone().bin_name(title).term_width(90).render_long_help().to_string();
+        page.push_str(&format!("\n## {title}\n\n```text\n{}\n```\n", help.trim_end()));
+    };
+    add(name, command);
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        let title = format!("{name} {}", sub.get_name());
+        add(&title, sub);
+        for below in sub.get_subcommands() {
+            add(&format!("{title} {}", below.get_name()), below);
+        }
+    }
+    page
 }

@@ -1,14 +1,14 @@
 //! Which pictures a command reads and where the results go.
 
-use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use pentimento::photo::Format;
 use pentimento::{Error, Result};
 
-use super::journal;
+use super::below::Below;
+use super::case;
 
 /// One picture to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,7 +71,7 @@ pub fn pair(inputs: &[PathBuf], output: &Path) -> Result<Jobs> {
     }
     spare_inputs(&mut jobs, &mut failures)?;
     keep_apart(&mut jobs, &mut failures);
-    set_apart(&mut jobs, || ignores_case(output));
+    case::set_apart(&mut jobs, || case::is_ignored(output));
     let folder = (!to_file).then(|| output.to_owned());
     Ok(Jobs { jobs, failures, folder, passed_over, results })
 }
@@ -112,45 +112,10 @@ fn writable(name: PathBuf) -> PathBuf {
     if Format::of(&name).is_ok() { name } else { name.with_extension("png") }
 }
 
-/// Extensions of pictures that are read but not written, and of pictures that phones and browsers
-/// leave among photos: those are refused by their name, not passed over.
-const OTHERS: [&str; 10] =
-    ["pgm", "pbm", "pam", "heic", "heif", "hif", "avif", "jxl", "jp2", "gif"];
-
-/// Whether a folder's file is taken for a picture.
-fn is_picture(name: &Path) -> bool {
-    let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    Format::of(name).is_ok() || OTHERS.contains(&extension.to_ascii_lowercase().as_str())
-}
-
 /// [`writable`] for a file among others, whose name may be taken by a picture beside it: `.png` is
 /// put behind its own extension.
 fn writable_beside(name: PathBuf) -> PathBuf {
     if Format::of(&name).is_ok() { name } else { name.with_added_extension("png") }
-}
-
-/// The order in which people count: numbers by their value, so that frame 10 follows frame 9.
-fn natural(a: &Path, b: &Path) -> Ordering {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let (left, right) = (text(a), text(b));
-    let (mut left, mut right) = (left.as_str(), right.as_str());
-    let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
-    while let (Some(x), Some(y)) = (left.chars().next(), right.chars().next()) {
-        let order = if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (p, q) = (digits(left), digits(right));
-            let (m, n) = (left[..p].trim_start_matches('0'), right[..q].trim_start_matches('0'));
-            (left, right) = (&left[p..], &right[q..]);
-            m.len().cmp(&n.len()).then_with(|| m.cmp(n))
-        } else {
-            (left, right) = (&left[x.len_utf8()..], &right[y.len_utf8()..]);
-            x.cmp(&y)
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    // Equal numbers may be written in two ways.
-    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
 }
 
 /// Whether a path can only be that of a folder.
@@ -232,43 +197,6 @@ fn spare_inputs(jobs: &mut Vec<Job>, failures: &mut Vec<(PathBuf, Error)>) -> Re
     Ok(())
 }
 
-/// Gives outputs whose names differ only in case names of their own, "a (2).png", where the file
-/// system would take them for one.
-fn set_apart(jobs: &mut [Job], ignores_case: impl FnOnce() -> bool) {
-    let folded = |path: &Path| path.to_string_lossy().to_lowercase();
-    let mut taken: HashSet<String> = jobs.iter().map(|job| folded(&job.output)).collect();
-    if taken.len() == jobs.len() || !ignores_case() {
-        return;
-    }
-    let mut seen = HashSet::new();
-    for job in jobs {
-        if seen.insert(folded(&job.output)) {
-            continue;
-        }
-        let stem = job.output.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let extension = job.output.extension().unwrap_or_default().to_string_lossy().into_owned();
-        let numbered = |n: usize| job.output.with_file_name(format!("{stem} ({n}).{extension}"));
-        let free = (2..).map(numbered).find(|path| taken.insert(folded(path)));
-        job.output = free.unwrap_or_else(|| job.output.clone());
-    }
-}
-
-/// Whether the file system of `folder`, or of the nearest one above it that exists, takes names
-/// that differ only in case for the same.
-fn ignores_case(folder: &Path) -> bool {
-    let there = folder.ancestors().find(|path| path.is_dir());
-    let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = |file: &tempfile::NamedTempFile| {
-        let name = file.path().file_name()?.to_str()?.to_lowercase();
-        Some(there.join(name))
-    };
-    match tempfile::Builder::new().prefix(".pentimento-Case-").tempfile_in(there) {
-        Ok(file) => name(&file).is_some_and(|lower| lower.exists()),
-        // Where nothing can be written, it hardly matters.
-        Err(_) => cfg!(any(windows, target_vendor = "apple")),
-    }
-}
-
 /// Whether both lead to one file.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {
@@ -277,101 +205,9 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// What is found below folders.
-#[derive(Default)]
-struct Below {
-    /// Where the results go, whole: what is there is left out.
-    output: Option<PathBuf>,
-    /// Folders that cannot be read, links to nothing, and folders without any picture.
-    failures: Vec<(PathBuf, Error)>,
-    passed_over: Vec<PathBuf>,
-    results: usize,
-}
-
-impl Below {
-    /// Names, relative to `folder`, of all files below it with a picture's extension, in the order
-    /// of [`natural`]. Hidden files, linked folders and results of earlier runs are left out; but
-    /// not the results in `folder` itself, which somebody has named.
-    fn pictures(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let before = self.failures.len();
-        let mut pictures = Vec::new();
-        let mut results = HashSet::new();
-        let mut open = vec![PathBuf::new()];
-        while let Some(relative) = open.pop() {
-            let path = folder.join(&relative);
-            if !relative.as_os_str().is_empty() {
-                if self.output.is_some() && path.canonicalize().ok() == self.output {
-                    continue;
-                }
-                let known = journal::results_in(&path).into_iter();
-                results.extend(known.map(|result| relative.join(result)));
-            }
-            let mut fail = |path: PathBuf, source| {
-                self.failures.push((path.clone(), Error::Io { action: "read", path, source }));
-            };
-            let entries = match fs::read_dir(&path) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    fail(path, error);
-                    continue;
-                }
-            };
-            for entry in entries {
-                let (name, kind) = match entry.and_then(|e| Ok((e.file_name(), e.file_type()?))) {
-                    Ok(entry) => entry,
-                    Err(error) => {
-                        fail(path.clone(), error);
-                        continue;
-                    }
-                };
-                let hidden = name.to_string_lossy().starts_with('.');
-                let name = relative.join(&name);
-                if hidden {
-                    continue;
-                }
-                if kind.is_dir() {
-                    open.push(name);
-                } else if !is_picture(&name) {
-                    if kind.is_file() {
-                        self.passed_over.push(folder.join(&name));
-                    }
-                } else {
-                    // Of a link, what it leads to counts.
-                    match fs::metadata(folder.join(&name)) {
-                        Ok(metadata) if metadata.is_file() => pictures.push(name),
-                        Ok(_) => {}
-                        Err(error) => fail(folder.join(&name), error),
-                    }
-                }
-            }
-        }
-        let all = pictures.len();
-        pictures.retain(|name| !results.contains(name));
-        self.results += all - pictures.len();
-        self.passed_over.sort_by(|a, b| natural(a, b));
-        if pictures.is_empty() && self.failures.len() == before {
-            let what =
-                "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".to_owned();
-            let error = Error::Image { path: folder.to_owned(), what };
-            self.failures.push((folder.to_owned(), error));
-        }
-        pictures.sort_by(|a, b| natural(a, b));
-        pictures
-    }
-}
-
-/// Some of the files that were passed over, for a sentence: their number, and the first names.
-pub fn few(paths: &[PathBuf]) -> String {
-    const NAMED: usize = 5;
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let names: Vec<String> = paths.iter().take(NAMED).map(name).collect();
-    let more = paths.len().saturating_sub(NAMED);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("{}{more}", names.join(", "))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::below;
     use super::*;
 
     /// A folder with empty files of these names.
@@ -422,37 +258,6 @@ mod tests {
             outputs(root.path(), &["f"], "out").unwrap(),
             expected.map(|name| format!("out/{name}"))
         );
-        let order = |a: &str, b: &str| natural(Path::new(a), Path::new(b));
-        assert_eq!(order("x/2/b", "x/10/a"), Ordering::Less);
-        assert_eq!(order("a1", "a1"), Ordering::Equal);
-        assert_eq!(order("a01", "a1"), order("a1", "a01").reverse());
-        assert_eq!(order("é2", "é10"), Ordering::Less);
-    }
-
-    #[test]
-    fn names_that_differ_only_in_case_are_set_apart_where_they_must() {
-        let jobs = || -> Vec<Job> {
-            let names = ["x/A.png", "x/a.png", "x/a (2).png", "x/a.PNG", "x/b.png"];
-            names.map(|n| Job { input: n.into(), output: Path::new("o").join(n) }).into()
-        };
-        let mut same = jobs();
-        set_apart(&mut same, || false);
-        assert_eq!(same, jobs());
-        let mut apart = jobs();
-        set_apart(&mut apart, || true);
-        let names: Vec<_> = apart.iter().map(|job| job.output.to_str().unwrap()).collect();
-        let expected =
-            ["o/x/A.png", "o/x/a (3).png", "o/x/a (2).png", "o/x/a (4).PNG", "o/x/b.png"];
-        assert_eq!(names, expected);
-        set_apart(&mut [], || panic!("asked for nothing"));
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn this_file_system_knows_case_and_nothing_is_left_by_asking() {
-        let root = folder(&["a.png"]);
-        assert!(!ignores_case(&root.path().join("new/folder")));
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]
@@ -542,7 +347,7 @@ mod tests {
         let jobs = pair(&[root.path().join("in")], &root.path().join("out")).unwrap();
         let inputs: Vec<_> = jobs.jobs.iter().map(|job| job.input.clone()).collect();
         assert_eq!(inputs, ["in/a.jpg", "in/done/own.jpg"].map(|name| root.path().join(name)));
-        assert_eq!((few(&jobs.passed_over).as_str(), jobs.results), ("b.dng, notes", 1));
+        assert_eq!((below::few(&jobs.passed_over).as_str(), jobs.results), ("b.dng, notes", 1));
         let named = pair(&[root.path().join("in/done")], &root.path().join("out")).unwrap();
         assert_eq!(named.jobs.len(), 2, "whoever names results means them");
     }

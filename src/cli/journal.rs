@@ -64,6 +64,27 @@ impl Digest {
         Self { bytes: bytes.len() as u64, sha256 }
     }
 
+    /// That of a whole file, which is read from its begin.
+    ///
+    /// # Errors
+    /// As reading.
+    pub fn of_file(file: &mut File) -> std::io::Result<Self> {
+        let mut sum = Sha256::new();
+        let mut part = vec![0; 1 << 16];
+        let mut bytes = 0;
+        file.seek(SeekFrom::Start(0))?;
+        loop {
+            let read = file.read(&mut part)?;
+            if read == 0 {
+                break;
+            }
+            bytes += read as u64;
+            sum.update(&part[..read]);
+        }
+        let sha256 = sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { bytes, sha256 })
+    }
+
     /// A name for what has it.
     pub fn name(&self) -> String {
         self.sha256.chars().take(16).collect()
@@ -146,7 +167,9 @@ impl Journal {
             .collect();
         let Ok(metadata) = fs::metadata(output) else { return false };
         known.iter().any(|digest| digest.bytes == metadata.len())
-            && fs::read(output).is_ok_and(|bytes| known.contains(&&Digest::of(&bytes)))
+            && File::open(output)
+                .and_then(|mut file| Digest::of_file(&mut file))
+                .is_ok_and(|digest| known.contains(&&digest))
     }
 
     /// Notes that a result with this digest is about to be written, so that it is known for one

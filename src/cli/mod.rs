@@ -1,18 +1,23 @@
 //! The command line: one file per subcommand.
 
 mod album;
+mod below;
 mod bench;
 mod cache;
+mod case;
 mod convert;
 mod crew;
+mod defaults;
 mod devices;
 mod download;
 mod faces;
+mod fault;
 mod film;
 mod generate;
 mod inputs;
 mod inspect;
 mod journal;
+mod memory;
 mod model;
 mod models;
 mod movie;
@@ -20,12 +25,14 @@ mod output;
 mod page;
 mod preview;
 mod queue;
+mod read;
 mod report;
 mod restore;
+mod run;
+mod several;
 mod stage;
 mod target;
 mod value;
-mod wall;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,6 +46,11 @@ use pentimento::{Engine, EngineOptions, Error, Precision};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// Never fetch the default model and detector, which are fetched once where they are missing
+    /// (as with the environment variable PENTIMENTO_OFFLINE=1)
+    #[arg(long, global = true)]
+    offline: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -67,7 +79,11 @@ enum Command {
 
 /// Reads the arguments, the program's name first, and does what they ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let result = match Cli::parse_from(arguments).command {
+    let cli = Cli::parse_from(arguments);
+    if cli.offline {
+        defaults::stay_offline();
+    }
+    let result = match cli.command {
         Command::Restore(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Convert(command) => command.run(),

@@ -1,7 +1,6 @@
 //! Which model a command uses when none is named, and what its file does not say.
 
 use std::env;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,22 +8,14 @@ use pentimento::models::{Options, ValueRange, published};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Error, Model, Result};
 
-use super::download::digest;
 use super::output::print_note;
-use super::{cache, value};
+use super::{cache, defaults, value};
 
-const DEFAULT: &str = "weights/mmrbnet-256.safetensors";
-/// The detector beside it.
-const DETECTOR: &str = "weights/face-detector.safetensors";
-/// What these two are called on the command line.
-const NAME: &str = "default";
-/// Digests of the files in `weights` that this version was built with, as `sha256sum` writes them.
-const SUMS: &str = include_str!("../../weights/SHA256SUMS");
 const VARIABLE: &str = "PENTIMENTO_MODEL";
 
-/// The model that was given, else that of `PENTIMENTO_MODEL`, else the default model in the folder
-/// `weights` of the current folder, of one that contains the executable, or of the source tree. The
-/// name `default` asks for that one too; its file must be the one this version was built with.
+/// The model that was given, else that of `PENTIMENTO_MODEL`, else the default model, which is
+/// fetched where it is missing. The name `default` asks for that one too; its file must be the one
+/// this version was built with.
 ///
 /// # Errors
 /// [`Error::Checkpoint`] says where it was searched, or that the default model's file is another;
@@ -32,69 +23,41 @@ const VARIABLE: &str = "PENTIMENTO_MODEL";
 pub fn path(given: Option<&Path>) -> Result<PathBuf> {
     let variable = env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
     match given.or(variable.as_deref()) {
-        Some(path) if path != Path::new(NAME) => named(path),
-        _ => default(DEFAULT)?.ok_or_else(|| {
-            missing(DEFAULT, &format!("--model FILE or the environment variable {VARIABLE}"))
-        }),
-    }
-}
-
-/// The file in the first folder that has it.
-fn default(file: &str) -> Result<Option<PathBuf>> {
-    let mut places = folders().into_iter().map(|folder| folder.join(file));
-    places.find(|path| path.is_file()).map(own).transpose()
-}
-
-fn missing(file: &str, instead: &str) -> Error {
-    let searched: Vec<String> = folders().iter().map(|f| f.display().to_string()).collect();
-    Error::Checkpoint {
-        path: file.into(),
-        what: format!(
-            "this default was found in none of these folders: {}; name another with {instead}",
-            searched.join(", ")
-        ),
-    }
-}
-
-/// The file, if it has the digest that [`SUMS`] has for its name.
-fn own(path: PathBuf) -> Result<PathBuf> {
-    let read = |source| Error::Io { action: "read", path: path.clone(), source };
-    let found = digest(&mut File::open(&path).map_err(read)?).map_err(read)?;
-    let mut sums = SUMS.lines().filter_map(|line| line.split_once("  "));
-    let expected = sums.find(|(_, name)| path.ends_with(name)).map(|(sum, _)| sum);
-    match expected {
-        Some(expected) if expected != found => Err(Error::Checkpoint {
-            what: format!(
-                "has the SHA-256 {found}, this version's default is {expected}; fetch the file \
-                 again, or name it with --model FILE or --detector FILE to use it as it is"
-            ),
-            path,
-        }),
-        _ => Ok(path),
+        Some(path) if path != Path::new(defaults::NAME) => named(path),
+        _ => {
+            let instead = format!("--model FILE or the environment variable {VARIABLE}");
+            defaults::find_or_fetch(defaults::MODEL, &instead)
+        }
     }
 }
 
 /// Pulled detectors that are used where the default one is missing, the best first.
 const DETECTORS: [&str; 3] = ["retinaface-resnet50", "yunet", "retinaface-mobilenet"];
 
-/// The detector that was given, else the default one, which is searched where the default model is
-/// and called as it, else one that was pulled.
+/// The detector that was given, else the default one, else one that was pulled, else the default
+/// one from its address. The name `default` asks for the default one.
 ///
 /// # Errors
 /// As [`path`].
 pub fn detector(given: Option<&Path>) -> Result<Option<PathBuf>> {
-    if let Some(path) = given.filter(|path| *path != Path::new(NAME)) {
-        return named(path).map(Some);
+    const INSTEAD: &str = "--detector FILE";
+    if let Some(path) = given {
+        return match path == Path::new(defaults::NAME) {
+            true => defaults::find_or_fetch(defaults::DETECTOR, INSTEAD).map(Some),
+            false => named(path).map(Some),
+        };
     }
-    let default = default(DETECTOR)?;
+    let default = defaults::find(defaults::DETECTOR)?;
     if default.is_some() {
         return Ok(default);
     }
-    if given.is_some() {
-        return Err(missing(DETECTOR, "--detector FILE"));
-    }
     let mut pulled = DETECTORS.iter().filter_map(|name| cache::model(published(name)?).ok());
-    Ok(pulled.find(|path| path.is_file()))
+    match pulled.find(|path| path.is_file()) {
+        None if defaults::can_fetch() => {
+            defaults::find_or_fetch(defaults::DETECTOR, INSTEAD).map(Some)
+        }
+        found => Ok(found),
+    }
 }
 
 /// Pulled parsers that are used where none is given, the best first.
@@ -128,20 +91,6 @@ pub fn named(given: &Path) -> Result<PathBuf> {
     Err(Error::Input(format!(
         "the model {name} is not on this machine; `pentimento models pull {name}` fetches it"
     )))
-}
-
-fn folders() -> Vec<PathBuf> {
-    let current = env::current_dir().ok();
-    let executable = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
-    let above = executable.iter().flat_map(|path| path.ancestors().skip(1));
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = Vec::new();
-    for folder in current.iter().map(PathBuf::as_path).chain(above).chain([sources]) {
-        if !folders.iter().any(|f| f == folder) {
-            folders.push(folder.to_owned());
-        }
-    }
-    folders
 }
 
 /// Says which of the file's weights were taken, where there were others, and what was left out.
@@ -252,26 +201,5 @@ fn assumption(text: &str) -> std::result::Result<Assumption, String> {
         _ => Err("expected resampling=fir, resampling=bilinear, slope=NUMBER, range=-1..1, \
                   range=0..1, adain=on or adain=off"
             .to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_file_of_weights_has_its_digest() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights");
-        let mut files = 0;
-        for entry in folder.read_dir().expect("weights") {
-            let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|extension| extension == "safetensors") {
-                let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-                assert!(SUMS.lines().any(|line| line.ends_with(&format!("  {name}"))), "{name}");
-                own(path).expect("the file that SHA256SUMS names");
-                files += 1;
-            }
-        }
-        assert_eq!(files, SUMS.lines().count());
     }
 }

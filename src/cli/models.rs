@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::download::Download;
 use super::inputs::create_folder;
 use super::output::{bytes, print, print_json, progress};
-use super::{cache, convert};
+use super::{cache, convert, defaults};
 
 /// Lists published checkpoints, and fetches them
 ///
@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   pentimento models
   pentimento models pull gfpgan-1.4
+  pentimento models pull default                 the files that are used when none is named
   pentimento models pull gpen-512 --from ~/Downloads/GPEN-BFR-512.pth";
 
 #[derive(Subcommand)]
@@ -47,11 +48,12 @@ enum Action {
 /// or in the folder that PENTIMENTO_CACHE names.
 #[derive(Args)]
 struct Pull {
-    /// Name of the model, as `pentimento models` lists it
+    /// Name of the model, as `pentimento models` lists it; "default" for the model and the detector
+    /// that are used when none is named
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// Take this file instead of fetching it
+    /// Take this file instead of fetching it; for "default", the folder of its files
     #[arg(long, value_name = "FILE", conflicts_with = "mirror")]
     from: Option<PathBuf>,
 
@@ -132,6 +134,9 @@ fn table(entries: &[Entry], folder: &Path) -> String {
 
 impl Pull {
     fn run(&self) -> Result<()> {
+        if self.name.eq_ignore_ascii_case(defaults::NAME) {
+            return self.pull_defaults();
+        }
         let published = find(&self.name)?;
         let target = cache::model(published)?;
         let folder = cache::models()?;
@@ -150,6 +155,15 @@ impl Pull {
             return Ok(());
         }
         print(&format!("{} -> {}\n", published.name, target.display()))
+    }
+
+    fn pull_defaults(&self) -> Result<()> {
+        let paths = defaults::pull(self.from.as_deref(), self.mirror.as_deref(), self.quiet)?;
+        if self.quiet {
+            return Ok(());
+        }
+        let lines = paths.iter().map(|path| format!("{} -> {}\n", defaults::NAME, path.display()));
+        print(&lines.collect::<String>())
     }
 
     /// What somebody must know before the file is here.

@@ -3,23 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pentimento::photo::{self, Format, Metadata};
+use pentimento::photo::{self, Format, Metadata, Pages, ReadOptions, walled};
 use pentimento::{Error, Result};
 
 use super::inputs::create_folder;
 use super::journal::Digest;
-use super::wall::walled;
 
 /// Columns or rows of a preview, whichever are more.
 const LONG_SIDE: usize = 1600;
 
 /// Whether browsers show files of this name.
 fn is_shown(path: &Path) -> bool {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     match Format::of(path) {
         Ok(Format::Tiff | Format::Pnm) => false,
         Ok(_) => true,
-        Err(_) => extension.eq_ignore_ascii_case("avif") || extension.eq_ignore_ascii_case("gif"),
+        Err(_) => false,
     }
 }
 
@@ -48,7 +46,10 @@ fn written(page: &Path, picture: &Path) -> Result<PathBuf> {
     {
         return Ok(preview);
     }
-    let large = photo::read(&whole)?;
+    // Of several pages, the first.
+    let first = Pages::read(&whole, &ReadOptions::default())?.next();
+    let none = || Error::Internal("the file has no pages".to_owned());
+    let large = first.ok_or_else(none).flatten()?.picture;
     let long = large.height.max(large.width).max(1);
     let side = |side: usize| (side * LONG_SIDE.min(long) / long).max(1);
     let small = large.resized(side(large.height), side(large.width))?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pentimento::photo::{self, TileReport};
+use pentimento::photo::{self, PageKind, TileReport};
 use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -127,7 +127,25 @@ pub struct Done {
     /// What became of every face, where they were searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
+    /// Each page, or frame, of a file of several pictures. The sizes above are those of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<PageDone>,
+    #[serde(skip)]
+    pub kind: PageKind,
     pub seconds: Seconds,
+}
+
+/// What became of a page, or of a frame of an animation.
+#[derive(Serialize)]
+pub struct PageDone {
+    /// Height and width.
+    pub input_size: [usize; 2],
+    pub output_size: [usize; 2],
+    #[serde(flatten)]
+    pub work: Work,
+    /// What became of every face, where they were searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faces: Option<Vec<photo::Outcome>>,
 }
 
 fn is_one(devices: &[Share]) -> bool {
@@ -163,11 +181,22 @@ pub enum Became {
 
 impl Done {
     pub fn became(&self) -> Became {
-        match &self.faces {
-            Some(faces) if faces.is_empty() => Became::WithoutAFace,
-            Some(faces) if faces.iter().all(|face| face.skipped.is_some()) => Became::LeftAlone,
+        match self.faces() {
+            Some((_, 0)) => Became::WithoutAFace,
+            Some((0, _)) => Became::LeftAlone,
             _ => Became::Restored,
         }
+    }
+
+    /// How many faces were restored and how many there are, on all pages; `None` where they were
+    /// not searched.
+    fn faces(&self) -> Option<(usize, usize)> {
+        let pages = self.pages.iter().filter_map(|page| page.faces.as_ref());
+        let mut lists = self.faces.iter().chain(pages).peekable();
+        lists.peek()?;
+        Some(lists.flatten().fold((0, 0), |(restored, all), face| {
+            (restored + usize::from(face.skipped.is_none()), all + 1)
+        }))
     }
 
     /// The outcome as JSON.
@@ -183,15 +212,17 @@ impl Done {
         let [height, width] = self.output_size;
         let seconds = self.seconds.read + self.seconds.restore + self.seconds.write;
         let (input, output) = (shown(input), shown(&self.output));
-        let faces = self.faces.as_ref().map_or_else(String::new, |faces| {
-            let restored = faces.iter().filter(|face| face.skipped.is_none()).count();
-            match (restored, faces.len()) {
-                (_, 0) => ", no face".to_owned(),
-                (1, 1) => ", 1 face".to_owned(),
-                (restored, all) if restored == all => format!(", {all} faces"),
-                (restored, all) => format!(", {restored} of {all} faces"),
-            }
+        let faces = self.faces().map_or_else(String::new, |faces| match faces {
+            (_, 0) => ", no face".to_owned(),
+            (1, 1) => ", 1 face".to_owned(),
+            (restored, all) if restored == all => format!(", {all} faces"),
+            (restored, all) => format!(", {restored} of {all} faces"),
         });
-        format!("{input} -> {output}  {width}x{height}{faces}, {seconds:.2} s\n")
+        let pages = match self.kind {
+            PageKind::Single => String::new(),
+            PageKind::Page => format!(", {} pages", self.pages.len()),
+            PageKind::Frame => format!(", {} frames", self.pages.len()),
+        };
+        format!("{input} -> {output}  {width}x{height}{pages}{faces}, {seconds:.2} s\n")
     }
 }

@@ -3,25 +3,22 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use indicatif::ProgressBar;
-use pentimento::photo::{Encoding, ReadOptions};
+use pentimento::photo::{Encoding, ReadOptions, silence_panics};
 use pentimento::{Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
-use super::album::{self, Busy, Context, Rules, Shared};
-use super::crew::{self, Seat, Share};
+use super::album::{self, Busy, Rules, Shared};
+use super::crew::{Seat, Share};
 use super::faces::FaceArgs;
-use super::inputs::{self, Job, Jobs};
+use super::inputs::{self, Jobs};
 use super::journal::{Journal, Stamp};
-use super::output::{
-    about, exit_code, print, print_error, print_json, print_note, progress, shown, write_text,
-};
-use super::report::{Became, Done, Ending, FORMAT, Outcome, Report};
-use super::{EngineArgs, film, model, movie, page, target, value, wall};
+use super::output::{print, print_note, progress, shown};
+use super::report::{FORMAT, Report};
+use super::run::Run;
+use super::{EngineArgs, film, model, movie, page, target, value};
 
 /// Restores pictures
 ///
@@ -31,8 +28,8 @@ use super::{EngineArgs, film, model, movie, page, target, value, wall};
 /// times as large. A folder of results remembers what it holds: a run that was broken off goes on
 /// where it ended, and pictures that have not changed are not restored again.
 ///
-/// JPEG, PNG, WebP, TIFF, BMP and PPM are read and written, GIF and JPEG XL are read; pictures are
-/// turned upright; EXIF, colour profiles, transparency, gray and 16 bits are kept where the format of
+/// JPEG, PNG, WebP, TIFF, GIF, BMP and PPM are read and written, with all pages and frames; JPEG XL
+/// is read; pictures are turned upright; EXIF, colour profiles, transparency, gray and 16 bits are kept where the format of
 /// the result can hold them.
 /// Films are restored where ffmpeg is installed: sound, subtitles, chapters and times stay as they
 /// are.
@@ -41,7 +38,7 @@ use super::{EngineArgs, film, model, movie, page, target, value, wall};
 pub struct Restore {
     /// Pictures, and folders with pictures; with --y4m one video, "-" for standard input
     #[arg(value_name = "IN", required = true)]
-    inputs: Vec<PathBuf>,
+    pub inputs: Vec<PathBuf>,
 
     /// Where results go: a file for one picture, otherwise a folder, which is created. There every
     /// picture keeps its name. With --y4m a video, standard output by default.
@@ -69,24 +66,30 @@ pub struct Restore {
     crf: Option<u32>,
 
     #[command(flatten)]
-    assumptions: model::Assumptions,
+    pub assumptions: model::Assumptions,
 
     #[command(flatten)]
-    faces: FaceArgs,
+    pub faces: FaceArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
 
     /// Restore what an earlier run has restored already, too, and replace files that are not results
     #[arg(long)]
-    force: bool,
+    pub force: bool,
 
     /// Restore damaged JPEG and TIFF files, too, as far as they can be read; the rest is gray or black
     #[arg(long)]
     salvage: bool,
 
-    /// Quality of JPEG results, 1 to 100. Without this that of a JPEG's own, but at least 75; for
-    /// other pictures 95.
+    /// Of a file of several pages or frames, restore this one alone, from 1. Without this, all of
+    /// them are restored: pages to TIFF, frames to GIF, PNG or WebP.
+    #[arg(long, value_name = "NUMBER", value_parser = value::page)]
+    pub page: Option<usize>,
+
+    /// Quality of JPEG, WebP and AVIF results, 1 to 100. Without this a JPEG or lossy WebP has that of
+    /// its input of the same format, but at least 75. Otherwise a JPEG has 95, an AVIF 90, and a WebP
+    /// is lossless.
     #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(u8).range(1..=100))]
     quality: Option<u8>,
 
@@ -102,23 +105,23 @@ pub struct Restore {
 
     /// When all is done, wait for further pictures in the folders, until Ctrl-C
     #[arg(long)]
-    watch: bool,
+    pub watch: bool,
 
     /// Print one JSON report instead of a line per picture.
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 
     /// Write the JSON report to this file
     #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    pub report: Option<PathBuf>,
 
     /// Write a page to this file that shows every picture before and after, with sliders
     #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
+    pub html: Option<PathBuf>,
 
     /// Print nothing but errors.
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -134,34 +137,6 @@ Examples:
   pentimento restore scans/ -o restored/ --watch --html restored/index.html
 
 Exit code: 0 when every picture was restored, 1 when one failed, 130 after Ctrl-C.";
-
-/// How often the folders are looked at by `--watch`. A picture is taken when it has not changed
-/// between two looks.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// A picture that cannot be restored and was changed less than this before may still be copied: with
-/// `--watch` it is tried again, and only then counts as failed.
-const SETTLED: Duration = Duration::from_secs(10);
-
-/// A run while it goes on.
-struct Run<'a> {
-    start: Instant,
-    command: &'a Restore,
-    output: &'a Path,
-    model: &'a Path,
-    architecture: &'a str,
-    crew: Vec<Seat>,
-    journal: Shared,
-    rules: Rules,
-    bar: ProgressBar,
-    busy: Busy,
-    pictures: Vec<Outcome>,
-    passed_over: Vec<PathBuf>,
-    /// What was tried, as it was then, so that `--watch` does not try it again.
-    tried: HashMap<PathBuf, Option<Stamp>>,
-    /// What failed while it may still have been copied.
-    unsettled: HashMap<PathBuf, Error>,
-}
 
 impl Restore {
     pub fn run(&self) -> Result<ExitCode> {
@@ -189,7 +164,8 @@ impl Restore {
         let path = model::path(self.model.as_deref())?;
         let Jobs { jobs, failures, folder, passed_over, results } =
             inputs::pair(&self.inputs, output)?;
-        self.check_reports(&inputs::folders(&jobs))?;
+        self.make_folders_of_reports(&inputs::folders(&jobs))?;
+        self.check_reports()?;
         if self.watch && folder.is_none() {
             let what = "--watch needs folders: one to look at, and one for the results".to_owned();
             return Err(Error::Input(what));
@@ -198,7 +174,7 @@ impl Restore {
         model::tell(&path, &model, self.quiet);
         let crew = self.crew(&model)?;
         album::stop_gently()?;
-        wall::raise();
+        silence_panics();
         let journal = match &folder {
             Some(folder) => {
                 inputs::create_folder(folder)?;
@@ -262,24 +238,28 @@ impl Restore {
     }
 
     fn rules(&self) -> Rules {
-        let Self { force, patience, quality, matte, salvage, .. } = *self;
+        let Self { force, patience, quality, matte, salvage, page, .. } = *self;
         let encoding = Encoding { quality, matte };
         let reading = ReadOptions { salvage };
-        Rules { force, patience: Duration::from_secs(patience), encoding, reading }
+        Rules { force, patience: Duration::from_secs(patience), encoding, reading, page }
     }
 
-    /// Says before the work that the report, or the page, cannot be written. Those in a folder of
-    /// results have one: it is made now.
-    fn check_reports(&self, results: &[PathBuf]) -> Result<()> {
+    /// Says before the work that the report, or the page, cannot be written.
+    fn check_reports(&self) -> Result<()> {
         for (path, begin) in [(&self.report, Report::BEGIN), (&self.html, page::BEGIN)] {
             if let Some(path) = path {
-                if let Some(folder) = results.iter().find(|f| path.parent() == Some(f.as_path())) {
-                    inputs::create_folder(folder)?;
-                }
                 target::check_report(path, begin.as_bytes(), self.force)?;
             }
         }
         Ok(())
+    }
+
+    /// Makes the folders of results that the report, or the page, will lie in.
+    fn make_folders_of_reports(&self, results: &[PathBuf]) -> Result<()> {
+        let parents = [&self.report, &self.html].into_iter().flatten().filter_map(|p| p.parent());
+        parents
+            .filter(|parent| results.iter().any(|folder| folder == parent))
+            .try_for_each(inputs::create_folder)
     }
 
     /// Restores a video.
@@ -363,223 +343,13 @@ impl Restore {
         let mut files = self.faces.files()?;
         files.push(model.to_owned());
         let files: Vec<_> = files.iter().map(|path| (path, Stamp::of(path))).collect();
-        let Rules { encoding, reading, .. } = self.rules();
+        let Rules { encoding, reading, page, .. } = self.rules();
         let version = env!("CARGO_PKG_VERSION");
         let Self { assumptions, faces, engine, .. } = self;
         let all = format!(
             "{version} {FORMAT} {files:?} {assumptions:?} {faces:?} {engine:?} {encoding:?} \
-             {reading:?}"
+             {reading:?} {page:?}"
         );
         Ok(Sha256::digest(all).iter().map(|byte| format!("{byte:02x}")).collect())
     }
-}
-
-impl Run<'_> {
-    /// Restores `jobs`, without those that are done.
-    fn restore(&mut self, jobs: Vec<Job>) -> Result<()> {
-        let mut open = Vec::new();
-        for job in jobs {
-            self.tried.insert(job.input.clone(), Stamp::of(&job.input));
-            let again = self.command.force || self.command.faces.is_film();
-            let journal = self.journal.lock();
-            let known = journal.as_ref().filter(|_| !again);
-            match known.and_then(|journal| journal.done(&job)) {
-                Some(done) => {
-                    let result = Ending::Kept { kept: true, done: done.clone() };
-                    let outcome = Outcome { input: job.input, result };
-                    self.command.keep(&mut self.pictures, outcome);
-                }
-                None => open.push(job),
-            }
-        }
-        self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
-        let (command, bar, model) = (self.command, self.bar.clone(), self.model);
-        let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
-        let renew =
-            |engine: &Engine| command.faces.worker(engine, &command.assumptions.open(model)?);
-        let lost_before = self.crew.iter().filter(|seat| seat.share.lost.is_some()).count();
-        let context = Context {
-            journal: &self.journal,
-            rules: &self.rules,
-            bar: &self.bar,
-            start: self.start,
-        };
-        let busy =
-            album::run(&mut self.crew, renew, open, &context, |input, result| match result {
-                Err(error) if command.watch && is_young(&input) => {
-                    unsettled.insert(input, error);
-                }
-                result => command.keep(pictures, command.tell(&bar, input, result)),
-            })?;
-        if self.crew.iter().filter(|seat| seat.share.lost.is_some()).count() > lost_before {
-            self.say_what_was_lost();
-        }
-        self.busy.working += busy.working;
-        self.busy.whole += busy.whole;
-        Ok(())
-    }
-
-    fn say_what_was_lost(&self) {
-        for share in self.crew.iter().map(|seat| &seat.share) {
-            if let (Some(why), Share { device, name, .. }) = (&share.lost, share) {
-                let what = "the other devices took its pictures";
-                let note = format!("{name} (--device {device}) was lost: {why}; {what}");
-                self.bar.suspend(|| print_note(&note));
-            }
-        }
-    }
-
-    fn tell(&mut self, input: PathBuf, result: Result<Done>) {
-        let outcome = self.command.tell(&self.bar, input, result);
-        self.command.keep(&mut self.pictures, outcome);
-    }
-
-    /// Waits for pictures that are new or have changed, and then have not changed for a moment.
-    fn wait(&mut self) -> Result<Vec<Job>> {
-        self.bar.set_message("waiting for pictures");
-        let mut last: HashMap<PathBuf, Option<Stamp>> = HashMap::new();
-        while !album::is_stopped() {
-            let Jobs { mut jobs, failures, passed_over, .. } =
-                inputs::pair(&self.command.inputs, self.output)?;
-            self.passed_over = passed_over;
-            for (input, error) in failures {
-                // Folders without pictures are what is waited for. The rest is said once.
-                let stamp = Stamp::of(&input);
-                if !input.is_dir() && self.tried.get(&input) != Some(&stamp) {
-                    self.tried.insert(input.clone(), stamp);
-                    self.tell(input, Err(error));
-                }
-            }
-            let now: HashMap<PathBuf, Option<Stamp>> =
-                jobs.iter().map(|job| (job.input.clone(), Stamp::of(&job.input))).collect();
-            jobs.retain(|Job { input, .. }| {
-                let stamp = &now[input];
-                let settled = self.unsettled.contains_key(input) && !is_young(input);
-                stamp.is_some()
-                    && (self.tried.get(input) != Some(stamp) || settled)
-                    && last.get(input) == Some(stamp)
-            });
-            if !jobs.is_empty() {
-                for job in &jobs {
-                    self.unsettled.remove(&job.input);
-                }
-                return Ok(jobs);
-            }
-            last = now;
-            thread::sleep(LOOK);
-        }
-        Ok(Vec::new())
-    }
-
-    fn count(&self, is: impl Fn(&Ending) -> bool) -> usize {
-        self.pictures.iter().filter(|picture| is(&picture.result)).count()
-    }
-
-    fn report(&mut self) -> Report<'_> {
-        let whole = self.busy.whole.as_secs_f64();
-        Report {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION"),
-            // There is always one.
-            device: self.crew[0].engine.device(),
-            devices: self.crew.iter().map(|seat| seat.share.clone()).collect(),
-            model: self.model,
-            architecture: self.architecture,
-            restored: self.count(|ending| ending.became(Became::Restored)),
-            without_a_face: self.count(|ending| ending.became(Became::WithoutAFace)),
-            left_alone: self.count(|ending| ending.became(Became::LeftAlone)),
-            kept: self.count(|ending| matches!(ending, Ending::Kept { .. })),
-            failed: self.count(|ending| matches!(ending, Ending::Failed { .. })),
-            passed_over: &self.passed_over,
-            interrupted: album::is_stopped(),
-            seconds: self.start.elapsed().as_secs_f64(),
-            busy: (whole > 0.0).then(|| self.busy.working.as_secs_f64() / whole),
-            pictures: std::mem::take(&mut self.pictures),
-        }
-    }
-
-    /// Writes the report and the page that were asked for.
-    fn write(&mut self) -> Result<()> {
-        let command = self.command;
-        let report = self.report();
-        if let Some(path) = &command.report {
-            let text = serde_json::to_string_pretty(&report)
-                .map_err(|error| Error::Internal(error.to_string()))?;
-            write_text(path, &(text + "\n"))?;
-        }
-        if let Some(path) = &command.html {
-            write_text(path, &page::of(&report, path)?)?;
-        }
-        self.pictures = report.pictures;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<ExitCode> {
-        self.bar.finish_and_clear();
-        for (input, error) in std::mem::take(&mut self.unsettled) {
-            self.tell(input, Err(error));
-        }
-        self.write()?;
-        let command = self.command;
-        let report = self.report();
-        if command.json {
-            print_json(&report)?;
-        } else if !command.quiet && report.pictures.len() > 1 {
-            let (counts, seconds) = (report.counts(), report.seconds);
-            let devices = crew::described(&report.devices);
-            print(&format!("{counts} in {seconds:.1} s on {devices}\n"))?;
-        }
-        if !command.quiet && !command.json && !report.passed_over.is_empty() {
-            let count = report.passed_over.len();
-            let files =
-                if count == 1 { "file of another kind was" } else { "files of other kinds were" };
-            let names = inputs::few(report.passed_over);
-            print_note(&format!("{count} {files} passed over: {names}"));
-        }
-        if report.interrupted && !command.watch {
-            return Ok(ExitCode::from(album::INTERRUPTED));
-        }
-        Ok(exit_code(report.failed))
-    }
-}
-
-impl Restore {
-    /// Says what became of `input`, and keeps it for the report.
-    fn tell(&self, bar: &ProgressBar, input: PathBuf, result: Result<Done>) -> Outcome {
-        let result = match result {
-            Ok(done) => {
-                if !self.quiet && !self.json {
-                    bar.suspend(|| {
-                        // A closed pipe is noticed by the summary at the end.
-                        let _ = print(&done.line(&input));
-                        for note in &done.work.notes {
-                            print_note(&format!("{}: {note}", input.display()));
-                        }
-                    });
-                }
-                Ending::Restored(done)
-            }
-            Err(error) => {
-                let error = about(&input, &error);
-                bar.suspend(|| print_error(&error));
-                Ending::Failed { error }
-            }
-        };
-        Outcome { input, result }
-    }
-
-    /// Keeps `outcome` for the report, when watching in the place of an earlier one of its input.
-    fn keep(&self, pictures: &mut Vec<Outcome>, outcome: Outcome) {
-        let before = self.watch.then(|| pictures.iter_mut().find(|p| p.input == outcome.input));
-        match before.flatten() {
-            Some(before) => *before = outcome,
-            None => pictures.push(outcome),
-        }
-    }
-}
-
-/// Whether the file may still be copied.
-fn is_young(path: &Path) -> bool {
-    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
-    changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < SETTLED))
 }

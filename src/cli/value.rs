@@ -21,6 +21,14 @@ pub fn element(text: &str) -> Result<Element, String> {
     }
 }
 
+/// The number of a page, from 1.
+pub fn page(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("expected a number, from 1".into()),
+    }
+}
+
 /// A number from 0 to 1.
 pub fn fraction(text: &str) -> Result<f32, String> {
     match text.parse() {

@@ -9,7 +9,8 @@ use super::{Face, Landmarks};
 
 /// Faces by picture.
 pub struct GivenFaces {
-    pictures: BTreeMap<PathBuf, Vec<GivenFace>>,
+    /// Of each page; a picture whose pages are not told apart has one list for all.
+    pictures: BTreeMap<PathBuf, Vec<Vec<GivenFace>>>,
     by_name: BTreeMap<PathBuf, PathBuf>,
     /// Faces of any picture that is not named.
     rest: Option<Vec<GivenFace>>,
@@ -36,6 +37,13 @@ struct Report {
 struct Entry {
     input: PathBuf,
     faces: Option<Vec<Line>>,
+    #[serde(default)]
+    pages: Vec<Page>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    faces: Option<Vec<Line>>,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +68,15 @@ impl GivenFaces {
             .map_err(|error| format!("is not a list of faces: {error}"))?;
         let faces = |lines: Vec<Line>| lines.into_iter().map(Line::face).collect();
         let mut pictures = BTreeMap::new();
-        for Entry { input, faces: lines } in report.pictures {
-            if let Some(lines) = lines {
-                pictures.insert(input, faces(lines)?);
+        for Entry { input, faces: lines, pages } in report.pictures {
+            let told = pages.iter().any(|page| page.faces.is_some());
+            let pages = pages.into_iter().filter(|_| told);
+            let pages = pages.map(|page| page.faces.unwrap_or_default());
+            let lists: Vec<Vec<Line>> = lines.into_iter().chain(pages).collect();
+            if !lists.is_empty() {
+                let lists: Result<Vec<Vec<GivenFace>>, String> =
+                    lists.into_iter().map(faces).collect();
+                pictures.insert(input, lists?);
             }
         }
         let rest: Option<Vec<GivenFace>> = report.faces.map(faces).transpose()?;
@@ -74,13 +88,18 @@ impl GivenFaces {
         Ok(Self { pictures, by_name, rest })
     }
 
-    /// The faces of the picture at `input`: by its path, else by its name.
-    pub fn of(&self, input: &Path) -> Option<&[GivenFace]> {
+    /// The faces of the picture at `input`, by its path, else by its name; of page `index` where
+    /// pages are told apart.
+    pub fn of(&self, input: &Path, index: usize) -> Option<&[GivenFace]> {
         let named = || {
             let name = PathBuf::from(input.file_name()?);
             self.pictures.get(self.by_name.get(&name)?)
         };
-        let faces = self.pictures.get(input).or_else(named).or(self.rest.as_ref());
+        let faces = match self.pictures.get(input).or_else(named) {
+            Some(pages) if pages.len() > 1 => Some(pages.get(index)?),
+            Some(pages) => pages.first(),
+            None => self.rest.as_ref(),
+        };
         faces.map(Vec::as_slice)
     }
 }
@@ -120,14 +139,14 @@ mod tests {
                 {{"input": "b.png", "error": "broken"}}]}}"#
         );
         let given = GivenFaces::parse(json.as_bytes()).unwrap();
-        let [GivenFace::Face(face)] = given.of(Path::new("x/a.png")).unwrap() else { panic!() };
+        let [GivenFace::Face(face)] = given.of(Path::new("x/a.png"), 0).unwrap() else { panic!() };
         assert_eq!(face.landmarks[4], [9.0, 10.5]);
-        assert_eq!(given.of(Path::new("elsewhere/a.png")).unwrap().len(), 1);
-        assert_eq!(given.of(Path::new("b.png")), None);
-        assert_eq!(given.of(Path::new("..")), None);
+        assert_eq!(given.of(Path::new("elsewhere/a.png"), 0).unwrap().len(), 1);
+        assert_eq!(given.of(Path::new("b.png"), 0), None);
+        assert_eq!(given.of(Path::new(".."), 0), None);
         let any =
             GivenFaces::parse(format!(r#"{{"faces": [{FACE}, {FACE}]}}"#).as_bytes()).unwrap();
-        assert_eq!(any.of(Path::new("any.png")).unwrap().len(), 2);
+        assert_eq!(any.of(Path::new("any.png"), 3).unwrap().len(), 2);
     }
 
     #[test]
@@ -137,7 +156,7 @@ mod tests {
             FACE.trim_matches(['{', '}'])
         );
         let given = GivenFaces::parse(json.as_bytes()).unwrap();
-        let [GivenFace::Box(bounds), GivenFace::Face(face)] = given.of(Path::new("a")).unwrap()
+        let [GivenFace::Box(bounds), GivenFace::Face(face)] = given.of(Path::new("a"), 0).unwrap()
         else {
             panic!()
         };

@@ -1,6 +1,5 @@
 //! [`Picture`] → files.
 
-use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -9,127 +8,19 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::codecs::webp::WebPEncoder;
-use image::{ColorType, ImageEncoder, ImageError, ImageFormat, ImageResult};
+use image::{ColorType, ImageEncoder, ImageError, ImageResult};
 
+use super::channels::samples;
 use super::file::write_whole;
 use super::kept::{Kept, PHOTOSHOP_HEADER, XMP_HEADER};
 use super::matte::laid_on;
 use super::metadata::Metadata;
+use super::pages::{gif_of_one, losses_in_gif};
 use super::tiff_file::{self, Page, Samples};
-use super::{Picture, containers, exif, tiff_tags, xmp};
+use super::{Format, Picture, containers, exif, tiff_tags, xmp};
+#[cfg(feature = "codecs")]
+use super::{heif, webp};
 use crate::{Error, Result};
-
-/// A file format that pictures are written in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
-    /// 8 bits; what is transparent is laid on a matte.
-    Jpeg,
-    /// Lossless.
-    Png,
-    /// Lossless.
-    WebP,
-    /// Lossless, uncompressed.
-    Tiff,
-    /// Lossless, uncompressed, without colour profile.
-    Bmp,
-    /// Lossless, uncompressed, without colour profile; what is transparent is laid on a matte.
-    Pnm,
-}
-
-impl Format {
-    /// The format that `path`'s extension means, in upper or lower case.
-    ///
-    /// # Errors
-    /// [`Error::Image`] when it means none.
-    pub fn of(path: &Path) -> Result<Self> {
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        Ok(match extension.to_ascii_lowercase().as_str() {
-            "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
-            "png" => Format::Png,
-            "webp" => Format::WebP,
-            "tif" | "tiff" => Format::Tiff,
-            "bmp" => Format::Bmp,
-            "ppm" | "pnm" => Format::Pnm,
-            _ => {
-                return Err(Error::Image {
-                    path: path.to_owned(),
-                    what: "the extension does not say which format to write; \
-                           use .png, .jpg, .webp, .tif, .bmp or .ppm"
-                        .into(),
-                });
-            }
-        })
-    }
-
-    /// The format of a file by its first bytes; `None` for any other.
-    pub fn of_bytes(file: &[u8]) -> Option<Self> {
-        Some(match image::guess_format(file).ok()? {
-            ImageFormat::Jpeg => Format::Jpeg,
-            ImageFormat::Png => Format::Png,
-            ImageFormat::WebP => Format::WebP,
-            ImageFormat::Tiff => Format::Tiff,
-            ImageFormat::Bmp => Format::Bmp,
-            ImageFormat::Pnm => Format::Pnm,
-            _ => return None,
-        })
-    }
-
-    /// The name that people know it by.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Format::Jpeg => "JPEG",
-            Format::Png => "PNG",
-            Format::WebP => "WebP",
-            Format::Tiff => "TIFF",
-            Format::Bmp => "BMP",
-            Format::Pnm => "PPM",
-        }
-    }
-
-    /// Whether files of this format, as they are written here, hold 16 bits.
-    const fn is_deep(self) -> bool {
-        matches!(self, Format::Png | Format::Tiff | Format::Pnm)
-    }
-
-    /// Whether they hold an ICC profile.
-    const fn has_profile(self) -> bool {
-        !matches!(self, Format::Bmp | Format::Pnm)
-    }
-
-    /// Whether files of this format, as they are written here, hold transparency.
-    const fn has_alpha(self) -> bool {
-        !matches!(self, Format::Jpeg | Format::Pnm)
-    }
-
-    /// The largest width and height that a file of this format holds.
-    const fn max_side(self) -> usize {
-        match self {
-            // 16-bit fields (ITU-T T.81, B.2.2).
-            Format::Jpeg => (1 << 16) - 1,
-            // 14-bit fields minus one (RFC 9649, 3.4).
-            Format::WebP => 1 << 14,
-            Format::Png | Format::Tiff | Format::Bmp | Format::Pnm => (1 << 31) - 1,
-        }
-    }
-
-    /// Whether a picture of this size can be written to `path`; asked before the work is done.
-    ///
-    /// # Errors
-    /// [`Error::Image`] when the format's fields cannot hold the size.
-    pub fn check_size(self, path: &Path, height: usize, width: usize) -> Result<()> {
-        if height.max(width) <= self.max_side() {
-            return Ok(());
-        }
-        Err(Error::Image {
-            path: path.to_owned(),
-            what: format!(
-                "this format holds at most {0}×{0} pixels, the result has {width}×{height}; \
-                 use .png or .tif",
-                self.max_side()
-            ),
-        })
-    }
-}
 
 /// Writes `picture` to `path` in the format of its extension. The file appears whole or not at
 /// all: it is written under another name in the same folder, then renamed.
@@ -144,8 +35,9 @@ pub fn write(picture: &Picture, path: &Path) -> Result<()> {
 /// How files are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Encoding {
-    /// Of JPEG, 1 to 100. `None`: that of the input where it is a JPEG too, but at least 75, which
-    /// is what libjpeg takes by default; otherwise 95.
+    /// Of JPEG, WebP and AVIF, 1 to 100. `None`: a JPEG or lossy WebP has that of the input where it
+    /// is of the same format, but at least 75, which is what libjpeg takes by default. Otherwise a
+    /// JPEG has 95, an AVIF 90, and a WebP is lossless.
     pub quality: Option<u8>,
     /// The colour under transparent pixels where the format holds no transparency, red first.
     pub matte: [u8; 3],
@@ -159,9 +51,21 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    fn jpeg_quality(&self, metadata: &Metadata) -> u8 {
-        let own = metadata.kept.quality.map(|quality| quality.max(LEAST_QUALITY));
-        self.quality.or(own).unwrap_or(JPEG_QUALITY).clamp(1, 100)
+    /// `None` of what is lossless.
+    fn quality_of(&self, format: Format, metadata: &Metadata) -> Option<u8> {
+        let least = |own: Option<u8>| own.map(|quality| quality.max(LEAST_QUALITY));
+        let quality = match format {
+            Format::Jpeg => {
+                let own = least(metadata.kept.quality);
+                Some(self.quality.or(own).unwrap_or(JPEG_QUALITY))
+            }
+            // Without libwebp there is no lossy one.
+            Format::WebP if cfg!(not(feature = "codecs")) => None,
+            Format::WebP => self.quality.or(least(metadata.kept.webp_quality)),
+            Format::Avif => Some(self.quality.unwrap_or(AVIF_QUALITY)),
+            Format::Png | Format::Tiff | Format::Gif | Format::Bmp | Format::Pnm => None,
+        };
+        quality.map(|quality| quality.clamp(1, 100))
     }
 }
 
@@ -196,7 +100,7 @@ pub fn encode_with(
     let format = Format::of(path)?;
     format.check_size(path, picture.height, picture.width)?;
     let mut notes = Vec::new();
-    if encoding.quality.is_some() && format != Format::Jpeg {
+    if encoding.quality.is_some() && encoding.quality_of(format, metadata).is_none() {
         let name = format.name();
         notes.push(format!("{name} results are lossless, the quality does not concern them"));
     }
@@ -213,7 +117,11 @@ pub fn encode_with(
         _ => None,
     };
     let (picture, metadata) = opaque.as_ref().map_or((picture, metadata), |(p, m)| (p, m));
-    let file = File::of(format, encoding.jpeg_quality(metadata), picture, metadata, &mut notes);
+    if format == Format::Gif {
+        notes.extend(losses_in_gif(picture));
+    }
+    let file =
+        File::of(format, encoding.quality_of(format, metadata), picture, metadata, &mut notes);
     let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
         what: format!("the picture cannot be encoded: {e}"),
@@ -222,6 +130,7 @@ pub fn encode_with(
 }
 
 const JPEG_QUALITY: u8 = 95;
+const AVIF_QUALITY: u8 = 90;
 const LEAST_QUALITY: u8 = 75;
 /// A segment of JPEG has 2^16 - 1 bytes (ITU-T T.81, B.1.1.4); its own length and "Exif\0\0" are
 /// among them.
@@ -230,7 +139,8 @@ const LONGEST_EXIF: usize = (1 << 16) - 1 - 2 - 6;
 /// What goes into a file beside the pixels.
 struct File {
     format: Format,
-    quality: u8,
+    /// `None` of what is lossless.
+    quality: Option<u8>,
     exif: Option<Vec<u8>>,
     kept: Kept,
 }
@@ -239,12 +149,12 @@ impl File {
     /// What of `metadata` goes into a file of this format; what does not goes to `notes`.
     fn of(
         format: Format,
-        quality: u8,
+        quality: Option<u8>,
         picture: &Picture,
         metadata: &Metadata,
         notes: &mut Vec<String>,
     ) -> Self {
-        use Format::{Bmp, Jpeg, Png, Pnm, Tiff, WebP};
+        use Format::{Avif, Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
         let name = format.name();
         let mut lost: Vec<&str> = Vec::new();
         let mut kept = metadata.kept.clone();
@@ -269,7 +179,7 @@ impl File {
         };
         let has_no = |formats: &[Format]| formats.contains(&format);
         let long = |exif: &Vec<u8>| format == Jpeg && exif.len() > LONGEST_EXIF;
-        if drop_if(exif.is_some() && has_no(&[Bmp, Pnm]), "EXIF")
+        if drop_if(exif.is_some() && has_no(&[Bmp, Gif, Pnm]), "EXIF")
             || drop_if(exif.as_ref().is_some_and(long), "so much EXIF")
         {
             exif = None;
@@ -283,15 +193,18 @@ impl File {
             kept.xmp = None;
         }
         let resource = kept.iptc.as_deref().map(containers::resource);
-        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Pnm, WebP]), "IPTC")
+        if drop_if(kept.iptc.is_some() && has_no(&[Avif, Bmp, Gif, Pnm, WebP]), "IPTC")
             || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
         {
             kept.iptc = None;
         }
         let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
-        drop_if(kept.density.is_some() && !in_exif && has_no(&[Pnm, WebP]), "its size on paper");
+        drop_if(
+            kept.density.is_some() && !in_exif && has_no(&[Avif, Gif, Pnm, WebP]),
+            "its size on paper",
+        );
         let has_comment = containers::comment(&kept).is_some();
-        drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
+        drop_if(has_comment && has_no(&[Avif, Bmp, Pnm, WebP, Tiff]), "its comment");
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
         let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
         let texts = kept.chunks.iter().any(|(kind, data)| {
@@ -321,16 +234,34 @@ impl File {
         let (height, width) = (picture.height, picture.width);
         match self.format {
             Format::Jpeg => {
-                let encoder = JpegEncoder::new_with_quality(&mut to, self.quality);
+                let quality = self.quality.unwrap_or(JPEG_QUALITY);
+                let encoder = JpegEncoder::new_with_quality(&mut to, quality);
                 self.write(encoder, picture, &samples, color, icc.as_deref())?;
             }
             Format::Png => {
                 self.write(PngEncoder::new(&mut to), picture, &samples, color, icc.as_deref())?;
             }
-            Format::WebP => {
-                let encoder = WebPEncoder::new_lossless(&mut to);
-                self.write(encoder, picture, &samples, color, icc.as_deref())?;
+            #[cfg(feature = "codecs")]
+            Format::WebP if self.quality.is_some() => {
+                let quality = self.quality.unwrap_or_default();
+                let file = webp::lossy(&samples, [height, width], color.has_alpha(), quality);
+                to = Cursor::new(file.map_err(failed)?);
             }
+            Format::WebP => {
+                let (width, height) = (width as u32, height as u32);
+                WebPEncoder::new_lossless(&mut to).encode(&samples, width, height, color.into())?;
+            }
+            #[cfg(feature = "codecs")]
+            Format::Avif => {
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = heif::Parts { icc: icc.as_deref(), exif, xmp };
+                let quality = self.quality.unwrap_or(AVIF_QUALITY);
+                let file = heif::encoded(&samples, [height, width], color, quality, &parts);
+                return file.map_err(failed);
+            }
+            #[cfg(not(feature = "codecs"))]
+            Format::Avif => return Err(failed("AVIF is not written in a browser".to_owned())),
+            Format::Gif => return gif_of_one(picture, metadata.gray, &self.kept).map_err(failed),
             Format::Bmp => self.write(BmpEncoder::new(&mut to), picture, &samples, color, None)?,
             Format::Pnm if color == ColorType::Rgb16 => {
                 // Of the machine's order of bytes to the file's: the highest first.
@@ -355,9 +286,7 @@ impl File {
                 };
                 let page = Page { height, width, channels, samples, icc: icc.as_deref() };
                 let file = tiff_file::encoded(&page, self.exif.as_deref(), &self.kept);
-                return file.ok_or_else(|| {
-                    ImageError::IoError(std::io::Error::other("a TIFF holds at most 4 GiB"))
-                });
+                return file.ok_or_else(|| failed("a TIFF holds at most 4 GiB".to_owned()));
             }
         }
         let mut file = to.into_inner();
@@ -365,16 +294,16 @@ impl File {
             Format::Jpeg => containers::into_jpeg(&mut file, &self.kept),
             Format::Png => containers::into_png(&mut file, &self.kept, icc.is_some()),
             Format::WebP => {
-                if let Some(xmp) = &self.kept.xmp {
-                    containers::into_webp(&mut file, xmp, [height, width], color.has_alpha());
-                }
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = containers::WebPParts { icc: icc.as_deref(), exif, xmp };
+                containers::into_webp(&mut file, &parts, [height, width], color.has_alpha());
             }
             Format::Bmp => {
                 if let Some(density) = self.kept.density {
                     containers::into_bmp(&mut file, density);
                 }
             }
-            Format::Tiff | Format::Pnm => {}
+            Format::Avif | Format::Gif | Format::Tiff | Format::Pnm => {}
         }
         Ok(file)
     }
@@ -398,63 +327,8 @@ impl File {
     }
 }
 
-/// The samples as they are written, and what they are. Those with 16 bits are in the machine's
-/// byte order, as the encoders want them.
-fn samples<'a>(
-    picture: &'a Picture,
-    metadata: &Metadata,
-    format: Format,
-) -> (Cow<'a, [u8]>, ColorType) {
-    let alpha = picture.alpha.as_deref().filter(|_| format.has_alpha());
-    let one_channel = metadata.gray
-        && picture.icc.is_none()
-        && matches!(format, Format::Jpeg | Format::Png | Format::Tiff)
-        // Some readers of TIFF know no gray with transparency.
-        && !(format == Format::Tiff && alpha.is_some());
-    let deep = metadata.deep.as_ref().filter(|_| format.is_deep());
-    if let Some((deep, rgb)) = deep.and_then(|deep| Some((deep, deep.of_result(picture)?))) {
-        let rgb = if metadata.gray { without_colour(&rgb) } else { rgb };
-        let alpha = alpha.map(|alpha| deep.alpha_of_result(alpha, [picture.height, picture.width]));
-        let (samples, color) = match (one_channel, alpha) {
-            (false, None) => (rgb, ColorType::Rgb16),
-            (false, Some(alpha)) => (interleaved(&rgb, Some(&alpha), 3), ColorType::Rgba16),
-            (true, None) => (interleaved(&rgb, None, 1), ColorType::L16),
-            (true, Some(alpha)) => (interleaved(&rgb, Some(&alpha), 1), ColorType::La16),
-        };
-        return (Cow::Owned(bytemuck::cast_slice(&samples).to_vec()), color);
-    }
-    let rgb = if metadata.gray {
-        Cow::Owned(without_colour(&picture.rgb))
-    } else {
-        Cow::Borrowed(picture.rgb.as_slice())
-    };
-    match (one_channel, alpha) {
-        (false, None) => (rgb, ColorType::Rgb8),
-        (false, alpha) => (interleaved(&rgb, alpha, 3).into(), ColorType::Rgba8),
-        (true, None) => (interleaved(&rgb, None, 1).into(), ColorType::L8),
-        (true, alpha) => (interleaved(&rgb, alpha, 1).into(), ColorType::La8),
-    }
-}
-
-/// Every colour replaced by its luminance (ITU-R BT.601, weights of 1/256): gray stays what it is.
-fn without_colour<T: Copy + Into<u32> + TryFrom<u32>>(rgb: &[T]) -> Vec<T> {
-    let luminance = |p: &[T; 3]| {
-        let sum = 77 * p[0].into() + 150 * p[1].into() + 29 * p[2].into();
-        [T::try_from((sum + 128) >> 8).unwrap_or(p[1]); 3]
-    };
-    rgb.as_chunks::<3>().0.iter().flat_map(luminance).collect()
-}
-
-/// The first `kept` of each pixel's channels, and its transparency.
-fn interleaved<T: Copy>(rgb: &[T], alpha: Option<&[T]>, kept: usize) -> Vec<T> {
-    let pixels = rgb.as_chunks::<3>().0.iter().map(|pixel| &pixel[..kept]);
-    match alpha {
-        Some(alpha) => {
-            let with_alpha = pixels.zip(alpha);
-            with_alpha.flat_map(|(p, a)| p.iter().chain([a]).copied()).collect()
-        }
-        None => pixels.flatten().copied().collect(),
-    }
+fn failed(what: String) -> ImageError {
+    ImageError::IoError(std::io::Error::other(what))
 }
 
 #[cfg(test)]
@@ -533,7 +407,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("file"), "").unwrap();
         std::fs::create_dir(path("folder.png")).unwrap();
-        for name in ["a.gif", "a", "missing/a.png", "file/a.png", "folder.png"] {
+        for name in ["a.xyz", "a", "missing/a.png", "file/a.png", "folder.png"] {
             let error = write(&picture(false, false), &path(name)).unwrap_err().to_string();
             assert!(error.contains(name) && !error.contains(".pentimento"), "{error}");
         }

@@ -1,8 +1,12 @@
 //! The contents of a file beside its pixels and its EXIF.
 
-use std::io::Read as _;
+use std::io::{Cursor, Read as _};
 
-use super::{Format, quality, segments, tiff_tags};
+use image::ImageDecoder as _;
+use image::codecs::gif::GifDecoder;
+
+use super::tiff::Tiff;
+use super::{Format, pages, quality, segments, tiff_tags, webp};
 
 /// Metadata that the result's file keeps unchanged, where its format has a place for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -11,6 +15,8 @@ pub struct Kept {
     pub turned: bool,
     /// The quality of a JPEG, 1 to 100, as its quantisation tables tell it.
     pub quality: Option<u8>,
+    /// The quality of a lossy WebP, 1 to 100, as its quantizers tell it.
+    pub webp_quality: Option<u8>,
     /// How large the picture is on paper.
     pub density: Option<Density>,
     /// An XMP packet.
@@ -62,8 +68,8 @@ pub(super) const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp";
 pub(super) const IPTC_KEYWORD: &[u8] = b"Raw profile type iptc";
 
 impl Kept {
-    /// What `file` holds.
-    pub(super) fn of(file: &[u8]) -> Self {
+    /// What `file` holds of its picture `index`, which matters in a TIFF.
+    pub(super) fn of(file: &[u8], index: usize) -> Self {
         match Format::of_bytes(file) {
             Some(Format::Jpeg) => Self::of_jpeg(file),
             Some(Format::Png) => Self::of_png(file),
@@ -75,15 +81,24 @@ impl Kept {
                 let density = find(b"EXIF").and_then(|exif| {
                     tiff_tags::density_of_exif(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
                 });
-                Self { density, xmp: find(b"XMP ").map(<[u8]>::to_vec), ..Self::default() }
+                let xmp = find(b"XMP ").map(<[u8]>::to_vec);
+                Self { density, xmp, webp_quality: webp::quality(file), ..Self::default() }
             }
-            Some(Format::Tiff) => tiff_tags::kept(file).unwrap_or_default(),
+            Some(Format::Tiff) => {
+                let directory = Tiff::open(file).ok().and_then(|tiff| tiff.place(index));
+                tiff_tags::kept(file, directory).unwrap_or_default()
+            }
+            Some(Format::Gif) => {
+                let xmp = GifDecoder::new(Cursor::new(file)).ok();
+                let xmp = xmp.and_then(|mut gif| gif.xmp_metadata().ok().flatten());
+                Self { xmp, comment: pages::in_gif(file).1, ..Self::default() }
+            }
             Some(Format::Bmp) => {
                 let long = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
                 let density = long(38).zip(long(42)).and_then(|(x, y)| Density::per_metre(x, y));
                 Self { density, ..Self::default() }
             }
-            Some(Format::Pnm) | None => Self::default(),
+            Some(Format::Avif | Format::Pnm) | None => Self::default(),
         }
     }
 

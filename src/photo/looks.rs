@@ -14,8 +14,8 @@ const LEAST_SIDE: usize = 96;
 /// in the first.
 const LARGE: f32 = 0.25;
 /// Landmarks are taken from the look in which the longer side of the face is nearest to this, in
-/// pixels, by ratio. Landmarks of YuNet and RetinaFace are best from 130 to 400 pixels.
-const BEST_SIDE: f32 = 200.0;
+/// pixels, by ratio. Landmarks of YuNet are best from 180 to 400 pixels.
+const BEST_SIDE: f32 = 260.0;
 /// One face lies inside of another where so much of its area does; the surer one stays.
 const INSIDE: f32 = 0.8;
 

@@ -6,6 +6,7 @@ pub mod align;
 mod allocate;
 mod annotations;
 mod asked;
+mod channels;
 mod containers;
 mod cut;
 mod decode;
@@ -18,9 +19,12 @@ mod exif;
 mod face;
 mod faces;
 mod file;
+mod format;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
+#[cfg(feature = "codecs")]
+mod heif;
 mod jpeg;
 mod kept;
 mod looks;
@@ -52,6 +56,7 @@ mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod webp;
 mod xmp;
 #[doc(hidden)]
 pub mod y4m;
@@ -69,23 +74,26 @@ pub use decode::{
 #[doc(hidden)]
 pub use detect::non_max_suppression;
 pub use detect::{Detector, DetectorOptions};
-pub use encode::{Encoded, Encoding, Format, encode, encode_with, write};
+pub use encode::{Encoded, Encoding, encode, encode_with, write};
 pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
 pub use file::{Unfinished, is_unfinished, write_whole};
+pub use format::Format;
 #[doc(hidden)]
 pub use formats::dimensions;
 pub use kept::{Density, Kept};
 pub use metadata::{Metadata, Samples16};
 pub use options::{BlendMask, FaceSelection, PhotoOptions};
-pub use pages::{Page, PageKind, Pages};
+#[doc(hidden)]
+pub use pages::PageNotes;
+pub use pages::{Page, PageKind, Pages, PagesWriter};
 pub use parse::FaceParser;
 pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
 #[doc(hidden)]
-pub use wall::{THREAD as WALLED_THREAD, walled};
+pub use wall::{silence_panics, walled};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

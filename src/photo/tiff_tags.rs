@@ -118,10 +118,10 @@ fn word(kind: u16) -> usize {
     }
 }
 
-/// What `file` holds beside EXIF.
-pub(super) fn kept(file: &[u8]) -> Option<Kept> {
+/// What `file` holds beside EXIF in the directory at this place, without which it is the first.
+pub(super) fn kept(file: &[u8], directory: Option<u64>) -> Option<Kept> {
     let (tiff, first) = Tiff::open(file)?;
-    let entries = tiff.entries(first)?;
+    let entries = tiff.entries(directory.unwrap_or(first))?;
     let find = |tag: u16| entries.iter().find(|entry| entry.tag == tag);
     let bytes = |tag: u16| find(tag).map(|entry| entry.value.clone()).filter(|v| !v.is_empty());
     Some(Kept {
@@ -154,11 +154,11 @@ fn density(tiff: &Tiff<'_>, entries: &[Entry]) -> Option<Density> {
     Density::per_inch(rational(X_RESOLUTION)? * factor, rational(Y_RESOLUTION)? * factor)
 }
 
-/// The EXIF of a TIFF file: what its first directory says of the picture, and the directories of
-/// EXIF and of places. One of them that is damaged is left out. `None` where there is nothing.
-pub(super) fn exif(file: &[u8]) -> Option<Vec<u8>> {
+/// The EXIF of a TIFF file: what the directory at this place says of the picture, without a place
+/// the first, and the directories of EXIF and of places. One of them that is damaged is left out. `None` where there is nothing.
+pub(super) fn exif(file: &[u8], directory: Option<u64>) -> Option<Vec<u8>> {
     let (tiff, first) = Tiff::open(file)?;
-    let mut entries = tiff.entries(first)?;
+    let mut entries = tiff.entries(directory.unwrap_or(first))?;
     entries.retain(|entry| !is_of_file(entry.tag));
     let below = |entries: &[Entry], tag: u16| {
         let entry = entries.iter().find(|entry| entry.tag == tag)?;
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_file_becomes_exif() {
         for little in [true, false] {
-            let exif = exif(&file(little, 180)).unwrap();
+            let exif = exif(&file(little, 180), None).unwrap();
             let (tiff, first) = Tiff::open(&exif).unwrap();
             let entries = tiff.entries(first).unwrap();
             let tags: Vec<u16> = entries.iter().map(|entry| entry.tag).collect();
@@ -291,13 +291,16 @@ mod tests {
             let inner = tiff.entries(number(&entries[3].value, true)).unwrap();
             assert_eq!(inner[0].value, b"1985:06:01 12:00:00\0");
             assert_eq!(density_of_exif(&exif), Density::per_inch(300.0, 300.0));
-            assert_eq!(kept(&file(little, 180)).unwrap().density, Density::per_inch(300.0, 300.0));
+            assert_eq!(
+                kept(&file(little, 180), None).unwrap().density,
+                Density::per_inch(300.0, 300.0)
+            );
         }
     }
 
     #[test]
     fn a_bad_directory_costs_itself_alone() {
-        let exif = exif(&file(true, 0xFFFF_0000)).unwrap();
+        let exif = exif(&file(true, 0xFFFF_0000), None).unwrap();
         let (tiff, first) = Tiff::open(&exif).unwrap();
         let tags: Vec<u16> = tiff.entries(first).unwrap().iter().map(|entry| entry.tag).collect();
         assert_eq!(tags, [282, 283, 315, EXIF]);
@@ -307,13 +310,13 @@ mod tests {
     fn nothing_panics() {
         let whole = file(false, 180);
         for end in 0..whole.len() {
-            let _ = (exif(&whole[..end]), kept(&whole[..end]));
+            let _ = (exif(&whole[..end], None), kept(&whole[..end], None));
         }
         for at in 0..whole.len() {
             for value in [0, 1, 0x7F, 0xFF] {
                 let mut bytes = whole.clone();
                 bytes[at] = value;
-                let _ = (exif(&bytes), kept(&bytes));
+                let _ = (exif(&bytes, None), kept(&bytes, None));
             }
         }
     }

@@ -1,43 +1,107 @@
 //! A wall around the work on one picture.
+//!
+//! A decoder may panic on a file that nobody has tried yet. Behind the wall, the panic is an error of
+//! that picture, and the caller goes on.
 
-/// Runs `work`, which decodes or changes one picture, on a thread of its own with a large stack. A
-/// panic in it, also one of a library, is an error that says where; the caller goes on.
+use std::cell::Cell;
+use std::panic;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::{Error, Result};
+
+/// Walls that stand now, over all threads: work inside of one may panic on a thread of its own.
+static WALLS: AtomicUsize = AtomicUsize::new(0);
+/// Where the last panic inside of a wall was.
+static PLACE: Mutex<Option<String>> = Mutex::new(None);
+
+/// From now on a panic inside of a wall prints nothing of its own: the error tells it.
 ///
-/// In a browser nothing unwinds, and `work` runs as it is.
-///
-/// # Errors
-/// The panic's message, as a sentence without the picture's name.
-pub fn walled<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    #[cfg(target_arch = "wasm32")]
-    return Ok(work());
-    #[cfg(not(target_arch = "wasm32"))]
-    std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
-        let thread = builder.spawn_scoped(scope, work);
-        let thread = thread.map_err(|e| format!("there is no thread for it left ({e})"))?;
-        thread.join().map_err(|panic| {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            let text = text.unwrap_or("no reason was given").replace(char::is_control, " ");
-            format!("a fault in this program stopped the work on it: {text}; please report it")
-        })
-    })
+/// A program calls this once. A library leaves the hook of the program that embeds it alone.
+pub fn silence_panics() {
+    thread_local!(static SILENT: Cell<bool> = const { Cell::new(false) });
+    if SILENT.replace(true) {
+        return;
+    }
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if WALLS.load(Ordering::Relaxed) == 0 || wants_backtrace() {
+            before(info);
+        }
+        let place = info.location().map(|at| format!(", at {}:{}", at.file(), at.line()));
+        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }));
 }
 
-/// The name of threads behind the wall, by which a panic hook knows them.
-pub const THREAD: &str = "picture";
+fn wants_backtrace() -> bool {
+    std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| !wanted.is_empty() && wanted != "0")
+}
+
+/// Runs `work`, which reads, changes or writes one picture, behind a wall.
+///
+/// # Errors
+/// Those of `work`, and [`Error::Internal`] for its panic.
+pub fn walled<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let panicked = |text| Error::Internal(format!("this picture made the program panic ({text})"));
+    behind(work).map_err(panicked)?
+}
+
+/// As [`walled`], for work whose errors are sentences without the picture's name.
+pub(super) fn caught<T: Send>(
+    work: impl FnOnce() -> std::result::Result<T, String> + Send,
+) -> std::result::Result<T, String> {
+    let panicked =
+        |text| format!("a fault in this program stopped the work on it: {text}; please report it");
+    behind(work).map_err(panicked)?
+}
+
+/// What `work` returns, on a thread of its own with a large stack; else the text of its panic.
+///
+/// In a browser nothing unwinds, and `work` runs as it is. So it does under a fuzzer, which is to see
+/// every panic, and makes more runs than threads can be started.
+fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, String> {
+    #[cfg(any(target_arch = "wasm32", fuzzing))]
+    return Ok(work());
+    #[cfg(not(any(target_arch = "wasm32", fuzzing)))]
+    {
+        WALLS.fetch_add(1, Ordering::Relaxed);
+        let result = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+            let thread = thread.map_err(|e| format!("there is no thread for it left ({e})"))?;
+            thread.join().map_err(|panic| text_of(&*panic))
+        });
+        WALLS.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+}
+
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let text = text.unwrap_or("for no known reason");
+    format!("{text}{}", place.unwrap_or_default()).replace(char::is_control, " ")
+}
+
 /// Bytes. Some decoders call themselves.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 const STACK: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::walled;
+    use super::*;
 
     #[test]
-    fn a_panic_is_a_sentence() {
-        assert_eq!(walled(|| 7), Ok(7));
-        let text = walled(|| -> u8 { panic!("row {} of {}", 5, 3) }).unwrap_err();
+    fn a_panic_is_an_error_that_says_why() {
+        assert_eq!(caught(|| Ok(7)), Ok(7));
+        let text = caught(|| -> std::result::Result<u8, String> { panic!("row {} of {}", 5, 3) });
+        let text = text.unwrap_err();
         assert!(text.contains("row 5 of 3") && text.contains("report"), "{text}");
+        let error = walled::<()>(|| panic!("the {}th row", 7)).unwrap_err().to_string();
+        assert!(error.contains("the 7th row") && error.contains("report it"), "{error}");
+        let error = walled::<()>(|| Err(Error::Cancelled)).unwrap_err();
+        assert!(matches!(error, Error::Cancelled));
+        assert_eq!(walled(|| Ok(5)).unwrap(), 5);
     }
 }

@@ -25,12 +25,18 @@ mod ncnn;
 #[path = "../../tools/convert/tests/nameless/networks.rs"]
 #[allow(dead_code)]
 mod networks;
+#[cfg(unix)]
+mod odd_files;
 #[path = "../../tools/convert/tests/nameless/onnx.rs"]
 #[allow(dead_code)]
 mod onnx;
 mod pictures;
 mod replacing;
+mod reported_faults;
+mod several;
 mod several_devices;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod support;
 mod terminal;
 mod unchanged;

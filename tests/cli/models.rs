@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use super::support::Workspace;
 
@@ -92,4 +93,60 @@ fn a_mirror_serves_the_file_and_what_is_no_checkpoint_is_not_kept() {
     workspace.run_with(&pull, &cache).succeeds();
     server.join().unwrap();
     assert_eq!(workspace.files("cache"), ["models/restoreformer++.safetensors"]);
+}
+
+/// The default files of the source tree.
+const DEFAULTS: [&str; 2] = ["face-detector.safetensors", "mmrbnet-256.safetensors"];
+
+fn weights() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("weights")
+}
+
+#[test]
+fn the_default_files_come_from_a_folder_and_must_be_those_of_this_version() {
+    let workspace = Workspace::new();
+    let cache = workspace.path("cache");
+    let cache = [("PENTIMENTO_CACHE", cache.to_str().unwrap())];
+    let folder = weights();
+    let pull = format!("models pull default --from {}", folder.display());
+    let run = workspace.run_with(&pull, &cache);
+    assert_eq!(run.succeeds().out.lines().count(), 2, "{}", run.out);
+    let pulled = DEFAULTS.map(|name| format!("models/{name}"));
+    assert_eq!(workspace.files("cache"), pulled);
+
+    let other = workspace.path("other");
+    fs::create_dir(&other).unwrap();
+    for name in DEFAULTS {
+        fs::write(other.join(name), "another file").unwrap();
+    }
+    let run = workspace.run_with("models pull default --from other", &cache);
+    run.fails_with(&["other", "has the SHA-256"]);
+    assert_eq!(workspace.files("cache"), pulled, "what was there is kept");
+}
+
+#[test]
+fn the_default_files_come_from_a_mirror_unless_one_was_changed() {
+    let workspace = Workspace::new();
+    let cache = workspace.path("cache");
+    let cache = [("PENTIMENTO_CACHE", cache.to_str().unwrap())];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut bodies = DEFAULTS.map(|name| fs::read(weights().join(name)).unwrap()).to_vec();
+    bodies.insert(0, b"another file".to_vec());
+    let server = std::thread::spawn(move || {
+        for body in bodies {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 2048];
+            let _ = stream.read(&mut request).unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    let pull = format!("models pull default -q --mirror http://{address}");
+    workspace.run_with(&pull, &cache).fails_with(&["changed on the way"]);
+    assert_eq!(workspace.files("cache"), Vec::<String>::new());
+    workspace.run_with(&pull, &cache).succeeds();
+    server.join().unwrap();
+    assert_eq!(workspace.files("cache"), DEFAULTS.map(|name| format!("models/{name}")));
 }

@@ -142,7 +142,15 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
         let _: ([usize; 2], Vec<u16>, Option<Vec<u16>>) = ([height, width], rgb, alpha);
     }
     Format::of(Path::new(""))?.check_size(Path::new(""), 1, 1)?;
-    let _ = [Format::Jpeg, Format::Png, Format::WebP, Format::Tiff, Format::Bmp, Format::Pnm];
+    let _ = [
+        Format::Jpeg,
+        Format::Png,
+        Format::WebP,
+        Format::Tiff,
+        Format::Gif,
+        Format::Bmp,
+        Format::Pnm,
+    ];
     let _: (usize, Picture) = (MAX_PIXELS, picture.resized(1, 1)?);
     let mut restorer: Restorer = Restorer::new(&engine, &model);
     restorer.set_control(None);

@@ -94,6 +94,25 @@ fn bitmap() {
 }
 
 #[test]
+fn jxl() {
+    run("jxl", &[b"\xFF\x0A", b"jxlc", b"jxlp", b"Exif", b"brob", b"\0\0\0\x0CJXL "]);
+}
+
+#[test]
+fn heif() {
+    const WORDS: [&[u8]; 16] = [
+        b"meta", b"iloc", b"iinf", b"infe", b"iref", b"dimg", b"auxl", b"iprp", b"ipma", b"ispe",
+        b"irot", b"clap", b"colr", b"grid", b"av01", b"hvcC",
+    ];
+    run("heif", &WORDS);
+}
+
+#[test]
+fn written() {
+    run("written", &[b"\xFF", b"\x06\x3F", b"\0", b"II*\0", b"tiff:Orientation", b"8BIM"]);
+}
+
+#[test]
 fn exif() {
     run("exif", &[b"II*\0", b"MM\0*", b"\x12\x01", b"\x01\x12", b"\x69\x87", b"\x87\x69"]);
 }

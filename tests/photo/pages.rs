@@ -4,9 +4,12 @@ use std::io::Cursor;
 use std::path::Path;
 use std::time::Duration;
 
-use image::codecs::gif::GifEncoder;
+use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, ImageFormat, Rgba, RgbaImage};
-use pentimento::photo::{self, Page, PageKind, Pages, ReadOptions};
+use pentimento::photo::{
+    self, Density, Encoding, Kept, Metadata, Page, PageKind, Pages, PagesWriter, Picture,
+    ReadOptions, Samples16,
+};
 
 const COLOURS: [[u8; 4]; 3] = [[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 255]];
 
@@ -23,6 +26,7 @@ fn written(colour: [u8; 4], format: ImageFormat) -> Vec<u8> {
 fn gif() -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = GifEncoder::new(&mut file);
+    encoder.set_repeat(Repeat::Finite(4)).unwrap();
     let delay = Delay::from_saturating_duration(Duration::from_millis(120));
     let frames = COLOURS.map(|colour| Frame::from_parts(picture(colour), 0, 0, delay));
     encoder.encode_frames(frames).unwrap();
@@ -56,7 +60,7 @@ fn apng() -> Vec<u8> {
     let files = COLOURS.map(|colour| written(colour, ImageFormat::Png));
     let mut file = files[0][..8].to_vec();
     file.extend(chunk(b"IHDR", &data(&files[0], b"IHDR")));
-    file.extend(chunk(b"acTL", &[0, 0, 0, 3, 0, 0, 0, 0]));
+    file.extend(chunk(b"acTL", &[0, 0, 0, 3, 0, 0, 0, 2]));
     let mut sequence = 0_u32;
     for (number, png) in files.iter().enumerate() {
         let mut control = sequence.to_be_bytes().to_vec();
@@ -85,7 +89,7 @@ fn webp() -> Vec<u8> {
     };
     // Flags: animation and transparency; the sides less 1.
     let mut body = riff(b"VP8X", &[0b1_0010, 0, 0, 0, 5, 0, 0, 3, 0, 0]);
-    body.extend(riff(b"ANIM", &[0; 6]));
+    body.extend(riff(b"ANIM", &[0, 0, 0, 0, 7, 0]));
     for colour in COLOURS {
         let file = written(colour, ImageFormat::WebP);
         // Behind "RIFF", its length and "WEBP" stands the only chunk.
@@ -141,7 +145,7 @@ fn every_page_and_frame_is_read() {
             assert_eq!(page.delay, delay);
         }
         let refused = photo::decode(&bytes, name).unwrap_err().to_string();
-        assert!(refused.contains(" 3 ") && refused.contains("first"), "{refused}");
+        assert!(refused.contains(" 3 ") && refused.contains("--page"), "{refused}");
     }
 }
 
@@ -171,4 +175,195 @@ fn a_damaged_page_costs_that_page() {
     assert!(read[0].is_ok() && read[2].is_ok());
     let text = read[1].as_ref().unwrap_err().to_string();
     assert!(text.contains("page 2 of 3: TIFF with compression"), "{text}");
+}
+
+/// The file that `pages` become.
+fn rewritten(pages: Pages, name: &Path) -> (Vec<u8>, Vec<String>) {
+    let mut file = Cursor::new(Vec::new());
+    let (kind, count, plays) = (pages.kind(), pages.len(), pages.plays());
+    let encoding = Encoding::default();
+    let mut writer = PagesWriter::new(&mut file, name, kind, count, plays, encoding).unwrap();
+    for page in pages {
+        let Page { picture, metadata, delay, .. } = page.unwrap();
+        writer.write(&picture, &metadata, delay).unwrap();
+    }
+    let notes = writer.finish().unwrap();
+    (file.into_inner(), notes)
+}
+
+fn opened(bytes: &[u8], name: &Path) -> Pages {
+    Pages::open(bytes, name, &ReadOptions::default()).unwrap()
+}
+
+#[test]
+fn pages_and_frames_are_written_as_they_were_read() {
+    let all = ["a.gif", "a.png", "a.webp"];
+    let files =
+        [("a.gif", gif(), 5), ("a.png", apng(), 2), ("a.webp", webp(), 7), ("a.tif", tiff(), 1)];
+    for (from, bytes, plays) in files {
+        let to: &[&str] = if from == "a.tif" { &["a.tif"] } else { &all };
+        for name in to.iter().map(Path::new) {
+            let before = opened(&bytes, from.as_ref());
+            assert_eq!(before.plays(), plays, "{from}");
+            let (written, notes) = rewritten(opened(&bytes, from.as_ref()), name);
+            assert!(notes.is_empty(), "{notes:?}");
+            let after = opened(&written, name);
+            assert_eq!((after.kind(), after.plays()), (before.kind(), plays), "{}", name.display());
+            let [before, after] =
+                [before, after].map(|p| p.map(Result::unwrap).collect::<Vec<_>>());
+            assert_eq!(before.len(), after.len());
+            for (before, after) in before.iter().zip(&after) {
+                assert_eq!(before.picture, after.picture, "{from} {}", name.display());
+                assert_eq!(before.delay, after.delay, "{from} {}", name.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gif_without_loops_is_played_once() {
+    let mut file = Vec::new();
+    let mut encoder = GifEncoder::new(&mut file);
+    encoder.encode_frames(COLOURS.map(|colour| Frame::new(picture(colour)))).unwrap();
+    drop(encoder);
+    let name = Path::new("a.gif");
+    assert_eq!(opened(&file, name).plays(), 1);
+    let (again, _) = rewritten(opened(&file, name), name);
+    assert_eq!(opened(&again, name).plays(), 1);
+    assert!(!again.windows(8).any(|part| part == b"NETSCAPE"));
+}
+
+#[test]
+fn frames_keep_transparency_and_what_the_file_says() {
+    let (height, width) = (4, 6);
+    let alpha = |first: u8| Some((0..24).map(|i| if i < 6 { first } else { 255 }).collect());
+    let frame = |shade: u8, first: u8| Picture {
+        height,
+        width,
+        rgb: [shade, 9, 200].repeat(24),
+        alpha: alpha(first),
+        icc: None,
+    };
+    let kept = Kept {
+        xmp: Some(b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>".to_vec()),
+        comment: Some(b"from a slide".to_vec()),
+        ..Kept::default()
+    };
+    let metadata = Metadata { kept: kept.clone(), ..Metadata::default() };
+    let exif = b"II*\0\x08\0\0\0\x01\0\x3B\x01\x02\0\x04\0\0\0Ada\0\0\0\0\0".to_vec();
+    let delays = [Duration::from_nanos(33_333_333), Duration::from_millis(500)];
+    for (to, first) in [("a.png", 100), ("a.webp", 100), ("a.gif", 0)] {
+        let to = Path::new(to);
+        let mut file = Cursor::new(Vec::new());
+        let new = PagesWriter::new(&mut file, to, PageKind::Frame, 2, 0, Encoding::default());
+        let mut writer = new.unwrap();
+        let metadata = Metadata { exif: Some(exif.clone()), ..metadata.clone() };
+        writer.write(&frame(10, first), &metadata, Some(delays[0])).unwrap();
+        writer.write(&frame(90, first), &Metadata::default(), Some(delays[1])).unwrap();
+        let notes = writer.finish().unwrap();
+        let file = file.into_inner();
+        let pages: Vec<Page> = opened(&file, to).map(Result::unwrap).collect();
+        let is = |extension: &str| to.extension().is_some_and(|e| e == extension);
+        for (page, shade) in pages.iter().zip([10, 90]) {
+            assert_eq!(page.picture.alpha, alpha(first), "{}", to.display());
+            assert_eq!(page.picture.rgb[18..], frame(shade, first).rgb[18..], "{}", to.display());
+        }
+        let first = &pages[0].metadata;
+        assert_eq!(first.kept.xmp, kept.xmp, "{}", to.display());
+        assert_eq!(first.exif.is_some(), !is("gif"), "{}", to.display());
+        assert_eq!(notes.iter().any(|note| note.contains("EXIF")), is("gif"), "{notes:?}");
+        let told = first.kept.comment.is_some()
+            || first.kept.chunks.iter().any(|(_, data)| data.ends_with(b"from a slide"));
+        assert_eq!(told, !is("webp"), "{}", to.display());
+        assert_eq!(notes.iter().any(|note| note.contains("comment")), is("webp"), "{notes:?}");
+        let sum: Duration = pages.iter().filter_map(|page| page.delay).sum();
+        let all: Duration = delays.iter().sum();
+        assert!(sum.abs_diff(all) <= Duration::from_millis(5), "{sum:?} {}", to.display());
+        assert!(!is("png") || pages[0].delay == Some(delays[0]), "{:?}", pages[0].delay);
+    }
+    let refused = PagesWriter::new(
+        Cursor::new(Vec::new()),
+        Path::new("a.jpg"),
+        PageKind::Frame,
+        2,
+        0,
+        Encoding::default(),
+    );
+    let refused = refused.err().unwrap().to_string();
+    assert!(refused.contains("2 frames") && refused.contains(".gif, .png or .webp"), "{refused}");
+}
+
+#[test]
+fn what_a_gif_cannot_hold_is_said() {
+    let rgb: Vec<u8> =
+        (0..40 * 40).flat_map(|i| [(i % 40 * 6) as u8, (i / 40 * 6) as u8, 7]).collect();
+    let picture = Picture { height: 40, width: 40, rgb, alpha: Some(vec![200; 1600]), icc: None };
+    let name = Path::new("a.gif");
+    let encoded = photo::encode_with(&picture, &Metadata::default(), name, &Encoding::default());
+    let encoded = encoded.unwrap();
+    assert!(encoded.notes.iter().any(|note| note.contains("256 colours")), "{:?}", encoded.notes);
+    assert!(encoded.notes.iter().any(|note| note.contains("half")), "{:?}", encoded.notes);
+    let back = photo::decode(&encoded.bytes, name).unwrap();
+    assert_eq!((back.height, back.width, back.alpha), (40, 40, None));
+    let off = back.rgb.iter().zip(&picture.rgb).map(|(a, b)| u64::from(a.abs_diff(*b)));
+    let mean = off.sum::<u64>() as f64 / picture.rgb.len() as f64;
+    assert!(mean < 8.0, "{mean:.2}");
+}
+
+#[test]
+fn every_page_keeps_its_own_metadata_and_depth() {
+    let name = Path::new("a.tif");
+    let artist = |name: &[u8; 8]| {
+        // An artist, and a directory of EXIF with a time behind it.
+        let mut exif = b"II*\0\x08\0\0\0\x02\0".to_vec();
+        exif.extend(b"\x3B\x01\x02\0\x08\0\0\0\x26\0\0\0");
+        exif.extend(b"\x69\x87\x04\0\x01\0\0\0\x2E\0\0\0");
+        exif.extend([0; 4]);
+        exif.extend(name);
+        exif.extend(b"\x01\0\x03\x90\x02\0\x14\0\0\0\x40\0\0\0\0\0\0\0");
+        exif.extend(b"1985:06:01 12:00:00\0");
+        exif
+    };
+    let mut pages = Vec::new();
+    for (i, owner) in [b"Ada L. \0", b"Grace H\0", b"Emmy N.\0"].into_iter().enumerate() {
+        let (height, width) = (5 + i, 7 + 3 * i);
+        let deep: Vec<u16> = (0..height * width * 3).map(|v| (v * 331 + i * 7) as u16).collect();
+        let rgb = deep.iter().map(|v| ((u32::from(*v) + 128) / 257) as u8).collect();
+        let deep = Samples16 { height, width, rgb: deep, alpha: None };
+        let metadata = Metadata {
+            exif: Some(artist(owner)),
+            deep: (i != 1).then_some(deep),
+            kept: Kept {
+                density: Some(Density { x: 10_000 * (i as u32 + 1), y: 30_000 }),
+                xmp: (i == 2).then(|| b"<x:xmpmeta xmlns:x='adobe:ns:meta/'></x:xmpmeta>".to_vec()),
+                ..Kept::default()
+            },
+            ..Metadata::default()
+        };
+        pages.push((Picture { height, width, rgb, alpha: None, icc: None }, metadata));
+    }
+    let mut file = Cursor::new(Vec::new());
+    let new = PagesWriter::new(&mut file, name, PageKind::Page, 3, 1, Encoding::default());
+    let mut writer = new.unwrap();
+    for (picture, metadata) in &pages {
+        writer.write(picture, metadata, None).unwrap();
+    }
+    assert!(writer.finish().unwrap().is_empty());
+    let file = file.into_inner();
+    // Twice written, so that what was moved is moved again.
+    let (again, _) = rewritten(opened(&file, name), name);
+    for file in [file, again] {
+        let read: Vec<Page> = opened(&file, name).map(Result::unwrap).collect();
+        assert_eq!(read.len(), 3);
+        for (page, (picture, metadata)) in read.iter().zip(&pages) {
+            assert_eq!(page.picture, *picture);
+            assert_eq!(page.metadata.deep, metadata.deep);
+            assert_eq!(page.metadata.kept.density, metadata.kept.density);
+            assert_eq!(page.metadata.kept.xmp, metadata.kept.xmp);
+            let [exif, own] = [&page.metadata.exif, &metadata.exif].map(|e| e.as_deref().unwrap());
+            for part in [&own[0x26..0x2D], b"1985:06:01 12:00:00"] {
+                assert!(exif.windows(part.len()).any(|bytes| bytes == part), "{exif:?}");
+            }
+        }
+    }
 }

@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--program", default="target/release/pentimento")
     parser.add_argument("--count", type=int, default=6, help="portraits")
     parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128, 256, 512, 1024], help="sides of a face's frame, pixels")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--keep", type=Path, help="a folder for inputs and results")
     parser.add_argument("--given", action="store_true", help="give the faces, so that sharp ones are not left alone")
     options = parser.parse_args()
@@ -81,7 +82,7 @@ def main() -> None:
                     cases[case] = points * scale
                     given[f"{case}.png"] = [{"landmarks": (points * scale).tolist()}]
         report = folder / "report.json"
-        command = [options.program, "restore", folder / "in", "-o", folder / "out", "--report", report, "--force"]
+        command = [options.program, "restore", folder / "in", "-o", folder / "out", "--report", report, "--force", "--device", options.device]
         if options.given:
             (folder / "faces.json").write_text(json.dumps({"pictures": [{"input": str(folder / "in" / k), "faces": v} for k, v in given.items()]}))
             command += ["--faces", folder / "faces.json"]

@@ -130,7 +130,7 @@ pub fn run(
         let mut compute = || -> Result<()> {
             for seen in &waiting {
                 let seen = seen?;
-                let restored = worker.restore(input, &seen.picture)?.picture;
+                let restored = worker.restore(input, 0, &seen.picture)?.picture;
                 let frame = seen.restored(result_header, &restored);
                 if results.send(frame.planes().to_vec()).is_err() || album::is_stopped() {
                     break;

@@ -22,6 +22,8 @@ pub(in super::super) struct Entry {
 
 /// The fields of one directory.
 pub(in super::super) struct Directory {
+    /// Where it stands.
+    pub(in super::super) at: usize,
     pub(in super::super) entries: Vec<Entry>,
     /// Where the next one stands; 0: there is none.
     next: usize,
@@ -82,7 +84,7 @@ impl<'a> Structure<'a> {
             Some(Entry { tag: tag as u16, kind: kind as u16, count, at })
         };
         let entries = (first..end).step_by(size).filter_map(entry).collect();
-        Some(Directory { entries, next: self.number(end, offset).unwrap_or(0) })
+        Some(Directory { at, entries, next: self.number(end, offset).unwrap_or(0) })
     }
 
     /// The directories that follow each other from `first` on.

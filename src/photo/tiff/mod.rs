@@ -79,6 +79,11 @@ impl<'a> Tiff<'a> {
         (side(256), side(257))
     }
 
+    /// Where the directory of page `index` stands.
+    pub(super) fn place(&self, index: usize) -> Option<u64> {
+        self.pages.get(index).map(|page| page.at as u64)
+    }
+
     /// Page `index`. Where it is to be `salvaged`, what is missing of it is black.
     pub(super) fn page(&self, index: usize, salvaged: bool) -> Result<Page, Fault> {
         let directory = self.pages.get(index).ok_or("it has too few pages")?;
