@@ -386,8 +386,18 @@ fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Writ
             work.notes.extend(place.note());
             seconds.write = start.elapsed().as_secs_f64();
             let output = job.output.clone();
-            let done =
-                Done { output, input_size, output_size, copied, work, faces, pages, kind, seconds };
+            let done = Done {
+                output,
+                device,
+                input_size,
+                output_size,
+                copied,
+                work,
+                faces,
+                pages,
+                kind,
+                seconds,
+            };
             Ok((done, digest))
         })
     });

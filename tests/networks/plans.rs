@@ -25,7 +25,7 @@ fn targets() -> [(&'static str, Target); 3] {
         dtype: Dtype::F16,
         workgroup_memory: 48 << 10,
         max_invocations: 1024,
-        cooperative: Some(Cooperative { side: 16, lanes: 32 }),
+        cooperative: Some(Cooperative { side: 16, lanes: 32, narrowest: 32 }),
         ..webgpu.clone()
     };
     let cpu = Target { vector_lanes: 16, ..Target::cpu() };
