@@ -103,7 +103,8 @@ impl MmrbNet {
         };
         let config: Config = match serde_json::from_str(json) {
             Ok(config) => config,
-            Err(e) => return wrong("config", format!("{e}")),
+            // The message may quote the file.
+            Err(e) => return wrong("config", e.to_string().replace(char::is_control, " ")),
         };
         Self::checked(config)
     }

@@ -73,7 +73,9 @@ fn blocks(checkpoint: &Checkpoint, part: &str) -> usize {
         let (index, rest) = name.strip_prefix(part)?.strip_prefix('.')?.split_once('.')?;
         rest.starts_with("trans_block.").then(|| index.parse().ok()).flatten()
     };
-    let indices = checkpoint.tensors().filter_map(|param| index(&param.name));
+    // Numbers beyond that of the tensors in the file are nobody's blocks.
+    let most = checkpoint.names().count();
+    let indices = checkpoint.names().filter_map(index).filter(|&index: &usize| index <= most);
     let last = indices.max().map_or(0, |last| last.saturating_add(1));
     if part.starts_with("m_up") { last.saturating_sub(1) } else { last }
 }
@@ -168,7 +170,7 @@ impl Network for ScuNet {
     fn task(&self) -> Task {
         // A block sees its window at its level; two 3×3 convolutions at the ends, and the halvings.
         let level =
-            |(i, (_, level)): (usize, &(&str, usize))| (self.blocks[i] * (WINDOW - 1)) << level;
+            |(i, (_, level)): (usize, &(&str, usize))| self.blocks[i] * ((WINDOW - 1) << level);
         let seen: usize = PARTS.iter().enumerate().map(level).sum();
         Task::Upscale {
             factor: 1,

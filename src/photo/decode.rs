@@ -90,8 +90,8 @@ pub fn decode_page(bytes: &[u8], name: &Path, options: &ReadOptions) -> Result<P
             PageKind::Frame => "frames",
         };
         Err(format!(
-            "the file holds {count} {what}, of which none may get lost; `pentimento restore` \
-             restores all of them, or one with --page"
+            "the file holds {count} {what}, of which none may get lost; \
+             `pentimento restore` restores all of them, `pentimento restore --page N` one"
         ))
     };
     let read = caught(only);

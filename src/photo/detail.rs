@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn edges_are_no_damage_and_noise_dots_and_blocks_are() {
-        let edges = |x: usize, y: usize| if (x / 37 + y / 29) % 2 == 0 { 180.0 } else { 70.0 };
+        let edges =
+            |x: usize, y: usize| if (x / 37 + y / 29).is_multiple_of(2) { 180.0 } else { 70.0 };
         assert_eq!(of(edges), 0.0);
         assert_eq!(of(slope), 0.0);
         let noisy = of(|x, y| slope(x, y) + 6.0 * noise(x, y));

@@ -57,9 +57,10 @@ fn each_restores_as_the_checkpoint_that_it_was_made_of() {
         workspace.run(&format!("restore a.png -o own.png --model {checkpoint} --force")).succeeds();
         for model in models {
             // As it is, and converted.
-            let run = workspace.run(&format!("restore a.png -o b.png --model {model} --force"));
+            let result = format!("of-{model}.png");
+            let run = workspace.run(&format!("restore a.png -o {result} --model {model}"));
             assert!(run.succeeds().err.is_empty(), "{model}: {}", run.err);
-            assert!(read("own.png") == read("b.png"), "{model}");
+            assert!(read("own.png") == read(&result), "{model}");
             let output = format!("of-{model}.safetensors");
             workspace.run_with(&format!("convert {model} -o {output}"), &[]).succeeds();
             workspace.run(&format!("restore a.png -o b.png --model {output} --force")).succeeds();

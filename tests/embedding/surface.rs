@@ -3,13 +3,14 @@
 //! published version on top of that.
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
     self, AlignedFace, BlendMask, Density, Detection, Detector, DetectorOptions, Encoded, Encoding,
     Face, FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata,
-    Outcome, Page, PageKind, Pages, PhotoOptions, PhotoRestorer, Picture, Pipeline,
+    Outcome, Page, PageKind, Pages, PagesWriter, PhotoOptions, PhotoRestorer, Picture, Pipeline,
     PipelineBuilder, Pose, ReadOptions, Restoration, Restored, RestoredPhoto, Restorer, Samples16,
     TileReport, Tracker,
 };
@@ -130,11 +131,18 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let Page { picture, metadata: _, notes, delay } =
         photo::decode_page(&[], Path::new(""), &reading)?;
     let _: (Vec<String>, Option<Duration>) = (notes, delay);
-    let pages: Pages = Pages::read(Path::new(""), &ReadOptions { salvage: false })?;
+    let mut pages: Pages = Pages::read(Path::new(""), &ReadOptions { salvage: false })?;
+    pages.skip_to(0_usize);
+    let _: (u32, Format) = (pages.plays(), pages.format_for(Path::new(""))?);
     let kinds = [PageKind::Single, PageKind::Page, PageKind::Frame];
     let _: (bool, bool) = (pages.is_several(), kinds.contains(&pages.kind()));
     let _: Option<Result<Page>> = Pages::open(Vec::new(), Path::new(""), &reading)?.next();
     let encoding = Encoding { quality, matte: [255_u8; 3] };
+    let file = Cursor::new(Vec::new());
+    let mut writer: PagesWriter<Cursor<Vec<u8>>> =
+        PagesWriter::new(file, Path::new(""), PageKind::Page, 1_usize, 1_u32, encoding.clone())?;
+    writer.write(&picture, &Metadata::default(), None::<Duration>)?;
+    let _: Vec<String> = writer.finish()?;
     let Encoded { bytes, notes } =
         photo::encode_with(&picture, &Metadata::default(), Path::new(""), &encoding)?;
     let _: (Vec<u8>, Vec<String>, Option<Format>) = (bytes, notes, Format::of_bytes(&[]));
@@ -251,7 +259,7 @@ fn everything_public_is_used_here() {
 /// What `file` names that others may use: its `pub use` and `pub mod`, and its own types.
 fn exported(file: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(file).expect("a source file");
-    let public = text.split(';').filter(|statement| !statement.contains("#[doc(hidden)]"));
+    let public = text.split(';').filter(|statement| !statement.contains("doc(hidden)"));
     let named = public.flat_map(|statement| {
         let of = |keyword| statement.split_once(keyword).map_or("", |(_, names)| names);
         let [used, module, own] = ["\npub use ", "\npub mod ", "\npub struct "].map(of);
@@ -270,7 +278,7 @@ fn methods(file: &Path, types: &BTreeSet<String>) -> Vec<String> {
         if let Some(head) = line.strip_prefix("impl ") {
             ours = head.strip_suffix(" {").is_some_and(|name| types.contains(name));
         }
-        hidden |= line == "    #[doc(hidden)]";
+        hidden |= line.starts_with("    #[") && line.contains("doc(hidden)");
         let Some((_, name)) = line.split_once("fn ") else { continue };
         if line.starts_with("    pub ") && !line.contains("pub(") && ours && !hidden {
             found.extend(name.split(['(', '<']).next().map(str::to_owned));

@@ -113,12 +113,15 @@ fn truncation(folder: &Path, meta: &serde_json::Value) -> Option<Truncation> {
     })
 }
 
+/// Files of a case, and the outputs that they hold.
+type Outputs = Vec<(String, &'static str)>;
+
 /// Runs one case by all executors and compares every `output*.npy` of its folder. The codes of a
 /// codebook are PyTorch's on all of them, in f16 too.
 fn check(folder: &Path) {
     let case = name(folder);
     let meta = json(&folder.join("meta.json"));
-    let mut groups: Vec<(Option<CodeFormerOptions>, Vec<(String, &'static str)>)> = Vec::new();
+    let mut groups: Vec<(Option<CodeFormerOptions>, Outputs)> = Vec::new();
     let usual = Options { truncation: truncation(folder, &meta), ..options(&meta) };
     let model = |choices: Option<CodeFormerOptions>| {
         let codeformer = choices.unwrap_or(usual.codeformer);

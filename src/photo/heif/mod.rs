@@ -84,10 +84,13 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
             return Err(DAMAGED.to_owned());
         }
         None => {
+            // Of a grid the kind of its tiles.
+            let tile = container.targets(b"dimg", item.id).first();
+            let tile = tile.filter(|_| &item.kind == b"grid").and_then(|&id| container.item(id));
             return Err(format!(
                 "a HEIF file with a picture of the kind \"{}\" is not read; \
                  `heif-convert a.heif a.png` saves it as PNG",
-                printable(&item.kind)
+                printable(&tile.unwrap_or(item).kind)
             ));
         }
     };

@@ -192,7 +192,7 @@ pub(super) fn format_for(kind: PageKind, count: usize, path: &Path) -> Result<Fo
         path: path.to_owned(),
         what: format!(
             "the input holds {count} {what}, and {} would keep one of them; name the result \
-             {names}, or choose one with --page",
+             {names}, or choose one page",
             format.name()
         ),
     })
