@@ -150,7 +150,9 @@ impl Network for Span {
 
     /// What the trained convolutions are merged to, and the mark of pictures as they are.
     fn training_only(&self) -> Vec<String> {
-        ["*.eval_conv.weight", "*.eval_conv.bias", "no_norm"].map(str::to_owned).to_vec()
+        let sums = ["block_*.eval_conv.weight", "block_*.eval_conv.bias"];
+        let ends = ["conv_*.eval_conv.weight", "conv_*.eval_conv.bias", "no_norm"];
+        sums.into_iter().chain(ends).map(str::to_owned).collect()
     }
 
     fn pixels(&self) -> PixelFormat {
