@@ -85,7 +85,8 @@ pub fn write_text(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Options by the words that the library's sentences use for them, and the flags that set them.
-const FLAGS: [(&str, &str); 5] = [
+const FLAGS: [(&str, &str); 6] = [
+    ("choose another device", "--device"),
     ("choose one page", "--page"),
     ("precision f32", "--precision"),
     ("memory budget", "--memory"),

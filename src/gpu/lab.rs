@@ -71,7 +71,7 @@ impl Laboratory {
         let Some((adapter, info)) = found else {
             return Err(Error::Device(format!(
                 "{} was not opened by Vulkan, whose drivers alone tell what they compile; \
-                 choose another with --device",
+                 choose another device",
                 device.info()
             )));
         };

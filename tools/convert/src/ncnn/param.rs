@@ -104,7 +104,7 @@ pub(super) fn text(bytes: &[u8], limits: &Limits) -> Result<Vec<Layer>> {
         if found.len() == expected {
             return Err(bad(format!("it has more layers than the {expected} that it says")));
         }
-        let layer = line_of(line)?;
+        let layer = line_of(line, limits)?;
         wires += layer.inputs.len() + layer.outputs.len();
         bounded("the wiring of the layers", wires as u64, limits.objects)?;
         found.push(layer);
@@ -116,13 +116,14 @@ pub(super) fn text(bytes: &[u8], limits: &Limits) -> Result<Vec<Layer>> {
 }
 
 /// `Convolution conv1 1 1 data conv1 0=64 1=3 -23310=1,0.2`
-fn line_of(line: &str) -> Result<Layer> {
+fn line_of(line: &str, limits: &Limits) -> Result<Layer> {
     let wrong = || bad(format!("the line {:?} is not a layer", short(line)));
     let mut words = line.split_whitespace();
     let mut word = || words.next().ok_or_else(wrong);
     let (kind, name) = (word()?.to_string(), word()?.to_string());
     let inputs: usize = word()?.parse().map_err(|_| wrong())?;
     let outputs: usize = word()?.parse().map_err(|_| wrong())?;
+    bounded("the wiring of a layer", inputs.saturating_add(outputs) as u64, limits.objects)?;
     // As many as there are words, whatever the numbers say.
     let mut names = |count: usize| -> Result<Vec<String>> {
         let mut names = Vec::new();
