@@ -123,12 +123,12 @@ fn line_of(line: &str, limits: &Limits) -> Result<Layer> {
     let (kind, name) = (word()?.to_string(), word()?.to_string());
     let inputs: usize = word()?.parse().map_err(|_| wrong())?;
     let outputs: usize = word()?.parse().map_err(|_| wrong())?;
-    bounded("the wiring of a layer", inputs.saturating_add(outputs) as u64, limits.objects)?;
     // As many as there are words, whatever the numbers say.
     let mut names = |count: usize| -> Result<Vec<String>> {
         let mut names = Vec::new();
         for _ in 0..count {
             names.push(word()?.to_string());
+            bounded("the wiring of a layer", names.len() as u64, limits.objects)?;
         }
         Ok(names)
     };
