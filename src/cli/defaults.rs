@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pentimento::photo::write_whole;
 use pentimento::{Error, Result};
 
 use super::cache;
 use super::download::{Download, digest};
 use super::inputs::create_folder;
-use super::output::{print_note, progress};
+use super::output::print_note;
 
 pub const MODEL: &str = "mmrbnet-256.safetensors";
 pub const DETECTOR: &str = "face-detector.safetensors";
@@ -92,7 +93,7 @@ pub fn missing(file: &str, instead: &str) -> Error {
 /// [`Error::Input`] when no address is known; [`Error::Checkpoint`] when a file is not the one of
 /// this version; [`Error::Io`].
 pub fn pull(from: Option<&Path>, mirror: Option<&str>, quiet: bool) -> Result<Vec<PathBuf>> {
-    let files = SUMS.lines().filter_map(|line| line.split_once("  ")).map(|(_, file)| file);
+    let files = sums().map(|(_, file)| file);
     match from {
         Some(from) => files.map(|file| copy(from, file)).collect(),
         None => files.map(|file| fetch(file, mirror, quiet)).collect(),
@@ -107,15 +108,12 @@ fn copy(from: &Path, file: &str) -> Result<PathBuf> {
     };
     let source = folder.join(file);
     known(file, "").check(&source)?;
+    let bytes = fs::read(&source).map_err(|error| {
+        let path = source.clone();
+        Error::Io { action: "read", path, source: error }
+    })?;
     let target = place(file)?;
-    // Under another name first: a copy that ends half-way is not taken for the file.
-    let part = target.with_extension("part");
-    let io = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
-    };
-    fs::copy(&source, &part).map_err(io("copy", &source))?;
-    fs::rename(&part, &target).map_err(io("write", &target))?;
+    write_whole(&bytes, &target)?;
     Ok(target)
 }
 
@@ -132,16 +130,8 @@ fn fetch(file: &str, mirror: Option<&str>, quiet: bool) -> Result<PathBuf> {
     if !quiet {
         print_note(&format!("{file} is not on this machine; fetching {url}"));
     }
-    let bar = progress(quiet, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    bar.set_message(file.to_owned());
-    let result = known(file, &url).fetch(&target, |have, length| {
-        if let Some(length) = length {
-            bar.set_length(length);
-        }
-        bar.set_position(have);
-    });
-    bar.finish_and_clear();
-    result.map(|()| target)
+    known(file, &url).fetch_shown(&target, file, quiet)?;
+    Ok(target)
 }
 
 /// The address of the folder with the files: `mirror`, that of the environment, or the release's.
@@ -159,10 +149,14 @@ fn known<'a>(file: &str, url: &'a str) -> Download<'a> {
     Download { url, bytes: None, sha256: sum(file) }
 }
 
+/// Every file's digest and name.
+fn sums() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SUMS.lines().filter_map(|line| line.split_once("  "))
+}
+
 /// The digest of one of the files.
 fn sum(file: &str) -> Option<&'static str> {
-    let mut sums = SUMS.lines().filter_map(|line| line.split_once("  "));
-    sums.find(|(_, name)| *name == file).map(|(sum, _)| sum)
+    sums().find(|(_, name)| *name == file).map(|(sum, _)| sum)
 }
 
 /// Where a fetched file lies; its folder exists then.

@@ -11,6 +11,8 @@ use ureq::http::{Response, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
+use super::output::progress;
+
 /// A server that says nothing for so long is taken for gone.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Attempts in a row that bring no byte before we give up.
@@ -87,6 +89,23 @@ impl Download<'_> {
             let _ = std::fs::remove_file(&part);
         })?;
         std::fs::rename(&part, path).map_err(|source| disk(path, source))
+    }
+
+    /// As [`Download::fetch`], with a progress bar that has this name, unless it shall be quiet.
+    ///
+    /// # Errors
+    /// As [`Download::fetch`].
+    pub fn fetch_shown(&self, path: &Path, name: &str, quiet: bool) -> Result<()> {
+        let bar = progress(quiet, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+        bar.set_message(name.to_owned());
+        let result = self.fetch(path, |have, length| {
+            if let Some(length) = length {
+                bar.set_length(length);
+            }
+            bar.set_position(have);
+        });
+        bar.finish_and_clear();
+        result
     }
 
     /// Refuses a file that is not the published one.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::download::Download;
 use super::inputs::create_folder;
-use super::output::{bytes, print, print_json, progress};
+use super::output::{bytes, print, print_json};
 use super::{cache, convert, defaults};
 
 /// Lists published checkpoints, and fetches them
@@ -198,17 +198,8 @@ impl Pull {
             }
         };
         let path = folder.join(file);
-        let template = "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-        let bar = progress(self.quiet, template);
-        bar.set_message(*file);
-        let result = self.download(published, &url).fetch(&path, |have, length| {
-            if let Some(length) = length {
-                bar.set_length(length);
-            }
-            bar.set_position(have);
-        });
-        bar.finish_and_clear();
-        result.map(|()| path)
+        self.download(published, &url).fetch_shown(&path, file, self.quiet)?;
+        Ok(path)
     }
 }
 

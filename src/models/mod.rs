@@ -258,7 +258,7 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         if let Some(relative) = relatives::relative(checkpoint) {
             return Err(relative.refusal(checkpoint));
         }
-        let names: Vec<String> = checkpoint.names().take(3).map(shortened).collect();
+        let names: Vec<String> = checkpoint.names().take(3).map(pentimento_convert::short).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
              RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, HAT, \
@@ -268,15 +268,6 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))
     })
-}
-
-/// A name as a message shows it: those of hostile files can be of any length.
-fn shortened(name: &str) -> String {
-    const LENGTH: usize = 80;
-    match name.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    }
 }
 
 /// Heads of attention that the file's metadata name: the converter finds them in ONNX files.

@@ -86,20 +86,48 @@ fn difference(network: &str, model: &Model, shape: Shape) -> Option<String> {
     let graph = model.graph(shape).unwrap_or_else(|error| panic!("{network}: {error}"));
     let now = snapshot(&Arc::new(graph));
     let file = file(network);
-    if std::env::var_os("PENTIMENTO_BLESS").is_some() {
-        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        std::fs::write(&file, &now).expect("a snapshot can be written");
-    }
+    bless(&file, &now);
     let Ok(before) = std::fs::read_to_string(&file) else {
         support::skip(format_args!("{} is not there", file.display()));
         return None;
     };
+    changed(network, &now, &before)
+}
+
+/// Takes over what is now, where that is asked for.
+fn bless(file: &Path, now: &str) {
+    if std::env::var_os("PENTIMENTO_BLESS").is_some() {
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, now).expect("a snapshot can be written");
+    }
+}
+
+/// The first line that differs.
+fn changed(network: &str, now: &str, before: &str) -> Option<String> {
     let mut lines = now.lines().zip(before.lines()).enumerate();
     let differing = lines.find(|(_, (now, before))| now != before);
     let length = || (now != before).then(|| format!("{network}: another number of lines"));
     differing
         .map(|(at, (now, before))| format!("{network}, line {}: {before} is {now}", at + 1))
         .or_else(length)
+}
+
+/// Every step of GFPGAN 512, in order.
+#[test]
+fn gfpgan_512_is_planned_as_before() {
+    let network = NETWORKS.iter().find(|network| network.name == "gfpgan-512").expect("a network");
+    let model = network.model().expect("a network");
+    let [h, w] = network.size;
+    let graph = Arc::new(model.graph(model.input_shape(h, w)).expect("a graph"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/plans");
+    let differences = targets().into_iter().filter_map(|(target, limits)| {
+        let now = Plan::new(Arc::clone(&graph), limits).expect("a plan").to_string();
+        let file = folder.join(format!("gfpgan-512-{target}.txt"));
+        bless(&file, &now);
+        let before = std::fs::read_to_string(&file).expect("a snapshot");
+        changed(&format!("gfpgan-512, {target}"), &now, &before)
+    });
+    assert_none(differences.collect());
 }
 
 fn assert_none(differences: Vec<String>) {

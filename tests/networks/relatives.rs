@@ -104,7 +104,7 @@ fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
             check(&golden.case, &golden.checkpoint, &options);
         }
     }
-    assert!(tried > 0);
+    assert!(tried > 200, "{tried}");
 }
 
 #[test]

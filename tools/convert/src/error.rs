@@ -332,7 +332,7 @@ fn listed(names: &[String]) -> String {
 
 /// At most 100 characters of an untrusted text, so that no message grows with the file, and none
 /// that a terminal would obey.
-pub(crate) fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     const LENGTH: usize = 100;
     let shown = |c: char| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c };
     let end = text.chars().nth(LENGTH).map(|_| '…');

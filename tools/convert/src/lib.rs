@@ -79,6 +79,8 @@ pub use convert::{Convert, Recognise, Recognition, Report, convert};
 pub use detect::{DETECT_BYTES, Kind, detect};
 pub use dtype::Dtype;
 pub use element::{Element, Kept};
+#[doc(hidden)]
+pub use error::short;
 pub use error::{Error, Place, Result};
 pub use options::{Limits, Options};
 pub use pattern::matches;
