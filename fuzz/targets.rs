@@ -173,22 +173,23 @@ pub fn written(data: &[u8]) {
     };
     is_kept(&picture.icc, &back.icc, "profile");
     // A TIFF has the orientation among its own tags: EXIF that says nothing else is not missed.
-    let exif = metadata.exif.filter(|exif| !(name.ends_with("a.tif") && entries(exif) == 1));
+    let says_little = |exif: &Vec<u8>| matches!(entries(exif), Some(0 | 1));
+    let exif = metadata.exif.filter(|exif| !(name.ends_with("a.tif") && says_little(exif)));
     is_kept(&exif, &read.exif, "EXIF");
     is_kept(&metadata.kept.xmp, &read.kept.xmp, "XMP");
     is_kept(&metadata.kept.iptc, &read.kept.iptc, "IPTC");
 }
 
-/// The entries of the first directory, as the header and its count say.
-fn entries(exif: &[u8]) -> usize {
+/// The entries of the first directory, as the header and its count say, if it lies in `exif`.
+fn entries(exif: &[u8]) -> Option<usize> {
     let little = exif.starts_with(b"II");
     let number = |bytes: &[u8]| {
         let digits = bytes.iter().map(|&byte| usize::from(byte));
         let add = |sum: usize, digit: usize| sum << 8 | digit;
         if little { digits.rev().fold(0, add) } else { digits.fold(0, add) }
     };
-    let at = exif.get(4..8).map_or(0, number);
-    exif.get(at..).and_then(|rest| rest.get(..2)).map_or(0, number)
+    let at = exif.get(4..8).map(number)?;
+    exif.get(at..)?.get(..2).map(number)
 }
 
 /// The file of `--faces`.
