@@ -23,7 +23,8 @@ pub use scratch::{
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, THRESHOLDS, Threshold,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, THRESHOLDS,
+    Threshold,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};
