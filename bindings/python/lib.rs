@@ -1,9 +1,14 @@
 //! `pentimento._native`: what the Python package does not do itself. Pictures cross as bytes.
 
+mod file;
+
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use pentimento::photo::{DetectorOptions, FaceSelection, Outcome, PhotoOptions, Picture, Pipeline};
+use pentimento::photo::{
+    DetectorOptions, FaceSelection, Outcome, PhotoOptions, Picture, Pipeline, ReadOptions,
+};
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -13,6 +18,8 @@ use pyo3::types::{PyBytes, PyDict};
 create_exception!(pentimento, PentimentoError, PyRuntimeError, "Something went wrong.");
 create_exception!(pentimento, Cancelled, PentimentoError, "The work was stopped.");
 
+create_exception!(pentimento, DeviceLost, PentimentoError, "The device is gone; make a new one.");
+
 /// The model that is used where none is named.
 static DEFAULT: &[u8] = include_bytes!("../../weights/mmrbnet-256.safetensors");
 /// The detector that is called "default".
@@ -21,6 +28,7 @@ static DETECTOR: &[u8] = include_bytes!("../../weights/face-detector.safetensors
 fn raised(error: Error) -> PyErr {
     match error {
         Error::Cancelled => Cancelled::new_err(error.to_string()),
+        Error::DeviceLost(_) => DeviceLost::new_err(error.to_string()),
         Error::Input(what) => PyValueError::new_err(what),
         Error::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             pyo3::exceptions::PyFileNotFoundError::new_err(error.to_string())
@@ -152,6 +160,43 @@ impl Native {
         Ok((PyBytes::new(py, &bytes), height, width))
     }
 
+    /// Restores a file's bytes; returns those of the result's file, and what a report says of it.
+    #[allow(clippy::too_many_arguments)] // they are named in Python
+    #[pyo3(signature = (data, name, output, *, quality, matte, salvage, progress))]
+    fn restore_file<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyBytes>,
+        name: &str,
+        output: &str,
+        quality: Option<u8>,
+        matte: Option<[u8; 3]>,
+        salvage: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyDict>)> {
+        let encoding = file::encoding(quality, matte).map_err(raised)?;
+        let reading = ReadOptions { salvage };
+        let raised_inside = Arc::new(Mutex::new(None));
+        let control = watch(progress, Arc::clone(&raised_inside));
+        let data = data.as_bytes();
+        let result = py.detach(|| -> PyResult<_> {
+            let mut state = self.lock()?;
+            let State { pipeline, faces } = state.as_mut().ok_or_else(closed)?;
+            pipeline.set_control(Some(control));
+            faces.clear();
+            let paths = [name, output].map(Path::new);
+            let mut written =
+                file::restored(pipeline, data, paths, &encoding, &reading).map_err(raised)?;
+            *faces = written.faces.take().unwrap_or_default();
+            Ok(written)
+        });
+        if let Some(error) = raised_inside.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        let written = result?;
+        Ok((PyBytes::new(py, &written.bytes), written.report(py)?))
+    }
+
     /// The faces of the last photo, from left to right.
     fn faces<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let state = self.lock()?;
@@ -266,6 +311,12 @@ fn devices(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyDict>>> {
     dicts.collect()
 }
 
+/// Whether results can be written to a file of this name.
+#[pyfunction]
+fn is_written(name: &str) -> bool {
+    file::is_written(name)
+}
+
 /// The native part of the package `pentimento`.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -273,6 +324,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("PentimentoError", py.get_type::<PentimentoError>())?;
     module.add("Cancelled", py.get_type::<Cancelled>())?;
+    module.add("DeviceLost", py.get_type::<DeviceLost>())?;
     module.add_class::<Native>()?;
+    module.add_function(wrap_pyfunction!(is_written, module)?)?;
     module.add_function(wrap_pyfunction!(devices, module)?)
 }

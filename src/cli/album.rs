@@ -1,23 +1,25 @@
-//! Many pictures, one after the other: read ahead, restored, written behind.
+//! Many pictures: read ahead, restored by every device, written behind.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io::Cursor;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use pentimento::photo::{self, Encoding, Format, Metadata, Page, Picture, ReadOptions};
-use pentimento::{Error, Result};
+use pentimento::{Engine, Error, Result};
 
+use super::crew::Seat;
 use super::faces::{Finished, Worker};
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
 use super::output::{shown, with_flags};
+use super::queue::{Behind, Feed};
 use super::report::{Done, Seconds};
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
@@ -25,7 +27,7 @@ use super::wall::{fault, reserve, walled};
 
 /// Threads that read, and as many that write, at most.
 const THREADS: usize = 4;
-/// Bytes of pictures that wait for the executor, and as many that wait to be written, about:
+/// Bytes of pictures that wait for a device, and as many that wait to be written, about:
 /// pictures of an album resemble each other, so that the last one tells how many these are.
 const WAITING: usize = 512 << 20;
 
@@ -60,7 +62,7 @@ pub fn is_stopped() -> bool {
 /// The exit code of a run that the user has stopped: that of a program that SIGINT ends.
 pub const INTERRUPTED: u8 = 130;
 
-/// How the executor spent the time.
+/// How the devices spent the time, on average.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Busy {
     /// While it had a picture.
@@ -121,10 +123,11 @@ struct Input {
 }
 
 struct Computed {
-    job: Job,
     stamp: Option<Stamp>,
     input_size: [usize; 2],
     finished: Result<(Finished, Kept)>,
+    /// What computed it, where there are several.
+    device: Option<String>,
     seconds: Seconds,
 }
 
@@ -140,97 +143,125 @@ struct Written {
     done: Result<(Done, Digest)>,
 }
 
-/// Restores `jobs` with `worker`; after a panic with the one that `renew` makes. `tell` gets every
-/// picture in order, with what became of it, after it was written and noted in the journal. Ends
-/// early when the user stops it.
+/// Restores `jobs` on all devices of `crew` that are not lost; after a panic with the worker that
+/// `renew` makes for the same device. `tell` gets every picture in order, with what became of it,
+/// after it was written and noted in the journal. Ends early when the user stops it.
 ///
-/// At most a few pictures are held at a time: reading waits for the executor, and that for writing.
+/// A device that is lost leaves its picture to the others. The last one keeps its errors.
+///
+/// At most a few pictures are held at a time: reading waits for the devices, and those for writing.
 ///
 /// # Errors
 /// When the journal cannot be written, or no worker can be made after a panic; what concerns a
 /// picture goes to `tell`.
 pub fn run(
-    worker: &mut Worker,
-    renew: impl Fn() -> Result<Worker>,
+    crew: &mut [Seat],
+    renew: impl Fn(&Engine) -> Result<Worker> + Sync,
     jobs: Vec<Job>,
     context: &Context<'_>,
-    mut tell: impl FnMut(PathBuf, Result<Done>),
+    tell: impl FnMut(PathBuf, Result<Done>) + Send,
 ) -> Result<Busy> {
     let &Context { journal, rules, bar, start } = context;
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
-    let most = 2 * threads;
-    let mut ahead = most;
-    let mut reading = {
+    let reading = {
         let options = rules.reading.clone();
         Stage::new(threads, rules.patience, move |job| read(job, &options))
     };
-    let mut writing = {
+    let writing = {
         let (journal, rules) = (journal.clone(), rules.clone());
         Stage::new(threads, rules.patience, move |(job, computed)| {
             write(&job, computed, &journal, &rules)
         })
     };
-    // Of what the stages hold, in their order.
-    let (mut read_ahead, mut written_behind) = (VecDeque::new(), VecDeque::new());
-    let mut jobs = jobs.into_iter();
-    let mut busy = Busy::default();
-    let mut first = None;
-    let mut take = |job: Job, ended: Ended<Written>| {
+    let note = |job: &Job, ended: Ended<Written>| {
         let Written { stamp, done } = match ended {
             Ended::Done(written) => written,
             lost => Written { stamp: None, done: Err(lost_in("write", &job.output, &lost, rules)) },
         };
-        let result = match (done, stamp, &mut *journal.lock()) {
-            (Ok((done, digest)), Some(stamp), Some(journal)) => {
-                journal.note(&job, stamp, digest, done.to_json()?)?;
-                Ok(done)
-            }
-            (done, _, _) => done.map(|(done, _)| done),
-        };
-        tell(job.input, result);
         bar.inc(1);
-        Ok::<(), Error>(())
-    };
-    loop {
-        while reading.len() < ahead && !is_stopped() {
-            let Some(job) = jobs.next() else { break };
-            read_ahead.push_back(job.clone());
-            reading.push(job);
-        }
-        if is_stopped() {
-            break;
-        }
-        let (Some(ended), Some(job)) = (reading.pop(), read_ahead.pop_front()) else { break };
-        let read = match ended {
-            Ended::Done(read) => read,
-            lost => {
-                let picture = Err(lost_in("read", &job.input, &lost, rules));
-                Read { job, stamp: None, picture, seconds: 0.0 }
+        match (done, stamp, &mut *journal.lock()) {
+            (Ok((done, digest)), Some(stamp), Some(journal)) => {
+                journal.note(job, stamp, digest, done.to_json()?)?;
+                Ok(Ok(done))
             }
-        };
-        bar.set_message(shown(&read.job.input));
-        let begin = start.elapsed();
-        first.get_or_insert(begin);
-        let (computed, broke) = compute(worker, read, begin, journal, rules);
-        if broke {
-            // Nobody knows in what state the panic left it.
-            *worker = renew()?;
+            (done, _, _) => Ok(done.map(|(done, _)| done)),
         }
-        ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
-        busy.working += start.elapsed() - begin;
-        busy.whole = start.elapsed() - first.unwrap_or(begin);
-        written_behind.push_back(computed.job.clone());
-        writing.push((computed.job.clone(), computed));
-        while writing.len() > ahead
-            && let (Some(ended), Some(job)) = (writing.pop(), written_behind.pop_front())
-        {
-            take(job, ended)?;
+    };
+    let several = crew.len() > 1;
+    let mut present: Vec<&mut Seat> =
+        crew.iter_mut().filter(|seat| seat.share.lost.is_none()).collect();
+    let most = (2 * threads).max(present.len());
+    let feed = Feed::new(jobs, reading, most);
+    let behind = Mutex::new(Behind::new(writing, tell));
+    let lock_behind = || behind.lock().unwrap_or_else(PoisonError::into_inner);
+    let (alive, first) = (AtomicUsize::new(present.len()), OnceLock::new());
+    // Devices other than the last one may leave.
+    let may_leave =
+        || alive.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n > 1).then(|| n - 1));
+    let serve = |seat: &mut Seat| -> Result<Busy> {
+        let mut busy = Busy::default();
+        while let Some(mut turn) = feed.next() {
+            let read = match turn.read.take() {
+                Some(Ended::Done(read)) => read,
+                lost => {
+                    let ended = lost.unwrap_or(Ended::Broke);
+                    let picture = Err(lost_in("read", &turn.job.input, &ended, rules));
+                    Read { job: turn.job.clone(), stamp: None, picture, seconds: 0.0 }
+                }
+            };
+            bar.set_message(shown(&read.job.input));
+            let begin = start.elapsed();
+            let first = *first.get_or_init(|| begin);
+            let (mut computed, broke) = compute(&mut seat.worker, read, begin, journal, rules);
+            if broke {
+                // Nobody knows in what state the panic left it.
+                seat.worker = renew(&seat.engine)?;
+            }
+            if let Err(Error::DeviceLost(why)) = &computed.finished
+                && may_leave().is_ok()
+            {
+                seat.share.lost = Some(why.clone());
+                turn.give_back();
+                return Ok(busy);
+            }
+            computed.device = several.then(|| seat.share.device.clone());
+            let ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
+            let working = start.elapsed() - begin;
+            busy = Busy { working: busy.working + working, whole: start.elapsed() - first };
+            seat.share.pictures += 1;
+            seat.share.working += working.as_secs_f64();
+            {
+                let mut behind = lock_behind();
+                behind.push(turn.index, turn.job.clone(), computed);
+                behind.shrink(ahead, note)?;
+            }
+            feed.read_ahead(ahead);
         }
-    }
-    while let (Some(ended), Some(job)) = (writing.pop(), written_behind.pop_front()) {
-        take(job, ended)?;
-    }
-    Ok(busy)
+        Ok(busy)
+    };
+    let serve = |seat: &mut Seat| {
+        let busy = serve(seat);
+        if busy.is_err() {
+            feed.end();
+        }
+        busy
+    };
+    let busy: Vec<Result<Busy>> = match &mut present[..] {
+        [only] => vec![serve(only)],
+        all => thread::scope(|scope| {
+            let threads: Vec<_> = all.iter_mut().map(|seat| scope.spawn(|| serve(seat))).collect();
+            let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
+            joined.map(|busy| busy.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        }),
+    };
+    let mut behind = behind.into_inner().unwrap_or_else(PoisonError::into_inner);
+    behind.shrink(0, note)?;
+    behind.finish();
+    let count = u32::try_from(busy.len()).unwrap_or(u32::MAX).max(1);
+    busy.into_iter().try_fold(Busy::default(), |all, busy| {
+        let Busy { working, whole } = busy?;
+        Ok(Busy { working: all.working + working / count, whole: all.whole.max(whole) })
+    })
 }
 
 /// The error of a picture whose thread gave no result.
@@ -264,7 +295,7 @@ fn read(job: Job, options: &ReadOptions) -> Read {
     let start = Instant::now();
     let stamp = Stamp::of(&job.input);
     let picture = walled(|| {
-        fault("read", &job.input);
+        fault("read", &job.input)?;
         let io = |source| Error::Io { action: "read", path: job.input.clone(), source };
         // A pipe would never end, some devices neither.
         if !fs::metadata(&job.input).map_err(io)?.is_file() {
@@ -328,7 +359,7 @@ fn compute(
         target::check(&job.output, journal.lock().as_ref(), rules.force)?;
         reserve(&job.input, height.saturating_mul(width).saturating_mul(BYTES_PER_PIXEL))?;
         let finished = walled(|| {
-            fault("restore", &job.input);
+            fault("restore", &job.input)?;
             worker.restore(&job.input, &picture)
         });
         broke = matches!(finished, Err(Error::Internal(_)));
@@ -348,15 +379,15 @@ fn compute(
     });
     let (began, restore) = (begin.as_secs_f64(), start.elapsed().as_secs_f64());
     let seconds = Seconds { began, read: seconds, restore, write: 0.0 };
-    (Computed { job, stamp, input_size, finished, seconds }, broke)
+    (Computed { stamp, input_size, finished, device: None, seconds }, broke)
 }
 
 fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Written {
     let start = Instant::now();
-    let Computed { stamp, input_size, finished, mut seconds, .. } = computed;
+    let Computed { stamp, input_size, finished, device, mut seconds } = computed;
     let done = finished.and_then(|(finished, kept)| {
         walled(|| {
-            fault("write", &job.input);
+            fault("write", &job.input)?;
             let Finished { picture, mut work, faces } = finished;
             let folder = job.output.parent().filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder {
@@ -385,7 +416,8 @@ fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Writ
             work.notes.extend(place.note());
             seconds.write = start.elapsed().as_secs_f64();
             let (output, output_size) = (job.output.clone(), [picture.height, picture.width]);
-            let done = Done { output, input_size, output_size, copied, work, faces, seconds };
+            let done =
+                Done { output, device, input_size, output_size, copied, work, faces, seconds };
             Ok((done, digest))
         })
     });

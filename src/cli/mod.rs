@@ -4,6 +4,7 @@ mod album;
 mod bench;
 mod cache;
 mod convert;
+mod crew;
 mod devices;
 mod download;
 mod faces;
@@ -18,6 +19,7 @@ mod movie;
 mod output;
 mod page;
 mod preview;
+mod queue;
 mod report;
 mod restore;
 mod stage;
@@ -29,7 +31,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use pentimento::{Engine, EngineOptions, Precision};
+use pentimento::{Engine, EngineOptions, Error, Precision};
 
 /// Restores degraded faces in pictures, on any GPU or on the CPU.
 #[derive(Parser)]
@@ -84,7 +86,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 #[derive(Args, Debug)]
 struct EngineArgs {
     /// Device to compute on: a number or a part of a name from `pentimento devices`, a backend
-    /// ("vulkan", "metal", "dx12", "gl"), or "cpu". Without this, the best one.
+    /// ("vulkan", "metal", "dx12", "gl"), or "cpu". Without this, the best one. `restore` takes
+    /// several, as in "0,1" or "0,cpu", and shares the pictures among them; "all" is every GPU.
     #[arg(short, long, value_name = "DEVICE", help_heading = "Computing")]
     device: Option<String>,
 
@@ -95,7 +98,7 @@ struct EngineArgs {
     precision: Precision,
 
     /// Memory that the network may take on the device, as "2GB" or "512MiB". Large pictures are
-    /// then computed in smaller tiles.
+    /// then computed in smaller tiles. Devices that compute in the machine's own memory share it.
     #[arg(long, value_name = "SIZE", value_parser = value::memory, help_heading = "Computing")]
     memory: Option<usize>,
 
@@ -122,6 +125,14 @@ impl EngineArgs {
     }
 
     fn engine(&self) -> pentimento::Result<Engine> {
-        Engine::new(&self.options())
+        let mut engines = self.engines()?;
+        match (engines.pop(), engines.len()) {
+            (Some((_, engine)), 0) => Ok(engine),
+            (_, more) => Err(Error::Input(format!(
+                "--device {} names {} devices; this work is not shared, name one of them",
+                self.device.as_deref().unwrap_or_default(),
+                more + 1
+            ))),
+        }
     }
 }

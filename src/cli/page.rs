@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use pentimento::Result;
 use serde_json::Value;
 
-use super::preview;
 use super::report::{Ending, Report};
+use super::{crew, preview};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -24,7 +24,7 @@ pub const BEGIN: &str = "<!doctype html><html lang=en><meta charset=utf-8>\
 pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
     let mut body = String::new();
     let Report { seconds, architecture, .. } = report;
-    let device = escaped(&report.device.name);
+    let device = escaped(&crew::described(&report.devices));
     let mut failures = String::new();
     for picture in &report.pictures {
         let name = escaped(&picture.input.display().to_string());

@@ -7,6 +7,7 @@ use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::crew::Share;
 use super::output::shown;
 
 /// The layout of reports, and of what journals keep of them: it grows when a key changes its name or
@@ -19,7 +20,11 @@ pub struct Report<'a> {
     /// See [`FORMAT`].
     pub format: u32,
     pub version: &'static str,
+    /// The device, or the first of several.
     pub device: &'a DeviceInfo,
+    /// What each device did, where there are several.
+    #[serde(skip_serializing_if = "is_one")]
+    pub devices: Vec<Share>,
     #[serde(serialize_with = "lossy")]
     pub model: &'a Path,
     pub architecture: &'a str,
@@ -109,6 +114,9 @@ impl Ending {
 pub struct Done {
     #[serde(serialize_with = "lossy")]
     pub output: PathBuf,
+    /// What computed it, as `--device` calls it, where there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Height and width.
     pub input_size: [usize; 2],
     pub output_size: [usize; 2],
@@ -120,6 +128,10 @@ pub struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub faces: Option<Vec<photo::Outcome>>,
     pub seconds: Seconds,
+}
+
+fn is_one(devices: &[Share]) -> bool {
+    devices.len() < 2
 }
 
 /// JSON is Unicode, names of files need not be: what is none is replaced.

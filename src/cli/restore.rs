@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::ProgressBar;
 use pentimento::photo::{Encoding, ReadOptions};
-use pentimento::{Engine, Error, Result};
+use pentimento::{Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::album::{self, Busy, Context, Rules, Shared};
-use super::faces::{FaceArgs, Worker};
+use super::crew::{self, Seat, Share};
+use super::faces::FaceArgs;
 use super::inputs::{self, Job, Jobs};
 use super::journal::{Journal, Stamp};
 use super::output::{
@@ -149,8 +150,7 @@ struct Run<'a> {
     output: &'a Path,
     model: &'a Path,
     architecture: &'a str,
-    engine: &'a Engine,
-    worker: Worker,
+    crew: Vec<Seat>,
     journal: Shared,
     rules: Rules,
     bar: ProgressBar,
@@ -196,8 +196,7 @@ impl Restore {
         }
         let model = self.assumptions.open(&path)?;
         model::tell(&path, &model, self.quiet);
-        let engine = self.engine.engine()?;
-        let worker = self.faces.worker(&engine, &model)?;
+        let crew = self.crew(&model)?;
         album::stop_gently()?;
         wall::raise();
         let journal = match &folder {
@@ -215,8 +214,7 @@ impl Restore {
             output,
             model: &path,
             architecture: model.architecture(),
-            engine: &engine,
-            worker,
+            crew,
             journal: Shared::new(journal),
             rules: self.rules(),
             bar,
@@ -245,6 +243,22 @@ impl Restore {
             run.restore(jobs)?;
         }
         run.finish()
+    }
+
+    /// Every device that is asked for, with a worker of its own.
+    fn crew(&self, model: &Model) -> Result<Vec<Seat>> {
+        let engines = self.engine.engines()?;
+        if engines.len() > 1 && self.faces.is_film() {
+            let what = "--smooth follows faces from frame to frame on one device; name one with \
+                        --device";
+            return Err(Error::Input(what.to_owned()));
+        }
+        let seat = |(device, engine): (String, Engine)| {
+            let worker = self.faces.worker(&engine, model)?;
+            let name = engine.device().name.clone();
+            Ok(Seat { engine, worker, share: Share { device, name, ..Share::default() } })
+        };
+        engines.into_iter().map(seat).collect()
     }
 
     fn rules(&self) -> Rules {
@@ -379,9 +393,11 @@ impl Run<'_> {
             }
         }
         self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
-        let (command, bar, engine) = (self.command, self.bar.clone(), self.engine);
+        let (command, bar, model) = (self.command, self.bar.clone(), self.model);
         let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
-        let renew = || command.faces.worker(engine, &command.assumptions.open(self.model)?);
+        let renew =
+            |engine: &Engine| command.faces.worker(engine, &command.assumptions.open(model)?);
+        let lost_before = self.crew.iter().filter(|seat| seat.share.lost.is_some()).count();
         let context = Context {
             journal: &self.journal,
             rules: &self.rules,
@@ -389,15 +405,28 @@ impl Run<'_> {
             start: self.start,
         };
         let busy =
-            album::run(&mut self.worker, renew, open, &context, |input, result| match result {
+            album::run(&mut self.crew, renew, open, &context, |input, result| match result {
                 Err(error) if command.watch && is_young(&input) => {
                     unsettled.insert(input, error);
                 }
                 result => command.keep(pictures, command.tell(&bar, input, result)),
             })?;
+        if self.crew.iter().filter(|seat| seat.share.lost.is_some()).count() > lost_before {
+            self.say_what_was_lost();
+        }
         self.busy.working += busy.working;
         self.busy.whole += busy.whole;
         Ok(())
+    }
+
+    fn say_what_was_lost(&self) {
+        for share in self.crew.iter().map(|seat| &seat.share) {
+            if let (Some(why), Share { device, name, .. }) = (&share.lost, share) {
+                let what = "the other devices took its pictures";
+                let note = format!("{name} (--device {device}) was lost: {why}; {what}");
+                self.bar.suspend(|| print_note(&note));
+            }
+        }
     }
 
     fn tell(&mut self, input: PathBuf, result: Result<Done>) {
@@ -451,7 +480,9 @@ impl Run<'_> {
         Report {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION"),
-            device: self.engine.device(),
+            // There is always one.
+            device: self.crew[0].engine.device(),
+            devices: self.crew.iter().map(|seat| seat.share.clone()).collect(),
             model: self.model,
             architecture: self.architecture,
             restored: self.count(|ending| ending.became(Became::Restored)),
@@ -494,8 +525,9 @@ impl Run<'_> {
         if command.json {
             print_json(&report)?;
         } else if !command.quiet && report.pictures.len() > 1 {
-            let (counts, seconds, name) = (report.counts(), report.seconds, &report.device.name);
-            print(&format!("{counts} in {seconds:.1} s on {name}\n"))?;
+            let (counts, seconds) = (report.counts(), report.seconds);
+            let devices = crew::described(&report.devices);
+            print(&format!("{counts} in {seconds:.1} s on {devices}\n"))?;
         }
         if !command.quiet && !command.json && !report.passed_over.is_empty() {
             let count = report.passed_over.len();

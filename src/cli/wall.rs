@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pentimento::{Error, Result};
@@ -76,23 +76,30 @@ pub fn reserve(path: &Path, bytes: usize) -> Result<()> {
 }
 
 /// For tests of the wall, in builds with debug assertions only: what `PENTIMENTO_FAULT` asks for,
-/// `STAGE:KIND:NAME`, happens in that stage to the picture of that name.
-pub fn fault(stage: &str, input: &Path) {
+/// `STAGE:KIND:NAME`, happens in that stage to the picture of that name. A device is lost once.
+///
+/// # Errors
+/// [`Error::DeviceLost`] for the kind `lost`.
+pub fn fault(stage: &str, input: &Path) -> Result<()> {
+    static LOST: AtomicBool = AtomicBool::new(false);
     if !cfg!(debug_assertions) {
-        return;
+        return Ok(());
     }
-    let Ok(wanted) = std::env::var("PENTIMENTO_FAULT") else { return };
+    let Ok(wanted) = std::env::var("PENTIMENTO_FAULT") else { return Ok(()) };
     let mut parts = wanted.splitn(3, ':');
     let (at, kind, name) = (parts.next(), parts.next(), parts.next());
     if at != Some(stage) || name != input.file_name().and_then(|name| name.to_str()) {
-        return;
+        return Ok(());
     }
     match kind {
         Some("panic") => panic!("a test asked for it"),
         Some("hang") => loop {
             std::thread::park();
         },
-        _ => {}
+        Some("lost") if !LOST.swap(true, Ordering::Relaxed) => {
+            Err(Error::DeviceLost("a test asked for it".to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 

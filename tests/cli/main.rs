@@ -18,6 +18,7 @@ mod models;
 mod movie;
 mod pictures;
 mod replacing;
+mod several_devices;
 mod support;
 mod terminal;
 mod unchanged;

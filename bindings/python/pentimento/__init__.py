@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from . import _pictures, _state_dict
-from ._native import Cancelled, PentimentoError, __version__, devices
+from ._native import Cancelled, DeviceLost, PentimentoError, __version__, devices
 from ._native import Restorer as _Native
 
 __all__ = [
     "Cancelled",
+    "DeviceLost",
     "PentimentoError",
     "Restorer",
     "__version__",
@@ -71,6 +72,35 @@ class Restorer:
         array, result = _pictures.taken(image)
         height, width, channels = array.shape
         return result(*self._native.restore(array.tobytes(), height, width, channels, progress))
+
+    def restore_file(
+        self,
+        data,
+        name="the picture",
+        output="result.png",
+        *,
+        quality=None,
+        matte=(255, 255, 255),
+        salvage=False,
+        progress=None,
+    ):
+        """Restores the bytes of a picture's file, and returns the bytes of the result's file and a
+        dict about it: ``input_size`` and ``output_size`` (height, width), ``is_photo`` (whether faces
+        were searched), ``copied`` (the result is the input's file) and ``notes``.
+        The file is byte for byte what ``pentimento restore`` writes, metadata included.
+
+        ``name`` is what errors call the picture. The extension of ``output`` says the format.
+        ``quality`` (1 to 100) is that of a JPEG, ``matte`` the colour under transparent pixels where
+        the format holds no transparency. ``salvage`` reads damaged files as far as possible."""
+        return self._native.restore_file(
+            bytes(data),
+            os.fspath(name),
+            os.fspath(output),
+            quality=quality,
+            matte=list(matte),
+            salvage=salvage,
+            progress=progress,
+        )
 
     def restore_batch(self, images, *, progress=None):
         """Restores pictures one after the other, of any sizes and kinds; a list of the results.

@@ -13,6 +13,7 @@ _Progress = Callable[[float], Any]
 
 __all__ = [
     "Cancelled",
+    "DeviceLost",
     "PentimentoError",
     "Restorer",
     "__version__",
@@ -25,6 +26,7 @@ __version__: str
 
 class PentimentoError(RuntimeError): ...
 class Cancelled(PentimentoError): ...
+class DeviceLost(PentimentoError): ...
 
 @type_check_only
 class Face(TypedDict):
@@ -33,6 +35,14 @@ class Face(TypedDict):
     score: float | None
     restored: bool
     skipped: str | None
+
+@type_check_only
+class About(TypedDict):
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    is_photo: bool
+    copied: bool
+    notes: list[str]
 
 @type_check_only
 class Device(TypedDict):
@@ -59,6 +69,17 @@ class Restorer:
         which: Literal["all", "largest", "central"] = "all",
     ) -> None: ...
     def restore(self, image: _Picture, *, progress: _Progress | None = None) -> _Picture: ...
+    def restore_file(
+        self,
+        data: bytes | bytearray | memoryview,
+        name: str | os.PathLike[str] = "the picture",
+        output: str | os.PathLike[str] = "result.png",
+        *,
+        quality: int | None = None,
+        matte: tuple[int, int, int] = (255, 255, 255),
+        salvage: bool = False,
+        progress: _Progress | None = None,
+    ) -> tuple[bytes, About]: ...
     def restore_batch(
         self, images: Iterable[_Picture], *, progress: _Progress | None = None
     ) -> list[_Picture]: ...

@@ -21,11 +21,14 @@ fn the_python_package_passes_its_tests() {
     // The package as a wheel would install it.
     let folder = tempfile::tempdir().expect("a folder");
     let package = folder.path().join("pentimento");
-    std::fs::create_dir(&package).expect("an empty folder");
-    for entry in std::fs::read_dir(here.join("pentimento")).expect("the package") {
-        let path = entry.expect("readable").path();
-        if path.is_file() {
-            std::fs::copy(&path, package.join(path.file_name().expect("a name"))).expect("copied");
+    for part in ["", "ray"] {
+        std::fs::create_dir(package.join(part)).expect("an empty folder");
+        for entry in std::fs::read_dir(here.join("pentimento").join(part)).expect("the package") {
+            let path = entry.expect("readable").path();
+            if path.is_file() {
+                let name = path.file_name().expect("a name");
+                std::fs::copy(&path, package.join(part).join(name)).expect("copied");
+            }
         }
     }
     let test = std::env::current_exe().expect("a test has a path");
