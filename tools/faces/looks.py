@@ -30,7 +30,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "ref
 from detection import Set, reduced, sets  # noqa: E402
 from pentimento_reference import yunet  # noqa: E402
 
-THRESHOLD, ASKED, OVERLAP = 0.8, 0.75, 0.4
+THRESHOLD, ASKED, OVERLAP = 0.8, 0.8, 0.4
 Found = tuple[float, np.ndarray, np.ndarray]
 
 
