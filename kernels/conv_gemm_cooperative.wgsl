@@ -1,7 +1,7 @@
 // The sums of conv_gemm.wgsl by cooperative matrices: products of FRAGMENT × FRAGMENT matrices that
 // a whole subgroup holds, f16 factors and f32 sums, which units of their own compute in many GPUs.
 //
-// x: through shared/load.wgsl, f16. weight: panels [g][o / 64][tap · I + i][o % 64], f16.
+// x: through shared/load.wgsl, f16. weight: slabs [g][o / 64][i / SLAB][tap][o % 64][i % SLAB], f16.
 // y: through shared/epilogue.wgsl. A workgroup computes ROWS × COLUMNS, each of its PARTS a part of
 // FRAGMENT_ROWS × FRAGMENT_COLUMNS fragments. Parts are dealt out to the subgroups there are: one
 // each where their size is the expected one, in rounds where there are fewer; a subgroup too many
@@ -11,19 +11,24 @@
 //
 // DEPTH channels of both factors are staged in workgroup memory, twice: while one half is
 // multiplied, the other is filled, so that a step costs one barrier and its reads of x and weight
-// have the products' time to arrive. Where a pixel's tap lies in x is found once per tap. Rows of
+// have the products' time to arrive. Invocations side by side read pixels side by side, four channels
+// of one pixel each, and the tiles hold the channels of a pixel, and of an output, side by side: so
+// do matrix units want both factors. Where a pixel's tap lies in x is found once per tap. Rows of
 // the tiles end with a gap of 16 bytes, which spreads a fragment's columns over the banks. Sums
 // leave through workgroup memory, fragment by fragment, because their layout in a subgroup is the
 // driver's.
 //
+// A style multiplies the weights: |weight · style| stays far from the largest f16 where
+// |x · style| need not.
+//
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
-// by x's first, a channel past the last by the last, a panel that is not there by the last one, a
-// sample past the last by the last; only then do addresses arise. Writes: store_channel guards
+// by x's first, a channel past the last by the last, a slab or a panel that is not there by the last
+// one, a sample past the last by the last; only then do addresses arise. Writes: store_channel guards
 // them. Tiles: depth of a pass is below DEPTH and a value below the stride; a fragment begins where
-// it ends inside of its half, as a share is below 2 · SPLITS; a slot is below PARTS times the team,
-// as is what `at` and a member of the team make, and a team has at most SPLITS. Divisors: rows,
-// columns, phases and groups of a plan are at least 1, as are subgroups. Loops: each counts up by at
-// least 1 to a number below 2³¹.
+// it ends inside of its half, as a share is below 2 · SPLITS; a slot is below SLOTS, as is what `at`
+// and a member of the team make, and a team has at most SPLITS. Divisors: rows, columns, phases and
+// groups of a plan are at least 1, as are subgroups. Loops: each counts up by at least 1 to a number
+// below 2³¹.
 //
 // The twin is that of every convolution, src/cpu/conv_direct.rs.
 #unchecked
@@ -58,19 +63,23 @@ const SPLITS = ${SPLITS}u;
 #else
 const SPLITS = 1u;
 #endif
-const PANEL_QUADS = ${PANEL_ROWS}u / 4u;
+const PANEL_ROWS = ${PANEL_ROWS}u;
+// Of a row, and of a panel's rows, for one slab and tap.
+const SLAB_QUADS = ${SLAB}u / 4u;
+const PANEL_QUADS = PANEL_ROWS * SLAB_QUADS;
+// Subgroups at most.
+const SLOTS = ${SLOTS}u;
 
-// In halves, with the gap. Matrices are loaded by pointers to halves: Metal takes no others.
-const U_STRIDE = ROWS + 8u;
-const V_STRIDE = COLUMNS + 8u;
+// From an output or a pixel to the next, in halves, with the gap. Matrices are loaded by pointers to
+// halves: Metal takes no others.
+const STRIDE = DEPTH + 8u;
 
-// Rows of a tile that the workgroup stages at a time.
-const U_STEP = THREADS / (ROWS / 4u);
-const V_STEP = THREADS / (COLUMNS / 4u);
+// Channels of x that the workgroup stages at a time.
+const V_STEP = THREADS / COLUMNS * 4u;
 
-var<workgroup> u_tile: array<f16, 2u * DEPTH * U_STRIDE>;
-var<workgroup> v_tile: array<f16, 2u * DEPTH * V_STRIDE>;
-var<workgroup> sums: array<f32, PARTS * SPLITS * FRAGMENT * FRAGMENT>;
+var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
+var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
+var<workgroup> sums: array<f32, SLOTS * FRAGMENT * FRAGMENT>;
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -95,22 +104,24 @@ fn main(
     let first_input = p.first_input + group * p.group_inputs;
     let first_output = p.first_output + group * p.group_outputs;
 
-    // This invocation stages four rows of weights and four pixels, at every STEP-th channel.
-    let u_quad = lane % (ROWS / 4u);
-    let u_depth = lane / (ROWS / 4u);
-    let v_quad = lane % (COLUMNS / 4u);
-    let v_depth = lane / (COLUMNS / 4u);
-    let panels = (p.group_outputs + 4u * PANEL_QUADS - 1u) / (4u * PANEL_QUADS);
-    let row_quad = first_row / 4u + u_quad;
-    let panel = group * panels + min(row_quad / PANEL_QUADS, panels - 1u);
-    let u_base = panel * p.taps * p.group_inputs * PANEL_QUADS + row_quad % PANEL_QUADS;
+    // This invocation stages four channels of some outputs, and of one pixel at every V_STEP-th.
+    let slabs = (p.group_inputs + 4u * SLAB_QUADS - 1u) / (4u * SLAB_QUADS);
+    let panels = (p.group_outputs + PANEL_ROWS - 1u) / PANEL_ROWS;
+#for K in 0..${U_QUADS}
+    let u_row${K} = (lane + ${K}u * THREADS) / SLAB_QUADS % ROWS;
+    let u_slab${K} = (lane + ${K}u * THREADS) / (ROWS * SLAB_QUADS);
+    let u_depth${K} = u_slab${K} * 4u * SLAB_QUADS + lane % SLAB_QUADS * 4u;
+    let panel${K} = group * panels + min((first_row + u_row${K}) / PANEL_ROWS, panels - 1u);
+    let u_base${K} = panel${K} * slabs * p.taps * PANEL_QUADS
+        + (first_row + u_row${K}) % PANEL_ROWS * SLAB_QUADS + lane % SLAB_QUADS;
+#endfor
+    let v_pixel = lane % COLUMNS;
+    let v_depth = lane / COLUMNS * 4u;
     let plane = p.x_height * p.x_width;
     let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
-#for J in 0..4
-    let corner${J} = corner(first_pixel + v_quad * 4u + ${J}u);
-    var at${J} = vec2<i32>();
-    var there${J} = false;
-#endfor
+    let first_corner = corner(first_pixel + v_pixel);
+    var at = vec2<i32>();
+    var there = false;
 
     let steps = p.tap_rows * p.tap_columns * ((p.group_inputs + DEPTH - 1u) / DEPTH);
     let team = select(1u, SPLITS, subgroups >= PARTS * SPLITS);
@@ -141,21 +152,21 @@ fn main(
             // After the last step this reads the first tiles again; nobody multiplies them.
 #include "shared/cooperative_read.wgsl"
             for (var turn = 0u; turn * team < SPLITS; turn++) {
-                let share = (half * SPLITS + turn * team + subgroup % team) * (DEPTH / SPLITS);
-                let u_share = share * U_STRIDE + part_row;
-                let v_share = share * V_STRIDE + part_column;
+                let share = (turn * team + subgroup % team) * (DEPTH / SPLITS);
+                let u_share = (half * ROWS + part_row) * STRIDE + share;
+                let v_share = (half * COLUMNS + part_column) * STRIDE + share;
 #for K in 0..${DEPTH_FRAGMENTS}
                 {
 #for R in 0..${FRAGMENT_ROWS}
-                    let a${R} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
-                        &u_tile[u_share + ${K}u * FRAGMENT * U_STRIDE + ${R}u * FRAGMENT],
-                        U_STRIDE,
+                    let a${R} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, A>>(
+                        &u_tile[u_share + ${R}u * FRAGMENT * STRIDE + ${K}u * FRAGMENT],
+                        STRIDE,
                     );
 #endfor
 #for S in 0..${FRAGMENT_COLUMNS}
-                    let b${S} = coopLoadT<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
-                        &v_tile[v_share + ${K}u * FRAGMENT * V_STRIDE + ${S}u * FRAGMENT],
-                        V_STRIDE,
+                    let b${S} = coopLoad<coop_mat${FRAGMENT}x${FRAGMENT}<f16, B>>(
+                        &v_tile[v_share + ${S}u * FRAGMENT * STRIDE + ${K}u * FRAGMENT],
+                        STRIDE,
                     );
 #for R in 0..${FRAGMENT_ROWS}
                     m${R}_${S} = coopMultiplyAdd(a${R}, b${S}, m${R}_${S});
@@ -167,7 +178,8 @@ fn main(
             half = 1u - half;
 #include "shared/cooperative_stage.wgsl"
         }
-        let slot = part * team + subgroup % team - round * subgroups;
+        // A subgroup too many has a slot that nobody reads.
+        let slot = min(subgroup, SLOTS - 1u);
 #for R in 0..${FRAGMENT_ROWS}
 #for S in 0..${FRAGMENT_COLUMNS}
         coopStoreT(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);

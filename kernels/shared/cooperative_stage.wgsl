@@ -1,7 +1,7 @@
             // of conv_gemm_cooperative.wgsl: what was read goes into this half of the tiles.
 #for K in 0..${U_QUADS}
             {
-                let to = (half * DEPTH + u_depth + ${K}u * U_STEP) * U_STRIDE + u_quad * 4u;
+                let to = (half * ROWS + u_row${K}) * STRIDE + u_depth${K};
 #for C in 0..4
                 u_tile[to + ${C}u] = u${K}[${C}];
 #endfor
@@ -9,7 +9,7 @@
 #endfor
 #for K in 0..${V_QUADS}
             {
-                let to = (half * DEPTH + v_depth + ${K}u * V_STEP) * V_STRIDE + v_quad * 4u;
+                let to = (half * COLUMNS + v_pixel) * STRIDE + v_depth + ${K}u * V_STEP;
 #for C in 0..4
                 v_tile[to + ${C}u] = v${K}[${C}];
 #endfor

@@ -4,6 +4,8 @@
 var<workgroup> partial: array<vec4<f32>, WORKGROUP>;
 
 fn reduce(lane: u32, v: vec4<f32>) -> vec4<f32> {
+    // Nobody reads the sum before this one any more.
+    workgroupBarrier();
     partial[lane] = v;
     for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();

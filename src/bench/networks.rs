@@ -403,7 +403,7 @@ mod snapshots {
             dtype: Dtype::F16,
             workgroup_memory: 48 << 10,
             max_invocations: 1024,
-            cooperative: Some(Cooperative { side: 16, lanes: 32 }),
+            cooperative: Some(Cooperative { side: 16, lanes: 32, narrowest: 32 }),
             ..webgpu.clone()
         };
         let cpu = Target { vector_lanes: 16, ..Target::cpu() };

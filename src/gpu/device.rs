@@ -7,7 +7,7 @@ use super::builder::MAX_STORAGE_BINDINGS;
 use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
-use crate::plan::{Backend, Cooperative, Target};
+use crate::plan::{Backend, Cooperative, Rates, Target};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -173,7 +173,7 @@ impl Device {
         let limits = self.inner.raw.limits();
         let info = &self.inner.info;
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        let [_, lanes] = info.subgroup_sizes;
+        let [narrowest, lanes] = info.subgroup_sizes.map(|lanes| lanes as usize);
         Target {
             backend: Backend::Gpu,
             dtype: if info.f16 { dtype } else { Dtype::F32 },
@@ -183,11 +183,11 @@ impl Device {
             workgroup_memory: info.workgroup_memory as usize,
             max_invocations: limits.max_compute_invocations_per_workgroup as usize,
             vector_lanes: 1,
-            cooperative: info
-                .cooperative
-                .filter(|_| info.f16 && dtype == Dtype::F16)
-                .map(|side| Cooperative { side: side as usize, lanes: lanes as usize }),
+            cooperative: info.cooperative.filter(|_| info.f16 && dtype == Dtype::F16).map(|side| {
+                Cooperative { side: side as usize, lanes, narrowest: narrowest.max(1) }
+            }),
             memory_budget: None,
+            rates: Rates::known(&info.name),
         }
     }
 

@@ -190,7 +190,7 @@ impl Executor {
             self.picture()?.input.record(&mut pass);
         }
         self.submit_checked(encoder).await?;
-        self.submit_steps().await?;
+        self.submit_frame(&[], |_, _| ()).await?;
 
         let picture = self.picture_out()?;
         let (bytes, flag) = (&picture.bytes.raw, picture.flag as u64);
@@ -204,6 +204,7 @@ impl Executor {
         self.copy_out(&mut encoder, output, &to)?;
         self.submit_checked(encoder).await?;
         let finite = read_back(&self.device, &self.readback, 4, |bytes| bytes == [0; 4]).await?;
+        self.finish();
         if !finite {
             self.submit([&self.picture()?.input]);
             return Err(self.find_non_finite().await?);

@@ -15,7 +15,8 @@ use super::mapping::{finished, read_back};
 use super::memory::{Buffer, Memory};
 use super::schema::{PictureSchema, Schema, copied_bytes};
 use super::upload::{encode, upload_constants};
-use crate::control::Watch;
+use crate::control::{Instant, Watch};
+use crate::pixels::PixelFormat;
 use crate::plan::{Plan, View};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
@@ -23,6 +24,10 @@ use crate::{Error, Result};
 /// Multiply-adds after which a command buffer is submitted, so that none comes near the two
 /// seconds after which Windows resets a GPU: half a second at 100 G/s, which any GPU reaches.
 const WORK_PER_SUBMISSION: u64 = 50_000_000_000;
+
+/// A network that took less than this when it last ran is submitted as a whole: each submission
+/// costs some 20 µs, in which a fast GPU idles.
+const SHORT: Duration = Duration::from_millis(100);
 
 /// This bound for drivers that run on the CPU, at 2 G/s.
 const SOFTWARE_WORK_PER_SUBMISSION: u64 = 1_000_000_000;
@@ -59,8 +64,13 @@ pub struct Executor {
     copies: Option<Buffer>,
     pub(super) picture: Option<Picture>,
     pub(super) steps: Vec<Vec<Launch>>,
-    /// Steps of each submission.
+    /// Steps of each submission, while it is not known how long a run takes.
     pub(super) submissions: Vec<Range<usize>>,
+    /// When the last run was submitted, and how long it took to its results.
+    began: Option<Instant>,
+    pub(super) took: Option<Duration>,
+    /// The formats that the pictures' launches were told.
+    pub(super) formats: Option<[PixelFormat; 2]>,
     /// Rows of a texture as textures are copied, where that is not as the kernels read them.
     pub(super) rows: Option<Buffer>,
     pub(crate) watch: Watch,
@@ -167,6 +177,9 @@ impl Executor {
             picture,
             steps,
             submissions,
+            began: None,
+            took: None,
+            formats: None,
             rows: None,
             watch: Watch::default(),
             step_times: Vec::new(),
@@ -209,7 +222,7 @@ impl Executor {
     /// NaN or infinity, [`Error::DeviceLost`] or [`Error::Device`] when the device fails.
     pub async fn run(&mut self, inputs: &[&[f32]]) -> Result<Vec<Vec<f32>>> {
         self.upload_inputs(inputs)?;
-        self.submit_steps().await?;
+        self.submit_frame(&[], Self::copy_outputs).await?;
         let outputs = self.outputs().await?;
         if outputs.iter().flatten().any(|v| !v.is_finite()) {
             self.upload_inputs(inputs)?;
@@ -218,17 +231,19 @@ impl Executor {
         Ok(outputs)
     }
 
-    /// What the steps have yielded, in NCHW order.
-    pub(super) async fn outputs(&self) -> Result<Vec<Vec<f32>>> {
-        let mut encoder = self.encoder();
+    /// What the steps yield goes where it can be read.
+    pub(super) fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder) {
         let mut at = 0;
         for view in &self.plan.outputs {
-            let bytes = copied_bytes(&self.plan, view);
-            self.copy_view(&mut encoder, view, &self.readback, at);
-            at += bytes.len();
+            self.copy_view(encoder, view, &self.readback, at);
+            at += copied_bytes(&self.plan, view).len();
         }
-        self.device.inner.queue.submit([encoder.finish()]);
-        read_back(&self.device, &self.readback, at, |bytes| {
+    }
+
+    /// What [`copy_outputs`](Self::copy_outputs) has copied, in NCHW order.
+    pub(super) async fn outputs(&mut self) -> Result<Vec<Vec<f32>>> {
+        let at = self.plan.outputs.iter().map(|view| copied_bytes(&self.plan, view).len()).sum();
+        let outputs = read_back(&self.device, &self.readback, at, |bytes| {
             let mut at = 0;
             let views = self.plan.outputs.iter().map(|view| {
                 let len = copied_bytes(&self.plan, view).len();
@@ -237,7 +252,22 @@ impl Executor {
             });
             views.collect::<Vec<_>>()
         })
-        .await
+        .await?;
+        self.finish();
+        Ok(outputs)
+    }
+
+    /// The results of a run are there.
+    pub(super) fn finish(&mut self) {
+        self.took = self.began.take().map(|began| began.elapsed());
+    }
+
+    /// Steps of each submission. Where somebody watches, they stay apart: between them progress is
+    /// reported, and a run can be cancelled.
+    pub(super) fn groups(&self) -> Vec<Range<usize>> {
+        let short = self.took.is_some_and(|took| took < SHORT) && self.watch.control.is_none();
+        let whole = 0..self.steps.len();
+        if short || self.submissions.is_empty() { vec![whole] } else { self.submissions.clone() }
     }
 
     /// [`run`](Self::run) for callers without an async runtime.
@@ -253,23 +283,50 @@ impl Executor {
         self.device.encoder()
     }
 
-    /// Submits all steps, split so that no command buffer runs for long. Where somebody may cancel,
-    /// only two submissions are under way at a time: what is submitted cannot be stopped.
+    /// Submits all steps.
+    #[cfg(test)]
     pub(super) async fn submit_steps(&mut self) -> Result<()> {
+        self.submit_frame(&[], |_, _| ()).await
+    }
+
+    /// Submits `first`, all steps and what `last` records behind them, split so that no command
+    /// buffer runs for long. Where somebody may cancel, only two submissions are under way at a time:
+    /// what is submitted cannot be stopped.
+    pub(super) async fn submit_frame(
+        &mut self,
+        first: &[Launch],
+        last: impl FnOnce(&Self, &mut wgpu::CommandEncoder),
+    ) -> Result<()> {
         self.step_times.clear();
+        self.began = Some(Instant::now());
         let all = self.steps.len();
+        let queue = self.device.inner.queue.clone();
         if self.watch.time_steps && self.device.info().timestamps {
             self.watch.report(0, all)?;
+            self.submit(first);
             let times = self.profile().await?;
             self.step_times.extend(times.iter().map(|step| step.time));
+            let mut encoder = self.encoder();
+            last(self, &mut encoder);
+            queue.submit([encoder.finish()]);
             return self.watch.report(all, all);
         }
-        let mut last = None;
-        for range in &self.submissions {
+        let (mut before, mut last) = (Some(first), Some(last));
+        let mut under_way = None;
+        for range in self.groups() {
             self.watch.report(range.start, all)?;
-            let index = self.submit(self.steps[range.clone()].iter().flatten());
+            let mut encoder = self.encoder();
+            let launches = before.take().unwrap_or_default().iter();
+            let launches = launches.chain(self.steps[range.clone()].iter().flatten());
+            record(&mut encoder, launches, None);
+            if range.end == all
+                && let Some(last) = last.take()
+            {
+                last(self, &mut encoder);
+            }
+            let index = queue.submit([encoder.finish()]);
             if self.watch.control.is_some()
-                && let Some(index) = last.replace(index)
+                && let Some(index) = under_way.replace(index)
             {
                 finished(&self.device, index).await?;
             }

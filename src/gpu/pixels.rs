@@ -26,26 +26,16 @@ impl Executor {
         self.check(bytes, &[from, to])?;
         self.set_formats(from, to)?;
         self.upload_picture(bytes)?;
-        self.submit([&self.picture()?.input]);
-        self.submit_steps().await?;
-
-        let output = self.picture_out()?;
-        let queue = &self.device.inner.queue;
-        let flag = output.flag;
-        let mut encoder = self.encoder();
-        encoder.clear_buffer(&output.bytes.raw, flag as u64, Some(4));
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            output.launch.record(&mut pass);
-        }
-        encoder.copy_buffer_to_buffer(&output.bytes.raw, 0, &self.readback.raw, 0, flag as u64 + 4);
-        queue.submit([encoder.finish()]);
+        let first = [self.picture()?.input.clone()];
+        self.submit_frame(&first, Self::copy_picture).await?;
+        let flag = self.picture_out()?.flag;
         let shape = self.plan.outputs[0].shape;
         let size = shape.n * shape.plane() * to.channels;
         let (result, finite) = read_back(&self.device, &self.readback, flag + 4, |bytes| {
             (bytes[..size].to_vec(), bytes[flag..flag + 4] == [0; 4])
         })
         .await?;
+        self.finish();
         if !finite {
             self.submit([&self.picture()?.input]);
             return Err(self.find_non_finite().await?);
@@ -63,8 +53,8 @@ impl Executor {
         self.check(bytes, &[from])?;
         self.set_formats(from, from)?;
         self.upload_picture(bytes)?;
-        self.submit([&self.picture()?.input]);
-        self.submit_steps().await?;
+        let first = [self.picture()?.input.clone()];
+        self.submit_frame(&first, Self::copy_outputs).await?;
         let outputs = self.outputs().await?;
         if outputs.iter().flatten().any(|v| !v.is_finite()) {
             self.submit([&self.picture()?.input]);
@@ -119,8 +109,25 @@ impl Executor {
         crate::blocking::block_on(self.run_image(bytes, from, to))
     }
 
-    /// Tells the kernels around the network how pixels look.
-    pub(super) fn set_formats(&self, from: PixelFormat, to: PixelFormat) -> Result<()> {
+    /// The picture that the steps yield goes where it can be read, if one is yielded.
+    fn copy_picture(&self, encoder: &mut wgpu::CommandEncoder) {
+        let Some(output) = self.picture.as_ref().and_then(|picture| picture.output.as_ref()) else {
+            return;
+        };
+        let (bytes, flag) = (&output.bytes.raw, output.flag as u64);
+        encoder.clear_buffer(bytes, flag, Some(4));
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            output.launch.record(&mut pass);
+        }
+        encoder.copy_buffer_to_buffer(bytes, 0, &self.readback.raw, 0, flag + 4);
+    }
+
+    /// Tells the kernels around the network how pixels look, where they were told otherwise.
+    pub(super) fn set_formats(&mut self, from: PixelFormat, to: PixelFormat) -> Result<()> {
+        if self.formats == Some([from, to]) {
+            return Ok(());
+        }
         let picture = self.picture()?;
         let mut params =
             vec![image_to_tensor::record(&self.plan, self.plan.inputs[0], from).params];
@@ -131,6 +138,7 @@ impl Executor {
             let at = (picture.params + index * PARAMS_STRIDE) as u64;
             self.device.inner.queue.write_buffer(&self.params.raw, at, cast_slice(params.words()));
         }
+        self.formats = Some([from, to]);
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl Device {
     /// As [`Device::probe_fma`].
     pub fn probe_cooperative(&self) -> Result<Option<f64>> {
         let Some(matrices) = self.target(Dtype::F16).cooperative else { return Ok(None) };
-        let Cooperative { side, lanes } = matrices;
+        let Cooperative { side, lanes, .. } = matrices;
         let (seconds, groups, y) = self.grown(|groups| cooperative(matrices, groups), lanes)?;
         let sum = ROUNDS * UNROLL * side * side * side * MATRICES;
         check("probes/cooperative", &y, sum as f32, 1e-5)?;
@@ -122,7 +122,9 @@ impl Device {
             let launches: Vec<Launch> = vec![bound.launch.clone(); LAUNCHES];
             let mut best = f64::INFINITY;
             for _ in 0..=RUNS {
-                let [[_, time]] = time_passes(self, &[&launches]).await?[..] else {
+                let [[_, time]] =
+                    time_passes(self, &[&launches], std::slice::from_ref(&(0..1))).await?[..]
+                else {
                     return Err(Error::Internal("one pass, one time".to_owned()));
                 };
                 best = best.min(time.as_secs_f64() / LAUNCHES as f64);
@@ -162,7 +164,8 @@ impl Device {
     /// The shortest of `runs`, after one that does not count.
     async fn best(&self, bound: &Bound, runs: usize) -> Result<f64> {
         let passes = vec![std::slice::from_ref(&bound.launch); runs + 1];
-        let times = time_passes(self, &passes).await?;
+        let alone: Vec<_> = (0..passes.len()).map(|pass| pass..pass + 1).collect();
+        let times = time_passes(self, &passes, &alone).await?;
         let seconds = times[1..].iter().map(|[_, time]| time.as_secs_f64());
         Ok(seconds.fold(f64::INFINITY, f64::min))
     }
@@ -211,7 +214,7 @@ fn fma(dtype: Dtype, chains: usize, groups: usize) -> Call {
     call("probes/fma", &defines, factors(FACTORS), groups, WORKGROUP)
 }
 
-fn cooperative(Cooperative { side, lanes }: Cooperative, groups: usize) -> Call {
+fn cooperative(Cooperative { side, lanes, .. }: Cooperative, groups: usize) -> Call {
     let defines = [
         ("CHAINS", MATRICES.to_string()),
         ("FRAGMENT", side.to_string()),

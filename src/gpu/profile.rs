@@ -1,5 +1,6 @@
 //! How long work takes on the device.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use wgpu::BufferUsages as Usage;
@@ -33,7 +34,7 @@ impl Executor {
     /// As [`run`](Self::run).
     pub async fn profile(&mut self) -> Result<Vec<StepTime>> {
         let passes: Vec<&[Launch]> = self.steps.iter().map(Vec::as_slice).collect();
-        let times = time_passes(&self.device, &passes).await?;
+        let times = time_passes(&self.device, &passes, &self.groups()).await?;
         let times = times.into_iter().enumerate();
         Ok(times.map(|(step, [start, time])| StepTime { step, start, time }).collect())
     }
@@ -50,13 +51,14 @@ impl Executor {
 
 /// Runs each of `passes` as one compute pass: when it began after the first one, and how long it
 /// took. By timestamps of the device; without them by the host's clock, which includes the way to
-/// the device and back.
+/// the device and back. `groups` are the passes of one submission: after each the device idles.
 ///
 /// # Errors
 /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), or when the device fails.
 pub(super) async fn time_passes(
     device: &Device,
     passes: &[&[Launch]],
+    groups: &[Range<usize>],
 ) -> Result<Vec<[Duration; 2]>> {
     let inner = &device.inner;
     let mut times = Vec::new();
@@ -72,7 +74,7 @@ pub(super) async fn time_passes(
         }
         return Ok(times);
     }
-    let mut first = None;
+    let (mut first, mut done) = (None, 0);
     for passes in passes.chunks(MAX_QUERIES / 2) {
         let count = 2 * passes.len();
         let bytes = count * size_of::<u64>();
@@ -85,17 +87,20 @@ pub(super) async fn time_passes(
         let resolved = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
         let usage = Usage::MAP_READ | Usage::COPY_DST;
         let readback = inner.allocator.allocate(&inner.raw, "profile", bytes, usage).await?;
+        let mut encoder = device.encoder();
         for (query, pass) in (0..).step_by(2).zip(passes) {
-            let mut encoder = device.encoder();
             let stamps = wgpu::ComputePassTimestampWrites {
                 query_set: &queries,
                 beginning_of_pass_write_index: Some(query),
                 end_of_pass_write_index: Some(query + 1),
             };
             record(&mut encoder, *pass, Some(stamps));
-            inner.queue.submit([encoder.finish()]);
+            done += 1;
+            if groups.iter().any(|group| group.end == done) {
+                let full = std::mem::replace(&mut encoder, device.encoder());
+                inner.queue.submit([full.finish()]);
+            }
         }
-        let mut encoder = device.encoder();
         encoder.resolve_query_set(&queries, 0..count as u32, &resolved.raw, 0);
         encoder.copy_buffer_to_buffer(&resolved.raw, 0, &readback.raw, 0, bytes as u64);
         inner.queue.submit([encoder.finish()]);

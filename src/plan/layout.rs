@@ -17,12 +17,22 @@ pub enum Layout {
         /// Blocks of channels that do not see each other.
         groups: usize,
     },
+    /// `[g, o / 64, i / 16, u·kw + v, o % 64, i % 16]` for group `g`, its input channels `i` and its
+    /// output channels `o`, padded with zeros: matrix units want the channels of an output side by
+    /// side, and a workgroup reads a tap of some of them without gaps.
+    Slabs {
+        /// Blocks of channels that do not see each other.
+        groups: usize,
+    },
     /// `G·W·Gᵀ` of F(4×4, 3×3) as `[6·row + column, o / 64, i, o % 64]`, padded with zeros.
     Winograd,
 }
 
 /// Output channels of a panel: the rows of one matrix tile.
 pub const PANEL_ROWS: usize = 64;
+
+/// Input channels of a slab: the depth of one matrix of 16 × 16.
+pub const SLAB: usize = 16;
 
 /// The points of F(4×4, 3×3) on a GPU beside 0 and ∞: ±a and ±b. Exact in f32, as is what
 /// `kernels/shared/winograd.wgsl` makes of them.
@@ -43,12 +53,8 @@ impl Plan {
     pub fn weight_dtype(&self, weight: Weight) -> Dtype {
         match weight.layout {
             Layout::TapSquares | Layout::Winograd => Dtype::F32,
-            Layout::Plain | Layout::Panels { .. } => {
-                if self.graph.param(weight.param).exact {
-                    Dtype::F32
-                } else {
-                    self.target.dtype
-                }
+            Layout::Plain | Layout::Panels { .. } | Layout::Slabs { .. } => {
+                if self.graph.param(weight.param).exact { Dtype::F32 } else { self.target.dtype }
             }
         }
     }
@@ -64,6 +70,7 @@ pub fn pack(param: &Param, layout: Layout) -> Vec<f32> {
             values.chunks_exact(taps).map(|w| w.iter().map(|v| v * v).sum()).collect()
         }
         Layout::Panels { groups } => panels(&values, &param.dims, groups),
+        Layout::Slabs { groups } => slabs(&values, &param.dims, groups),
         Layout::Winograd => winograd(&values, [param.dims[0], param.dims[1]]),
     }
 }
@@ -79,6 +86,24 @@ fn panels(values: &[f32], dims: &[usize], groups: usize) -> Vec<f32> {
         for (i, taps_of_input) in filter.chunks_exact(taps).enumerate() {
             for (tap, value) in taps_of_input.iter().enumerate() {
                 packed[(panel + tap * inputs + i) * PANEL_ROWS + o % PANEL_ROWS] = *value;
+            }
+        }
+    }
+    packed
+}
+
+fn slabs(values: &[f32], dims: &[usize], groups: usize) -> Vec<f32> {
+    let (outputs, inputs) = (dims[0] / groups, dims[1]);
+    let taps: usize = dims[2..].iter().product();
+    let (blocks, depths) = (outputs.div_ceil(PANEL_ROWS), inputs.div_ceil(SLAB));
+    let mut packed = vec![0.0; groups * blocks * depths * taps * PANEL_ROWS * SLAB];
+    for (o, filter) in values.chunks_exact(inputs * taps).enumerate() {
+        let (group, o) = (o / outputs, o % outputs);
+        let panel = (group * blocks + o / PANEL_ROWS) * depths * taps;
+        for (i, taps_of_input) in filter.chunks_exact(taps).enumerate() {
+            for (tap, value) in taps_of_input.iter().enumerate() {
+                let matrix = (panel + i / SLAB * taps + tap) * PANEL_ROWS;
+                packed[(matrix + o % PANEL_ROWS) * SLAB + i % SLAB] = *value;
             }
         }
     }
@@ -125,6 +150,36 @@ pub fn packed_len(param: &Param, layout: Layout) -> usize {
             let outputs = (param.dims[0] / groups).next_multiple_of(PANEL_ROWS);
             groups * outputs * param.dims[1..].iter().product::<usize>()
         }
+        Layout::Slabs { groups } => {
+            let outputs = (param.dims[0] / groups).next_multiple_of(PANEL_ROWS);
+            let inputs = param.dims[1].next_multiple_of(SLAB);
+            groups * outputs * inputs * param.dims[2..].iter().product::<usize>()
+        }
         Layout::Winograd => 36 * param.dims[0].next_multiple_of(PANEL_ROWS) * param.dims[1],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slabs_hold_every_value_once() {
+        // Two groups of 70 outputs from 18 inputs by two taps: two panels, two slabs.
+        let dims = [140, 18, 1, 2];
+        let values: Vec<f32> = (1..=140 * 18 * 2).map(|v| v as f32).collect();
+        let param = Param::from_values("w", dims.to_vec(), &values);
+        let layout = Layout::Slabs { groups: 2 };
+        let packed = pack(&param, layout);
+        assert_eq!(packed.len(), packed_len(&param, layout));
+        assert_eq!(packed.len(), 2 * 128 * 32 * 2);
+        for (at, &value) in values.iter().enumerate() {
+            let (o, i, tap) = (at / 36, at / 2 % 18, at % 2);
+            let (group, o) = (o / 70, o % 70);
+            let matrix = ((group * 2 + o / 64) * 2 + i / 16) * 2 + tap;
+            assert_eq!(packed[(matrix * 64 + o % 64) * 16 + i % 16], value);
+        }
+        let zeros = packed.iter().filter(|&&v| v == 0.0).count();
+        assert_eq!(zeros, packed.len() - values.len());
     }
 }

@@ -51,9 +51,14 @@ pub struct Product {
 }
 
 impl Product {
-    /// Its weight in the layout of all kernels for products.
-    pub const fn packed(&self) -> Weight {
+    /// Its weight as `conv_gemm` reads it.
+    pub const fn panels(&self) -> Weight {
         Weight { param: self.weight, layout: Layout::Panels { groups: self.groups } }
+    }
+
+    /// Its weight as cooperative matrices are loaded.
+    pub const fn slabs(&self) -> Weight {
+        Weight { param: self.weight, layout: Layout::Slabs { groups: self.groups } }
     }
 
     /// Pixels of a picture.

@@ -13,6 +13,7 @@ mod convert;
 mod corpus;
 mod faces;
 mod film;
+mod lab;
 mod large_album;
 mod models;
 mod movie;

@@ -4,7 +4,7 @@ use super::shared::product;
 use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
-use crate::plan::{CooperativeTile, Plan, Product, Step, Variant, products};
+use crate::plan::{CooperativeTile, Plan, Product, SLAB, Step, Variant, products};
 
 /// One launch per product of matrices.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -18,7 +18,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let launch = |(tile, product): (&CooperativeTile, &Product)| {
         let mut launch = Builder::new(plan, "conv_gemm_cooperative");
         define(&mut launch, tile);
-        product::finish(launch, product, step, [tile.rows, tile.columns])
+        let [rows, columns] = [tile.rows, tile.columns];
+        let workgroups = product.group_outputs.div_ceil(rows) * product.pixels().div_ceil(columns);
+        product::finish(launch, product, product.slabs(), step, workgroups)
     };
     tiles.iter().zip(&products).map(launch).collect()
 }
@@ -35,6 +37,8 @@ fn define(launch: &mut Builder<'_>, tile: &CooperativeTile) {
     if tile.splits > 1 {
         launch.define("SPLITS", tile.splits);
     }
+    launch.define("SLAB", SLAB);
+    launch.define("SLOTS", tile.slots());
     launch.define("THREADS", threads);
     launch.define("U_QUADS", tile.depth * tile.rows / 4 / threads);
     launch.define("V_QUADS", tile.depth * tile.columns / 4 / threads);

@@ -1,6 +1,7 @@
 //! The executor and every kernel of this folder against the twins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{check, device, param, plan, random};
 use crate::Error;
@@ -263,6 +264,26 @@ fn the_second_run_allocates_nothing_and_memory_is_as_predicted() {
     assert_eq!(executor.memory(), predicted);
     assert!(executor.run_blocking(&[&x]).is_err());
     assert!(executor.run_blocking(&[&x, &style[1..]]).is_err());
+}
+
+/// However steps are submitted, the result is the same.
+#[test]
+fn a_network_that_was_quick_is_submitted_as_a_whole() {
+    let Some(device) = device() else { return };
+    let plan = Arc::new(plan(styled(), device.target(Dtype::F32)));
+    let (x, style) = (random(1, plan.inputs[0].shape.len()), random(2, 18));
+    let steps = plan.steps.len();
+    let mut executor = Executor::new_blocking(device, plan).unwrap();
+    executor.submissions = vec![0..1, 1..steps];
+    let apart = executor.groups();
+    assert_eq!(apart, [0..1, 1..steps]);
+    let first = executor.run_blocking(&[&x, &style]).unwrap();
+    assert!(executor.took.is_some());
+    executor.took = Some(Duration::from_secs(1));
+    assert_eq!(executor.groups(), apart);
+    executor.took = Some(Duration::ZERO);
+    assert_eq!(executor.groups(), std::slice::from_ref(&(0..steps)));
+    assert_eq!(executor.run_blocking(&[&x, &style]).unwrap(), first);
 }
 
 #[test]

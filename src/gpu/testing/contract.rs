@@ -22,7 +22,11 @@ fn targets() -> Vec<Target> {
     let large = |lanes_and_side: Option<[usize; 2]>, workgroup_memory: usize| Target {
         workgroup_memory: workgroup_memory << 10,
         max_invocations: 1024,
-        cooperative: lanes_and_side.map(|[lanes, side]| Cooperative { side, lanes }),
+        cooperative: lanes_and_side.map(|[lanes, side]| Cooperative {
+            side,
+            lanes,
+            narrowest: lanes.min(32),
+        }),
         dtype: Dtype::F16,
         ..small.clone()
     };

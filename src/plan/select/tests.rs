@@ -58,7 +58,7 @@ fn product([rows, columns, inputs, batch]: [usize; 4]) -> Product {
 
 /// Rows, columns, depth and splits of the tile that is taken.
 fn tile(lanes: usize, memory: usize, sizes: [usize; 4]) -> [usize; 4] {
-    let matrices = Cooperative { side: 16, lanes };
+    let matrices = Cooperative { side: 16, lanes, narrowest: 32 };
     let family = CooperativeTile::family(matrices, &product(sizes), &target(memory));
     let CooperativeTile { rows, columns, depth, splits, .. } = family[0];
     [rows, columns, depth, splits]
@@ -72,7 +72,7 @@ fn many_pixels_get_large_tiles() {
     assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 3, 1]), [64, 64, 32, 1]);
     assert_eq!(tile(32, 48 << 10, [512, 16, 32, 1]), [32, 32, 32, 1]);
     assert_eq!(tile(32, 48 << 10, [512, 16, 32, 64]), [32, 32, 32, 1]);
-    assert_eq!(tile(64, 48 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
+    assert_eq!(tile(64, 64 << 10, [512, 64 * 64, 512, 1]), [128, 128, 32, 1]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn few_tiles_share_depths_whatever_the_batch() {
 fn small_devices_get_small_tiles_or_none() {
     assert_eq!(tile(32, 16 << 10, [512, 64 * 64, 512, 1]), [64, 64, 16, 1]);
     assert_eq!(tile(32, 16 << 10, [512, 16, 512, 1]), [32, 32, 32, 1]);
-    let matrices = Cooperative { side: 16, lanes: 32 };
+    let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
     let none =
         CooperativeTile::family(matrices, &product([512, 64 * 64, 512, 1]), &target(1 << 10));
     assert_eq!(none, []);
@@ -97,7 +97,7 @@ fn small_devices_get_small_tiles_or_none() {
 #[test]
 fn narrow_subgroups_hold_small_parts() {
     for lanes in [8, 16] {
-        let matrices = Cooperative { side: 8, lanes };
+        let matrices = Cooperative { side: 8, lanes, narrowest: lanes };
         let tiles =
             CooperativeTile::family(matrices, &product([512, 64 * 64, 32, 1]), &target(48 << 10));
         assert!(!tiles.is_empty() && tiles.iter().all(|tile| tile.part == [16, 16]));

@@ -4,7 +4,7 @@ use super::thresholds::{
     COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_FEW_TILES,
     DIRECT_UNROLLED, GEMM_FEW_TILES, SHARED_INPUTS,
 };
-use crate::plan::{Cooperative, PANEL_ROWS, Product, Target};
+use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
 /// Parts that a workgroup divides the depth among where there are few tiles: one tile alone keeps
 /// too few invocations at work for a GPU to hide that they wait for their loads.
@@ -120,8 +120,10 @@ pub struct CooperativeTile {
     pub part: [usize; 2],
     /// Rows and columns of a matrix.
     pub side: usize,
-    /// Lanes of a subgroup.
+    /// Lanes of a subgroup, the most where they vary.
     pub lanes: usize,
+    /// The fewest.
+    pub narrowest: usize,
 }
 
 impl CooperativeTile {
@@ -170,14 +172,14 @@ impl CooperativeTile {
     }
 
     fn new(
-        Cooperative { side, lanes }: Cooperative,
+        Cooperative { side, lanes, narrowest }: Cooperative,
         [rows, columns]: [usize; 2],
         depth: usize,
         splits: usize,
         part: [usize; 2],
     ) -> Self {
         let part = if lanes < COOPERATIVE_WIDE_LANES { [16, 16] } else { part };
-        Self { rows, columns, depth, splits, part, side, lanes }
+        Self { rows, columns, depth, splits, part, side, lanes, narrowest }
     }
 
     fn parts(&self) -> usize {
@@ -189,26 +191,32 @@ impl CooperativeTile {
         self.parts() * self.splits * self.lanes
     }
 
+    /// Subgroups of a workgroup at most.
+    pub fn slots(&self) -> usize {
+        self.threads().div_ceil(self.narrowest)
+    }
+
     /// Bytes of workgroup memory: both halves of both tiles with their gaps, and a fragment of
-    /// sums for each share of each part.
+    /// sums for each subgroup.
     fn bytes(&self) -> usize {
-        let staged = 2 * self.depth * (self.rows + 8 + self.columns + 8) * size_of::<u16>();
-        staged + self.parts() * self.splits * self.side * self.side * size_of::<f32>()
+        let staged = 2 * (self.rows + self.columns) * (self.depth + 8) * size_of::<u16>();
+        staged + self.slots() * self.side * self.side * size_of::<f32>()
     }
 
     /// Whether its invocations share the staging equally, and the device has room for it.
     fn fits(&self, target: &Target) -> bool {
-        let staged = |width: usize| {
-            let per_pass = self.threads() / (width / 4);
-            self.threads().is_multiple_of(width / 4)
-                && per_pass > 0
-                && self.depth.is_multiple_of(per_pass)
-        };
+        let threads = self.threads();
+        // Channels of all pixels that are staged at a time.
+        let pass = threads / self.columns * 4;
+        let staged = (self.depth * self.rows / 4).is_multiple_of(threads)
+            && threads.is_multiple_of(self.columns)
+            && pass > 0
+            && self.depth.is_multiple_of(pass);
         self.bytes() <= target.workgroup_memory
-            && self.threads() <= target.max_invocations
+            && threads <= target.max_invocations
             && self.part.iter().all(|part| part.is_multiple_of(self.side))
             && self.depth.is_multiple_of(self.splits * self.side)
-            && staged(self.rows)
-            && staged(self.columns)
+            && self.depth.is_multiple_of(SLAB)
+            && staged
     }
 }

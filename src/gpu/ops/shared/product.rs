@@ -5,15 +5,16 @@ use super::{epilogue, load};
 use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
-use crate::plan::{PANEL_ROWS, Product, Step};
+use crate::plan::{PANEL_ROWS, Product, Step, Weight};
 
-/// Binds what `product` of `step` reads and writes, and finishes a launch of tiles of
-/// `rows × columns`.
+/// Binds what `product` of `step` reads and writes, its weight packed as `weight`, and finishes a
+/// launch of `tiles` workgroups for each group of each picture.
 pub fn finish(
     mut launch: Builder<'_>,
     product: &Product,
+    weight: Weight,
     step: &Step,
-    [rows, columns]: [usize; 2],
+    tiles: usize,
 ) -> Result<Dispatch> {
     launch.define("PANEL_ROWS", PANEL_ROWS);
     load::bind(&mut launch, step.x()?, product.upsample, product.style);
@@ -38,8 +39,7 @@ pub fn finish(
     launch.uint("phases", product.phases);
     launch.uint("phase_row", product.phase[0]);
     launch.uint("phase_column", product.phase[1]);
-    launch.weight(product.packed());
+    launch.weight(weight);
     epilogue::bind(&mut launch, step);
-    let row_blocks = product.group_outputs.div_ceil(rows) * product.groups;
-    Ok(launch.finish(row_blocks * product.pixels().div_ceil(columns) * product.batch))
+    Ok(launch.finish(tiles * product.groups * product.batch))
 }
