@@ -1,6 +1,7 @@
 //! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
 
 mod concat;
+mod cost;
 mod dump;
 mod fuse;
 mod isolate;
@@ -15,6 +16,7 @@ mod step;
 mod target;
 mod work;
 
+pub use cost::{Bound, Cost, Counts, Rates};
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};

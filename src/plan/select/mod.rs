@@ -227,12 +227,27 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
     let halves = stored == Some(Dtype::F16) && target.dtype == Dtype::F16 && !exact;
     let mut candidates = Vec::new();
     if let Some(matrices) = target.cooperative.filter(|_| halves) {
-        let family = |product| CooperativeTile::family(matrices, product, target);
+        let family = |product: &Product| {
+            let mut family = CooperativeTile::family(matrices, product, target);
+            if let Some(rates) = &target.rates {
+                family.sort_by(|a, b| {
+                    rates.cooperative(product, a).total_cmp(&rates.cooperative(product, b))
+                });
+            }
+            family
+        };
         candidates.extend(
             transposed(products.iter().map(family).collect()).map(Variant::ConvGemmCooperative),
         );
     }
-    let family = |product| GemmTile::family(product, target);
+    let family = |product: &Product| {
+        let mut family = GemmTile::family(product, target);
+        if let Some(rates) = &target.rates {
+            let time = |tile: &GemmTile| rates.gemm(product, tile, target.dtype);
+            family.sort_by(|a, b| time(a).total_cmp(&time(b)));
+        }
+        family
+    };
     candidates.extend(transposed(products.iter().map(family).collect()).map(Variant::ConvGemm));
     Ok(candidates)
 }
