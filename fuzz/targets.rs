@@ -9,6 +9,9 @@ use pentimento::photo::{
     y4m::Header,
 };
 
+#[path = "models.rs"]
+pub mod models;
+
 /// A fuzz target.
 pub struct Target {
     pub name: &'static str,
@@ -19,7 +22,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "picture", run: picture, seeds: pictures },
     Target { name: "jpeg", run: jpeg, seeds: || matrix("jpg") },
     Target { name: "tiff", run: picture, seeds: || matrix("tif") },
@@ -29,6 +32,8 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "exif", run: exif, seeds: exifs },
     Target { name: "faces", run: faces, seeds: lists_of_faces },
     Target { name: "video", run: video, seeds: videos },
+    Target { name: "metadata", run: models::metadata, seeds: models::configurations },
+    Target { name: "architecture", run: models::architecture, seeds: models::shapes },
 ];
 
 /// Pictures that claim more pixels are left out: the readers take up to 268 millions, which is

@@ -222,6 +222,9 @@ impl Report<'_> {
         if !self.taken.stripped.is_empty() {
             row("names without", &self.taken.stripped.join(" "));
         }
+        if let Some(left_out) = self.taken.left_out_list() {
+            row("left out", &left_out);
+        }
         if !self.skipped.is_empty() {
             row("ignored tensors", &self.skipped.join(", "));
         }

@@ -5,9 +5,11 @@ mod agreement;
 pub mod align;
 mod allocate;
 mod annotations;
+mod asked;
 mod containers;
 mod cut;
 mod decode;
+mod detail;
 mod detect;
 mod encode;
 #[doc(hidden)]
@@ -21,6 +23,7 @@ mod formats;
 pub mod grain;
 mod jpeg;
 mod kept;
+mod looks;
 #[doc(hidden)]
 pub mod mask;
 mod matte;
@@ -42,6 +45,7 @@ mod tiff_file;
 mod tiff_tags;
 #[doc(hidden)]
 pub mod tiles;
+mod tone;
 mod track;
 mod unsupported_formats;
 mod visible;

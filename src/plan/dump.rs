@@ -96,6 +96,7 @@ pub fn fused(step: &Step) -> Vec<String> {
         Activation::Sigmoid => fused.push("sigmoid".to_owned()),
         Activation::Tanh => fused.push("tanh".to_owned()),
         Activation::Gelu => fused.push("gelu".to_owned()),
+        Activation::Mish => fused.push("mish".to_owned()),
         Activation::Clamp(low, high) => fused.push(format!("clamp({low},{high})")),
     }
     let parts = [(sft.is_some(), "sft"), (residual.is_some(), "residual")];

@@ -88,7 +88,7 @@ impl Target {
     /// A GPU that is known by its name, as its driver presents it, in f16 or f32; it need not be
     /// there. `None` for others.
     pub fn known(name: &str, dtype: Dtype) -> Option<Self> {
-        let matrices = Cooperative { side: 16, lanes: 32 };
+        let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
         Some(Self {
             dtype,
             max_binding: usize::try_from(4u64 << 30).unwrap_or(usize::MAX) / 4 * 4,

@@ -17,7 +17,8 @@ fn photo() -> Option<(PathBuf, Workspace)> {
     };
     let workspace = Workspace::new();
     let photo = image::open(shared.join("data/photos/portrait_00.jpg")).unwrap();
-    photo.thumbnail(512, 512).save(workspace.path("photo.png")).unwrap();
+    // A sharp one would be left alone.
+    photo.thumbnail(512, 512).blur(1.5).save(workspace.path("photo.png")).unwrap();
     Some((shared, workspace))
 }
 

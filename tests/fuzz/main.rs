@@ -136,6 +136,30 @@ fn video() {
     run("video", &WORDS);
 }
 
+#[test]
+fn metadata() {
+    const WORDS: [&[u8]; 12] = [
+        b"\"size\":",
+        b"\"channels\":",
+        b"\"paths\":",
+        b"\"path_channels\":",
+        b"\"mmrb_per_level\":",
+        b"\"stem_unshuffle\":",
+        b"4294967296",
+        b"18446744073709551615",
+        b"-1",
+        b"1e308",
+        b"null",
+        b"{\"8\":1}",
+    ];
+    run("metadata", &WORDS);
+}
+
+#[test]
+fn architecture() {
+    run("architecture", &[b"\0\0\0\0", b"\x01\0\x13\0", b"\x02\0\x05\xff", b"\x03\0\x02\0"]);
+}
+
 fn run(name: &str, words: &[&[u8]]) {
     let target = targets::TARGETS.into_iter().find(|target| target.name == name).unwrap();
     let seconds = env::var("PENTIMENTO_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());

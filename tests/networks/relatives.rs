@@ -44,20 +44,35 @@ fn relatives_of_esrgan_and_compact_run_as_in_pytorch() {
 }
 
 /// The tensors of `checkpoint` and one more.
-fn with_stray(checkpoint: &Checkpoint, stray: &str) -> Checkpoint {
+pub fn with_stray(checkpoint: &Checkpoint, stray: &str) -> Checkpoint {
     let params =
         checkpoint.tensors().cloned().chain([Param::from_values(stray, vec![2, 3], &[0.5; 6])]);
-    Checkpoint::from_params("model.pth", params)
+    let file = Checkpoint::from_params("model.pth", params);
+    let metadata = checkpoint.all_metadata();
+    metadata.into_iter().fold(file, |file, (key, value)| file.with_metadata(key, value))
 }
 
-/// Names that no network has, some of them among those of its own layers.
-fn strays(checkpoint: &Checkpoint) -> Vec<String> {
-    let mut strays = vec!["stray.weight".to_owned()];
+/// Names that no network has, some of them among those of its own layers, and names of counters,
+/// which a matrix is not.
+pub fn strays(checkpoint: &Checkpoint) -> Vec<String> {
+    let mut strays = ["stray.weight", "w", "0", "step", "decay"].map(str::to_owned).to_vec();
     for param in checkpoint.tensors().step_by(1 + checkpoint.tensors().count() / 4) {
         let layer = param.name.rsplit_once('.').map_or("", |(layer, _)| layer);
-        strays.push(format!("{layer}.stray").trim_start_matches('.').to_owned());
+        for part in ["stray", "num_batches_tracked", "weight_orig", "lora_up.weight"] {
+            strays.push(format!("{layer}.{part}").trim_start_matches('.').to_owned());
+        }
+        strays.push(format!("{}_ema", param.name));
+        strays.push(format!("ema.{}", param.name));
     }
     strays
+}
+
+/// The networks of `tests/goldens/mmrbnet`, not the single blocks.
+fn own_networks() -> Vec<(String, Checkpoint)> {
+    let all = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/mmrbnet"));
+    let networks = all.iter().filter(|folder| !name(folder).starts_with("block_"));
+    let open = |folder: &PathBuf| Checkpoint::open(&folder.join("checkpoint.safetensors"));
+    networks.map(|folder| (name(folder), open(folder).expect("a golden"))).collect()
 }
 
 #[test]
@@ -75,6 +90,11 @@ fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
     };
     for folder in folders(&folder()) {
         check(&name(&folder), &formula::checkpoint(&folder), &Options::default());
+    }
+    let own = own_networks();
+    assert!(own.len() > 20, "{}", own.len());
+    for (case, checkpoint) in own {
+        check(&case, &checkpoint, &Options::default());
     }
     if let Some(shared) = support::shared() {
         for golden in goldens(&shared) {

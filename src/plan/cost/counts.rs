@@ -7,10 +7,8 @@ use crate::plan::{
 };
 use crate::tensor::Dtype;
 
-/// Values of x that a lane of `conv_gemm_cooperative` loads are neighbours, and its neighbours' begin
-/// four further on: each load of a subgroup touches the sectors of all four.
-const COOPERATIVE_SECTORS: f64 = 4.0;
-/// The same of `conv_gemm`, whose values have twice the size.
+/// A lane of `conv_gemm` loads four neighbouring pixels one after the other, and its neighbours' begin
+/// four further on: each load of a subgroup touches the sectors of all four. Fitted on an H200.
 const GEMM_SECTORS: f64 = 2.0;
 /// Instructions for a value that an epilogue stores: its place, its channel, what is fused.
 const EPILOGUE: f64 = 130.0;
@@ -46,8 +44,11 @@ pub struct Counts {
     pub products: f64,
     /// Bytes that are read once at least, and written.
     pub memory_bytes: f64,
-    /// Bytes that are gathered, again for every tile.
+    /// Bytes that are staged in workgroup memory, again for every tile: weights, and what a transform
+    /// leaves.
     pub staged_bytes: f64,
+    /// Bytes of pictures that are, again for every tap, as sectors of a cache.
+    pub gathered_bytes: f64,
     /// Bytes that are read from workgroup memory.
     pub workgroup_bytes: f64,
     /// Instructions apart from staged products.
@@ -92,7 +93,8 @@ impl Counts {
         self.launches += 1.0;
         self.workgroups = self.workgroups.max(count);
         self.matrix_products += count * steps * depth * rows * columns;
-        self.staged_bytes += count * steps * depth * half * (rows + COOPERATIVE_SECTORS * columns);
+        self.staged_bytes += count * steps * depth * half * rows;
+        self.gathered_bytes += count * steps * depth * half * columns;
         // Each part reads its rows and its columns of both tiles.
         let [part_rows, part_columns] = tile.part.map(|n| n as f64);
         let parts = rows / part_rows * (columns / part_columns);
@@ -109,7 +111,8 @@ impl Counts {
         self.launches += 1.0;
         self.workgroups = self.workgroups.max(count);
         self.products += products;
-        self.staged_bytes += count * steps * depth * size * (rows + GEMM_SECTORS * columns);
+        self.staged_bytes += count * steps * depth * size * rows;
+        self.gathered_bytes += count * steps * depth * size * GEMM_SECTORS * columns;
         // 8×8 sums of an invocation share sixteen values, in f32.
         self.workgroup_bytes += products * 16.0 / 64.0 * Dtype::F32.size() as f64;
         self.slots += count * rows * columns * EPILOGUE;

@@ -102,7 +102,7 @@ impl Rates {
         let share = |seconds: f64| seconds / busy.max(1.0 / self.units);
         let matrix = share(2.0 * counts.matrix_products / self.matrix.unwrap_or(self.f32));
         let arithmetic = share(2.0 * counts.products / self.f32);
-        let staging = share(counts.staged_bytes / self.staging);
+        let staging = share((counts.staged_bytes + counts.gathered_bytes) / self.staging);
         let workgroup = share(counts.workgroup_bytes / self.workgroup);
         let issue = share(counts.slots / (self.f32 / 2.0));
         let memory = counts.memory_bytes / self.memory;
