@@ -15,9 +15,9 @@ use crate::graph::Graph;
 use crate::model::Model;
 use crate::models::Task;
 use crate::plan::{Backend, Plan, Rates, Step, Work};
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::tensor::{Dtype, Shape};
-use crate::{cpu, gpu};
+use crate::{blocking, cpu, gpu};
 
 /// Relative L2 errors that a kernel and a network may have, in f32 and in f16.
 const KERNEL_ERROR: [f64; 2] = [1e-5, 2e-3];
@@ -241,17 +241,21 @@ pub struct KernelRun {
 }
 
 impl KernelRun {
-    /// Prepares `case` on random data and runs it once.
+    /// Prepares `case` on random data, by its fastest tile where the engine tunes, and runs it once.
     ///
     /// # Errors
     /// When the device fails.
     pub fn new(engine: &Engine, case: &KernelCase) -> Result<Self> {
         let copies = (ROTATION_BYTES / case.work.bytes.max(1)).clamp(1, MAX_COPIES);
-        let plan = case.plan(copies as usize);
+        let single = blocking::block_on(session::tuned(engine, case.plan(1)))?;
+        let mut plan = case.plan(copies as usize);
+        for (step, tuned) in plan.steps.iter_mut().zip(single.steps.iter().cycle()) {
+            step.variant = tuned.variant.clone();
+        }
         let inputs = check::inputs(&plan);
         let mut runner = Runner::new(engine, plan)?;
         let output = runner.run(&slices(&inputs))?.into_iter().next().unwrap_or_default();
-        Ok(Self { runner, inputs, single: case.plan(1), output })
+        Ok(Self { runner, inputs, single, output })
     }
 
     /// Runs every copy once: how long each took.

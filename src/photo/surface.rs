@@ -304,7 +304,7 @@ mod tests {
     fn gpu() -> Option<Engine> {
         let engine = engine("0").ok().filter(|engine| engine.device().kind != "cpu");
         if engine.is_none() {
-            eprintln!("skipped: there is no GPU");
+            crate::skipped::skip("what GPUs compute: there is none");
         }
         engine
     }

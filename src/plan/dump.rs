@@ -69,8 +69,9 @@ fn overlap(a: View, b: View) -> bool {
         && b.offset < a.offset + a.shape.sample()
 }
 
-/// What a step does besides its main computation.
-fn fused(step: &Step) -> Vec<String> {
+/// What a step does besides its main computation: modulation of its loads, and what changes its
+/// values before they are stored.
+pub fn fused(step: &Step) -> Vec<String> {
     let mut fused = Vec::new();
     match step.upsample {
         Upsample::None => {}

@@ -17,6 +17,7 @@ mod target;
 mod work;
 
 pub use cost::{Bound, Cost, Counts, Rates};
+pub use dump::fused;
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};
@@ -25,7 +26,8 @@ pub use scratch::{
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, THRESHOLDS, Threshold,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, PathTile, THRESHOLDS,
+    Threshold, WindowTile,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};

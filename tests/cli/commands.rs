@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::support::Workspace;
+use super::support::{Workspace, skip};
 
 #[test]
 fn help_names_every_command_and_shows_examples() {
@@ -42,7 +42,7 @@ fn a_folder_with_a_face_model() {
 #[test]
 fn whole_photos_are_restored_without_options() {
     let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with photos");
+        skip("PENTIMENTO_SHARED does not name the folder with photos");
         return;
     };
     let workspace = Workspace::new();

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use image::ImageDecoder as _;
 use serde_json::{Value, json};
 
-use super::support::Workspace;
+use super::support::{Workspace, skip};
 
 /// The folder with photos and a detector, and a workspace with one of them, 512 pixels wide, as
 /// `photo.png`; nothing where `PENTIMENTO_SHARED` does not name that folder.
 fn photo() -> Option<(PathBuf, Workspace)> {
     let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with goldens and data");
+        skip("PENTIMENTO_SHARED does not name the folder with goldens and data");
         return None;
     };
     let workspace = Workspace::new();

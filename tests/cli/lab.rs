@@ -34,7 +34,9 @@ fn drivers_compile_the_layers() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let sid = std::env::var_os("PENTIMENTO_SID").map_or(root.join("target/sid"), PathBuf::from);
     if !sid.join("usr/lib/x86_64-linux-gnu/libamdgpu_noop_drm_shim.so").exists() {
-        eprintln!("skipped: tools/gpu-lab/run has not installed the drivers in {}", sid.display());
+        let why =
+            format_args!("tools/gpu-lab/run has not installed the drivers in {}", sid.display());
+        super::support::skip(why);
         return;
     }
     let workspace = Workspace::new();

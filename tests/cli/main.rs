@@ -31,6 +31,8 @@ mod onnx;
 mod pictures;
 mod replacing;
 mod several_devices;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod support;
 mod terminal;
 mod unchanged;

@@ -79,7 +79,7 @@ impl Counts {
             }
             Variant::ConvWinograd => counts.winograd(step, plan)?,
             Variant::ConvDirect(tile) => counts.direct(step, plan, tile)?,
-            Variant::MultiPathConv => counts.paths(step, plan)?,
+            Variant::MultiPathConv(_) => counts.paths(step, plan)?,
             Variant::Resize => counts.each_value(step, plan, RESIZE),
             _ => counts.each_value(step, plan, VALUE),
         }

@@ -5,7 +5,7 @@ mod thresholds;
 mod tiles;
 
 pub use thresholds::{THRESHOLDS, Threshold};
-pub use tiles::{CooperativeTile, DirectTile, GemmTile};
+pub use tiles::{CooperativeTile, DirectTile, GemmTile, PathTile, WindowTile};
 
 use super::{
     Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, packed_len, products,
@@ -87,6 +87,11 @@ macro_rules! candidates {
                 },
                 Op::MultiPathConv(_) => paths(step, context),
                 Op::Linear(_) => Ok(vec![Variant::Linear(linear(step, context.target)?)]),
+                Op::WindowAttention(op) => {
+                    let tile = WindowTile::new(step.input_shape().c / op.heads);
+                    let tile = (context.target.backend == Backend::Gpu).then_some(tile);
+                    Ok(vec![Variant::WindowAttention(tile)])
+                }
                 $(Op::$only(_) => Ok(vec![Variant::$only]),)*
                 Op::Input(_) | Op::Concat(_) | Op::Slice(_) => {
                     Err(step.misfit("others fill its memory"))
@@ -272,7 +277,8 @@ fn paths(step: &Step, context: Context) -> Result<Vec<Variant>> {
     }
     let mut candidates = tiled(step, context)?;
     let at = if target.cooperative.is_some() { candidates.len() } else { 0 };
-    candidates.insert(at, Variant::MultiPathConv);
+    let tile = PathTile::new(&products(step, context.graph)?);
+    candidates.insert(at, Variant::MultiPathConv(tile));
     Ok(candidates)
 }
 

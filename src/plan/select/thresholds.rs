@@ -50,6 +50,9 @@ thresholds! {
     COOPERATIVE_BUSY = 128, "Tiles that should be under way for a device to be busy. Large ones read less per product, so the largest is taken of which there are as many.", None;
     COOPERATIVE_WIDE_LANES = 32, "Lanes of the subgroups that hold large parts; others hold 16 × 16. llvmpipe, with 8 or 16 lanes, writes out the products of every pair of matrices and compiles for minutes where there are many.", Some("llvmpipe 22.3");
     DIRECT_FEW_TILES = 2048, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution.", None;
+    PATH_BLOCK = 4, "Output channels of a group up to which an invocation of multi_path_conv computes as many, and above which twice as many.", None;
+    WINDOW_WORDS = 256, "Words of four values that staged keys, and values, of a window take at most: 4 KiB each.", None;
+    WINDOW_KEYS = 16, "Most keys of a window that are staged at a time.", None;
     DIRECT_UNROLLED = 64, "Unrolled multiplications of four rows per invocation and kernel column at most; bounds the length of the shader for large kernels.", None;
 }
 
