@@ -5,9 +5,12 @@ use std::path::Path;
 
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat};
 use pentimento::photo::{
-    GivenFace, GivenFaces, Pages, ReadOptions, decode_with_metadata, dimensions, encode,
-    y4m::Header,
+    Encoding, GivenFace, GivenFaces, Kept, Metadata, Pages, Picture, ReadOptions,
+    decode_with_metadata, dimensions, encode, encode_with, y4m::Header,
 };
+
+#[path = "models.rs"]
+pub mod models;
 
 /// A fuzz target.
 pub struct Target {
@@ -19,21 +22,26 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "picture", run: picture, seeds: pictures },
     Target { name: "jpeg", run: jpeg, seeds: || matrix("jpg") },
     Target { name: "tiff", run: picture, seeds: || matrix("tif") },
     Target { name: "png", run: png, seeds: pngs },
     Target { name: "webp", run: picture, seeds: || made(ImageFormat::WebP) },
     Target { name: "bitmap", run: picture, seeds: bitmaps },
+    Target { name: "jxl", run: picture, seeds: || matrix("jxl") },
+    Target { name: "heif", run: picture, seeds: || [matrix("heic"), matrix("avif")].concat() },
+    Target { name: "written", run: written, seeds: writings },
     Target { name: "exif", run: exif, seeds: exifs },
     Target { name: "faces", run: faces, seeds: lists_of_faces },
     Target { name: "video", run: video, seeds: videos },
+    Target { name: "metadata", run: models::metadata, seeds: models::configurations },
+    Target { name: "architecture", run: models::architecture, seeds: models::shapes },
 ];
 
 /// Pictures that claim more pixels are left out: the readers take up to 268 millions, which is
 /// slow, not wrong.
-const PIXELS: usize = 1 << 18;
+const PIXELS: usize = 1 << 14;
 
 /// From bytes to a decoded picture, and on to the files that it is written to.
 pub fn picture(data: &[u8]) {
@@ -61,14 +69,13 @@ pub fn picture(data: &[u8]) {
             if pixels > 1 << 12 {
                 return;
             }
-            for name in ["a.png", "a.jpg", "a.webp", "a.tif"] {
-                let name = Path::new(name);
-                let file = encode(&picture, &metadata, name).expect("what was read is written");
-                let (back, _) = decode_with_metadata(&file, name).expect("and read again");
-                assert_eq!((back.height, back.width), (picture.height, picture.width));
-                if name == Path::new("a.png") && !metadata.gray {
-                    assert_eq!((&back.rgb, &back.alpha), (&picture.rgb, &picture.alpha));
-                }
+            // One format for each file, as its length has it: all of them take four times as long.
+            let name = Path::new(["a.png", "a.jpg", "a.webp", "a.tif"][data.len() % 4]);
+            let file = encode(&picture, &metadata, name).expect("what was read is written");
+            let (back, _) = decode_with_metadata(&file, name).expect("and read again");
+            assert_eq!((back.height, back.width), (picture.height, picture.width));
+            if name == Path::new("a.png") && !metadata.gray {
+                assert_eq!((&back.rgb, &back.alpha), (&picture.rgb, &picture.alpha));
             }
         }
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
@@ -126,6 +133,48 @@ pub fn exif(data: &[u8]) {
         let (back, _) = decode_with_metadata(&written, Path::new(name)).expect("and read again");
         assert_eq!((back.height, back.width), (picture.height, picture.width), "turned once");
     }
+}
+
+/// Metadata of any bytes into each format: what the file does not hold is said, and what it holds is
+/// read back as it was.
+pub fn written(data: &[u8]) {
+    let (&[choice, kinds], mut rest) = data.split_first_chunk().unwrap_or((&[0, 0], &[]));
+    let mut part = |bit: u8| -> Option<Vec<u8>> {
+        if kinds >> bit & 1 == 0 {
+            return None;
+        }
+        let (&length, after) = rest.split_first()?;
+        let (part, after) = after.split_at_checked(length.into())?;
+        rest = after;
+        Some(part.to_vec())
+    };
+    let (height, width) = (2, 3);
+    let alpha = (choice & 8 != 0).then(|| vec![0, 50, 100, 150, 200, 255]);
+    let icc = part(0).map(|body| [&[0; 16][..], b"RGB ", &[0; 108], &body].concat());
+    let rgb = (0..18).map(|v| v * 14).collect();
+    let picture = Picture { height, width, rgb, alpha, icc };
+    let (exif, xmp, iptc, comment) = (part(1), part(2), part(3), part(4));
+    let texts = part(5).map(|body| [b"Title\0".as_slice(), &body].concat());
+    let chunks = texts.map(|text| (*b"tEXt", text)).into_iter().collect();
+    let kept = Kept { xmp, iptc, comment, chunks, ..Kept::default() };
+    let metadata = Metadata { exif, kept, ..Metadata::default() };
+    let names = ["a.png", "a.jpg", "a.webp", "a.tif", "a.bmp", "a.ppm", "a.avif", "b.webp"];
+    let name = Path::new(names[usize::from(choice & 7)]);
+    let quality = name.starts_with("b.webp").then_some(80);
+    let encoding = Encoding { quality, ..Encoding::default() };
+    let file =
+        encode_with(&picture, &metadata, name, &encoding).expect("small pictures are written");
+    let (back, read) = decode_with_metadata(&file.bytes, name).expect("and read again");
+    assert_eq!((back.height, back.width), (height, width));
+    let said = |word: &str| file.notes.iter().any(|note| note.contains(word));
+    let is_kept = |was: &Option<Vec<u8>>, is: &Option<Vec<u8>>, word| {
+        let (was, is) = (was.as_ref().filter(|part| !part.is_empty()), is.as_ref());
+        assert!(was.is_none() || is.is_some() || said(word), "{word} went without a word");
+    };
+    is_kept(&picture.icc, &back.icc, "profile");
+    is_kept(&metadata.exif, &read.exif, "EXIF");
+    is_kept(&metadata.kept.xmp, &read.kept.xmp, "XMP");
+    is_kept(&metadata.kept.iptc, &read.kept.iptc, "IPTC");
 }
 
 /// The file of `--faces`.
@@ -225,6 +274,23 @@ fn exifs() -> Vec<Vec<u8>> {
             b"\0\x02\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\x87\x69\0\x04\0\0\0\x01\0\0\0\x08",
         ),
     ]
+}
+
+/// One for each format and part, and some with all.
+fn writings() -> Vec<Vec<u8>> {
+    let exif = exifs().swap_remove(0);
+    let parts: [&[u8]; 6] =
+        [b"icc", &exif, b"<x tiff:Orientation=\"6\"/>", b"\x1C\x02\x78\0\x01A", b"a", b"b"];
+    let block = |part: &&[u8]| [&[part.len() as u8], *part].concat();
+    let all: Vec<u8> = parts.iter().flat_map(block).collect();
+    let mut seeds = Vec::new();
+    for choice in 0..16 {
+        seeds.push([&[choice, 0x3F], all.as_slice()].concat());
+        for (bit, part) in parts.iter().enumerate() {
+            seeds.push([&[choice, 1 << bit], block(part).as_slice()].concat());
+        }
+    }
+    seeds
 }
 
 fn pictures() -> Vec<Vec<u8>> {

@@ -49,6 +49,9 @@ pub mod pixels;
 #[doc(hidden)]
 pub mod plan;
 mod session;
+#[cfg(test)]
+#[path = "../tests/support/skipped.rs"]
+mod skipped;
 #[doc(hidden)]
 pub mod tensor;
 

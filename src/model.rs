@@ -149,7 +149,8 @@ impl Model {
         ModelInfo::new(&self.checkpoint, &*self.network)
     }
 
-    /// The graph for an input of `shape`: `[N, 3, H, W]`, or `[N, latent, 1, 1]` for a generator.
+    /// The graph for an input of `shape`: `[N, 3, H, W]`, or for a generator `[N, latent, 1, 1]`, or
+    /// `[N, codes·latent, 1, 1]` with a code for each of its layers.
     ///
     /// # Errors
     /// When a tensor is missing or misshapen, or the network does not take that shape.

@@ -309,7 +309,7 @@ impl fmt::Debug for Session {
 
 /// `plan` with the tiles that are the fastest on its device, where that is asked for.
 #[cfg(not(target_arch = "wasm32"))]
-async fn tuned(engine: &Engine, mut plan: Plan) -> Result<Plan> {
+pub(crate) async fn tuned(engine: &Engine, mut plan: Plan) -> Result<Plan> {
     if let (Device::Gpu(device), Some(folder)) = (engine.handle(), engine.tuning()) {
         within(engine, gpu::predict(&plan)?.total())?;
         gpu::tune(device, &mut plan, folder).await?;

@@ -37,6 +37,12 @@ fn activate(v: f32, slope: f32) -> f32 {
 #if ACTIVATION == gelu
     return 0.5 * v * (1.0 + erf(v * 0.70710678));
 #endif
+#if ACTIVATION == mish
+    // v · tanh(ln(1 + e^v)); from 20 on the factor is 1 in f32, and e^40 is finite.
+    let e = exp(min(v, 20.0));
+    let n = e * (e + 2.0);
+    return select(v * (n / (n + 2.0)), v, is_nan(v));
+#endif
 #if ACTIVATION == clamp
     return select(clamp(v, p.activation_low, p.activation_high), v, is_nan(v));
 #endif

@@ -9,7 +9,7 @@ use super::weights::Weights;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId, ops};
-use crate::plan::{Plan, Step, Upsample, Variant, Work};
+use crate::plan::{Plan, Step, Upsample, Variant, Work, scratch_len};
 use crate::tensor::Shape;
 
 /// In the place of a network: single layers that `tools/peers` compares.
@@ -31,6 +31,26 @@ pub struct KernelCase {
 }
 
 impl KernelCase {
+    /// The same by every variant that can compute it, the chosen one first. Their names say which.
+    ///
+    /// # Errors
+    /// As [`Plan::candidates`].
+    pub fn variants(&self) -> Result<Vec<Self>> {
+        let mut cases = Vec::new();
+        for variant in self.plan.candidates(self.step)? {
+            let mut plan = Plan::clone(&self.plan);
+            let step = &mut plan.steps[self.step];
+            step.variant = variant.clone();
+            // Working memory is placed for the chosen variant alone.
+            if step.scratch.is_none() && scratch_len(step, &plan.target) > 0 {
+                continue;
+            }
+            let name = format!("{}, {variant}", self.name);
+            cases.push(Self { name, variant, plan: Arc::new(plan), ..self.clone() });
+        }
+        Ok(cases)
+    }
+
     /// A plan that computes it `copies` times.
     pub fn plan(&self, copies: usize) -> Plan {
         self.plan.isolated(self.step, copies)
@@ -46,10 +66,8 @@ pub fn kernels(engine: &Engine) -> Result<Vec<KernelCase>> {
     planned(|graph| engine.plan(graph))
 }
 
-/// Every kernel case of the plans that `plan` makes.
-fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
-    let mut cases: Vec<KernelCase> = Vec::new();
-    let mut known: HashMap<String, usize> = HashMap::new();
+/// The graphs of all networks, and one of each op that none of them runs.
+pub(super) fn graphs() -> Result<Vec<(&'static str, Graph)>> {
     let mut graphs = Vec::new();
     for network in NETWORKS {
         let model = network.model()?;
@@ -57,7 +75,14 @@ fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
         graphs.push((network.name, model.graph(model.input_shape(h, w))?));
     }
     graphs.extend(others());
-    for (network, graph) in graphs {
+    Ok(graphs)
+}
+
+/// Every kernel case of the plans that `plan` makes.
+fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
+    let mut cases: Vec<KernelCase> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for (network, graph) in graphs()? {
         let plan = match plan(graph) {
             Ok(plan) => Arc::new(plan),
             Err(error) => {
@@ -66,11 +91,7 @@ fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
             }
         };
         for (index, step) in plan.steps.iter().enumerate() {
-            let (mut name, work) = (name(step, &plan), plan.work(step));
-            if network == LAYERS {
-                // Their weights are known to others: no network's step stands for them.
-                name.insert_str(0, "layer ");
-            }
+            let (name, work) = (case_name(network, step, &plan), plan.work(step));
             let at = *known.entry(name.clone()).or_insert(cases.len());
             if at == cases.len() {
                 cases.push(KernelCase {
@@ -95,6 +116,13 @@ fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
         }
     }
     Ok(cases)
+}
+
+/// The name of a network's step, by which it is asked for.
+pub(super) fn case_name(network: &str, step: &Step, plan: &Plan) -> String {
+    // Their weights are known to others: no network's step stands for them.
+    let layer = if network == LAYERS { "layer " } else { "" };
+    format!("{layer}{}", name(step, plan))
 }
 
 /// "conv3x3 512-512 @64x64": what it computes, channels in and out, size of the output.

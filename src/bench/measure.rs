@@ -14,10 +14,10 @@ use crate::error::Result;
 use crate::graph::Graph;
 use crate::model::Model;
 use crate::models::Task;
-use crate::plan::{Backend, Plan, Step, Work};
-use crate::session::Session;
+use crate::plan::{Backend, Plan, Rates, Step, Work};
+use crate::session::{self, Session};
 use crate::tensor::{Dtype, Shape};
-use crate::{cpu, gpu};
+use crate::{blocking, cpu, gpu};
 
 /// Relative L2 errors that a kernel and a network may have, in f32 and in f16.
 const KERNEL_ERROR: [f64; 2] = [1e-5, 2e-3];
@@ -95,6 +95,7 @@ impl Bench<'_> {
             roof: self.peaks.roof(case.work, self.engine.dtype(), launches, time.median),
             time,
             check,
+            predicted: self.predicted(&run.single),
             steps: Vec::new(),
             first_result: None,
             memory: None,
@@ -141,11 +142,23 @@ impl Bench<'_> {
             bytes: plan.steps.iter().map(|step| plan.work(step).bytes as f64).sum(),
             roof: self.network_roof(plan, time.median),
             check,
+            predicted: self
+                .predicted(plan)
+                .map(|seconds| seconds + Rates::host(result_bytes(plan))),
             steps: steps.collect(),
             first_result,
             memory: Some(session.memory().total),
             time,
         })
+    }
+
+    /// What times are predicted by: the rates of a known device, or what the probes reached.
+    fn rates(&self) -> Option<Rates> {
+        Rates::known(&self.engine.device().name).or_else(|| self.peaks.rates())
+    }
+
+    fn predicted(&self, plan: &Plan) -> Option<f64> {
+        plan.predicted(&self.rates()?)
     }
 
     fn step(&self, step: &Step, plan: &Plan, time: f64) -> StepRow {
@@ -155,6 +168,7 @@ impl Bench<'_> {
             kernel: step.variant.name().to_owned(),
             output: [shape.n, shape.c, shape.h, shape.w],
             time,
+            predicted: self.rates().and_then(|rates| Some(plan.cost(step, &rates)?.seconds)),
             flops: flops(work),
             bytes: work.bytes as f64,
             roof: self.peaks.roof(work, self.engine.dtype(), launches(step, plan), time),
@@ -227,17 +241,21 @@ pub struct KernelRun {
 }
 
 impl KernelRun {
-    /// Prepares `case` on random data and runs it once.
+    /// Prepares `case` on random data, by its fastest tile where the engine tunes, and runs it once.
     ///
     /// # Errors
     /// When the device fails.
     pub fn new(engine: &Engine, case: &KernelCase) -> Result<Self> {
         let copies = (ROTATION_BYTES / case.work.bytes.max(1)).clamp(1, MAX_COPIES);
-        let plan = case.plan(copies as usize);
+        let single = blocking::block_on(session::tuned(engine, case.plan(1)))?;
+        let mut plan = case.plan(copies as usize);
+        for (step, tuned) in plan.steps.iter_mut().zip(single.steps.iter().cycle()) {
+            step.variant = tuned.variant.clone();
+        }
         let inputs = check::inputs(&plan);
         let mut runner = Runner::new(engine, plan)?;
         let output = runner.run(&slices(&inputs))?.into_iter().next().unwrap_or_default();
-        Ok(Self { runner, inputs, single: case.plan(1), output })
+        Ok(Self { runner, inputs, single, output })
     }
 
     /// Runs every copy once: how long each took.
@@ -271,6 +289,11 @@ fn twins(graph: Graph, input: &[f32]) -> Result<Vec<Vec<f32>>> {
 
 fn flops(work: Work) -> f64 {
     2.0 * work.multiply_adds as f64
+}
+
+/// Bytes of a picture that a plan yields, three for each pixel.
+fn result_bytes(plan: &Plan) -> usize {
+    plan.outputs.first().map_or(0, |view| 3 * view.shape.n * view.shape.plane())
 }
 
 /// Dispatches of a step on a GPU.

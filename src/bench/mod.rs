@@ -3,7 +3,11 @@
 
 mod cases;
 mod check;
+#[cfg(any(target_os = "linux", windows))]
+mod code;
 mod compare;
+#[cfg(any(target_os = "linux", windows))]
+mod compile;
 mod measure;
 mod networks;
 mod report;
@@ -15,7 +19,11 @@ mod weights;
 
 pub use cases::{KernelCase, kernels};
 pub use check::Check;
+#[cfg(any(target_os = "linux", windows))]
+pub use code::{Classes, Figures, Widths};
 pub use compare::{Change, Comparison, Verdict};
+#[cfg(any(target_os = "linux", windows))]
+pub use compile::{COMPILE_FORMAT, Compilation, CompileRow, Compiler, Launchable, launchables};
 pub use measure::{Bench, KernelRun};
 pub use networks::{NETWORKS, Network};
 pub use report::{FORMAT, Kind, Machine, Report, Row, StepRow};

@@ -79,6 +79,9 @@ pub struct Row {
     pub roof: Roof,
     /// Whether its result is right.
     pub check: Check,
+    /// Seconds that the cost model predicts, where it knows the device's rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<f64>,
     /// Of a network: its steps in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepRow>,
@@ -113,6 +116,9 @@ pub struct StepRow {
     pub output: [usize; 4],
     /// Median seconds.
     pub time: f64,
+    /// As in [`Row`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicted: Option<f64>,
     /// As in [`Row`].
     pub flops: f64,
     /// As in [`Row`].

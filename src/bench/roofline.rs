@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::cpu;
 use crate::engine::{Device, Engine};
 use crate::error::Result;
-use crate::plan::Work;
+use crate::plan::{Rates, Work};
 use crate::tensor::Dtype;
 
 /// Measured by the probes; `None` where the device lacks it or nobody measured.
@@ -92,6 +92,11 @@ impl Peaks {
             workgroup: Some(device.probe_workgroup()?),
             launch: Some(device.probe_launch()?),
         })
+    }
+
+    /// By which times are predicted; `None` where a probe is missing.
+    pub fn rates(&self) -> Option<Rates> {
+        Rates::probed([self.f32?, self.memory?, self.workgroup?, self.launch?], self.cooperative)
     }
 
     /// The arithmetic peak for `dtype`: the best that the device offers for it.

@@ -20,8 +20,8 @@ pub struct Checkpoint {
     path: PathBuf,
     tensors: BTreeMap<String, Param>,
     metadata: HashMap<String, String>,
-    /// Tensors that are not floating-point numbers, and their types.
-    skipped: BTreeMap<String, Dtype>,
+    /// Tensors that are not floating-point numbers, and their types and dimensions.
+    skipped: BTreeMap<String, (Dtype, Vec<usize>)>,
     taken: Taken,
     /// Names of the tensors whose values were asked for; only of a [`Checkpoint::watched`] one.
     reads: Option<Arc<Mutex<BTreeSet<String>>>>,
@@ -81,7 +81,7 @@ impl Checkpoint {
                 Dtype::Bf16 => (Encoding::Bf16, Elements::of(tensor)),
                 dtype if dtype.is_float() => (Encoding::F32, Elements::as_f32(tensor)),
                 dtype => {
-                    skipped.insert(name, dtype);
+                    skipped.insert(name, (dtype, dims));
                     continue;
                 }
             };
@@ -152,7 +152,13 @@ impl Checkpoint {
 
     /// Tensors of other than floating-point types, which no network reads, with their types.
     pub fn skipped(&self) -> Vec<String> {
-        self.skipped.iter().map(|(name, dtype)| format!("{name} ({dtype})")).collect()
+        self.skipped.iter().map(|(name, (dtype, _))| format!("{name} ({dtype})")).collect()
+    }
+
+    /// Whether the tensor `name`, of any type, is a single value.
+    pub fn is_single_value(&self, name: &str) -> bool {
+        let dims = self.dims(name).or_else(|| self.skipped.get(name).map(|(_, dims)| &**dims));
+        dims.is_some_and(|dims| dims.iter().all(|&size| size == 1))
     }
 
     /// A value of the file's metadata.

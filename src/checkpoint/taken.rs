@@ -14,7 +14,12 @@ pub struct Taken {
     pub stripped: Vec<String>,
     /// How many other things of the file were left out.
     pub left_out: usize,
+    /// The first of these, each with what it is, or what the file adds to the network.
+    pub left_out_first: Vec<String>,
 }
+
+/// How many of the things that were left out are named.
+const NAMED: usize = 5;
 
 impl Taken {
     pub(super) fn new(contents: &Contents) -> Self {
@@ -22,12 +27,23 @@ impl Taken {
         let taken = entry.as_deref().unwrap_or_default();
         let others = contents.candidates.iter().filter(|name| *name != taken).cloned().collect();
         let stripped = contents.stripped.clone();
-        Self { entry, others, stripped, left_out: contents.dropped.len() }
+        let left_out_first = contents.dropped.iter().take(NAMED).cloned().collect();
+        Self { entry, others, stripped, left_out: contents.dropped.len(), left_out_first }
     }
 
     /// Whether other weights could have been meant.
     pub fn was_chosen(&self) -> bool {
         !self.others.is_empty()
+    }
+
+    /// What was left out, as a list of a few; `None` when nothing was.
+    pub fn left_out_list(&self) -> Option<String> {
+        let shown = self.left_out_first.join(", ");
+        match self.left_out.saturating_sub(self.left_out_first.len()) {
+            _ if shown.is_empty() => None,
+            0 => Some(shown),
+            more => Some(format!("{shown} and {more} more")),
+        }
     }
 
     /// One sentence about the entry and the others, and how to use one of those.

@@ -1,7 +1,6 @@
 //! Many pictures: read ahead, restored by every device, written behind.
 
 use std::fs;
-use std::io::Cursor;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -330,11 +329,8 @@ const BYTES_PER_PIXEL: usize = 14;
 
 /// About how many bytes decoding takes; 0 where the header does not say.
 fn needed(file: &[u8]) -> usize {
-    let reader = image::ImageReader::new(Cursor::new(file)).with_guessed_format();
-    let Some((width, height)) = reader.ok().and_then(|reader| reader.into_dimensions().ok()) else {
-        return 0;
-    };
-    let pixels = (width as usize).saturating_mul(height as usize);
+    let Some((width, height)) = photo::dimensions(file) else { return 0 };
+    let pixels = width.saturating_mul(height);
     // More are refused by the decoder, which says it better.
     if pixels > photo::MAX_PIXELS { 0 } else { pixels.saturating_mul(BYTES_PER_PIXEL) }
 }

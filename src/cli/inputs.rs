@@ -114,8 +114,7 @@ fn writable(name: PathBuf) -> PathBuf {
 
 /// Extensions of pictures that are read but not written, and of pictures that phones and browsers
 /// leave among photos: those are refused by their name, not passed over.
-const OTHERS: [&str; 10] =
-    ["pgm", "pbm", "pam", "heic", "heif", "hif", "avif", "jxl", "jp2", "gif"];
+const OTHERS: [&str; 9] = ["pgm", "pbm", "pam", "heic", "heif", "hif", "jxl", "jp2", "gif"];
 
 /// Whether a folder's file is taken for a picture.
 fn is_picture(name: &Path) -> bool {

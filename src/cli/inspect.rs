@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::Args;
 use pentimento::checkpoint::Taken;
 use pentimento::graph::{Encoding, Graph, Param};
-use pentimento::plan::Plan;
+use pentimento::plan::{Plan, Target};
 use pentimento::tensor::Dtype;
-use pentimento::{Error, ModelInfo, Result, Shape, Task};
+use pentimento::{Error, ModelInfo, Precision, Result, Shape, Task};
 use serde::Serialize;
 
 use super::model::Assumptions;
@@ -46,9 +46,14 @@ pub struct Inspect {
     #[arg(long, value_name = "FILE")]
     graph: Option<PathBuf>,
 
-    /// Print the plan: one line per kernel launch, and where in memory it reads and writes
+    /// Print the plan: one line per kernel launch, and where in memory it reads and writes. On a GPU
+    /// whose rates are known also how long it should take
     #[arg(long)]
     plan: bool,
+
+    /// Plan for this GPU, which need not be there: "H100" or "H200"
+    #[arg(long = "for", value_name = "GPU", conflicts_with_all = ["device", "memory", "tune"])]
+    gpu: Option<String>,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -122,9 +127,8 @@ impl Inspect {
                 source,
             })?;
         }
-        let engine = self.engine.engine()?;
         let nodes = self.nodes.then(|| graph.to_string());
-        let plan = engine.plan(graph)?;
+        let (plan, device) = self.planned(graph)?;
         let mut types = BTreeMap::new();
         for tensor in checkpoint.tensors() {
             *types.entry(type_name(tensor.encoding())).or_default() += tensor.len();
@@ -141,7 +145,7 @@ impl Inspect {
             types,
             skipped: checkpoint.skipped(),
             taken: checkpoint.taken(),
-            run: run(&plan.graph, &plan, &engine.device().name),
+            run: run(&plan.graph, &plan, &device),
             tensors: self.tensors.then(|| tensors.collect()),
             nodes,
             plan: self.plan.then(|| plan.to_string()),
@@ -152,6 +156,27 @@ impl Inspect {
             print(&report.text())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Inspect {
+    /// The plan, and the name of the device that it is for.
+    fn planned(&self, graph: Graph) -> Result<(Plan, String)> {
+        let Some(gpu) = &self.gpu else {
+            let engine = self.engine.engine()?;
+            return Ok((engine.plan(graph)?, engine.device().name.clone()));
+        };
+        let dtype = match self.engine.precision {
+            Precision::F32 => Dtype::F32,
+            Precision::Auto | Precision::F16 => Dtype::F16,
+        };
+        let mut target = Target::known(gpu, dtype).ok_or_else(|| {
+            Error::Input(format!("the rates of {gpu:?} are not known; --for takes H100 or H200"))
+        })?;
+        if self.engine.no_cooperative {
+            target.cooperative = None;
+        }
+        Ok((Plan::new(graph.into(), target)?, format!("{gpu}, which need not be there")))
     }
 }
 
@@ -196,6 +221,9 @@ impl Report<'_> {
         }
         if !self.taken.stripped.is_empty() {
             row("names without", &self.taken.stripped.join(" "));
+        }
+        if let Some(left_out) = self.taken.left_out_list() {
+            row("left out", &left_out);
         }
         if !self.skipped.is_empty() {
             row("ignored tensors", &self.skipped.join(", "));

@@ -144,12 +144,17 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Says which of the file's weights were taken, where there were others.
+/// Says which of the file's weights were taken, where there were others, and what was left out.
 pub fn tell(path: &Path, model: &Model, quiet: bool) {
+    if quiet {
+        return;
+    }
     let taken = model.checkpoint().taken();
-    if taken.was_chosen() && !quiet {
-        let note = format!("{}: took {}", path.display(), taken.sentence());
-        print_note(&note);
+    if taken.was_chosen() {
+        print_note(&format!("{}: took {}", path.display(), taken.sentence()));
+    }
+    if let Some(left_out) = taken.left_out_list() {
+        print_note(&format!("{}: left out {left_out}", path.display()));
     }
 }
 

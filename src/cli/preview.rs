@@ -19,7 +19,7 @@ fn is_shown(path: &Path) -> bool {
     match Format::of(path) {
         Ok(Format::Tiff | Format::Pnm) => false,
         Ok(_) => true,
-        Err(_) => extension.eq_ignore_ascii_case("avif") || extension.eq_ignore_ascii_case("gif"),
+        Err(_) => extension.eq_ignore_ascii_case("gif"),
     }
 }
 

@@ -119,6 +119,7 @@ impl Epilogue<'_> {
                 let erf = |v: f32| libm::erff(v * std::f32::consts::FRAC_1_SQRT_2);
                 values.iter_mut().for_each(|v| *v *= 0.5 * (1.0 + erf(*v)));
             }
+            Activation::Mish => values.iter_mut().for_each(|v| *v *= tanh_of_softplus(*v)),
             Activation::Clamp(low, high) => {
                 values.iter_mut().for_each(|v| *v = v.max(low).min(high));
             }
@@ -142,6 +143,14 @@ impl Epilogue<'_> {
         }
         scale(values, plan.output_gain);
     }
+}
+
+/// `tanh(ln(1 + e^v)) = n / (n + 2)` with `n = e^v · (e^v + 2)`; from 20 on it is 1 in f32.
+#[inline(always)]
+fn tanh_of_softplus(v: f32) -> f32 {
+    let e = v.min(20.0).exp();
+    let n = e * (e + 2.0);
+    n / (n + 2.0)
 }
 
 #[inline(always)]

@@ -82,20 +82,32 @@ macro_rules! kernels {
                 (_, Quality::Twin) => twin(step, graph),
             }
         }
+
+        /// The twin of all kernels for an operation that has several.
+        fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
+            match &step.op {
+                Op::Conv2d(_) | Op::ModulatedConv2d(_) => super::conv_direct::prepare(step, graph),
+                Op::ModulatedConvTranspose2d(_) => super::conv_transpose::twin(step, graph),
+                Op::Linear(_) => super::linear::twin(step, graph),
+                Op::MultiPathConv(_) => super::multi_path_conv::twin(step, graph),
+                Op::WindowAttention(_) => super::window_attention::twin(step, graph),
+                $(Op::$only(_) => Err(step.misfit("its only kernel has its twin")),)*
+                Op::Input(_) | Op::Concat(_) | Op::Slice(_) => {
+                    Err(step.misfit("others fill its memory"))
+                }
+                Op::Activation(_)
+                | Op::Add(_)
+                | Op::Bias(_)
+                | Op::Noise(_)
+                | Op::Scale(_)
+                | Op::ScaleChannels(_)
+                | Op::Sft(_) => Err(step.misfit("it is a part of an epilogue")),
+            }
+        }
     };
 }
 
 for_each_kernel!(kernels);
-
-/// The twin of all kernels for an operation that has several.
-fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
-    match &step.op {
-        Op::ModulatedConvTranspose2d(_) => super::conv_transpose::twin(step, graph),
-        Op::Linear(_) => super::linear::twin(step, graph),
-        Op::MultiPathConv(_) => super::multi_path_conv::twin(step, graph),
-        _ => super::conv_direct::prepare(step, graph),
-    }
-}
 
 /// A step, ready to run.
 pub struct Prepared {

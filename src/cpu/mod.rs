@@ -30,6 +30,7 @@ mod tensor_to_image;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tone;
 mod upsample;
 mod vectorize;
 pub mod warp_affine;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::epilogue::Epilogue;
 use super::exp::exp;
-use super::kernel::{Quality, Ready};
+use super::kernel::Ready;
 use super::team;
 use super::tensor::{Tensor, TensorMut};
 use super::vectorize::vectorize;
@@ -15,20 +15,23 @@ use crate::graph::ops::WindowAttention;
 use crate::plan::Step;
 
 /// Makes `step` ready to run.
-pub fn prepare(step: &Step, graph: &Graph, quality: Quality) -> Result<Ready> {
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
     let op: WindowAttention = *step.op()?;
     let bias = graph.param(op.bias).to_f32();
-    let memory = size_of_val(&bias[..]);
-    Ok(match quality {
-        Quality::Fast => Ready::new(memory, move |io| {
-            let others = [io.operand(1), io.operand(2)];
-            run_fast(&op, &bias, io.x(), others, io.epilogue, io.output, io.workspace);
-        }),
-        Quality::Twin => Ready::new(memory, move |io| {
-            let others = [io.operand(1), io.operand(2)];
-            run(&op, &bias, io.x(), others, io.epilogue, io.output);
-        }),
-    })
+    Ok(Ready::new(size_of_val(&bias[..]), move |io| {
+        let others = [io.operand(1), io.operand(2)];
+        run_fast(&op, &bias, io.x(), others, io.epilogue, io.output, io.workspace);
+    }))
+}
+
+/// Makes its twin ready to run.
+pub fn twin(step: &Step, graph: &Graph) -> Result<Ready> {
+    let op: WindowAttention = *step.op()?;
+    let bias = graph.param(op.bias).to_f32();
+    Ok(Ready::new(size_of_val(&bias[..]), move |io| {
+        let others = [io.operand(1), io.operand(2)];
+        run(&op, &bias, io.x(), others, io.epilogue, io.output);
+    }))
 }
 
 /// What lies inside of `size` of each window along an axis.

@@ -25,6 +25,8 @@ pub struct Canvas {
 pub struct Patch<'a> {
     /// The face.
     pub face: &'a Face,
+    /// What it was restored from, of the same size.
+    pub crop: &'a Face,
     /// How much of the face is taken, 0 to 1, `mask_side × mask_side` values.
     pub mask: &'a [f32],
     /// See `mask`.
@@ -35,8 +37,12 @@ pub struct Patch<'a> {
     pub face_positions: &'a Positions,
     /// Where the pixels of the area come from in the mask.
     pub mask_positions: &'a Positions,
+    /// Where the pixels of the area come from in the photo as it was.
+    pub photo_positions: &'a Positions,
     /// Factor on the mask.
     pub strength: f32,
+    /// The variance of the damage in the photo, in levels of luminance.
+    pub damage: f32,
 }
 
 impl Canvas {
@@ -108,6 +114,8 @@ impl Canvas {
         if patch.mask.len() != patch.mask_side * patch.mask_side
             || !fits(patch.face_positions)
             || !fits(patch.mask_positions)
+            || !fits(patch.photo_positions)
+            || patch.crop.size != patch.face.size
             || top + height > self.size[0]
             || left + width > self.size[1]
         {
@@ -116,18 +124,62 @@ impl Canvas {
         let mask = self.calls.upload("mask", patch.mask).await?;
         let in_face = self.positions(patch.face_positions).await?;
         let in_mask = self.positions(patch.mask_positions).await?;
-        let warped = self.calls.allocate("face", height * width * 4, Usage::STORAGE).await?;
-        let call = warp_affine::record([patch.face.size; 2], [height, width], 1, [0; 3]);
-        self.calls.launch(&call, &[&patch.face.buffer, &in_face, &warped]).await?;
+        let in_photo = self.positions(patch.photo_positions).await?;
+        let faces = (&in_face, [patch.face.size; 2]);
+        let warped = self.warped(&patch.face.buffer, faces, [height, width]).await?;
+        let crop = self.warped(&patch.crop.buffer, faces, [height, width]).await?;
+        let photo = (&in_photo, self.photo_size);
+        let original = self.warped(&self.photo, photo, [height, width]).await?;
 
         let layout = [self.size[1], top * self.size[1] + left];
         let counts = self.calls.upload("counts", &[0_u32; 2 * BINS]).await?;
         let call = grain_histogram::record([height, width], layout, patch.mask_side);
         self.calls.launch(&call, &[&self.result, &warped, &mask, &in_mask, &counts]).await?;
         let counts = self.calls.read::<u32>(&counts).await?;
-        let amounts = [patch.strength, grain(&counts[..BINS], &counts[BINS..])];
+        let amounts = [patch.strength, grain(&counts[..BINS], &counts[BINS..]), patch.damage];
         let call = paste::record([height, width], layout, patch.mask_side, amounts);
-        self.calls.launch(&call, &[&warped, &mask, &in_mask, &self.result]).await
+        let buffers = [&warped, &crop, &original, &mask, &in_mask, &self.result];
+        self.calls.launch(&call, &buffers).await
+    }
+
+    /// The pixels of a picture of `[height, width]` at `positions`, `size` of them.
+    async fn warped(
+        &self,
+        source: &Buffer,
+        (positions, source_size): (&Buffer, [usize; 2]),
+        size: [usize; 2],
+    ) -> Result<Buffer> {
+        let warped = self.calls.allocate("face", size[0] * size[1] * 4, Usage::STORAGE).await?;
+        let call = warp_affine::record(source_size, size, 1, [0; 3]);
+        self.calls.launch(&call, &[source, positions, &warped]).await?;
+        Ok(warped)
+    }
+
+    /// [`grain_histogram`](crate::cpu::grain_histogram) of each of two faces of a size, where `mask`,
+    /// a square of `mask_side` sampled at `positions`, is above a half.
+    ///
+    /// # Errors
+    /// As [`Canvas::crop`]; [`Error::Input`] when the sizes contradict each other.
+    pub async fn histograms(
+        &self,
+        faces: [&Face; 2],
+        (mask, mask_side): (&[f32], usize),
+        positions: &Positions,
+    ) -> Result<[Vec<u32>; 2]> {
+        let size = faces[0].size;
+        let sides = [positions.rows.len(), positions.columns.len()];
+        if size != faces[1].size || sides != [size; 2] || mask.len() != mask_side * mask_side {
+            return Err(Error::Input("a mask does not fit its faces".to_owned()));
+        }
+        let mask = self.calls.upload("mask", mask).await?;
+        let in_mask = self.positions(positions).await?;
+        let counts = self.calls.upload("counts", &[0_u32; 2 * BINS]).await?;
+        let call = grain_histogram::record([size; 2], [size, 0], mask_side);
+        let [a, b] = faces.map(|face| &face.buffer);
+        self.calls.launch(&call, &[a, b, &mask, &in_mask, &counts]).await?;
+        let mut first = self.calls.read::<u32>(&counts).await?;
+        let second = first.split_off(BINS);
+        Ok([first, second])
     }
 
     /// The result.

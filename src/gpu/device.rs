@@ -7,7 +7,7 @@ use super::builder::MAX_STORAGE_BINDINGS;
 use super::files::Files;
 use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
-use crate::plan::{Backend, Cooperative, Target};
+use crate::plan::{Backend, Cooperative, Rates, Target};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -187,6 +187,7 @@ impl Device {
                 Cooperative { side: side as usize, lanes, narrowest: narrowest.max(1) }
             }),
             memory_budget: None,
+            rates: Rates::known(&info.name),
         }
     }
 

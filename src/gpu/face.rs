@@ -5,7 +5,7 @@ use wgpu::BufferUsages as Usage;
 use super::canvas::Canvas;
 use super::embed::{GpuPicture, PixelOrder};
 use super::memory::Buffer;
-use super::ops::{block_luminance, match_colours};
+use super::ops::{block_luminance, match_colours, tone};
 use crate::{Error, Result};
 
 /// The largest face whose blocks, at sixteen per side, `block_luminance` adds up: 2,064 pixels.
@@ -72,6 +72,20 @@ impl Canvas {
         let mut first = self.calls.read::<u32>(&sums).await?;
         let second = first.split_off(blocks * blocks);
         Ok([first, second])
+    }
+
+    /// [`tone`](crate::cpu::tone) of a face.
+    ///
+    /// # Errors
+    /// As [`Canvas::crop`].
+    pub async fn tone(&self, tones: &[[u8; 3]], face: &Face) -> Result<Face> {
+        let mut words = super::canvas::words(tones);
+        words.resize(256, 0);
+        let tones = self.calls.upload("tones", &words).await?;
+        let toned = self.face(face.size).await?;
+        let call = tone::record(face.size * face.size);
+        self.calls.launch(&call, &[&tones, &face.buffer, &toned.buffer]).await?;
+        Ok(toned)
     }
 
     /// [`match_colours`](crate::cpu::match_colours) of two faces of a size.

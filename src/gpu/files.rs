@@ -40,6 +40,7 @@ const OTHERS: &[(&str, &str)] = sources![
     "probes/storage_bandwidth",
     "probes/workgroup_bandwidth",
     "tensor_to_image",
+    "tone",
     "warp_affine",
 ];
 

@@ -17,6 +17,8 @@ mod face;
 mod files;
 #[cfg(not(target_arch = "wasm32"))]
 mod kept;
+#[cfg(all(feature = "cli", any(target_os = "linux", windows)))]
+pub mod lab;
 mod launch;
 mod mapping;
 mod memory;
@@ -51,6 +53,6 @@ pub use executor::Executor;
 pub use face::Face;
 pub use memory::{Counters, Memory};
 pub use profile::StepTime;
-pub use schema::predict;
+pub use schema::{Schema, predict};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use tune::tune;

@@ -12,13 +12,18 @@ use super::{Device, DeviceOptions, Executor};
 use crate::cpu;
 use crate::graph::{Graph, Param, ParamId};
 use crate::plan::{Plan, Target};
+use crate::skipped::skip;
 use crate::tensor::Dtype;
 
 /// The device of all tests, any will do; none where the machine has none.
 pub fn device() -> Option<&'static Device> {
     static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
     let options = DeviceOptions { allow_software: true, ..Default::default() };
-    DEVICE.get_or_init(|| Device::open_blocking(&options).ok()).as_ref()
+    let open = || {
+        let opened = Device::open_blocking(&options);
+        opened.map_err(|error| skip(format_args!("what GPUs compute: {error}"))).ok()
+    };
+    DEVICE.get_or_init(open).as_ref()
 }
 
 /// `len` values in -1..1, the same ones for the same `seed`.

@@ -161,7 +161,7 @@ mod tests {
         let Some(device) = device() else { return };
         let target = device.target(Dtype::F16);
         if target.cooperative.is_none() {
-            eprintln!("skipped: {} has no cooperative matrices", device.info());
+            crate::skipped::skip(format_args!("{} has no cooperative matrices", device.info()));
             return;
         }
         let mut graph = Graph::new();

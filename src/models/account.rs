@@ -10,9 +10,8 @@ use super::{Network, relatives};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
-/// Tensors of any network that only count, or that follow from its sizes: steps of the training, and
-/// the places and masks that windows of attention are made with.
-const OF_ANY_NETWORK: [&str; 14] = [
+/// Single values of any network that only count: steps of the training.
+const COUNTERS: [&str; 12] = [
     "*.num_batches_tracked",
     "num_batches_tracked",
     "n_averaged",
@@ -25,9 +24,11 @@ const OF_ANY_NETWORK: [&str; 14] = [
     "iter",
     "iteration",
     "it",
-    "*.relative_position_index",
-    "*.attn_mask",
 ];
+
+/// Tensors of any network that follow from its sizes: the places and masks that windows of attention
+/// are made with.
+const TABLES: [&str; 2] = ["*.relative_position_index", "*.attn_mask"];
 
 /// Refuses a file with a tensor that its network does not have, and names what the file may be.
 ///
@@ -38,8 +39,10 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
     network.build_whole(&watched)?;
     let own = network.training_only();
     let known = |name: &str| {
-        let patterns = OF_ANY_NETWORK.into_iter().chain(own.iter().map(String::as_str));
-        patterns.into_iter().any(|pattern| matches(pattern, name))
+        let any = |patterns: &[&str]| patterns.iter().any(|pattern| matches(pattern, name));
+        any(&COUNTERS) && checkpoint.is_single_value(name)
+            || any(&TABLES)
+            || own.iter().any(|pattern| matches(pattern, name))
     };
     let strays: Vec<&str> = watched.unread().into_iter().filter(|name| !known(name)).collect();
     let [first, ..] = strays.as_slice() else { return Ok(()) };

@@ -61,8 +61,15 @@ fn read(checkpoint: &Checkpoint) -> Result<Dat> {
     let mut groups = Vec::new();
     for group in 0..checkpoint.numbered("layers.") {
         let blocks = format!("layers.{group}.blocks.");
-        let heads = checkpoint.usual(&blocks, ".attns.0.pos.pos3.2.bias", 0)?;
-        groups.push([checkpoint.numbered(&blocks), 2 * heads]);
+        let count = checkpoint.numbered(&blocks);
+        // Every second block, from the first on, attends within windows.
+        for block in (0..count).step_by(2) {
+            for half in 0..2 {
+                checkpoint.rows(&format!("{blocks}{block}.attn.attns.{half}.pos.pos3.2.bias"))?;
+            }
+        }
+        let heads = checkpoint.usual(&blocks, ".pos.pos3.2.bias", 0)?;
+        groups.push([count, 2 * heads]);
     }
     let ending = match checkpoint.has_prefix("conv_before_upsample.") {
         true => Ending::Shuffles(enlarger::shuffles(checkpoint)?),

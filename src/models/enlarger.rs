@@ -98,7 +98,9 @@ pub(super) fn connection(
 /// # Errors
 /// [`Error::Tensor`] when one is missing or misshapen.
 pub(super) fn shuffles(checkpoint: &Checkpoint) -> Result<Vec<usize>> {
-    let features = checkpoint.rows("conv_before_upsample.0.weight")?;
+    let first = "conv_before_upsample.0.";
+    checkpoint.rows(&format!("{first}weight"))?;
+    let features = checkpoint.usual(first, "", 0)?;
     (0..checkpoint.numbered("upsample.").div_ceil(2))
         .map(|step| shuffle_factor(checkpoint, &format!("upsample.{}.weight", 2 * step), features))
         .collect()

@@ -38,31 +38,21 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
     known.then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
 }
 
-/// The side of a square table of biases, which is odd.
-fn side(checkpoint: &Checkpoint, suffix: &str) -> Result<usize> {
-    let side = checkpoint.usual("layers.", suffix, 0)?.isqrt();
-    if side % 2 == 0 {
-        let what = "has a row for each distance in a window, expected the square of an odd number";
-        return Err(Error::Tensor { name: format!("layers.…{suffix}"), what: what.to_owned() });
-    }
-    Ok(side)
-}
-
 fn read(checkpoint: &Checkpoint) -> Result<Hat> {
     let channels = checkpoint.rows("conv_first.weight")?;
-    let window = side(checkpoint, ".attn.relative_position_bias_table")?.div_ceil(2);
-    let table = ".overlap_attn.relative_position_bias_table";
-    let reach = side(checkpoint, table)?.div_ceil(2);
+    let groups = swin::groups(checkpoint)?;
+    let overlap =
+        |group| format!("layers.{group}.residual_group.overlap_attn.relative_position_bias_table");
+    for group in 0..groups.len() {
+        checkpoint.rows(&overlap(group))?;
+    }
+    let side = |suffix| swin::table_side(checkpoint, suffix);
+    let window = side(".attn.relative_position_bias_table")?.div_ceil(2);
+    let reach = side(".overlap_attn.relative_position_bias_table")?.div_ceil(2);
     let Some(margin) = reach.checked_sub(window) else {
         let what = format!("is for windows of {reach}, the others have {window}");
-        return Err(Error::Tensor { name: format!("layers.…{table}"), what });
+        return Err(Error::Tensor { name: overlap(0), what });
     };
-    let mut groups = Vec::new();
-    for group in 0..checkpoint.numbered("layers.") {
-        let blocks = format!("layers.{group}.residual_group.blocks.");
-        let heads = checkpoint.usual(&blocks, ".relative_position_bias_table", 1)?;
-        groups.push([checkpoint.numbered(&blocks), heads]);
-    }
     let factors = enlarger::shuffles(checkpoint)?;
     Ok(Hat { channels, window, margin, groups, factors })
 }

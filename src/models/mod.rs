@@ -14,6 +14,7 @@ mod hat;
 mod mmrbnet;
 mod nafnet;
 pub mod parsenet;
+mod plksr;
 mod published;
 mod realcugan;
 mod relatives;
@@ -240,6 +241,7 @@ const RECOGNISERS: &[Recogniser] = &[
     dat::recognise,
     scunet::recognise,
     nafnet::recognise,
+    plksr::recognise,
     gpen::recognise,
     parsenet::recognise,
     bisenet::recognise,
@@ -260,7 +262,8 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
              RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, HAT, \
-             SwinIR, DAT, SCUNet, NAFNet, GPEN, ParseNet, BiSeNet, RetinaFace and YuNet",
+             SwinIR, DAT, SCUNet, NAFNet, PLKSR, RealPLKSR, GPEN, ParseNet, BiSeNet, RetinaFace and \
+             YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))

@@ -348,27 +348,34 @@ impl Network for StyleGan2 {
         self.names.unused_strengths("", self.size)
     }
 
-    /// `input` is `[N, latent, 1, 1]`.
+    /// `input` is `[N, latent, 1, 1]`, or W+: `[N, codes·latent, 1, 1]`, a code for each layer behind
+    /// the mapping network.
     fn build(&self, checkpoint: &Checkpoint, input: Shape) -> Result<Graph> {
-        if input.sample() != self.latent || input.c != self.latent {
+        let (Shape { c: values, .. }, latent) = (input, self.latent);
+        let codes = 2 * resolutions(self.size).count();
+        if input.plane() != 1 || (values != latent && values != codes * latent) {
             return Err(Error::Input(format!(
-                "this network takes latents of {} values, the input is {input}",
-                self.latent
+                "this network takes latents of {latent} values, or {codes} codes of as many for \
+                 its layers, the input is {input}"
             )));
         }
         let mut b = Builder::new(checkpoint);
-        let z = b.graph.add_input("z", input);
-        let mut w = mapping(&mut b, self.family, z, self.layers, self.names.mapping)?;
+        let mut w = if values == latent {
+            let z = b.graph.add_input("z", input);
+            mapping(&mut b, self.family, z, self.layers, self.names.mapping)?
+        } else {
+            b.graph.add_input("w", input)
+        };
         if let Some(Truncation { factor, mean }) = &self.truncation {
-            if mean.len() != self.latent {
+            if mean.len() != latent {
                 return Err(Error::Input(format!(
-                    "the mean latent has {} values, this network's has {}",
+                    "the mean latent has {} values, this network's has {latent}",
                     mean.len(),
-                    self.latent
                 )));
             }
             let rest: Vec<f32> = mean.iter().map(|m| (1.0 - factor) * m).collect();
-            let rest = b.computed("mean_latent", vec![self.latent], &rest);
+            let rest = rest.repeat(values / latent);
+            let rest = b.computed("mean_latent", vec![values], &rest);
             w = b.add(ops::Scale(*factor), &[w])?;
             w = b.add(ops::Bias(rest), &[w])?;
         }

@@ -77,19 +77,8 @@ fn read(checkpoint: &Checkpoint) -> Result<SwinIr> {
         let what = format!("takes {inputs} channels, expected 1, 3 or 4 a pixel");
         return Err(Error::Tensor { name: first.to_owned(), what });
     };
-    let table = "layers.….attn.relative_position_bias_table";
-    let side = checkpoint.usual("layers.", ".relative_position_bias_table", 0)?.isqrt();
-    if side % 2 == 0 {
-        let what = "has a row for each distance in a window, expected the square of an odd number";
-        return Err(Error::Tensor { name: table.to_owned(), what: what.to_owned() });
-    }
-    let window = side.div_ceil(2);
-    let mut groups = Vec::new();
-    for group in 0..checkpoint.numbered("layers.") {
-        let blocks = format!("layers.{group}.residual_group.blocks.");
-        let heads = checkpoint.usual(&blocks, ".relative_position_bias_table", 1)?;
-        groups.push([checkpoint.numbered(&blocks), heads]);
-    }
+    let groups = swin::groups(checkpoint)?;
+    let window = swin::table_side(checkpoint, ".attn.relative_position_bias_table")?.div_ceil(2);
     let ending = ending(checkpoint, each)?;
     let range = if window == JPEG_WINDOW { 255.0 } else { 1.0 };
     Ok(SwinIr { colours, unshuffle, channels, window, groups, range, ending })

@@ -3,7 +3,8 @@
 //! layer on tokens a 1×1 convolution.
 
 use super::{Builder, ConvSpec, transformer};
-use crate::error::Result;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Result};
 use crate::graph::{Activation, NodeId, ParamId, ops};
 
 /// Windows and heads of a block.
@@ -51,6 +52,40 @@ impl Names {
             output: name("mlp.fc2"),
         }
     }
+}
+
+/// Of each group `layers.{i}.residual_group` of SwinIR and what came of it: its blocks and their
+/// heads.
+///
+/// # Errors
+/// [`Error::Tensor`] names the table of biases that a block lacks.
+pub fn groups(checkpoint: &Checkpoint) -> Result<Vec<[usize; 2]>> {
+    let group = |group: usize| -> Result<[usize; 2]> {
+        let prefix = format!("layers.{group}.residual_group.blocks.");
+        let blocks = checkpoint.numbered(&prefix);
+        for block in 0..blocks {
+            checkpoint.rows(&format!("{prefix}{block}.attn.relative_position_bias_table"))?;
+        }
+        let heads = checkpoint.usual(&prefix, ".attn.relative_position_bias_table", 1)?;
+        Ok([blocks, heads])
+    };
+    (0..checkpoint.numbered("layers.")).map(group).collect()
+}
+
+/// The side of the tables of biases whose names end so, which have a row for each distance in a
+/// square window: an odd number.
+///
+/// # Errors
+/// [`Error::Tensor`] names the first of them when it is not.
+pub fn table_side(checkpoint: &Checkpoint, suffix: &str) -> Result<usize> {
+    let side = checkpoint.usual("layers.", suffix, 0)?.isqrt();
+    if side % 2 == 0 {
+        let first = checkpoint.tensors().map(|param| &param.name).find(|n| n.ends_with(suffix));
+        let what = "has a row for each distance in a window, expected the square of an odd number";
+        let name = first.map_or(suffix, String::as_str).to_owned();
+        return Err(Error::Tensor { name, what: what.to_owned() });
+    }
+    Ok(side)
 }
 
 /// Of windows that are shifted by half their side: what of the first ones lies outside.

@@ -25,6 +25,9 @@ pub const TEMPLATE_SIZE: f64 = 512.0;
 pub struct Affine(pub [[f64; 3]; 2]);
 
 impl Affine {
+    /// Leaves every point where it is.
+    pub const IDENTITY: Self = Self([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]);
+
     /// The similarity `[a -b c; b a d]`.
     fn similarity(a: f64, b: f64, c: f64, d: f64) -> Self {
         Self([[a, -b, c], [b, a, d]])

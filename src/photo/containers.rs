@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::kept::{Density, IPTC_KEYWORD, Kept, PHOTOSHOP_HEADER, XMP_HEADER, XMP_KEYWORD};
+use super::segments;
 
 /// A segment of JPEG holds this many bytes behind its length (ITU-T T.81, B.1.1.4).
 const LONGEST_SEGMENT: usize = u16::MAX as usize - 2;
@@ -124,31 +125,49 @@ fn raw_profile(iptc: &[u8]) -> Option<Vec<u8>> {
     to.finish().ok()
 }
 
-/// Puts an XMP packet into a WebP file of `height × width` pixels: RFC 9649, 2.7.
-pub(super) fn into_webp(file: &mut Vec<u8>, xmp: &[u8], [height, width]: [usize; 2], alpha: bool) {
-    const XMP: u8 = 0x04;
+/// What goes into a WebP file beside its pixels.
+pub(super) struct WebPParts<'a> {
+    pub icc: Option<&'a [u8]>,
+    pub exif: Option<&'a [u8]>,
+    pub xmp: Option<&'a [u8]>,
+}
+
+/// Puts `parts` into a WebP file of one picture of `height × width` pixels: RFC 9649, 2.7.
+pub(super) fn into_webp(
+    file: &mut Vec<u8>,
+    parts: &WebPParts,
+    [height, width]: [usize; 2],
+    alpha: bool,
+) {
+    const ICC: u8 = 0x20;
     const ALPHA: u8 = 0x10;
-    // RIFF, the size, WEBP.
-    const HEADER: usize = 12;
-    if file.len() < HEADER {
+    const EXIF: u8 = 0x08;
+    const XMP: u8 = 0x04;
+    let WebPParts { icc, exif, xmp } = *parts;
+    if icc.is_none() && exif.is_none() && xmp.is_none() {
         return;
     }
-    if file.get(HEADER..HEADER + 4) != Some(b"VP8X") {
-        let side = |side: usize| (side as u32).saturating_sub(1).to_le_bytes();
-        let mut chunk = b"VP8X\x0A\0\0\0".to_vec();
-        chunk.extend([if alpha { ALPHA } else { 0 }, 0, 0, 0]);
-        chunk.extend([&side(width)[..3], &side(height)[..3]].concat());
-        file.splice(HEADER..HEADER, chunk);
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    let flags = flag(icc.is_some(), ICC)
+        | flag(alpha, ALPHA)
+        | flag(exif.is_some(), EXIF)
+        | flag(xmp.is_some(), XMP);
+    let side = |side: usize| (side as u32).saturating_sub(1).to_le_bytes();
+    let head = [&[flags, 0, 0, 0], &side(width)[..3], &side(height)[..3]].concat();
+    let pixels = segments::of_webp(file).filter(|c| matches!(&c.kind, b"ALPH" | b"VP8 " | b"VP8L"));
+    let mut chunks = vec![(*b"VP8X", head.as_slice())];
+    chunks.extend(icc.map(|icc| (*b"ICCP", icc)));
+    chunks.extend(pixels.map(|chunk| (chunk.kind, chunk.data)));
+    chunks.extend(exif.map(|exif| (*b"EXIF", exif)));
+    chunks.extend(xmp.map(|xmp| (*b"XMP ", xmp)));
+    let mut body = b"WEBP".to_vec();
+    for (kind, data) in chunks {
+        body.extend(kind);
+        body.extend((data.len() as u32).to_le_bytes());
+        body.extend(data);
+        body.resize(body.len().next_multiple_of(2), 0);
     }
-    if let Some(flags) = file.get_mut(HEADER + 8) {
-        *flags |= XMP;
-    }
-    file.extend(b"XMP ");
-    file.extend((xmp.len() as u32).to_le_bytes());
-    file.extend(xmp);
-    file.resize(file.len().next_multiple_of(2), 0);
-    let size = (file.len() as u32).saturating_sub(8).to_le_bytes();
-    file[4..8].copy_from_slice(&size);
+    *file = [b"RIFF", (body.len() as u32).to_le_bytes().as_slice(), &body].concat();
 }
 
 /// Puts the density into the header of a BMP.

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use image::DynamicImage;
 
-use super::Picture;
 use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
 use super::pages::{self, Page, PageKind};
 use super::wall::walled;
+use super::{Format, Picture, tiff_tags};
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).
@@ -53,7 +53,7 @@ pub fn read_with_metadata(path: &Path) -> Result<(Picture, Metadata)> {
     decode_with_metadata(&bytes, path)
 }
 
-/// Decodes a JPEG, PNG, WebP, TIFF, GIF, BMP, PNM or JPEG XL file, recognised by its content, and
+/// Decodes a JPEG, PNG, WebP, TIFF, HEIC, AVIF, JPEG XL, GIF, BMP or PNM file, recognised by its content, and
 /// turns it upright by its EXIF orientation. Gray becomes RGB, 16 bits and floats become 8. `name`
 /// is for messages. [`Pages`](super::Pages) reads files with more than one picture, and tells what is
 /// unusual about a file. No file makes this panic.
@@ -113,15 +113,21 @@ pub(super) fn picture(
     let decoded = formats::read(bytes, index, options)?;
     let turned = decoded.orientation != image::metadata::Orientation::NoTransforms;
     let (picture, metadata, notes) = finished(decoded);
-    let kept = Kept { turned, ..Kept::of(bytes) };
+    let mut kept = Kept { turned, ..Kept::of(bytes) };
+    kept.xmp = kept.xmp.or(metadata.kept.xmp);
+    if matches!(Format::of_bytes(bytes), None | Some(Format::Avif)) {
+        // HEIC, AVIF and JPEG XL tell it nowhere else.
+        kept.density = metadata.exif.as_deref().and_then(tiff_tags::density_of_exif);
+    }
     Ok((picture, Metadata { kept, ..metadata }, notes))
 }
 
 /// Turned upright and split.
 pub(super) fn finished(decoded: Decoded) -> (Picture, Metadata, Vec<String>) {
-    let Decoded { mut image, orientation, exif, icc, notes } = decoded;
+    let Decoded { mut image, orientation, exif, icc, xmp, notes } = decoded;
     image.apply_orientation(orientation);
-    let (picture, metadata) = split(image, exif, icc);
+    let (picture, mut metadata) = split(image, exif, icc);
+    metadata.kept.xmp = xmp;
     (picture, metadata, notes)
 }
 
@@ -244,7 +250,7 @@ mod tests {
         assert!(message(b"hello, I am a text").contains("not a picture"));
         assert!(message(b"P6 0 5 255\n").contains("no pixels"), "{}", message(b"P6 0 5 255\n"));
         assert!(message(b"GIF89a\x01\0\x01\0\0\0\0").contains("damaged"));
-        assert!(message(b"\0\0\0\x20ftypheic\0\0\0\0").contains("HEIC is not read"));
+        assert!(message(b"\0\0\0\x20ftypheic\0\0\0\0").contains("damaged"));
     }
 
     #[test]

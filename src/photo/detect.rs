@@ -25,8 +25,9 @@ impl Default for DetectorOptions {
 }
 
 /// Pictures with sides up to this are small: sessions of so many sizes are kept, but one of larger ones.
-const SMALL: usize = 256;
-const SMALL_SIZES: usize = 3;
+/// A photo takes five, and two more where it is also searched on its side.
+const SMALL: usize = 320;
+const SMALL_SIZES: usize = 7;
 
 /// Finds faces with a detector. Keeps its sessions for the next picture of the same size.
 ///
@@ -83,11 +84,9 @@ impl Detector {
         self.options.long_side
     }
 
-    /// The mean score that the restored version of a face it was not sure of must have; its file's
-    /// metadata `restored_score`, `None` where there is no such number between 0 and 1.
-    pub(super) fn restored_score(&self) -> Option<f32> {
-        let score: f32 = self.model.metadata("restored_score")?.parse().ok()?;
-        (0.0..=1.0).contains(&score).then_some(score)
+    /// A value of the metadata of its file.
+    pub(super) fn metadata(&self, name: &str) -> Option<&str> {
+        self.model.metadata(name)
     }
 
     /// How much two faces may overlap; see [`DetectorOptions::overlap`].

@@ -16,7 +16,9 @@ use super::kept::{Kept, PHOTOSHOP_HEADER, XMP_HEADER};
 use super::matte::laid_on;
 use super::metadata::Metadata;
 use super::tiff_file::{self, Page, Samples};
-use super::{Picture, containers, exif, tiff_tags, xmp};
+use super::{Picture, containers, exif, tiff_tags, unsupported_formats, xmp};
+#[cfg(feature = "codecs")]
+use super::{heif, webp};
 use crate::{Error, Result};
 
 /// A file format that pictures are written in.
@@ -26,8 +28,10 @@ pub enum Format {
     Jpeg,
     /// Lossless.
     Png,
-    /// Lossless.
+    /// Lossy at a quality, or lossless.
     WebP,
+    /// Lossy; not written in a browser.
+    Avif,
     /// Lossless, uncompressed.
     Tiff,
     /// Lossless, uncompressed, without colour profile.
@@ -47,15 +51,19 @@ impl Format {
             "jpg" | "jpeg" | "jpe" | "jfif" => Format::Jpeg,
             "png" => Format::Png,
             "webp" => Format::WebP,
+            #[cfg(feature = "codecs")]
+            "avif" => Format::Avif,
             "tif" | "tiff" => Format::Tiff,
             "bmp" => Format::Bmp,
             "ppm" | "pnm" => Format::Pnm,
             _ => {
                 return Err(Error::Image {
                     path: path.to_owned(),
-                    what: "the extension does not say which format to write; \
-                           use .png, .jpg, .webp, .tif, .bmp or .ppm"
-                        .into(),
+                    what: format!(
+                        "the extension does not say which format to write; \
+                         use .png, .jpg, .webp,{} .tif, .bmp or .ppm",
+                        if cfg!(feature = "codecs") { " .avif," } else { "" }
+                    ),
                 });
             }
         })
@@ -63,6 +71,11 @@ impl Format {
 
     /// The format of a file by its first bytes; `None` for any other.
     pub fn of_bytes(file: &[u8]) -> Option<Self> {
+        if unsupported_formats::is_heif(file) {
+            // AV1 in HEIF is AVIF by its brands.
+            let brands = file.get(8..64.min(file.len()))?;
+            return brands.as_chunks().0.contains(b"avif").then_some(Format::Avif);
+        }
         Some(match image::guess_format(file).ok()? {
             ImageFormat::Jpeg => Format::Jpeg,
             ImageFormat::Png => Format::Png,
@@ -80,6 +93,7 @@ impl Format {
             Format::Jpeg => "JPEG",
             Format::Png => "PNG",
             Format::WebP => "WebP",
+            Format::Avif => "AVIF",
             Format::Tiff => "TIFF",
             Format::Bmp => "BMP",
             Format::Pnm => "PPM",
@@ -108,6 +122,8 @@ impl Format {
             Format::Jpeg => (1 << 16) - 1,
             // 14-bit fields minus one (RFC 9649, 3.4).
             Format::WebP => 1 << 14,
+            // 16-bit fields minus one (AV1, 5.9.5).
+            Format::Avif => 1 << 16,
             Format::Png | Format::Tiff | Format::Bmp | Format::Pnm => (1 << 31) - 1,
         }
     }
@@ -144,8 +160,9 @@ pub fn write(picture: &Picture, path: &Path) -> Result<()> {
 /// How files are written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Encoding {
-    /// Of JPEG, 1 to 100. `None`: that of the input where it is a JPEG too, but at least 75, which
-    /// is what libjpeg takes by default; otherwise 95.
+    /// Of JPEG, WebP and AVIF, 1 to 100. `None`: a JPEG or lossy WebP has that of the input where it
+    /// is of the same format, but at least 75, which is what libjpeg takes by default. Otherwise a
+    /// JPEG has 95, an AVIF 90, and a WebP is lossless.
     pub quality: Option<u8>,
     /// The colour under transparent pixels where the format holds no transparency, red first.
     pub matte: [u8; 3],
@@ -159,9 +176,21 @@ impl Default for Encoding {
 }
 
 impl Encoding {
-    fn jpeg_quality(&self, metadata: &Metadata) -> u8 {
-        let own = metadata.kept.quality.map(|quality| quality.max(LEAST_QUALITY));
-        self.quality.or(own).unwrap_or(JPEG_QUALITY).clamp(1, 100)
+    /// `None` of what is lossless.
+    fn quality_of(&self, format: Format, metadata: &Metadata) -> Option<u8> {
+        let least = |own: Option<u8>| own.map(|quality| quality.max(LEAST_QUALITY));
+        let quality = match format {
+            Format::Jpeg => {
+                let own = least(metadata.kept.quality);
+                Some(self.quality.or(own).unwrap_or(JPEG_QUALITY))
+            }
+            // Without libwebp there is no lossy one.
+            Format::WebP if cfg!(not(feature = "codecs")) => None,
+            Format::WebP => self.quality.or(least(metadata.kept.webp_quality)),
+            Format::Avif => Some(self.quality.unwrap_or(AVIF_QUALITY)),
+            Format::Png | Format::Tiff | Format::Bmp | Format::Pnm => None,
+        };
+        quality.map(|quality| quality.clamp(1, 100))
     }
 }
 
@@ -196,7 +225,7 @@ pub fn encode_with(
     let format = Format::of(path)?;
     format.check_size(path, picture.height, picture.width)?;
     let mut notes = Vec::new();
-    if encoding.quality.is_some() && format != Format::Jpeg {
+    if encoding.quality.is_some() && encoding.quality_of(format, metadata).is_none() {
         let name = format.name();
         notes.push(format!("{name} results are lossless, the quality does not concern them"));
     }
@@ -213,7 +242,8 @@ pub fn encode_with(
         _ => None,
     };
     let (picture, metadata) = opaque.as_ref().map_or((picture, metadata), |(p, m)| (p, m));
-    let file = File::of(format, encoding.jpeg_quality(metadata), picture, metadata, &mut notes);
+    let file =
+        File::of(format, encoding.quality_of(format, metadata), picture, metadata, &mut notes);
     let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
         what: format!("the picture cannot be encoded: {e}"),
@@ -222,6 +252,7 @@ pub fn encode_with(
 }
 
 const JPEG_QUALITY: u8 = 95;
+const AVIF_QUALITY: u8 = 90;
 const LEAST_QUALITY: u8 = 75;
 /// A segment of JPEG has 2^16 - 1 bytes (ITU-T T.81, B.1.1.4); its own length and "Exif\0\0" are
 /// among them.
@@ -230,7 +261,8 @@ const LONGEST_EXIF: usize = (1 << 16) - 1 - 2 - 6;
 /// What goes into a file beside the pixels.
 struct File {
     format: Format,
-    quality: u8,
+    /// `None` of what is lossless.
+    quality: Option<u8>,
     exif: Option<Vec<u8>>,
     kept: Kept,
 }
@@ -239,12 +271,12 @@ impl File {
     /// What of `metadata` goes into a file of this format; what does not goes to `notes`.
     fn of(
         format: Format,
-        quality: u8,
+        quality: Option<u8>,
         picture: &Picture,
         metadata: &Metadata,
         notes: &mut Vec<String>,
     ) -> Self {
-        use Format::{Bmp, Jpeg, Png, Pnm, Tiff, WebP};
+        use Format::{Avif, Bmp, Jpeg, Png, Pnm, Tiff, WebP};
         let name = format.name();
         let mut lost: Vec<&str> = Vec::new();
         let mut kept = metadata.kept.clone();
@@ -283,15 +315,18 @@ impl File {
             kept.xmp = None;
         }
         let resource = kept.iptc.as_deref().map(containers::resource);
-        if drop_if(kept.iptc.is_some() && has_no(&[Bmp, Pnm, WebP]), "IPTC")
+        if drop_if(kept.iptc.is_some() && has_no(&[Avif, Bmp, Pnm, WebP]), "IPTC")
             || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
         {
             kept.iptc = None;
         }
         let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
-        drop_if(kept.density.is_some() && !in_exif && has_no(&[Pnm, WebP]), "its size on paper");
+        drop_if(
+            kept.density.is_some() && !in_exif && has_no(&[Avif, Pnm, WebP]),
+            "its size on paper",
+        );
         let has_comment = containers::comment(&kept).is_some();
-        drop_if(has_comment && has_no(&[Bmp, Pnm, WebP, Tiff]), "its comment");
+        drop_if(has_comment && has_no(&[Avif, Bmp, Pnm, WebP, Tiff]), "its comment");
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
         let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
         let texts = kept.chunks.iter().any(|(kind, data)| {
@@ -321,16 +356,33 @@ impl File {
         let (height, width) = (picture.height, picture.width);
         match self.format {
             Format::Jpeg => {
-                let encoder = JpegEncoder::new_with_quality(&mut to, self.quality);
+                let quality = self.quality.unwrap_or(JPEG_QUALITY);
+                let encoder = JpegEncoder::new_with_quality(&mut to, quality);
                 self.write(encoder, picture, &samples, color, icc.as_deref())?;
             }
             Format::Png => {
                 self.write(PngEncoder::new(&mut to), picture, &samples, color, icc.as_deref())?;
             }
-            Format::WebP => {
-                let encoder = WebPEncoder::new_lossless(&mut to);
-                self.write(encoder, picture, &samples, color, icc.as_deref())?;
+            #[cfg(feature = "codecs")]
+            Format::WebP if self.quality.is_some() => {
+                let quality = self.quality.unwrap_or_default();
+                let file = webp::lossy(&samples, [height, width], color.has_alpha(), quality);
+                to = Cursor::new(file.map_err(failed)?);
             }
+            Format::WebP => {
+                let (width, height) = (width as u32, height as u32);
+                WebPEncoder::new_lossless(&mut to).encode(&samples, width, height, color.into())?;
+            }
+            #[cfg(feature = "codecs")]
+            Format::Avif => {
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = heif::Parts { icc: icc.as_deref(), exif, xmp };
+                let quality = self.quality.unwrap_or(AVIF_QUALITY);
+                let file = heif::encoded(&samples, [height, width], color, quality, &parts);
+                return file.map_err(failed);
+            }
+            #[cfg(not(feature = "codecs"))]
+            Format::Avif => return Err(failed("AVIF is not written in a browser".to_owned())),
             Format::Bmp => self.write(BmpEncoder::new(&mut to), picture, &samples, color, None)?,
             Format::Pnm if color == ColorType::Rgb16 => {
                 // Of the machine's order of bytes to the file's: the highest first.
@@ -355,9 +407,7 @@ impl File {
                 };
                 let page = Page { height, width, channels, samples, icc: icc.as_deref() };
                 let file = tiff_file::encoded(&page, self.exif.as_deref(), &self.kept);
-                return file.ok_or_else(|| {
-                    ImageError::IoError(std::io::Error::other("a TIFF holds at most 4 GiB"))
-                });
+                return file.ok_or_else(|| failed("a TIFF holds at most 4 GiB".to_owned()));
             }
         }
         let mut file = to.into_inner();
@@ -365,16 +415,16 @@ impl File {
             Format::Jpeg => containers::into_jpeg(&mut file, &self.kept),
             Format::Png => containers::into_png(&mut file, &self.kept, icc.is_some()),
             Format::WebP => {
-                if let Some(xmp) = &self.kept.xmp {
-                    containers::into_webp(&mut file, xmp, [height, width], color.has_alpha());
-                }
+                let (exif, xmp) = (self.exif.as_deref(), self.kept.xmp.as_deref());
+                let parts = containers::WebPParts { icc: icc.as_deref(), exif, xmp };
+                containers::into_webp(&mut file, &parts, [height, width], color.has_alpha());
             }
             Format::Bmp => {
                 if let Some(density) = self.kept.density {
                     containers::into_bmp(&mut file, density);
                 }
             }
-            Format::Tiff | Format::Pnm => {}
+            Format::Avif | Format::Tiff | Format::Pnm => {}
         }
         Ok(file)
     }
@@ -396,6 +446,10 @@ impl File {
         // `check_size` was called before: no format here holds more than 2³¹ - 1 pixels a side.
         encoder.write_image(samples, picture.width as u32, picture.height as u32, color.into())
     }
+}
+
+fn failed(what: String) -> ImageError {
+    ImageError::IoError(std::io::Error::other(what))
 }
 
 /// The samples as they are written, and what they are. Those with 16 bits are in the machine's

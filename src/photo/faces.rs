@@ -3,11 +3,14 @@
 use serde::Serialize;
 
 use super::align::{self, Affine};
+use super::detail;
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape};
 use super::surface::{AlignedPixels, Place, Surface};
+use super::tone::tones;
+use super::warp::View;
 use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
@@ -231,7 +234,8 @@ impl PhotoRestorer {
     }
 
     /// The faces that are `given`. In a box the detector looks for one; where it sees none, or there
-    /// is no detector, the box is taken for that of an upright face.
+    /// is no detector, the box is taken for that of an upright face. Those of boxes have no score: they
+    /// are restored without a second look.
     ///
     /// # Errors
     /// As [`Detector::detect`].
@@ -256,7 +260,8 @@ impl PhotoRestorer {
                 (GivenFace::Face(face), _) => face.clone(),
                 (GivenFace::Box(bounds), Some(detector)) => {
                     let found = detector.detect_in(photo, *bounds).await?;
-                    found.unwrap_or_else(|| Face::upright(*bounds))
+                    let given = |face| Face { score: None, ..face };
+                    found.map_or_else(|| Face::upright(*bounds), given)
                 }
                 (GivenFace::Box(bounds), None) => Face::upright(*bounds),
             });
@@ -368,13 +373,16 @@ impl PhotoRestorer {
         Ok((Canvas { pixels, height, width }, notes))
     }
 
-    /// Restores one face; says why not where it is left.
+    /// Restores one face; says why not where it is left. One with a score, which a detector has found,
+    /// must be a face at a second look, and is left where it is sharp.
     async fn put_back(
         &mut self,
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
     ) -> Result<Result<(AlignedPixels, Affine), String>> {
+        // Who gives a face, or its box, has looked at it.
+        let found = face.score.is_some();
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -395,20 +403,35 @@ impl PhotoRestorer {
         if self.size as f64 / to_face.scale() > LARGEST * sides[0].max(sides[1]) {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
+        if let Some(detector) = self.detector.as_mut().filter(|_| found) {
+            let score = detector.ask_async(photo, face).await?;
+            if score < detector.asked_score() {
+                return Ok(Err(format!("it is not a face at a second look (score {score:.2})")));
+            }
+        }
         let crop = surface.crop(&to_face, self.size).await?;
         let restored = surface.restore(&crop, &mut self.session).await?;
         let agreement = surface.agreement([&crop, &restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
-        if let Some(detector) = self.detector.as_mut().filter(|detector| !detector.is_sure(face)) {
-            let (seen, middle) = (surface.pixels(&restored).await?, to_face.apply(face.centre()));
-            if detector.doubts(&seen, self.size, middle).await? {
-                return Ok(Err("the restored face is not a face to the detector".to_owned()));
+        let landmarks = face.landmarks.map(|point| to_face.apply(point));
+        let (pixels, _) = photo.rgb.as_chunks();
+        let view = View { pixels, height: photo.height, width: photo.width };
+        let damage = detail::damage(view, &to_face.inverse(), self.size);
+        // A larger result needs more than a sharp face.
+        if found && damage == 0.0 && self.options.scale == 1 {
+            let faces = [&crop, &restored];
+            let [before, after] =
+                surface.histograms(faces, self.size, Shape::Oval(&landmarks)).await?;
+            if detail::is_sharp([&before, &after]) {
+                return Ok(Err("it is sharp already".to_owned()));
             }
         }
-        let restored = surface.with_colours_of(&crop, &restored, self.size).await?;
-        let landmarks = face.landmarks.map(|point| to_face.apply(point));
+        let mut restored = surface.with_colours_of(&crop, &restored, self.size).await?;
+        if let Some(tones) = tones(view, &to_face, self.size) {
+            restored = surface.toned(&restored, &tones).await?;
+        }
         let parsed = match (&mut self.parser, self.options.mask) {
             (Some(parser), BlendMask::Face) => {
                 let seen = surface.pixels(&restored).await?;
@@ -423,7 +446,8 @@ impl PhotoRestorer {
         };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
-        let place = Place { to_photo: &to_photo, factor: scale, shape, strength, grain };
+        let (factor, crop) = (scale, &crop);
+        let place = Place { to_photo: &to_photo, factor, shape, crop, damage, strength, grain };
         surface.paste(&restored, self.size, place).await?;
         Ok(Ok((restored, to_photo)))
     }

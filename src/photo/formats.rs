@@ -7,6 +7,8 @@ use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageForm
 use image::{ImageReader, Limits};
 
 use super::decode::{MAX_PIXELS, ReadOptions};
+#[cfg(feature = "codecs")]
+use super::heif;
 use super::jpeg::{Colours, Jpeg};
 use super::tiff::Tiff;
 use super::{exif, tiff_tags, unsupported_formats};
@@ -17,6 +19,8 @@ pub(super) struct Decoded {
     pub(super) orientation: Orientation,
     pub(super) exif: Option<Vec<u8>>,
     pub(super) icc: Option<Vec<u8>>,
+    /// An XMP packet, of formats whose files only their decoder can take apart.
+    pub(super) xmp: Option<Vec<u8>>,
     pub(super) notes: Vec<String>,
 }
 
@@ -27,6 +31,7 @@ impl Default for Decoded {
             orientation: Orientation::NoTransforms,
             exif: None,
             icc: None,
+            xmp: None,
             notes: Vec::new(),
         }
     }
@@ -39,6 +44,8 @@ pub(super) fn read(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<
         Ok(ImageFormat::Jpeg) => jpeg(bytes, options),
         _ if is_tiff(bytes) => tiff(bytes, index, options),
         _ if unsupported_formats::is_jpeg_xl(bytes) => jpeg_xl(bytes),
+        #[cfg(feature = "codecs")]
+        _ if unsupported_formats::is_heif(bytes) => heif::read(bytes),
         Ok(format) => other(bytes, format),
         Err(_) => Err(format!("not a picture; the formats that are read are {FORMATS}")),
     }
@@ -64,6 +71,8 @@ pub fn dimensions(bytes: &[u8]) -> Option<(usize, usize)> {
     let (width, height) = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Jpeg::open(None, bytes).ok()?.dimensions(),
         _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(0),
+        #[cfg(feature = "codecs")]
+        _ if unsupported_formats::is_heif(bytes) => heif::dimensions(bytes)?,
         Ok(format) => {
             let reader = ImageReader::with_format(Cursor::new(bytes), format);
             reader.into_dimensions().ok()?
@@ -83,7 +92,8 @@ fn jpeg(bytes: &[u8], options: &ReadOptions) -> Result<Decoded, String> {
     if left_out > 0 {
         notes.push(format!("{left_out} further EXIF segments of the file are left out"));
     }
-    Ok(Decoded { image, orientation: exif::orientation(exif.as_deref()), exif, icc, notes })
+    let orientation = exif::orientation(exif.as_deref());
+    Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
 }
 
 fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, String> {
@@ -97,6 +107,7 @@ fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, St
         exif: if index == 0 { tiff_tags::exif(bytes) } else { None },
         icc: page.icc,
         notes: page.notes,
+        ..Decoded::default()
     })
 }
 
@@ -117,13 +128,18 @@ fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
             whole.num_loaded_keyframes()
         ));
     }
+    let xmp = match whole.aux_boxes().first_xml() {
+        jxl_oxide::AuxBoxData::Data(xmp) => Some(xmp.to_vec()),
+        _ => None,
+    };
+    drop(whole);
     let mut decoder = JxlDecoder::new(Cursor::new(bytes)).map_err(|e| describe(&e))?;
     check(&mut decoder)?;
     let icc = decoder.icc_profile().unwrap_or_default();
     let exif = decoder.exif_metadata().unwrap_or_default();
     let image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
     // Its own orientation counts, not that of EXIF (ISO/IEC 18181-2), and is applied already.
-    Ok(Decoded { image, exif, icc, ..Decoded::default() })
+    Ok(Decoded { image, exif, icc, xmp, ..Decoded::default() })
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -168,18 +184,22 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         notes.push("all its pixels were transparent, which is taken for opaque".to_owned());
         image = image.into_rgb8().into();
     }
-    Ok(Decoded { image, orientation: exif::orientation(exif.as_deref()), exif, icc, notes })
+    let orientation = exif::orientation(exif.as_deref());
+    Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
 }
 
-#[cfg(not(target_arch = "wasm32"))]
-const FORMATS: &str = "JPEG, PNG, WebP, TIFF, GIF, BMP, PNM and JPEG XL";
-#[cfg(target_arch = "wasm32")]
-const FORMATS: &str = "JPEG, PNG, WebP, TIFF, GIF, BMP and PNM";
+const FORMATS: &str = if cfg!(feature = "codecs") {
+    "JPEG, PNG, WebP, TIFF, HEIC, AVIF, JPEG XL, GIF, BMP and PNM"
+} else if cfg!(target_arch = "wasm32") {
+    "JPEG, PNG, WebP, TIFF, GIF, BMP and PNM"
+} else {
+    "JPEG, PNG, WebP, TIFF, JPEG XL, GIF, BMP and PNM"
+};
 const TRUNCATED: &str = "the picture is truncated: its end is missing";
 pub(super) const CMYK: &str = "the picture holds the colours of printing inks (CMYK), which look different on every printer; \
      convert it to RGB first";
 
-fn check_size((width, height): (u32, u32)) -> Result<(), String> {
+pub(super) fn check_size((width, height): (u32, u32)) -> Result<(), String> {
     if width == 0 || height == 0 {
         return Err(format!("the picture has no pixels ({width}×{height})"));
     }

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use super::{Format, quality, segments, tiff_tags};
+use super::{Format, quality, segments, tiff_tags, webp};
 
 /// Metadata that the result's file keeps unchanged, where its format has a place for them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -11,6 +11,8 @@ pub struct Kept {
     pub turned: bool,
     /// The quality of a JPEG, 1 to 100, as its quantisation tables tell it.
     pub quality: Option<u8>,
+    /// The quality of a lossy WebP, 1 to 100, as its quantizers tell it.
+    pub webp_quality: Option<u8>,
     /// How large the picture is on paper.
     pub density: Option<Density>,
     /// An XMP packet.
@@ -75,7 +77,8 @@ impl Kept {
                 let density = find(b"EXIF").and_then(|exif| {
                     tiff_tags::density_of_exif(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
                 });
-                Self { density, xmp: find(b"XMP ").map(<[u8]>::to_vec), ..Self::default() }
+                let xmp = find(b"XMP ").map(<[u8]>::to_vec);
+                Self { density, xmp, webp_quality: webp::quality(file), ..Self::default() }
             }
             Some(Format::Tiff) => tiff_tags::kept(file).unwrap_or_default(),
             Some(Format::Bmp) => {
@@ -83,7 +86,7 @@ impl Kept {
                 let density = long(38).zip(long(42)).and_then(|(x, y)| Density::per_metre(x, y));
                 Self { density, ..Self::default() }
             }
-            Some(Format::Pnm) | None => Self::default(),
+            Some(Format::Avif | Format::Pnm) | None => Self::default(),
         }
     }
 

@@ -5,9 +5,11 @@ mod agreement;
 pub mod align;
 mod allocate;
 mod annotations;
+mod asked;
 mod containers;
 mod cut;
 mod decode;
+mod detail;
 mod detect;
 mod encode;
 #[doc(hidden)]
@@ -19,8 +21,11 @@ mod file;
 mod formats;
 #[doc(hidden)]
 pub mod grain;
+#[cfg(feature = "codecs")]
+mod heif;
 mod jpeg;
 mod kept;
+mod looks;
 #[doc(hidden)]
 pub mod mask;
 mod matte;
@@ -42,12 +47,14 @@ mod tiff_file;
 mod tiff_tags;
 #[doc(hidden)]
 pub mod tiles;
+mod tone;
 mod track;
 mod unsupported_formats;
 mod visible;
 mod wall;
 #[doc(hidden)]
 pub mod warp;
+mod webp;
 mod xmp;
 #[doc(hidden)]
 pub mod y4m;

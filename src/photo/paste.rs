@@ -35,7 +35,20 @@ pub enum Blend<'a> {
         strength: f64,
         /// From 0 to 1: the part of the photo's grain that goes over the face where it lacks that.
         grain: f64,
+        /// The photo's own detail that the face lacks; without it the face replaces what was there.
+        fine: Option<Original<'a>>,
     },
+}
+
+/// A photo as it was, and what a face was restored from.
+#[derive(Clone, Copy, Debug)]
+pub struct Original<'a> {
+    /// The photo.
+    pub photo: View<'a, u8, 3>,
+    /// The crop, of the size of the face.
+    pub crop: &'a [[u8; 3]],
+    /// The variance of the photo's damage, in levels of luminance.
+    pub damage: f64,
 }
 
 /// The part of a restored face that goes into the photo in our way of blending.
@@ -96,7 +109,7 @@ impl Canvas {
                     })
                 });
             }
-            Blend::Soft { shape, strength, grain } => {
+            Blend::Soft { shape, strength, grain, fine } => {
                 let (mask, from_mask) = (shape.mask(size), mask_to_photo(to_photo, size));
                 let source = View { pixels: &mask, height: MASK_SIDE, width: MASK_SIDE };
                 let soft = warp(source, &from_mask, area, [0.0]);
@@ -107,7 +120,17 @@ impl Canvas {
                 let amounts = [strength, grain * grain::missing(old, new)].map(|v| v as f32);
                 let first = area.top * self.width + area.left;
                 let layout = [self.width, first, area.width];
-                paste::run(&mut self.pixels, layout, &warped, soft, amounts);
+                let fine = fine.map(|Original { photo, crop, damage }| {
+                    let source = View { pixels: crop, height: size, width: size };
+                    let crop = warp(source, to_photo, area, [0; 3]);
+                    (warp(photo, &Affine::IDENTITY.enlarged(factor), area, [0; 3]), crop, damage)
+                });
+                let fine = fine.as_ref().map(|(original, crop, damage)| paste::Fine {
+                    original,
+                    crop,
+                    damage: *damage as f32,
+                });
+                paste::run(&mut self.pixels, layout, &warped, soft, amounts, fine);
             }
         }
     }
@@ -226,7 +249,7 @@ mod tests {
         let face = photo.crop(&fit.to_face, 128);
         let back = fit.to_face.inverse();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
-        let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0 };
+        let soft = |shape| Blend::Soft { shape, strength: 1.0, grain: 1.0, fine: None };
         let all = [true; 512 * 512];
         let ours = [Shape::Oval(&aligned), Shape::Parsed(&all), Shape::Square].map(soft);
         for blend in [Blend::Square, Blend::Parsed(&all)].into_iter().chain(ours) {
@@ -244,13 +267,14 @@ mod tests {
         let fit = align(&landmarks(), 128).unwrap();
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let mut pasted = photo.clone();
-        let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: 0.0 };
+        let shape = Shape::Oval(&aligned);
+        let blend = Blend::Soft { shape, strength: 1.0, grain: 0.0, fine: None };
         pasted.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
         let changed = |y: usize, x: usize| pasted.pixels[y * 320 + x] != photo.pixels[y * 320 + x];
         assert!(changed(157, 158), "the nose");
         assert!((0..300).all(|y| (0..320).all(|x| !changed(y, x) || (x > 28 && y > 18))));
         let mut untouched = photo.clone();
-        let nothing = Blend::Soft { shape: Shape::Oval(&aligned), strength: 0.0, grain: 1.0 };
+        let nothing = Blend::Soft { shape, strength: 0.0, grain: 1.0, fine: None };
         untouched.paste(&[[255; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, nothing);
         assert_eq!(untouched.pixels, photo.pixels);
     }
@@ -264,7 +288,8 @@ mod tests {
         let aligned = landmarks().map(|p| fit.to_face.apply(p));
         let sigma = |part: f64| {
             let mut pasted = photo.clone();
-            let blend = Blend::Soft { shape: Shape::Oval(&aligned), strength: 1.0, grain: part };
+            let shape = Shape::Oval(&aligned);
+            let blend = Blend::Soft { shape, strength: 1.0, grain: part, fine: None };
             pasted.paste(&[[128; 3]; 128 * 128], 128, &fit.to_face.inverse(), 1, blend);
             let values: Vec<f64> = (130..180)
                 .flat_map(|y| pasted.pixels[y * 320 + 130..y * 320 + 190].iter())
@@ -275,6 +300,38 @@ mod tests {
         let [none, half, all] = [0.0, 0.5, 1.0].map(sigma);
         assert_eq!(none, 0.0);
         assert!((half - 3.0).abs() < 0.6 && (all - 6.0).abs() < 1.0, "{half} {all}");
+    }
+
+    #[test]
+    fn detail_that_stands_out_is_kept_and_noise_is_not() {
+        // A line every 20 pixels in a face of 600 pixels, which a crop of 128 blurs.
+        let line = |x: usize| if x % 20 == 10 { 60.0 } else { 160.0 };
+        let clean = canvas(640, 640, |_, x| line(x) as u8);
+        let noisy =
+            canvas(640, 640, |y, x| (line(x) + 6.0 * crate::pixels::noise(x, y)).round() as u8);
+        let to_face = Affine([[0.2, 0.0, 0.0], [0.0, 0.2, 0.0]]);
+        let kept = |photo: &Canvas, damage: f64| {
+            let crop = photo.crop_smooth(&to_face, 128);
+            let photo_view = View { pixels: &photo.pixels, height: 640, width: 640 };
+            let original = Original { photo: photo_view, crop: &crop, damage };
+            let mut pasted = photo.clone();
+            let fine = Some(original);
+            let blend = Blend::Soft { shape: Shape::Square, strength: 1.0, grain: 0.0, fine };
+            pasted.paste(&crop, 128, &to_face.inverse(), 1, blend);
+            pasted
+        };
+        assert!(kept(&clean, 0.0).pixels == clean.pixels, "a face that was not changed");
+        let result = kept(&noisy, 36.0);
+        // Between the lines the noise is gone, on them the dark is still there.
+        let between: Vec<f64> =
+            (200..400).map(|y| f64::from(result.pixels[y * 640 + 320][1])).collect();
+        let mean = between.iter().sum::<f64>() / 200.0;
+        let sigma = (between.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 200.0).sqrt();
+        assert!(sigma < 3.0, "{sigma}");
+        let on = |x: usize| {
+            (200..400).map(|y| f64::from(result.pixels[y * 640 + x][1])).sum::<f64>() / 200.0
+        };
+        assert!(on(330) < 100.0 && on(320) > 135.0, "{} {}", on(330), on(320));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Faces wherever they are: small ones in large photos, and photos that lie on their side.
 
 use super::align::align_posed;
-use super::detect::{iou, non_max_suppression};
+use super::detect::iou;
+use super::looks::{Seen, merged};
 use super::paste::crop_smooth;
 use super::warp::View;
 use super::{Detection, Detector, Face, Picture, Pose};
@@ -24,14 +25,10 @@ const SURER: f32 = 0.02;
 /// From this roll on, in degrees, landmarks are not exact: those of YuNet stay behind.
 const TILTED: f64 = 12.0;
 /// Side of the upright crop of a tilted face, in which the face has some 130 pixels.
-const UPRIGHT: usize = 256;
+pub(super) const UPRIGHT: usize = 256;
 /// A face in a crop is the one that was cut out when its centre is nearer to that one's than a sixth
 /// of the crop's side.
 const NEAR: f64 = 6.0;
-/// What is less than [`SURE`] may be a button or a wheel. The sides at which it is looked at when it has
-/// been restored; what has less than the score counts as 0 in their mean.
-const RESTORED_SIDES: [usize; 3] = [128, 192, 256];
-const RESTORED_LEAST: f32 = 0.3;
 /// How much around a box is seen, in parts of its longer side, and how long that is made: the face
 /// then has some 130 pixels, where detectors are at their best.
 const AROUND: f32 = 0.5;
@@ -42,8 +39,8 @@ const LEAST_SHARED: f32 = 0.2;
 const CUT: f32 = 4.0;
 
 impl Detector {
-    /// The faces in `photo`. It is searched as a whole and, where it is larger than the detector's
-    /// long side, in overlapping tiles. Where no face is sure, the photo is also searched turned by
+    /// The faces in `photo`. It is searched as a whole, again at a half and at a quarter of the size
+    /// for large faces, and, where it is larger than the detector's long side, in overlapping tiles. Where no face is sure, the photo is also searched turned by
     /// 90, 180 and 270 degrees, and the turn with the surest face counts: detectors see upright faces
     /// in those that lie on their side, too, and faces upside down in profiles, but less surely. Tilted faces are looked at again
     /// upright, for their landmarks.
@@ -79,37 +76,6 @@ impl Detector {
             faces.push(self.refine_landmarks(photo, face.into()).await?);
         }
         Ok(faces)
-    }
-
-    /// Whether `face` needs no second look when it has been restored: its score is high, or the
-    /// detector's file asks for no score of restored faces. Other weights are sure in other ways.
-    pub(super) fn is_sure(&self, face: &Face) -> bool {
-        self.restored_score().is_none() || face.score.is_none_or(|score| score >= SURE)
-    }
-
-    /// Whether what was `restored` of a face, `size` pixels square with its centre at `middle`, is
-    /// none, by the score that the detector's file asks for.
-    pub(super) async fn doubts(
-        &mut self,
-        restored: &[[u8; 3]],
-        size: usize,
-        middle: [f64; 2],
-    ) -> Result<bool> {
-        let Some(least) = self.restored_score() else { return Ok(false) };
-        let rgb = restored.as_flattened().to_vec();
-        let restored = Picture { height: size, width: size, rgb, alpha: None, icc: None };
-        let mut sum = 0.0;
-        for side in RESTORED_SIDES {
-            let shown = restored.resized(side, side)?;
-            let scale = side as f64 / size as f64;
-            let found = self.detect_above(&shown, RESTORED_LEAST).await?;
-            let here = found.into_iter().filter(|seen| {
-                let [x, y] = Face::from(*seen).centre();
-                (x - middle[0] * scale).hypot(y - middle[1] * scale) < side as f64 / NEAR
-            });
-            sum += here.map(|seen| seen.score).fold(0.0, f32::max);
-        }
-        Ok(sum < least * RESTORED_SIDES.len() as f32)
     }
 
     /// The face with the landmarks that are found in an upright crop, where it is tilted.
@@ -181,12 +147,12 @@ impl Detector {
     }
 
     async fn detect_tiled(&mut self, photo: &Picture) -> Result<Vec<Detection>> {
-        let mut found = self.detect_async(photo).await?;
+        let mut found = self.look(photo).await?;
         let tile = self.long_side();
         let step = ((1.0 - SHARED) * tile as f64) as usize;
         let (long, most) = (photo.height.max(photo.width), tile + (TILES - 1) * step);
         if long <= tile {
-            return Ok(found);
+            return Ok(merged(found, self.overlap()));
         }
         let scale = (most as f64 / long as f64).min(1.0);
         let [height, width] = [photo.height, photo.width].map(|n| (n as f64 * scale) as usize);
@@ -208,12 +174,12 @@ impl Detector {
                 found.extend(faces.iter().filter(|face| whole(face)).map(|face| {
                     let place =
                         |v: f32, start: usize| ((v + start as f32 + 0.5) / scale as f32) - 0.5;
-                    moved(face, |[x, y]| [place(x, left), place(y, top)])
+                    let face = moved(face, |[x, y]| [place(x, left), place(y, top)]);
+                    Seen::new(face, scale as f32)
                 }));
             }
         }
-        found = non_max_suppression(found, self.overlap());
-        Ok(found)
+        Ok(merged(found, self.overlap()))
     }
 }
 

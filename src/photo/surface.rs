@@ -4,10 +4,11 @@ use super::agreement::{self, BLOCKS};
 use super::align::Affine;
 use super::grain;
 use super::paste::{
-    Blend, Canvas, GRAY, MASK_SIDE, Shape, colour_weights, mask_to_photo, shrink, with_colours_of,
+    Blend, Canvas, GRAY, MASK_SIDE, Original, Shape, colour_weights, mask_to_photo, shrink,
+    with_colours_of,
 };
-use super::warp::{Area, positions, reach};
-use crate::cpu::block_luminance;
+use super::warp::{Area, View, positions, reach, warp};
+use crate::cpu::{block_luminance, tone};
 use crate::engine::Device;
 use crate::gpu;
 use crate::{Engine, Error, Result, Session};
@@ -48,6 +49,10 @@ pub struct Place<'a> {
     pub factor: usize,
     /// Which part of it.
     pub shape: Shape<'a>,
+    /// What it was restored from.
+    pub crop: &'a AlignedPixels,
+    /// The variance of the photo's damage, in levels of luminance.
+    pub damage: f64,
     /// See [`Blend::Soft`].
     pub strength: f64,
     /// See [`Blend::Soft`].
@@ -157,6 +162,47 @@ impl Surface {
         }
     }
 
+    /// The histograms of Immerkær's operator in two faces of `size × size` pixels, where `shape` is.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn histograms(
+        &self,
+        faces: [&AlignedPixels; 2],
+        size: usize,
+        shape: Shape<'_>,
+    ) -> Result<[Vec<u32>; 2]> {
+        let mask = shape.mask(size);
+        let area = Area { top: 0, left: 0, height: size, width: size };
+        let from_mask = mask_to_photo(&Affine::IDENTITY, size);
+        match (self, faces) {
+            (_, [AlignedPixels::Cpu(a), AlignedPixels::Cpu(b)]) => {
+                let source = View { pixels: &mask, height: MASK_SIDE, width: MASK_SIDE };
+                let soft = warp(source, &from_mask, area, [0.0]);
+                Ok([a, b].map(|face| grain::histogram(face, size, soft.as_flattened())))
+            }
+            (Self::Gpu { canvas, .. }, [AlignedPixels::Gpu(a), AlignedPixels::Gpu(b)]) => {
+                let positions = positions(&from_mask, area);
+                canvas.histograms([a, b], (mask.as_flattened(), MASK_SIDE), &positions).await
+            }
+            _ => Err(elsewhere()),
+        }
+    }
+
+    /// A face with the tone that `tones`, 256 pixels, have for each luminance.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn toned(&self, face: &AlignedPixels, tones: &[[u8; 3]]) -> Result<AlignedPixels> {
+        match (self, face) {
+            (_, AlignedPixels::Cpu(face)) => Ok(AlignedPixels::Cpu(tone::run(tones, face))),
+            (Self::Gpu { canvas, .. }, AlignedPixels::Gpu(face)) => {
+                Ok(AlignedPixels::Gpu(canvas.tone(tones, face).await?))
+            }
+            (Self::Cpu { .. }, AlignedPixels::Gpu(_)) => Err(elsewhere()),
+        }
+    }
+
     /// A face's pixels, in memory.
     ///
     /// # Errors
@@ -179,23 +225,34 @@ impl Surface {
         size: usize,
         place: Place<'_>,
     ) -> Result<()> {
-        let Place { to_photo, factor, shape, strength, grain } = place;
-        match (self, face) {
-            (Self::Cpu { result, .. }, AlignedPixels::Cpu(face)) => {
-                result.paste(face, size, to_photo, factor, Blend::Soft { shape, strength, grain });
+        let Place { to_photo, factor, shape, crop, damage, strength, grain } = place;
+        match (self, face, crop) {
+            (Self::Cpu { photo, result }, AlignedPixels::Cpu(face), AlignedPixels::Cpu(crop)) => {
+                let Canvas { pixels, height, width } = photo;
+                let photo = View { pixels, height: *height, width: *width };
+                let fine = Some(Original { photo, crop, damage });
+                let blend = Blend::Soft { shape, strength, grain, fine };
+                result.paste(face, size, to_photo, factor, blend);
                 Ok(())
             }
-            (Self::Gpu { canvas, size: [height, width] }, AlignedPixels::Gpu(face)) => {
+            (
+                Self::Gpu { canvas, size: [height, width] },
+                AlignedPixels::Gpu(face),
+                AlignedPixels::Gpu(crop),
+            ) => {
                 let Some(area) = reach(to_photo, size, *height, *width, 2) else { return Ok(()) };
                 let mask = shape.mask(size);
                 let patch = gpu::Patch {
                     face,
+                    crop,
                     mask: mask.as_flattened(),
                     mask_side: MASK_SIDE,
                     area: [area.top, area.left, area.height, area.width],
                     face_positions: &positions(to_photo, area),
                     mask_positions: &positions(&mask_to_photo(to_photo, size), area),
+                    photo_positions: &positions(&Affine::IDENTITY.enlarged(factor), area),
                     strength: strength as f32,
+                    damage: damage as f32,
                 };
                 let amount = |photo: &[u32], face: &[u32]| {
                     (grain * grain::missing(grain::level(photo), grain::level(face))) as f32
@@ -247,7 +304,7 @@ mod tests {
     fn gpu() -> Option<Engine> {
         let engine = engine("0").ok().filter(|engine| engine.device().kind != "cpu");
         if engine.is_none() {
-            eprintln!("skipped: there is no GPU");
+            crate::skipped::skip("what GPUs compute: there is none");
         }
         engine
     }
@@ -287,8 +344,8 @@ mod tests {
             let result = if factor == 2 { &large } else { &photo };
             let parsed: Vec<bool> =
                 (0..512 * 512).map(|i| (i / 512 + i % 512) % 700 > 200).collect();
-            for (shape, strength, grain) in
-                [(Shape::Oval(&aligned), 1.0, 1.0), (Shape::Parsed(&parsed), 0.7, 0.0)]
+            for (shape, strength, grain, damage) in
+                [(Shape::Oval(&aligned), 1.0, 1.0, 40.0), (Shape::Parsed(&parsed), 0.7, 0.0, 0.0)]
             {
                 let mut outcomes = Vec::new();
                 for engine in [&cpu, &gpu] {
@@ -299,13 +356,15 @@ mod tests {
                             matches!(surface, Surface::Gpu { .. }),
                             engine.device().kind != "cpu"
                         );
-                        let crop = surface.crop(&to_face, 64).await?;
-                        let crop = surface.pixels(&crop).await?;
-                        let face = crop.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
+                        let cut = surface.crop(&to_face, 64).await?;
+                        let pixels = surface.pixels(&cut).await?;
+                        let face = pixels.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
                         let face = surface.holds(face, 64).await;
-                        let place = Place { to_photo: &to_photo, factor, shape, strength, grain };
+                        let (to_photo, crop) = (&to_photo, &cut);
+                        let place =
+                            Place { to_photo, factor, shape, crop, damage, strength, grain };
                         surface.paste(&face, 64, place).await?;
-                        Ok::<_, Error>((crop, surface.finish().await?))
+                        Ok::<_, Error>((pixels, surface.finish().await?))
                     });
                     outcomes.push(outcome.expect("a photo"));
                 }
@@ -337,14 +396,19 @@ mod tests {
                     let restored = surface.holds(restored.clone(), size).await;
                     let agreement = surface.agreement([&original, &restored], size).await?;
                     let matched = surface.with_colours_of(&original, &restored, size).await?;
-                    Ok::<_, Error>((agreement, surface.pixels(&matched).await?))
+                    let faces = [&original, &restored];
+                    let detail = surface.histograms(faces, size, Shape::Square).await?;
+                    let tones: Vec<[u8; 3]> = (0..=255).map(|l| [l, l / 2, 255 - l]).collect();
+                    let toned = surface.toned(&restored, &tones).await?;
+                    let exact = (agreement, detail, surface.pixels(&toned).await?);
+                    Ok::<_, Error>((exact, surface.pixels(&matched).await?))
                 });
                 outcomes.push(outcome.expect("faces"));
             }
-            let [(agreement, matched), (gpu_agreement, gpu_matched)] = &outcomes[..] else {
+            let [(exact, matched), (gpu_exact, gpu_matched)] = &outcomes[..] else {
                 unreachable!()
             };
-            assert_eq!(agreement, gpu_agreement, "{size}");
+            assert!(exact == gpu_exact, "{size}: agreement, histograms or tones differ");
             let worst = worst(matched, gpu_matched);
             assert!(worst <= Some(1), "{size}: {worst:?}");
             assert!(size == 1 || matched != &restored, "no colour was changed");
@@ -352,7 +416,7 @@ mod tests {
     }
 
     /// From crop to paste only numbers come back: a network's word that all is finite, the blocks of
-    /// both faces, and two histograms.
+    /// both faces, and their histograms before and after.
     #[test]
     fn a_face_stays_on_the_gpu() {
         let Some(engine) = gpu() else { return };
@@ -371,15 +435,20 @@ mod tests {
             let restored = surface.restore(&crop, &mut session).await?;
             let agreement = surface.agreement([&crop, &restored], 8).await?;
             let matched = surface.with_colours_of(&crop, &restored, 8).await?;
+            surface.histograms([&crop, &restored], 8, Shape::Square).await?;
+            let tones: Vec<[u8; 3]> = (0..=255).map(|l| [l; 3]).collect();
+            surface.toned(&matched, &tones).await?;
             let place = Place {
                 to_photo: &to_photo,
                 factor: 1,
                 shape: Shape::Square,
+                crop: &crop,
+                damage: 9.0,
                 strength: 1.0,
                 grain: 1.0,
             };
             surface.paste(&matched, 8, place).await?;
-            let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 2 * crate::pixels::BINS * 4;
+            let numbers = 4 + 2 * BLOCKS * BLOCKS * 4 + 4 * crate::pixels::BINS * 4;
             assert_eq!(device.bytes_read() - before, numbers as u64);
 
             // The same by way of the host.

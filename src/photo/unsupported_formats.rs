@@ -1,9 +1,5 @@
 //! Kinds of pictures that are not read, told by their first bytes, so that the message can name
 //! them.
-//!
-//! AVIF and HEIC are among them: the decoders that browsers and phones use are C libraries with
-//! builds of their own, and those in Rust have licences that do not fit this crate's, or an unsafe
-//! interface only.
 
 /// A sentence that names the format of `bytes` and how to come to one that is read, where it is a
 /// known one that is not.
@@ -12,15 +8,12 @@ pub(super) fn named(bytes: &[u8]) -> Option<String> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
     if bytes.get(4..8) == Some(b"ftyp") {
         let (name, advice) = match bytes.get(8..12)? {
-            b"avif" | b"avis" => {
-                ("AVIF", "`avifdec a.avif a.png` saves it as PNG, as any browser does")
-            }
-            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" | b"mif1" | b"msf1" => (
-                "HEIC",
-                "`heif-convert a.heic a.png` saves it as PNG, and phones have a setting \"most \
-                 compatible\" that takes JPEG",
-            ),
             b"crx " => return Some(raw("CR3")),
+            _ if is_heif(bytes) && cfg!(feature = "codecs") => return None,
+            _ if is_heif(bytes) => (
+                "HEIC or AVIF",
+                "`heif-convert a.heic a.png` or `avifdec a.avif a.png` saves it as PNG",
+            ),
             _ => ("a video", "take its frames out first, as with `ffmpeg -i a.mp4 %05d.png`"),
         };
         return Some(format!("{name} is not read; {advice}"));
@@ -73,6 +66,21 @@ pub(super) fn is_jpeg_xl(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0\0\0\x0CJXL \r\n\x87\n") || bytes.starts_with(b"\xFF\x0A")
 }
 
+/// Whether `bytes` are HEIC, AVIF or a relative: its brands say so (ISO/IEC 14496-12, 4.3).
+pub(super) fn is_heif(bytes: &[u8]) -> bool {
+    const BRANDS: [&[u8; 4]; 14] = [
+        b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2",
+        b"msf1", b"avif", b"avis", b"miaf",
+    ];
+    let Some((&[a, b, c, d, b'f', b't', b'y', b'p'], rest)) = bytes.split_first_chunk() else {
+        return false;
+    };
+    let length = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_sub(8);
+    let brands = rest.get(..length).unwrap_or(rest).as_chunks::<4>().0.iter();
+    // The second word is the version of the first.
+    brands.enumerate().any(|(at, brand)| at != 1 && BRANDS.contains(&brand))
+}
+
 /// What is said about a camera's raw file.
 pub(super) fn raw(name: &str) -> String {
     format!(
@@ -83,7 +91,16 @@ pub(super) fn raw(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::{is_heif, named};
+
+    #[test]
+    fn brands_of_heif() {
+        assert!(is_heif(b"\0\0\0\x10ftypheic\0\0\0\0"));
+        assert!(is_heif(b"\0\0\0\x18ftypisom\0\0\0\0mp42avif"));
+        assert!(!is_heif(b"\0\0\0\x10ftypisomavif") && !is_heif(b"\0\0\0\x14ftypisom"));
+        assert!(!is_heif(b"\0\0\0\x10ftypisom\0\0\0\0heic"), "behind the box");
+        assert!(!is_heif(b""));
+    }
 
     #[test]
     fn formats_by_their_first_bytes() {
@@ -91,8 +108,6 @@ mod tests {
             let text = named(bytes).unwrap();
             assert!(text.contains(name) && text.contains(" is not read"), "{text}");
         };
-        is(b"\0\0\0\x20ftypheic\0\0\0\0", "HEIC");
-        is(b"\0\0\0\x20ftypavif\0\0\0\0", "AVIF");
         is(b"\0\0\0\x20ftypisom\0\0\0\0", "a video");
         is(b"\0\0\0\x20ftypcrx \0\0\0\0", "CR3");
         is(b"FUJIFILMCCD-RAW 0201", "RAF");

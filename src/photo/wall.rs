@@ -3,14 +3,15 @@
 /// Runs `work`, which decodes or changes one picture, on a thread of its own with a large stack. A
 /// panic in it, also one of a library, is an error that says where; the caller goes on.
 ///
-/// In a browser nothing unwinds, and `work` runs as it is.
+/// In a browser nothing unwinds, and `work` runs as it is. So it does under a fuzzer, which is to see
+/// every panic, and makes more runs than threads can be started.
 ///
 /// # Errors
 /// The panic's message, as a sentence without the picture's name.
 pub fn walled<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(any(target_arch = "wasm32", fuzzing))]
     return Ok(work());
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(not(any(target_arch = "wasm32", fuzzing)))]
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK);
         let thread = builder.spawn_scoped(scope, work);
@@ -27,7 +28,7 @@ pub fn walled<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
 /// The name of threads behind the wall, by which a panic hook knows them.
 pub const THREAD: &str = "picture";
 /// Bytes. Some decoders call themselves.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 const STACK: usize = 16 << 20;
 
 #[cfg(test)]

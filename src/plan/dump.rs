@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Epilogue, Plan, Step, Upsample, View};
+use super::{Cost, Epilogue, Plan, Step, Upsample, View};
 use crate::graph::{Activation, escaped};
 
 impl fmt::Display for Plan {
@@ -14,7 +14,15 @@ impl fmt::Display for Plan {
             let fused = fused(step).join(" ");
             let name = &step.name;
             let kernel = step.variant.to_string();
-            writeln!(f, "{index:4} {kernel:16} {input} -> {output}  {fused}  # {name}")?;
+            let time = self.target.rates.and_then(|rates| self.cost(step, &rates));
+            let time = time.map_or(String::new(), |Cost { seconds, bound, .. }| {
+                format!("{:8.1} us {:9} ", seconds * 1e6, bound.name())
+            });
+            writeln!(f, "{index:4} {time}{kernel:16} {input} -> {output}  {fused}  # {name}")?;
+        }
+        if let Some(seconds) = self.target.rates.and_then(|rates| self.predicted(&rates)) {
+            let ms = seconds * 1e3;
+            writeln!(f, "{ms:.2} ms are predicted, without the ways to the device and back")?;
         }
         let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
         writeln!(
@@ -61,8 +69,9 @@ fn overlap(a: View, b: View) -> bool {
         && b.offset < a.offset + a.shape.sample()
 }
 
-/// What a step does besides its main computation.
-fn fused(step: &Step) -> Vec<String> {
+/// What a step does besides its main computation: modulation of its loads, and what changes its
+/// values before they are stored.
+pub fn fused(step: &Step) -> Vec<String> {
     let mut fused = Vec::new();
     match step.upsample {
         Upsample::None => {}
@@ -87,6 +96,7 @@ fn fused(step: &Step) -> Vec<String> {
         Activation::Sigmoid => fused.push("sigmoid".to_owned()),
         Activation::Tanh => fused.push("tanh".to_owned()),
         Activation::Gelu => fused.push("gelu".to_owned()),
+        Activation::Mish => fused.push("mish".to_owned()),
         Activation::Clamp(low, high) => fused.push(format!("clamp({low},{high})")),
     }
     let parts = [(sft.is_some(), "sft"), (residual.is_some(), "residual")];

@@ -8,7 +8,9 @@
 
 use std::fmt;
 
-use super::select::{CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathRun};
+use super::select::{
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathRun, PathTile, WindowTile,
+};
 
 /// Calls `$expand!` with the table.
 #[doc(hidden)]
@@ -31,6 +33,8 @@ macro_rules! for_each_kernel {
                 ] scratch winograd,
                 /// Matrix times few vectors.
                 Linear(LinearForm): linear ["linear"],
+                /// Softmax attention within windows, by its tile; on the CPU without.
+                WindowAttention(Option<WindowTile>): window_attention ["window_attention"],
             }
             // Such as only GPUs have.
             gpu {
@@ -43,7 +47,7 @@ macro_rules! for_each_kernel {
                 ConvPatchCooperative(Vec<PatchTile>): conv_patch_cooperative
                     ["conv_patch_cooperative"],
                 /// All paths of an MMRB stage in one dispatch.
-                MultiPathConv: multi_path_conv ["multi_path_conv"],
+                MultiPathConv(PathTile): multi_path_conv ["multi_path_conv"],
             }
             // Such as only the CPU has.
             cpu {
@@ -92,8 +96,6 @@ macro_rules! for_each_kernel {
                 Resize: resize ["resize"],
                 /// Filtered resampling.
                 Upfirdn2d: upfirdn2d ["upfirdn2d"],
-                /// Softmax attention within windows.
-                WindowAttention: window_attention ["window_attention"],
             }
         }
     };
@@ -168,6 +170,8 @@ impl fmt::Display for Variant {
                 .map(|PathRun { paths, form }| format!("{paths}:{form:?}").to_lowercase())
                 .collect(),
             Self::Linear(form) => vec![format!("{form:?}").to_lowercase()],
+            Self::MultiPathConv(tile) => vec![tile.outputs.to_string()],
+            Self::WindowAttention(Some(tile)) => vec![tile.keys.to_string()],
             _ => Vec::new(),
         };
         forms.dedup();

@@ -1,6 +1,7 @@
 //! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
 
 mod concat;
+mod cost;
 mod dump;
 mod fuse;
 mod isolate;
@@ -15,6 +16,8 @@ mod step;
 mod target;
 mod work;
 
+pub use cost::{Bound, Cost, Counts, Rates};
+pub use dump::fused;
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
 pub use products::{Product, products};
@@ -23,8 +26,8 @@ pub use scratch::{
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, THRESHOLDS,
-    Threshold,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, PathTile,
+    THRESHOLDS, Threshold, WindowTile,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};

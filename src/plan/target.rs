@@ -2,6 +2,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::Rates;
 use crate::tensor::Dtype;
 
 /// Who executes a plan.
@@ -48,6 +49,8 @@ pub struct Target {
     pub cooperative: Option<Cooperative>,
     /// A limit on arena plus weights, in bytes.
     pub memory_budget: Option<usize>,
+    /// By what times are predicted and tiles are chosen; `None` where nobody measured.
+    pub rates: Option<Rates>,
 }
 
 /// f32 lanes of a vector on this machine.
@@ -78,7 +81,24 @@ impl Target {
             vector_lanes: vector_lanes(),
             cooperative: None,
             memory_budget: None,
+            rates: None,
         }
+    }
+
+    /// A GPU that is known by its name, as its driver presents it, in f16 or f32; it need not be
+    /// there. `None` for others.
+    pub fn known(name: &str, dtype: Dtype) -> Option<Self> {
+        let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
+        Some(Self {
+            dtype,
+            max_binding: usize::try_from(4u64 << 30).unwrap_or(usize::MAX) / 4 * 4,
+            max_buffer: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
+            workgroup_memory: 48 << 10,
+            max_invocations: 1024,
+            cooperative: (dtype == Dtype::F16).then_some(matrices),
+            rates: Some(Rates::known(&name.to_uppercase())?),
+            ..Self::webgpu_defaults()
+        })
     }
 
     /// A GPU with WebGPU's default limits.
@@ -94,6 +114,7 @@ impl Target {
             vector_lanes: 1,
             cooperative: None,
             memory_budget: None,
+            rates: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use image::DynamicImage;
 use serde_json::Value;
 
-use super::support::{Run, Workspace};
+use super::support::{Run, Workspace, skip};
 
 const FILES: usize = 500;
 /// One of this many files is broken.
@@ -292,7 +292,7 @@ const FACES: &str = "--model model.safetensors --detector detector.pth";
 /// where `PENTIMENTO_SHARED` does not name the folder with data.
 fn with_photos(name: &str) -> Option<(Workspace, Vec<PathBuf>)> {
     let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with goldens and data");
+        skip("PENTIMENTO_SHARED does not name the folder with goldens and data");
         return None;
     };
     let workspace = Workspace::new();

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use image::ImageDecoder as _;
 use serde_json::{Value, json};
 
-use super::support::Workspace;
+use super::support::{Workspace, skip};
 
 /// The folder with photos and a detector, and a workspace with one of them, 512 pixels wide, as
 /// `photo.png`; nothing where `PENTIMENTO_SHARED` does not name that folder.
 fn photo() -> Option<(PathBuf, Workspace)> {
     let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with goldens and data");
+        skip("PENTIMENTO_SHARED does not name the folder with goldens and data");
         return None;
     };
     let workspace = Workspace::new();
     let photo = image::open(shared.join("data/photos/portrait_00.jpg")).unwrap();
-    photo.thumbnail(512, 512).save(workspace.path("photo.png")).unwrap();
+    // A sharp one would be left alone.
+    photo.thumbnail(512, 512).blur(1.5).save(workspace.path("photo.png")).unwrap();
     Some((shared, workspace))
 }
 

@@ -13,12 +13,26 @@ mod convert;
 mod corpus;
 mod faces;
 mod film;
+mod foreign;
+mod lab;
 mod large_album;
+mod limits;
 mod models;
 mod movie;
+#[path = "../../tools/convert/tests/nameless/ncnn.rs"]
+#[allow(dead_code)]
+mod ncnn;
+#[path = "../../tools/convert/tests/nameless/networks.rs"]
+#[allow(dead_code)]
+mod networks;
+#[path = "../../tools/convert/tests/nameless/onnx.rs"]
+#[allow(dead_code)]
+mod onnx;
 mod pictures;
 mod replacing;
 mod several_devices;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod support;
 mod terminal;
 mod unchanged;

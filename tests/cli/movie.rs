@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::Workspace;
+use super::support::{Workspace, skip};
 
 const NO_FACE: &str = "--model face.safetensors --faces none.json";
 
@@ -14,7 +14,7 @@ const NO_FACE: &str = "--model face.safetensors --faces none.json";
 fn workspace() -> Option<Workspace> {
     let there = |name: &str| Command::new(name).arg("-version").output().is_ok();
     if !(there("ffmpeg") && there("ffprobe")) {
-        eprintln!("skipped: ffmpeg is not installed");
+        skip("ffmpeg is not installed");
         return None;
     }
     let workspace = Workspace::new();

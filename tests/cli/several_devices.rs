@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::support::{Run, Workspace};
+use super::support::{Run, Workspace, skip};
 
 const RESTORE: &str = "restore album -o out --model x2.safetensors --report r.json";
 const PICTURES: usize = 24;
@@ -17,7 +17,7 @@ fn workspace() -> Option<(Workspace, String)> {
     let devices = devices.succeeds().json();
     let gpu = devices.as_array()?.iter().find_map(|device| device["index"].as_u64());
     let Some(gpu) = gpu else {
-        eprintln!("skipped: there is no device but the CPU");
+        skip("there is no device but the CPU");
         return None;
     };
     for i in 0..PICTURES {

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, TensorView};
 
+pub use crate::skipped::skip;
+
 /// What a run of the program left behind.
 pub struct Run {
     pub code: i32,

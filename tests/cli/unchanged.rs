@@ -53,8 +53,14 @@ fn qualities_are_heeded_and_where_they_mean_nothing_said() {
         let run = workspace.run(&format!("restore a.png -o {name} --model x2.safetensors {more}"));
         (fs::metadata(workspace.path(name)).map_or(0, |file| file.len()), run)
     };
-    let sizes = ["30", "60", "90"].map(|q| run(&format!("{q}.jpg"), &format!("--quality {q}")).0);
-    assert!(sizes[0] > 0 && sizes.is_sorted(), "{sizes:?}");
+    for extension in ["jpg", "webp", "avif"] {
+        let size = |q: &str| run(&format!("{q}.{extension}"), &format!("--quality {q}")).0;
+        let sizes = ["30", "60", "90"].map(size);
+        assert!(sizes[0] > 0 && sizes.is_sorted(), "{extension} {sizes:?}");
+    }
+    let (whole, run_whole) = run("whole.webp", "");
+    assert!(run_whole.succeeds().err.is_empty(), "{}", run_whole.err);
+    assert!(whole > fs::metadata(workspace.path("90.webp")).unwrap().len(), "lossless");
     let (_, lossless) = run("b.png", "--quality 60");
     assert!(lossless.succeeds().err.contains("lossless"), "{}", lossless.err);
     let (_, wrong) = run("c.jpg", "--quality 101");

@@ -19,7 +19,13 @@ impl App {
         pollster::block_on(async {
             let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
             let instance = wgpu::Instance::new(descriptor);
-            Some(Self::on(instance.request_adapter(&Default::default()).await.ok()?))
+            match instance.request_adapter(&Default::default()).await {
+                Ok(adapter) => Some(Self::on(adapter)),
+                Err(error) => {
+                    crate::support::skip(format_args!("what GPUs compute: {error}"));
+                    None
+                }
+            }
         })
     }
 

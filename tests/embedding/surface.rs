@@ -158,6 +158,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Vec<Face> = detector.find(&picture)?;
     let _: Vec<Face> = pollster::block_on(detector.find_async(&picture))?;
     let _: Vec<Detection> = pollster::block_on(detector.detect_async(&picture))?;
+    let face = Face { landmarks: [[0.0; 2]; 5], score: None, bounds: None };
+    let _: (f32, f32) = (detector.ask(&picture, &face)?, detector.asked_score());
+    let _: f32 = pollster::block_on(detector.ask_async(&picture, &face))?;
     let found: Vec<Detection> = detector.detect(&picture)?;
     let _: Vec<(f32, [f32; 4], [[f32; 2]; 5])> =
         found.iter().map(|face| (face.score, face.bounds, face.landmarks)).collect();

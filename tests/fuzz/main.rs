@@ -94,6 +94,25 @@ fn bitmap() {
 }
 
 #[test]
+fn jxl() {
+    run("jxl", &[b"\xFF\x0A", b"jxlc", b"jxlp", b"Exif", b"brob", b"\0\0\0\x0CJXL "]);
+}
+
+#[test]
+fn heif() {
+    const WORDS: [&[u8]; 16] = [
+        b"meta", b"iloc", b"iinf", b"infe", b"iref", b"dimg", b"auxl", b"iprp", b"ipma", b"ispe",
+        b"irot", b"clap", b"colr", b"grid", b"av01", b"hvcC",
+    ];
+    run("heif", &WORDS);
+}
+
+#[test]
+fn written() {
+    run("written", &[b"\xFF", b"\x06\x3F", b"\0", b"II*\0", b"tiff:Orientation", b"8BIM"]);
+}
+
+#[test]
 fn exif() {
     run("exif", &[b"II*\0", b"MM\0*", b"\x12\x01", b"\x01\x12", b"\x69\x87", b"\x87\x69"]);
 }
@@ -134,6 +153,30 @@ fn video() {
         b" XCOLORRANGE=LIMITED",
     ];
     run("video", &WORDS);
+}
+
+#[test]
+fn metadata() {
+    const WORDS: [&[u8]; 12] = [
+        b"\"size\":",
+        b"\"channels\":",
+        b"\"paths\":",
+        b"\"path_channels\":",
+        b"\"mmrb_per_level\":",
+        b"\"stem_unshuffle\":",
+        b"4294967296",
+        b"18446744073709551615",
+        b"-1",
+        b"1e308",
+        b"null",
+        b"{\"8\":1}",
+    ];
+    run("metadata", &WORDS);
+}
+
+#[test]
+fn architecture() {
+    run("architecture", &[b"\0\0\0\0", b"\x01\0\x13\0", b"\x02\0\x05\xff", b"\x03\0\x02\0"]);
 }
 
 fn run(name: &str, words: &[&[u8]]) {

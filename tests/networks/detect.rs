@@ -1,6 +1,6 @@
 //! Detectors: their outputs and detections against PyTorch, and faces in real photos.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pentimento::graph::Graph;
@@ -12,7 +12,7 @@ use pentimento::tensor::Shape;
 use pentimento::{Engine, EngineOptions, Model, Precision};
 
 use crate::fullsize;
-use crate::golden::{F16, F32};
+use crate::golden::{self, F16, F32, cases};
 use crate::support::{
     self, Executor, checkpoint, folders, formula, json, largest_error, name, npy, relative_error,
     shape,
@@ -50,15 +50,15 @@ fn row(face: &Detection) -> Vec<f32> {
 #[test]
 fn detections_agree_with_pytorch() {
     let Some(shared) = support::shared() else { return };
-    let mut ran = 0;
-    for folder in folders(&shared.join("goldens")) {
-        if !folder.join("dets.npy").exists() || !folder.join("checkpoint.pth").exists() {
+    for folder in cases(&shared) {
+        if !folder.join("dets.npy").exists() {
             continue;
         }
         let case = name(&folder);
         let meta = json(&folder.join("meta.json"));
         let number = |key: &str| meta[key].as_f64().unwrap_or_else(|| panic!("{case}: no {key}"));
-        let model = Model::open(folder.join("checkpoint.pth")).expect("a detector");
+        let model = Model::from_checkpoint(golden::checkpoint(&folder), &Options::default());
+        let model = model.expect("a detector");
         let (dims, input) = npy(&folder.join("input.npy"));
         let (dims, input) = (shape(&dims), input.as_slice());
         let graph = Arc::new(model.graph(dims).expect("a graph"));
@@ -85,56 +85,75 @@ fn detections_agree_with_pytorch() {
             eprintln!("{case} {executor:?}: {} faces, at most {error:.1e} off", found.len());
             assert!(error <= 1e-2, "{case} {executor:?}: {error} pixels");
         }
-        ran += 1;
     }
-    assert!(ran >= 3, "only {ran} cases were found");
 }
 
+/// Cases of `goldens/fullsize` whose input is a detector's: the probes of its first three outputs.
 #[test]
 fn the_release_size_agrees_with_pytorch() {
     let Some(shared) = support::shared() else { return };
-    let folder = shared.join("goldens/fullsize/retinaface_r50");
-    let checkpoint = formula::checkpoint(&folder);
-    let model = Model::from_checkpoint(checkpoint, &Options::default()).expect("a detector");
-    let (dims, input) = fullsize::input(&folder);
-    let dims = shape(&dims);
-    let graph = Arc::new(model.graph(dims).expect("a graph"));
-    for executor in [Executor::Cpu, Executor::Gpu] {
-        let Some(outputs) = support::run(&graph, executor, &[&input]) else { continue };
-        let predictions = retinaface::predictions(dims, &outputs).expect("its outputs");
-        for (file, actual) in &parts(&predictions)[..3] {
-            let probes = values(&folder, &format!("{file}_probes.npy"));
-            let numel = actual.len() as u64;
-            let at = |i: usize| actual[(i as u64 * 2_654_435_761 % numel) as usize];
-            let sampled: Vec<f32> = (0..probes.len()).map(at).collect();
-            close("retinaface_r50", executor, &sampled, &probes);
+    for folder in folders(&shared.join("goldens/fullsize")) {
+        if !folder.join("output_loc_probes.npy").exists() {
+            continue;
+        }
+        let case = name(&folder);
+        let checkpoint = formula::checkpoint(&folder);
+        let model = Model::from_checkpoint(checkpoint, &Options::default()).expect("a detector");
+        let (dims, input) = fullsize::input(&folder);
+        let dims = shape(&dims);
+        let graph = Arc::new(model.graph(dims).expect("a graph"));
+        for executor in [Executor::Cpu, Executor::Gpu] {
+            let Some(outputs) = support::run(&graph, executor, &[&input]) else { continue };
+            let predictions = retinaface::predictions(dims, &outputs).expect("its outputs");
+            for (file, actual) in &parts(&predictions)[..3] {
+                let probes = values(&folder, &format!("{file}_probes.npy"));
+                let numel = actual.len() as u64;
+                let at = |i: usize| actual[(i as u64 * 2_654_435_761 % numel) as usize];
+                let sampled: Vec<f32> = (0..probes.len()).map(at).collect();
+                close(&case, executor, &sampled, &probes);
+            }
         }
     }
 }
 
+/// The cases of `goldens/ops` whose `op` begins so.
+fn operations(shared: &Path, op: &str) -> Vec<(PathBuf, serde_json::Value)> {
+    let folders = folders(&shared.join("goldens/ops")).into_iter();
+    let read = folders.map(|folder| (json(&folder.join("meta.json")), folder));
+    let own = read.filter(|(meta, _)| meta["op"].as_str().is_some_and(|own| own.starts_with(op)));
+    own.map(|(meta, folder)| (folder, meta)).collect()
+}
+
 #[test]
-fn feature_pyramids_of_odd_sizes_agree_with_pytorch() {
+fn feature_pyramids_agree_with_pytorch() {
     let Some(shared) = support::shared() else { return };
-    let folder = shared.join("goldens/ops/fpn_odd");
-    let meta = json(&folder.join("meta.json"));
-    let tensors = meta["tensors"].as_object().expect("tensors");
-    let weights = tensors.keys().filter(|n| n.starts_with("w.") && !n.ends_with("_tracked"));
-    let weights = checkpoint(weights.map(|name| {
-        let (dims, values) = npy(&folder.join(format!("{name}.npy")));
-        (name.trim_start_matches("w.").to_owned(), dims, values)
-    }));
-    let mut b = Builder::new(&weights);
-    let inputs = ["p3", "p4", "p5"].map(|name| npy(&folder.join(format!("{name}.npy"))));
-    let nodes = [0, 1, 2].map(|i| b.graph.add_input("level", shape(&inputs[i].0)));
-    let levels = retinaface::pyramid(&mut b, nodes, "", 16).expect("a pyramid");
-    let mut graph: Graph = b.graph;
-    levels.into_iter().for_each(|level| graph.set_output(level));
-    let graph = Arc::new(graph);
-    let inputs = inputs.each_ref().map(|(_, values)| values.as_slice());
-    for executor in EXECUTORS {
-        let Some(outputs) = support::run(&graph, executor, &inputs) else { continue };
-        for (i, output) in outputs.iter().enumerate() {
-            close("fpn_odd", executor, output, &values(&folder, &format!("output{}.npy", i + 1)));
+    for (folder, meta) in operations(&shared, "FPN") {
+        let names = meta["tensors"].as_object().expect("tensors").keys();
+        let is_weight = |name: &&String| name.starts_with("w.");
+        let (weights, inputs): (Vec<_>, Vec<_>) = names.partition(is_weight);
+        let weights = weights.into_iter().filter(|name| !name.ends_with("_tracked"));
+        let weights = checkpoint(weights.map(|name| {
+            let (dims, values) = npy(&folder.join(format!("{name}.npy")));
+            (name.trim_start_matches("w.").to_owned(), dims, values)
+        }));
+        let width = weights.rows("output1.0.weight").expect("a convolution");
+        let mut b = Builder::new(&weights);
+        let inputs: Vec<_> =
+            inputs.iter().map(|name| npy(&folder.join(format!("{name}.npy")))).collect();
+        let nodes: Vec<_> =
+            (inputs.iter()).map(|(dims, _)| b.graph.add_input("level", shape(dims))).collect();
+        let nodes = nodes.try_into().expect("three levels");
+        let levels = retinaface::pyramid(&mut b, nodes, "", width).expect("a pyramid");
+        let mut graph: Graph = b.graph;
+        levels.into_iter().for_each(|level| graph.set_output(level));
+        let graph = Arc::new(graph);
+        let inputs: Vec<&[f32]> = inputs.iter().map(|(_, values)| values.as_slice()).collect();
+        for executor in EXECUTORS {
+            let Some(outputs) = support::run(&graph, executor, &inputs) else { continue };
+            for (i, output) in outputs.iter().enumerate() {
+                let expected = values(&folder, &format!("output{}.npy", i + 1));
+                close(&name(&folder), executor, output, &expected);
+            }
         }
     }
 }
@@ -142,14 +161,10 @@ fn feature_pyramids_of_odd_sizes_agree_with_pytorch() {
 #[test]
 fn anchors_and_boxes_agree_with_pytorch() {
     let Some(shared) = support::shared() else { return };
-    let cases = folders(&shared.join("goldens/ops"));
-    let cases: Vec<_> = cases.iter().filter(|f| name(f).starts_with("priors_decode_")).collect();
-    assert!(cases.len() >= 2, "only {} cases were found", cases.len());
-    for folder in cases {
-        let params = json(&folder.join("meta.json"))["params"].clone();
-        let side = |key: &str| params[key].as_u64().expect("a size") as usize;
+    for (folder, meta) in operations(&shared, "anchors and decode") {
+        let side = |key: &str| meta["params"][key].as_u64().expect("a size") as usize;
         let anchors = retinaface::anchors(side("height"), side("width"));
-        let (locations, landmarks) = (values(folder, "loc.npy"), values(folder, "landm.npy"));
+        let (locations, landmarks) = (values(&folder, "loc.npy"), values(&folder, "landm.npy"));
         let predictions: Vec<Prediction> = (0..anchors.len())
             .map(|i| Prediction {
                 logits: [0.0; 2],
@@ -165,8 +180,8 @@ fn anchors_and_boxes_agree_with_pytorch() {
             ("output_boxes.npy", &boxes),
             ("output_landms.npy", points.as_flattened()),
         ] {
-            let error = largest_error(actual, &values(folder, file));
-            assert!(error <= 1e-6, "{} {file}: {error}", name(folder));
+            let error = largest_error(actual, &values(&folder, file));
+            assert!(error <= 1e-6, "{} {file}: {error}", name(&folder));
         }
     }
 }
@@ -174,19 +189,21 @@ fn anchors_and_boxes_agree_with_pytorch() {
 #[test]
 fn the_same_candidates_are_kept_as_in_torchvision() {
     let Some(shared) = support::shared() else { return };
-    let folder = shared.join("goldens/ops/nms");
-    let rows = values(&folder, "dets.npy");
-    let candidates: Vec<Detection> = rows
-        .chunks_exact(5)
-        .map(|row| Detection {
-            score: row[4],
-            bounds: [row[0], row[1], row[2], row[3]],
-            landmarks: [[0.0; 2]; 5],
-        })
-        .collect();
-    let keep = support::npy_i32(&folder.join("output_keep.npy")).1;
-    let expected: Vec<Detection> = keep.iter().map(|&i| candidates[i as usize]).collect();
-    assert_eq!(non_max_suppression(candidates, 0.4), expected);
+    for (folder, meta) in operations(&shared, "nms") {
+        let rows = values(&folder, "dets.npy");
+        let candidates: Vec<Detection> = rows
+            .chunks_exact(5)
+            .map(|row| Detection {
+                score: row[4],
+                bounds: [row[0], row[1], row[2], row[3]],
+                landmarks: [[0.0; 2]; 5],
+            })
+            .collect();
+        let keep = support::npy_i32(&folder.join("output_keep.npy")).1;
+        let expected: Vec<Detection> = keep.iter().map(|&i| candidates[i as usize]).collect();
+        let threshold = meta["params"]["threshold"].as_f64().expect("a threshold") as f32;
+        assert_eq!(non_max_suppression(candidates, threshold), expected, "{}", name(&folder));
+    }
 }
 
 /// YuNet has no golden from PyTorch; its authors' ONNX file, run by onnxruntime on an input by

@@ -9,8 +9,7 @@ use pentimento::plan::Plan;
 use pentimento::tensor::Dtype;
 use pentimento::{Error, Model};
 
-use crate::codes::tokens;
-use crate::golden::{F16, F32, options};
+use crate::golden::{F16, F32, options, tokens};
 use crate::support::{
     self, Executor, folders, formula, json, largest_error, name, npy, npy_u8, relative_error, shape,
 };
@@ -43,6 +42,12 @@ pub fn input(folder: &Path) -> (Vec<usize>, Vec<f32>) {
     };
     let values = (0..3 * h * w).map(|i| value(i / (h * w), i % (h * w)));
     (vec![1, 3, h, w], values.collect())
+}
+
+/// Height and width of a case's input.
+pub fn size(folder: &Path) -> [usize; 2] {
+    let (dims, _) = input(folder);
+    [dims[2], dims[3]]
 }
 
 /// The network of a case; `None`, said aloud, when its architecture is not built.
@@ -100,7 +105,7 @@ fn check(executor: Executor, work: u64) {
         let (dims, input) = input(&folder);
         let graph = Arc::new(model.graph(shape(&dims)).unwrap_or_else(|e| panic!("{case}: {e}")));
         if graph.multiply_adds() > work {
-            eprintln!("{case}: left out, too much work for this device");
+            support::skip(format_args!("{case}: too much work for a driver on the CPU"));
             continue;
         }
         let executor = fitting(&graph, executor);
@@ -123,8 +128,9 @@ fn check(executor: Executor, work: u64) {
             }
             let (_, probes) = npy(&probes(&file));
             let actual = match meta["outputs"][&file]["shape"].as_array().map(Vec::as_slice) {
-                Some([_, _, channels]) => {
-                    tokens(&actual, channels.as_u64().expect("a size") as usize)
+                Some([samples, _, channels]) => {
+                    let size = |n: &serde_json::Value| n.as_u64().expect("a size") as usize;
+                    tokens(&actual, [samples, channels].map(size))
                 }
                 _ => actual,
             };

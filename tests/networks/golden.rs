@@ -1,15 +1,16 @@
 //! Small networks with PyTorch checkpoints in the containers of the real releases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pentimento::checkpoint::Checkpoint;
 use pentimento::models::{CodeFormerOptions, Options, Truncation};
 use pentimento::nn::stylegan2::Resample;
-use pentimento::{Error, Model, Task};
+use pentimento::{Model, Task};
+use pentimento_convert::{Options as Reading, Source};
 
 use crate::support::{
-    self, Executor, folders, json, largest_error, name, npy, relative_error, shape,
+    self, Executor, files, folders, json, largest_error, name, npy, relative_error, shape,
 };
 
 /// Largest relative L2 error of an f32 network.
@@ -24,22 +25,37 @@ pub fn compare(model: &Model, case: &str, dims: &[usize], input: &[f32], expecte
         let Some(actual) = support::run(&graph, executor, &[input]) else { continue };
         assert!(actual.len() >= expected.len(), "{case} has {} outputs", actual.len());
         for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-            let error = relative_error(actual, expected);
-            let largest = largest_error(actual, expected);
-            eprintln!("{case} {executor:?} {i}: {error:.1e}, largest {largest:.1e}");
-            let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
-            assert!(error <= tolerance, "{case} {executor:?}: {error:.2e} exceeds {tolerance:.0e}");
+            assert_close(&format!("{case} {executor:?} {i}"), executor, actual, expected);
         }
     }
 }
 
-/// The files of a case that its graph's outputs are compared with, in their order.
-fn output_files(architecture: &str) -> &'static [&'static str] {
-    match architecture {
-        "ParseNet" => &["output.npy", "output_img.npy"],
-        "BiSeNet" => &["output.npy", "output16.npy", "output32.npy"],
-        _ => &["output.npy"],
+fn assert_close(what: &str, executor: Executor, actual: &[f32], expected: &[f32]) {
+    let error = relative_error(actual, expected);
+    eprintln!("{what}: {error:.1e}, largest {:.1e}", largest_error(actual, expected));
+    let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };
+    assert!(error <= tolerance, "{what}: {error:.2e} exceeds {tolerance:.0e}");
+}
+
+/// The names of a graph's outputs, in their order; `output` is the first.
+fn output_names(model: &Model) -> &'static [&'static str] {
+    match model.architecture() {
+        "ParseNet" => &["output", "img"],
+        "BiSeNet" => &["output", "16", "32"],
+        _ => model.outputs(),
     }
+}
+
+/// Which output a file holds, and with which fidelity and normalisation of CodeFormer's it was
+/// computed: `output`, `output_logits`, `output16`, or `output_w0_noadain`.
+fn computed(file: &str) -> (&str, Option<CodeFormerOptions>) {
+    let part = file.strip_prefix("output").unwrap_or(file).trim_start_matches('_');
+    let choices = part.strip_prefix('w').and_then(|rest| {
+        let (fidelity, other) = rest.split_once('_').unwrap_or((rest, ""));
+        let fidelity = Some(fidelity.parse().ok()?);
+        Some(CodeFormerOptions { fidelity, adain: Some(other != "noadain") })
+    });
+    if part.is_empty() || choices.is_some() { ("output", choices) } else { (part, None) }
 }
 
 /// What the file of a case does not say, as the constructor's arguments tell it.
@@ -64,53 +80,123 @@ pub fn options(meta: &serde_json::Value) -> Options {
     }
 }
 
-/// Runs one case; `false` when its architecture is not built.
-fn check(folder: &Path) -> bool {
+/// The checkpoint of a case. One with objects besides tensors is read without them, as
+/// `convert --skip-unknown` reads it.
+pub fn checkpoint(folder: &Path) -> Checkpoint {
+    let path = folder.join("checkpoint.pth");
+    Checkpoint::open(&path).unwrap_or_else(|refused| {
+        let reading = Reading { skip_unknown: true, ..Reading::default() };
+        let source = Source::open(&path, &reading);
+        let mut source = source.unwrap_or_else(|error| panic!("{refused}; {error}"));
+        assert!(!source.contents().dropped.is_empty(), "{refused}");
+        Checkpoint::from_source(&mut source, &path).expect("weights")
+    })
+}
+
+/// `[N, C, H, W]` as the tokens `[N, H·W, C]` of a golden of three dimensions.
+pub fn tokens(values: &[f32], [samples, channels]: [usize; 2]) -> Vec<f32> {
+    let pixels = values.len() / samples / channels;
+    let sample = |x: &'_ [f32]| -> Vec<f32> {
+        (0..pixels).flat_map(|t| (0..channels).map(move |c| x[c * pixels + t])).collect()
+    };
+    values.chunks_exact(pixels * channels).flat_map(sample).collect()
+}
+
+/// What a case gives besides `meta.json`: the mean latent.
+fn truncation(folder: &Path, meta: &serde_json::Value) -> Option<Truncation> {
+    let mean = folder.join("input_truncation_latent.npy");
+    mean.exists().then(|| {
+        let notes = meta["notes"].as_str().unwrap_or_default();
+        let factor = notes.split("truncation=").nth(1).and_then(|n| n.split(';').next());
+        let factor = factor.and_then(|f| f.trim().parse().ok()).expect("a truncation factor");
+        Truncation { factor, mean: npy(&mean).1 }
+    })
+}
+
+/// Runs one case by all executors and compares every `output*.npy` of its folder. The codes of a
+/// codebook are PyTorch's on all of them, in f16 too.
+fn check(folder: &Path) {
     let case = name(folder);
     let meta = json(&folder.join("meta.json"));
-    let truncation = folder.join("input_truncation_latent.npy");
-    let options = Options {
-        truncation: truncation.exists().then(|| {
-            let notes = meta["notes"].as_str().unwrap_or_default();
-            let factor = notes.split("truncation=").nth(1).and_then(|n| n.split(';').next());
-            let factor = factor.and_then(|f| f.parse().ok()).expect("a truncation factor");
-            Truncation { factor, mean: npy(&truncation).1 }
-        }),
-        ..options(&meta)
+    let mut groups: Vec<(Option<CodeFormerOptions>, Vec<(String, &'static str)>)> = Vec::new();
+    let usual = Options { truncation: truncation(folder, &meta), ..options(&meta) };
+    let model = |choices: Option<CodeFormerOptions>| {
+        let codeformer = choices.unwrap_or(usual.codeformer);
+        let options = Options { codeformer, ..usual.clone() };
+        let model = Model::from_checkpoint(checkpoint(folder), &options);
+        model.unwrap_or_else(|error| panic!("{case}: {error}"))
     };
-    let checkpoint =
-        Checkpoint::open(&folder.join("checkpoint.pth")).unwrap_or_else(|e| panic!("{case}: {e}"));
-    let model = match Model::from_checkpoint(checkpoint, &options) {
-        Ok(model) => model,
-        Err(Error::UnknownArchitecture(_)) => return false,
-        Err(error) => panic!("{case}: {error}"),
-    };
-    if matches!(model.task(), Task::Detect { .. }) {
+    let first = model(None);
+    if matches!(first.task(), Task::Detect { .. }) {
         // Its outputs are compared in detect.rs.
-        return true;
+        return;
     }
-    let files = output_files(model.architecture());
-    let expected: Vec<Vec<f32>> = files.iter().map(|file| npy(&folder.join(file)).1).collect();
-    let expected: Vec<&[f32]> = expected.iter().map(Vec::as_slice).collect();
+    for file in files(folder).iter().filter(|file| file.starts_with("output")) {
+        let file = file.trim_end_matches(".npy");
+        let (part, choices) = computed(file);
+        let known = output_names(&first).iter().find(|name| **name == part);
+        let known = known.unwrap_or_else(|| panic!("{case}: no output of the network is {file}"));
+        match groups.iter_mut().find(|(of, _)| *of == choices) {
+            Some((_, files)) => files.push((file.to_owned(), known)),
+            None => groups.push((choices, vec![(file.to_owned(), known)])),
+        }
+    }
+    assert!(!groups.is_empty(), "{case} has no output");
     let (dims, input) = npy(&folder.join("input.npy"));
-    compare(&model, &case, &dims, &input, &expected);
-    true
+    for (choices, files) in groups {
+        let model = model(choices);
+        let graph = model.graph(shape(&dims)).unwrap_or_else(|e| panic!("{case}: {e}"));
+        let graph = Arc::new(graph);
+        for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+            let Some(outputs) = support::run(&graph, executor, &[&input]) else { continue };
+            for (file, output) in &files {
+                let index = output_names(&model).iter().position(|name| name == output);
+                let actual = &outputs[index.expect("a name")];
+                let (dims, expected) = npy(&folder.join(format!("{file}.npy")));
+                let actual = match dims[..] {
+                    [samples, _, channels] => &tokens(actual, [samples, channels]),
+                    _ => actual,
+                };
+                if *output == "indices" {
+                    assert_eq!(*actual, expected, "{case} {executor:?}: other codes");
+                    continue;
+                }
+                assert_close(&format!("{case} {executor:?} {file}"), executor, actual, &expected);
+            }
+        }
+    }
+}
+
+/// Every case of `goldens/` whose `meta.json` and checkpoint are there.
+pub fn cases(shared: &Path) -> Vec<PathBuf> {
+    let mut folders = folders(&shared.join("goldens"));
+    folders.retain(|f| f.join("checkpoint.pth").exists() && f.join("meta.json").exists());
+    assert!(!folders.is_empty(), "{} holds no case", shared.display());
+    folders
+}
+
+/// Those whose network `architecture` names, by the start of `arch` in their `meta.json`.
+fn agree_with_pytorch(is: impl Fn(&str) -> bool) {
+    let Some(shared) = support::shared() else { return };
+    for folder in cases(&shared) {
+        let meta = json(&folder.join("meta.json"));
+        if is(meta["arch"].as_str().expect("an architecture")) {
+            check(&folder);
+        }
+    }
 }
 
 #[test]
-fn all_executors_agree_with_pytorch() {
-    let Some(shared) = support::shared() else { return };
-    let (mut ran, mut others) = (0, Vec::new());
-    for folder in folders(&shared.join("goldens")) {
-        if !folder.join("checkpoint.pth").exists() {
-            continue;
-        }
-        // codes.rs compares these, with all their outputs.
-        if folder.join("output_indices.npy").exists() {
-            continue;
-        }
-        if check(&folder) { ran += 1 } else { others.push(name(&folder)) }
-    }
-    assert!(others.is_empty(), "architectures that are not built: {}", others.join(" "));
-    assert!(ran >= 8, "only {ran} networks were found");
+fn gfpgans_agree_with_pytorch() {
+    agree_with_pytorch(|arch| arch.starts_with("GFPGAN"));
+}
+
+#[test]
+fn networks_with_codebooks_agree_with_pytorch() {
+    agree_with_pytorch(|arch| arch.ends_with("Former"));
+}
+
+#[test]
+fn all_other_networks_agree_with_pytorch() {
+    agree_with_pytorch(|arch| !arch.starts_with("GFPGAN") && !arch.ends_with("Former"));
 }

@@ -10,6 +10,7 @@ mod fullsize;
 mod golden;
 mod memory;
 mod mmrbnet;
+mod plans;
 mod precision;
 mod recognise;
 mod relatives;

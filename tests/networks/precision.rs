@@ -12,7 +12,7 @@ const SIDE: u32 = 48;
 fn upscalers_in_f16_stay_within_a_level() {
     let Some(shared) = support::shared() else { return };
     let Some(device) = Engine::devices().into_iter().find(|d| d.features.contains(&"f16")) else {
-        eprintln!("skipped: no device has f16");
+        support::skip("no device has f16");
         return;
     };
     let engine = |precision| {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use pentimento::checkpoint::Checkpoint;
 use pentimento::graph::{Encoding, Param, Storage};
 use pentimento::models::Options;
-use pentimento::{Error, Model, Shape};
+use pentimento::{Error, Model, Shape, Task};
 
-use crate::golden::options;
-use crate::support::{self, folders, json, name, npy, shape};
+use crate::golden::{self, cases, options};
+use crate::support::{self, json, name, npy, shape};
 
 /// The architecture that a golden's `arch` or the name of a tensor list tells.
 fn architecture(told: &str) -> &'static str {
@@ -60,7 +60,7 @@ fn build(checkpoint: Checkpoint, options: &Options, input: Shape) -> Result<Mode
 /// A golden case: its checkpoint, what the file does not say, and the input's shape.
 pub struct Golden {
     pub case: String,
-    arch: String,
+    pub arch: String,
     pub checkpoint: Checkpoint,
     pub options: Options,
     input: Shape,
@@ -69,8 +69,6 @@ pub struct Golden {
 }
 
 pub fn goldens(shared: &Path) -> Vec<Golden> {
-    let folders = folders(&shared.join("goldens"));
-    let with_network = folders.iter().filter(|f| f.join("checkpoint.pth").exists());
     let yunet = shared.join("models/yunet_n.pth");
     let yunet = Golden {
         case: "yunet_n".to_owned(),
@@ -80,14 +78,15 @@ pub fn goldens(shared: &Path) -> Vec<Golden> {
         input: Shape::new(1, 3, 64, 64),
         dead: Vec::new(),
     };
-    with_network
+    cases(shared)
+        .iter()
         .map(|folder| {
             let meta = json(&folder.join("meta.json"));
             let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
             Golden {
                 case: name(folder),
                 arch: text(&meta["arch"]).expect("an architecture"),
-                checkpoint: Checkpoint::open(&folder.join("checkpoint.pth")).expect("a file"),
+                checkpoint: golden::checkpoint(folder),
                 options: options(&meta),
                 input: shape(&npy(&folder.join("input.npy")).0),
                 dead: meta["dead_keys"].as_array().into_iter().flatten().filter_map(text).collect(),
@@ -100,15 +99,12 @@ pub fn goldens(shared: &Path) -> Vec<Golden> {
 #[test]
 fn every_golden_is_what_it_is() {
     let Some(shared) = support::shared() else { return };
-    let mut known = 0;
     for golden in goldens(&shared) {
         let Golden { case, arch, checkpoint, options, input, .. } = golden;
         let model = build(checkpoint, &options, input);
         let model = model.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(model.architecture(), architecture(&arch), "{case}");
-        known += 1;
     }
-    assert!(known >= 20, "only {known} goldens were recognised");
 }
 
 /// Zeros of any length.
@@ -120,12 +116,11 @@ impl AsRef<[u8]> for Zeros {
     }
 }
 
-#[test]
-fn every_released_list_of_tensors_is_what_it_is() {
-    let Some(shared) = support::shared() else { return };
+/// The networks of `goldens/statedict_keys.json`, the tensor lists of released files: their names
+/// there, and the networks, all of whose weights are zero.
+pub fn released(shared: &Path) -> Vec<(String, Model)> {
     let lists = json(&shared.join("goldens/statedict_keys.json"));
-    let mut known = 0;
-    for (list, tensors) in lists.as_object().expect("lists") {
+    let build = |(list, tensors): (&String, &serde_json::Value)| {
         let tensors = tensors.as_object().expect("tensors");
         let shapes: Vec<(&String, Vec<usize>)> = tensors
             .iter()
@@ -146,13 +141,34 @@ fn every_released_list_of_tensors_is_what_it_is() {
             false => Options::default(),
         };
         let model = Model::from_checkpoint(checkpoint, &options);
-        let model = model.unwrap_or_else(|error| panic!("{list}: {error}"));
-        assert_eq!(model.architecture(), architecture(list), "{list}");
+        (list.clone(), model.unwrap_or_else(|error| panic!("{list}: {error}")))
+    };
+    lists.as_object().expect("lists").iter().map(build).collect()
+}
+
+#[test]
+fn every_released_list_of_tensors_is_what_it_is() {
+    let Some(shared) = support::shared() else { return };
+    for (list, model) in released(&shared) {
+        assert_eq!(model.architecture(), architecture(&list), "{list}");
         let graph = model.graph(model.input_shape(64, 64));
         graph.unwrap_or_else(|error| panic!("{list}: {error}"));
-        known += 1;
     }
-    assert!(known >= 20, "only {known} lists were recognised");
+}
+
+/// A generator takes `z`, or W+: two codes for each size from 4 pixels on.
+#[test]
+fn generators_take_a_code_for_each_layer() {
+    let Some(shared) = support::shared() else { return };
+    for (list, model) in released(&shared) {
+        let Task::Generate { latent, size } = model.task() else { continue };
+        let codes = 2 * (size.ilog2() as usize - 1);
+        for (count, taken) in [(1, true), (codes, true), (2, false), (codes + 1, false)] {
+            let built = model.graph(Shape::vector(2, count * latent));
+            assert_eq!(built.is_ok(), taken, "{list}: {count} codes");
+            assert!(built.err().is_none_or(|e| e.to_string().contains(&format!("{codes} codes"))));
+        }
+    }
 }
 
 /// `checkpoint` with the tensor `name` as `change` leaves it.

@@ -7,7 +7,7 @@ use std::process::Command;
 use pentimento::Model;
 
 use crate::golden::compare;
-use crate::support::npy;
+use crate::support::{npy, skip};
 
 /// A command of the Python of the environment variable PENTIMENTO_PYTHON, or of python3, that finds
 /// `tools/train` and `tools/reference`; none, saying so, where a module is missing.
@@ -15,7 +15,7 @@ fn python(modules: &str) -> Option<Command> {
     let python = std::env::var("PENTIMENTO_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
     if !found.is_ok_and(|run| run.status.success()) {
-        eprintln!("skipped: {python} lacks one of {modules}");
+        skip(format_args!("{python} lacks one of {modules}"));
         return None;
     }
     let paths = [tools().join("train"), tools().join("reference")];

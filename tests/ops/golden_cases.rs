@@ -1,5 +1,5 @@
-//! How the graphs of PyTorch's single operations are built: every case in `goldens/ops` whose name a
-//! row of [`TABLE`] claims. The tests in browsers use it too.
+//! How the graphs of PyTorch's single operations are built: every case of `goldens/ops` whose
+//! operation, `op` in its `meta.json`, a row of [`TABLE`] claims. The tests in browsers use it too.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use pentimento::nn::{Builder, ConvSpec, transformer, vqgan};
 use pentimento::tensor::Shape;
 use serde_json::Value;
 
-use crate::support::{checkpoint, shape};
+use crate::support::checkpoint;
 
 /// A golden under construction: its parameters, and a builder that knows its tensors.
 struct Golden<'a, 'b> {
@@ -28,12 +28,12 @@ struct Golden<'a, 'b> {
 
 type Build = fn(&mut Golden) -> Result<NodeId>;
 
-/// Prefix of the case's name, and how to build it. Cases without a row belong to operations that
-/// the engine does not have.
+/// How `op` begins, and how to build such a case. The first row that fits is taken. Cases without a
+/// row belong to operations that the engine does not have.
 const TABLE: &[(&str, Build)] = &[
-    ("avgpool_global_", |g| g.b.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[g.x()])),
-    ("bisenet_arm", |g| bisenet::refine(g.b, g.x(), "")),
-    ("conv_dw_", |g| {
+    ("mean over H,W", |g| g.b.add(ops::AdaptiveAvgPool2d { height: 1, width: 1 }, &[g.x()])),
+    ("attention refinement", |g| bisenet::refine(g.b, g.x(), "")),
+    ("depthwise 3x3", |g| {
         let stride = g.number("stride") as usize;
         let (channels, x) = (g.b.shape(g.x()).c, g.x());
         let filter = ConvSpec::same(3).out(channels).without_bias();
@@ -44,63 +44,74 @@ const TABLE: &[(&str, Build)] = &[
         let y = g.b.conv_norm(y, names, ConvSpec::same(1).without_bias())?;
         g.b.leaky_relu(y, 0.1)
     }),
-    ("maxpool_", |g| {
+    ("max_pool2d", |g| {
         let [kernel, stride, padding] = ["k", "stride", "pad"].map(|key| g.number(key) as usize);
         g.b.add(ops::MaxPool2d { kernel, stride, padding }, &[g.x()])
     }),
-    ("parsenet_res_down", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Half)),
-    ("parsenet_res_up", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Double)),
-    ("reflect_pad1_", |g| g.b.add(ops::ReflectPad(Padding::all(1)), &[g.x()])),
-    ("reflect_pad_rb_", |g| {
+    ("ParseNet ResidualBlock down", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Half)),
+    ("ParseNet ResidualBlock up", |g| parsenet::res_block(g.b, g.x(), "", parsenet::Scale::Double)),
+    ("reflection pad, right and bottom", |g| {
         let [right, bottom] = ["right", "bottom"].map(|key| g.number(key) as i32);
         let padding = Padding { top: 0, bottom, left: 0, right };
         g.b.add(ops::ReflectPad(padding), &[g.x()])
     }),
-    ("ssh_", |g| {
+    ("reflection pad", |g| {
+        g.b.add(ops::ReflectPad(Padding::all(g.number("pad") as i32)), &[g.x()])
+    }),
+    ("SSH", |g| {
         let width = 2 * g.b.checkpoint().rows("conv3X3.0.weight")?;
         retinaface::context(g.b, g.x(), "", width)
     }),
-    ("adain", |g| g.b.add(ops::AdaIn { epsilon: 1e-5 }, &[g.inputs["content"], g.inputs["style"]])),
-    ("codeformer_fuse_sft", |g| {
+    ("adaptive instance norm", |g| {
+        g.b.add(ops::AdaIn { epsilon: 1e-5 }, &[g.inputs["content"], g.inputs["style"]])
+    }),
+    ("controllable feature transform", |g| {
         let fidelity = g.number("w") as f32;
         vqgan::fuse(g.b, g.inputs["enc"], g.inputs["dec"], "w", fidelity)
     }),
-    ("mh_attn_cross", |g| {
+    ("MultiHeadAttnBlock cross", |g| {
         let (query, heads) = (Some((g.inputs["y"], "norm2")), g.number("heads") as usize);
         vqgan::attention(g.b, g.x(), "w", "norm1", query, heads)
     }),
-    ("mh_attn_self", |g| {
+    ("MultiHeadAttnBlock self", |g| {
         let heads = g.number("heads") as usize;
         vqgan::attention(g.b, g.x(), "w", "norm1", None, heads)
     }),
-    ("resnet_block_gn", |g| vqgan::res_block(g.b, g.x(), "w", "nin_shortcut")),
-    ("transformer_sa_layer", |g| {
+    ("GroupNorm(32,eps1e-6)-swish-conv", |g| vqgan::res_block(g.b, g.x(), "w", "nin_shortcut")),
+    ("pre-norm self attention", |g| {
         let (position, heads) = (g.inputs["pos"], g.number("heads") as usize);
         transformer::layer(g.b, g.x(), position, "w", heads)
     }),
-    ("vector_quantize", |g| {
+    ("nearest codebook row", |g| {
         let [index, row] = vqgan::quantize(g.b, g.x(), "embedding.weight")?;
         g.others.push(("indices", index));
         Ok(row)
     }),
-    ("vqgan_attn", |g| vqgan::attention(g.b, g.x(), "w", "norm", None, 1)),
-    ("bilinear_size_ac1_", |g| g.resize_to(Interpolation::BilinearAlignCorners)),
-    ("bilinear_up2_", |g| g.b.bilinear(g.x(), 2.0)),
-    ("bilinear_down2_", |g| g.b.bilinear(g.x(), 0.5)),
-    ("nearest_up2_", |g| g.b.nearest(g.x(), 2)),
-    ("nearest_size_", |g| g.resize_to(Interpolation::Nearest)),
-    ("convlayer_down_gpen", |g| {
+    ("single-head attention block", |g| vqgan::attention(g.b, g.x(), "w", "norm", None, 1)),
+    ("interpolate nearest", |g| match g.meta["params"]["size"].is_array() {
+        true => g.resize_to(Interpolation::Nearest),
+        false => g.b.nearest(g.x(), g.number("scale") as usize),
+    }),
+    ("interpolate", |g| {
+        let aligned = g.meta["params"]["align_corners"].as_bool().unwrap_or(false);
+        match g.meta["params"]["size"].is_array() {
+            _ if aligned => g.resize_to(Interpolation::BilinearAlignCorners),
+            true => g.resize_to(Interpolation::Bilinear),
+            false => g.b.bilinear(g.x(), g.number("scale") as f32),
+        }
+    }),
+    ("ConvLayer downsample", |g| {
         let y = blur(g, Some("0.kernel"), Padding::all(2), g.x())?;
         let y = g.equal_conv("1.weight", y, 2, 0)?;
         g.bias("2.bias", y).and_then(|y| g.b.scaled_leaky_relu(y))
     }),
-    ("downsample_asym", |g| vqgan::downsample(g.b, g.x(), "w")),
-    ("equal_conv_", |g| {
+    ("pad right/bottom by 1", |g| vqgan::downsample(g.b, g.x(), "w")),
+    ("equal_conv2d", |g| {
         let (stride, pad) = (g.number("stride"), g.number("padding"));
         let y = g.equal_conv("weight", g.x(), stride as usize, pad as i32)?;
         g.bias("bias", y)
     }),
-    ("equal_linear_", |g| {
+    ("equal_linear", |g| {
         let out = g.b.checkpoint().rows("weight")?;
         let y = g.linear("", out)?;
         match g.meta["params"]["activation"].as_str() {
@@ -108,23 +119,23 @@ const TABLE: &[(&str, Build)] = &[
             _ => Ok(y),
         }
     }),
-    ("fused_leaky_relu_", |g| {
+    ("fused_leaky_relu", |g| {
         let y = g.bias("bias", g.x())?;
         g.b.scaled_leaky_relu(y)
     }),
     ("scaled_leaky_relu", |g| g.b.scaled_leaky_relu(g.x())),
-    ("modconv_blur_", |g| g.modulated(FIR)),
-    ("modconv_clean_eps", |g| g.modulated(CLEAN)),
-    ("modconv_clean_", |g| g.modulated(CLEAN)),
-    ("pixel_norm", |g| g.b.add(ops::PixelNorm, &[g.x()])),
-    ("pixel_shuffle_", |g| g.b.add(ops::PixelShuffle(g.number("r") as usize), &[g.x()])),
-    ("pixel_unshuffle_", |g| g.b.add(ops::PixelUnshuffle(g.number("r") as usize), &[g.x()])),
-    ("prelu", |g| {
+    ("modulated_conv (BasicSR", |g| g.modulated(FIR)),
+    ("modulated_conv with weights so small", |g| g.modulated(CLEAN)),
+    ("modulated_conv (clean", |g| g.modulated(CLEAN)),
+    ("x * rsqrt(mean(x^2", |g| g.b.add(ops::PixelNorm, &[g.x()])),
+    ("pixel_shuffle", |g| g.b.add(ops::PixelShuffle(g.number("r") as usize), &[g.x()])),
+    ("pixel_unshuffle", |g| g.b.add(ops::PixelUnshuffle(g.number("r") as usize), &[g.x()])),
+    ("prelu per channel", |g| {
         let slope = g.b.param("weight", &[g.b.shape(g.x()).c], 1.0)?;
         g.b.add(Activation::Prelu(slope), &[g.x()])
     }),
-    ("rdb", |g| dense_block(g.b, g.x(), "")),
-    ("rrdb", |g| {
+    ("residual dense block", |g| dense_block(g.b, g.x(), "")),
+    ("RRDB", |g| {
         let mut y = g.x();
         for block in ["rdb1.", "rdb2.", "rdb3."] {
             y = dense_block(g.b, y, block)?;
@@ -132,8 +143,8 @@ const TABLE: &[(&str, Build)] = &[
         let y = g.b.add(ops::Scale(0.2), &[y])?;
         g.b.add(ops::Add, &[y, g.x()])
     }),
-    ("resblock_clean_", clean_res_block),
-    ("resblock_stylegan2_down", |g| {
+    ("clean ResBlock", clean_res_block),
+    ("StyleGAN2 ResBlock", |g| {
         let x = g.x();
         let y = g.equal_conv("conv1.0.weight", x, 1, 1)?;
         let y = g.bias("conv1.1.bias", y).and_then(|y| g.b.scaled_leaky_relu(y))?;
@@ -144,7 +155,7 @@ const TABLE: &[(&str, Build)] = &[
         let skip = g.equal_conv("skip.1.weight", skip, 2, 0)?;
         mean_of_two(g.b, y, skip)
     }),
-    ("resupblock_v1", |g| {
+    ("GFPGANv1 ResUpBlock", |g| {
         let x = g.x();
         let y = g.equal_conv("conv1.0.weight", x, 1, 1)?;
         let y = g.bias("conv1.1.bias", y).and_then(|y| g.b.scaled_leaky_relu(y))?;
@@ -155,17 +166,17 @@ const TABLE: &[(&str, Build)] = &[
         let skip = g.b.bilinear(skip, 2.0)?;
         mean_of_two(g.b, y, skip)
     }),
-    ("sft_", |g| {
+    ("sft", |g| {
         let half = g.meta["params"]["half"].as_bool().expect("half");
         let first_channel = if half { g.b.shape(g.x()).c / 2 } else { 0 };
         g.b.add(ops::Sft { first_channel }, &[g.x(), g.inputs["scale"], g.inputs["shift"]])
     }),
-    ("style_conv_blur_", |g| g.styled(FIR, "activate.bias")),
-    ("style_conv_clean_", |g| g.styled(CLEAN, "bias")),
-    ("styled_conv_gpen_", gpen_styled_conv),
-    ("to_rgb_blur", |g| g.add_to_rgb(FIR)),
-    ("to_rgb_clean", |g| g.add_to_rgb(CLEAN)),
-    ("upfirdn2d_", |g| {
+    ("StyleConv: ", |g| g.styled(FIR, "activate.bias")),
+    ("StyleConv clean", |g| g.styled(CLEAN, "bias")),
+    ("GPEN StyledConv", gpen_styled_conv),
+    ("ToRGB: ", |g| g.add_to_rgb(FIR)),
+    ("ToRGB clean", |g| g.add_to_rgb(CLEAN)),
+    ("upfirdn2d", |g| {
         let params = &g.meta["params"];
         let number = |v: &Value| v.as_i64().expect("a number");
         let kernel = g.b.checkpoint().dims("kernel").expect("a kernel").to_vec();
@@ -224,8 +235,11 @@ impl Golden<'_, '_> {
 
     fn resize_to(&mut self, interpolation: Interpolation) -> Result<NodeId> {
         let size = &self.meta["params"]["size"];
-        let [height, width] = [0, 1].map(|i| size[i].as_u64().expect("a size") as usize);
         let from = self.b.shape(self.x());
+        let [height, width] = [(0, from.h), (1, from.w)].map(|(i, from)| match size[i].as_u64() {
+            Some(size) => size as usize,
+            None => (from as f64 * self.number("scale")) as usize,
+        });
         let step = [from.h as f32 / height as f32, from.w as f32 / width as f32];
         self.b.add(ops::Resize { height, width, interpolation, step }, &[self.x()])
     }
@@ -349,17 +363,31 @@ fn is_counter(tensor: &str) -> bool {
     tensor.ends_with(".num_batches_tracked")
 }
 
-/// A tensor as the engine lays it out: tokens `[T, 1, C]` are pixels `[1, C, 1, T]`, one number per
-/// pixel is `[1, 1, 1, T]`.
-fn activation((dims, values): (Vec<usize>, Vec<f32>)) -> (Shape, Vec<f32>) {
-    match dims[..] {
-        [tokens] => (Shape::new(1, 1, 1, tokens), values),
-        [tokens, 1, channels] => {
-            let columns = (0..channels).flat_map(|c| values[c..].iter().step_by(channels));
-            (Shape::new(1, channels, 1, tokens), columns.copied().collect())
+/// A tensor of any rank as the engine lays it out. Channels come second, behind the samples, and
+/// what follows them are pixels: `[N, C, L]` is `[N, C, 1, L]`. Of a linear layer they come last:
+/// `[N, L, C]` is `[N·L, C]`. Tokens `[T, N, C]` are pixels `[N, C, 1, T]`. One number per pixel is
+/// `[1, 1, 1, T]`.
+fn activation(meta: &Value, (dims, values): (Vec<usize>, Vec<f32>)) -> (Shape, Vec<f32>) {
+    let tokens =
+        meta["params"]["layout"].as_str().is_some_and(|layout| layout.starts_with("tokens"));
+    let is_linear = meta["op"].as_str().is_some_and(|op| op.starts_with("equal_linear"));
+    let shape = match dims[..] {
+        [tokens] => Shape::new(1, 1, 1, tokens),
+        [count, samples, channels] if tokens => {
+            let at = |i: usize| {
+                let (sample, rest) = (i / (channels * count), i % (channels * count));
+                values[(rest % count * samples + sample) * channels + rest / count]
+            };
+            let values = (0..values.len()).map(at).collect();
+            return (Shape::new(samples, channels, 1, count), values);
         }
-        _ => (shape(&dims), values),
-    }
+        [.., channels] if is_linear => Shape::vector(values.len() / channels, channels),
+        [n, c] => Shape::vector(n, c),
+        [n, c, length] => Shape::new(n, c, 1, length),
+        [n, c, h, w] => Shape::new(n, c, h, w),
+        _ => panic!("{dims:?} is not an activation"),
+    };
+    (shape, values)
 }
 
 /// A case: a graph, what goes in, and what PyTorch made of it.
@@ -370,15 +398,16 @@ pub struct Case {
 }
 
 /// Builds one case from its `meta.json` and its tensors by name; `None` when no row of the table
-/// claims it.
+/// claims it. `case` is its name in messages.
 pub fn case(
     case: &str,
     meta: &Value,
     read: impl Fn(&str) -> (Vec<usize>, Vec<f32>),
 ) -> Option<Case> {
-    let (_, build) = TABLE.iter().find(|(prefix, _)| case.starts_with(prefix))?;
+    let op = meta["op"].as_str().expect("an operation");
+    let (_, build) = TABLE.iter().find(|(start, _)| op.starts_with(start))?;
     let tensors = meta["tensors"].as_object().expect("tensors");
-    let feature_noise = case.starts_with("styled_conv_gpen_");
+    let feature_noise = op.starts_with("GPEN StyledConv");
     let is_parameter = |name: &str| {
         name.starts_with("w.") && !is_counter(name)
             || PARAMETERS.contains(&name) && !(feature_noise && name == "noise")
@@ -393,7 +422,7 @@ pub fn case(
     let mut inputs = BTreeMap::new();
     let mut values = Vec::new();
     for name in tensors.keys().filter(|n| !is_parameter(n) && !is_counter(n)) {
-        let (shape, data) = activation(read(name));
+        let (shape, data) = activation(meta, read(name));
         inputs.insert(name.clone(), b.graph.add_input(name, shape));
         values.push(data);
     }
@@ -409,6 +438,6 @@ pub fn case(
         outputs.push(format!("output_{name}"));
         b.graph.set_output(id);
     }
-    let expected = outputs.iter().map(|name| activation(read(name)).1).collect();
+    let expected = outputs.iter().map(|name| activation(meta, read(name)).1).collect();
     Some(Case { graph: b.graph, inputs: values, expected })
 }

@@ -86,6 +86,7 @@ impl Case {
             4 => Some(Activation::Sigmoid),
             5 => Some(Activation::Tanh),
             6 => Some(Activation::Gelu),
+            7 => Some(Activation::Mish),
             _ => Some(Activation::Clamp(-0.7, 0.9)),
         };
         if let Some(activation) = activation {
@@ -175,7 +176,7 @@ pub struct Parts {
 
 pub fn parts() -> impl Strategy<Value = Parts> {
     any::<[bool; 5]>().prop_flat_map(|[gain, noise, bias, sft, residual]| {
-        (0u8..8).prop_map(move |activation| Parts { gain, noise, bias, activation, sft, residual })
+        (0u8..9).prop_map(move |activation| Parts { gain, noise, bias, activation, sft, residual })
     })
 }
 

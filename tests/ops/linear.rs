@@ -13,7 +13,7 @@ proptest! {
         seed: u64,
         (n, c, h, w) in (1usize..4, 1usize..40, 1usize..5, 1usize..5),
         out in 1usize..300,
-        (bias, activation) in (any::<bool>(), 0u8..8),
+        (bias, activation) in (any::<bool>(), 0u8..9),
     ) {
         let mut case = Case::new(seed);
         let x = case.input(Shape::new(n, c, h, w));

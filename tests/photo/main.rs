@@ -5,6 +5,7 @@ mod support;
 
 mod formats;
 mod front_door;
+mod heif;
 mod metadata;
 mod pages;
 mod pipeline;

@@ -8,7 +8,7 @@ use pentimento::photo::{
     Density, Encoding, Kept, Metadata, Picture, Samples16, decode_with_metadata, encode_with,
 };
 
-const FORMATS: [&str; 6] = ["jpg", "png", "webp", "tif", "bmp", "ppm"];
+const FORMATS: [&str; 7] = ["jpg", "png", "webp", "avif", "tif", "bmp", "ppm"];
 
 /// Whether a part is in a picture and its metadata, and the words that say that it is left out.
 type Part = (&'static str, fn(&Picture, &Metadata) -> bool, &'static str);
@@ -152,5 +152,35 @@ fn samples_of_16_bits_go_from_format_to_format() {
             let (_, last, _) = through(&first, &second, to);
             assert_eq!(last.deep, metadata.deep, "{from} {to}");
         }
+    }
+}
+
+/// The boxes around a codestream: ISO/IEC 18181-2.
+#[test]
+fn a_jpeg_xl_keeps_exif_and_xmp() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photo/formats");
+    let codestream = fs::read(folder.join("rgb.jxl")).unwrap();
+    assert!(codestream.starts_with(b"\xFF\x0A"), "no container");
+    let exif = full(false).1.exif.unwrap();
+    let boxed = |kind: &[u8; 4], data: &[u8]| {
+        [&(data.len() as u32 + 8).to_be_bytes(), kind.as_slice(), data].concat()
+    };
+    let file = [
+        boxed(b"JXL ", b"\r\n\x87\n"),
+        boxed(b"ftyp", b"jxl \0\0\0\0jxl "),
+        boxed(b"Exif", &[&[0; 4], exif.as_slice()].concat()),
+        boxed(b"xml ", b"<x:xmpmeta>wedding</x:xmpmeta>"),
+        boxed(b"jxlc", &codestream),
+    ]
+    .concat();
+    let (picture, metadata) = decode_with_metadata(&file, Path::new("a.jxl")).unwrap();
+    assert_eq!(picture.width, 29);
+    assert!(holds(metadata.exif.as_deref(), b"Aunt May"));
+    assert!(holds(metadata.kept.xmp.as_deref(), b"wedding"));
+    assert!(picture.icc.is_some());
+    for extension in ["jpg", "png", "webp", "avif", "tif"] {
+        let (_, read, _) = through(&picture, &metadata, extension);
+        assert!(holds(read.exif.as_deref(), b"Aunt May"), "{extension}");
+        assert!(holds(read.kept.xmp.as_deref(), b"wedding"), "{extension}");
     }
 }

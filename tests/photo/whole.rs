@@ -140,22 +140,75 @@ fn sixty_faces_gain_without_a_seam_and_the_rest_stays() {
     restore(60);
 }
 
-/// The default detector sees small faces in a button and in what hangs on a wall.
+/// Cut to its middle, reduced and enlarged again: at this size detectors miss a face or misplace it.
+#[test]
+fn a_face_that_fills_the_picture_is_found() {
+    let Some(shared) = support::shared() else { return };
+    let engine = cpu();
+    let options = DetectorOptions::default();
+    let mut detector =
+        Detector::new(&engine, &weights("face-detector.safetensors"), options).expect("a detector");
+    let mut worst = 0.0_f64;
+    for (i, (portrait, landmarks)) in portraits(&shared, 6).into_iter().enumerate() {
+        let [[lx, ly], [rx, ry], ..] = landmarks;
+        let eyes = (rx - lx).hypot(ry - ly);
+        let corner = [0, 1].map(|axis| {
+            let middle = landmarks.iter().map(|point| point[axis]).sum::<f64>() / 5.0;
+            (middle - 1.35 * eyes).max(0.0) as usize
+        });
+        let side = (2.7 * eyes) as usize;
+        let height = side.min(SIDE - corner[1]);
+        let width = side.min(SIDE - corner[0]);
+        let rows = (0..height).flat_map(|row| {
+            let start = 3 * ((corner[1] + row) * SIDE + corner[0]);
+            portrait.rgb[start..start + 3 * width].iter().copied()
+        });
+        let crop = Picture { height, width, rgb: rows.collect(), alpha: None, icc: None };
+        let factor = [1, 4, 8][i % 3];
+        let small = crop.resized(height / factor, width / factor).expect("a size");
+        let scale = 900.0 / height.max(width) as f64;
+        let sides = [height, width].map(|n| (n as f64 * scale) as usize);
+        let large = small.resized(sides[0], sides[1]).expect("a size");
+        let faces = detector.find(&large).expect("a search");
+        let [face] = &faces[..] else { panic!("{i}: {faces:?}") };
+        for (found, known) in face.landmarks.iter().zip(landmarks) {
+            let known = [0, 1].map(|axis| (known[axis] - corner[axis] as f64) * scale);
+            let off = (found[0] - known[0]).hypot(found[1] - known[1]) / (eyes * scale);
+            worst = worst.max(off);
+        }
+    }
+    eprintln!("landmarks are off by {:.1} % of the eyes' distance at most", 100.0 * worst);
+    assert!(worst < 0.25, "{worst:.3}");
+}
+
+/// A shaded ball with two holes and a bar is a face to some detectors and to every restoring network.
 #[test]
 fn what_is_no_face_stays_as_it_was() {
     let Some(shared) = support::shared() else { return };
-    let mut restorer = default_restorer();
-    for name in ["portrait_21.jpg", "portrait_40.jpg"] {
-        let photo = photo::read(&shared.join("data/photos").join(name)).expect("a portrait");
-        let output = restorer.restore(&photo, None).expect("a portrait");
-        let (skipped, restored): (Vec<&Outcome>, Vec<&Outcome>) =
-            output.faces.iter().partition(|face| face.skipped.is_some());
-        assert_eq!((skipped.len(), restored.len()), (1, 1), "{name}: {:?}", output.faces);
-        assert!(skipped[0].skipped.as_ref().is_some_and(|why| why.contains("is not a face")));
-        let [x, y] = skipped[0].face.landmarks[2].map(|v| v as usize);
-        let at = 3 * (y * photo.width + x);
-        assert_eq!(output.picture.rgb[at..at + 3], photo.rgb[at..at + 3], "{name}");
-    }
+    let (engine, options) = (cpu(), DetectorOptions::default());
+    let mut detector =
+        Detector::new(&engine, &weights("face-detector.safetensors"), options).expect("a detector");
+    let (portrait, landmarks) = portraits(&shared, 1).remove(0);
+    let nose = landmarks[2];
+    let photo = Picture {
+        rgb: (0..SIDE * SIDE)
+            .flat_map(|i| {
+                let [x, y] = [(i % SIDE) as f64 - nose[0], (i / SIDE) as f64 - nose[1]];
+                // A knob lies where the face was.
+                let depth = (1.0 - (x * x + y * y) / 120.0_f64.powi(2)).max(0.0).sqrt();
+                let shade = 60.0 + 150.0 * (0.8 * depth - 0.002 * x - 0.002 * y).clamp(0.0, 1.0);
+                let is_hole = (x.abs() - 40.0).hypot(y + 30.0) < 12.0;
+                [shade * if is_hole { 0.3 } else { 1.0 }; 3].map(|v| v as u8)
+            })
+            .collect(),
+        ..portrait.clone()
+    };
+    // Found by some, so that the second look alone decides.
+    let seen = Face { landmarks, score: Some(0.9), bounds: None };
+    let asked = detector.ask(&photo, &seen).expect("an answer");
+    let known = detector.ask(&portrait, &seen).expect("an answer");
+    eprintln!("a knob has {asked:?} at the second look, a face {known:?}");
+    assert!(asked < 0.6 && known > 0.85 && (0.6..0.85).contains(&detector.asked_score()));
 }
 
 #[test]

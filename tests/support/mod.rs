@@ -4,6 +4,7 @@
 
 pub mod engines;
 pub mod formula;
+mod skipped;
 mod tensors;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use pentimento::plan::{Plan, Target};
 use pentimento::tensor::Dtype;
 use pentimento::{cpu, gpu, wgpu};
 
+pub use skipped::skip;
 pub use tensors::{checkpoint, relative_error, shape, tensor};
 
 /// The folder with goldens, data and weights, named by `PENTIMENTO_SHARED`. Without it the caller
@@ -21,7 +23,7 @@ pub use tensors::{checkpoint, relative_error, shape, tensor};
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with goldens and data");
+        skip("PENTIMENTO_SHARED does not name the folder with goldens and data");
     }
     folder
 }
@@ -38,7 +40,7 @@ pub fn device() -> Option<&'static gpu::Device> {
                     Some(device)
                 }
                 Err(error) => {
-                    eprintln!("the GPU part is skipped: {error}");
+                    skip(format_args!("what GPUs compute: {error}"));
                     None
                 }
             }
@@ -62,7 +64,7 @@ pub fn webgpu_device() -> Option<gpu::Device> {
                 return gpu::Device::from_parts(device, queue).ok();
             }
         }
-        eprintln!("the GPU part is skipped: no adapter has WebGPU's default limits");
+        skip("no adapter has WebGPU's default limits");
         None
     })
 }
@@ -104,6 +106,15 @@ pub fn folders(folder: &Path) -> Vec<PathBuf> {
     folders
 }
 
+/// Names of the `.npy` files in `folder`, sorted.
+pub fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<String> = entries.map(|e| name(&e.expect("readable").path())).collect();
+    files.retain(|file| file.ends_with(".npy"));
+    files.sort();
+    files
+}
+
 /// The last part of a path.
 pub fn name(path: &Path) -> String {
     path.file_name().expect("a file name").to_string_lossy().into_owned()
@@ -134,7 +145,12 @@ pub fn plan(graph: &Arc<Graph>, executor: Executor) -> Option<Plan> {
         Executor::Twins | Executor::Cpu => Target::cpu(),
         Executor::Gpu => device()?.target(Dtype::F32),
         Executor::GpuF16 => {
-            device().filter(|d| d.info().f16).map(|device| device.target(Dtype::F16))?
+            let device = device()?;
+            if !device.info().f16 {
+                skip(format_args!("{} has no f16", device.info()));
+                return None;
+            }
+            device.target(Dtype::F16)
         }
     };
     Some(Plan::new(graph.clone(), target).expect("a golden can be planned"))

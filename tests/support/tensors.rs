@@ -18,10 +18,11 @@ pub fn tensor(bytes: &[u8]) -> (Vec<usize>, Vec<f32>) {
     (dims, file.into_vec::<f32>().expect("a golden holds f32"))
 }
 
-/// `[N, C]` and `[N, C, H, W]` as a [`Shape`].
+/// `[N, C]`, `[N, codes, C]` (one vector of all codes) and `[N, C, H, W]` as a [`Shape`].
 pub fn shape(dims: &[usize]) -> Shape {
     match *dims {
         [n, c] => Shape::vector(n, c),
+        [n, codes, c] => Shape::vector(n, codes * c),
         [n, c, h, w] => Shape::new(n, c, h, w),
         _ => panic!("{dims:?} is not an activation"),
     }

@@ -5,7 +5,7 @@ they are and what they show.
 
 Needs numpy, Pillow, tifffile and imagecodecs, and the programs cjpeg, djpeg (libjpeg-turbo) and
 tiff2rgba (libtiff), which are the oracles: a JPEG's pixels are those of djpeg; those of a lossless
-TIFF are what was put in; those of the rest are libtiff's.
+TIFF are what was put in; those of the rest are libtiff's. For HEIC and AVIF, see heif.py.
 """
 
 import itertools
@@ -18,6 +18,8 @@ import imagecodecs
 import numpy as np
 import tifffile
 from PIL import Image
+
+import heif
 
 WIDTH, HEIGHT = 29, 21
 rows: list[tuple] = []
@@ -209,9 +211,17 @@ def others() -> None:
     note("a.gif", "GIF", np.asarray(Image.open(out / "a.gif").convert("RGB")))
 
 
+def smooth() -> np.ndarray:
+    """A picture without edges: programs enlarge chroma in different ways."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    planes = [60 + x * 4 + y * 2, 200 - x * 3 + y, 40 + y * 8]
+    return np.clip(np.stack(planes, -1), 0, 255).astype(np.uint8)
+
+
 jpegs()
 tiffs()
 others()
+heif.make(out, note, smooth(), ALPHA)
 with (out / "files.tsv").open("w") as file:
     file.write("file\twhat\twidth\theight\tchannels\tbits\ttolerance\tcrc32\thole\n")
     for row in rows:

@@ -149,7 +149,7 @@ def engines(subject: Subject, options: argparse.Namespace, folder: Path) -> list
             found.append(rust("burn", "vulkan", CUBECL_WGPU_DEFAULT_DEVICE=options.burn_adapter))
     if options.cuda:
         found.append(Engine("pentimento", ours("vulkan"), "cuda"))
-        half = ["f16", "channels-last"] if options.precision == "f16" else []
+        half = ["channels-last", *(["f16"] if options.precision == "f16" else [])]
         found.append(Engine("PyTorch eager", worker("pytorch", "cuda", *half), "cuda"))
         found.append(Engine("PyTorch graph", worker("pytorch", "cuda", "graph", *half), "cuda"))
         compiled = worker("pytorch", "cuda", "compiled", *half)
@@ -267,6 +267,9 @@ def main() -> None:
     parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "pentimento")
     parser.add_argument("--out", type=Path, default=ROOT / "target" / "peers")
     options = parser.parse_args()
+    # Engines run in a folder of their own.
+    options.binary, options.out = options.binary.resolve(), options.out.resolve()
+    options.rust = options.rust and options.rust.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     results = []
     for subject in SUBJECTS:

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{Library, command_line, compile, has, model, ppm, root, succeeds, text};
+use support::{Library, command_line, compile, has, model, ppm, root, skip, succeeds, text};
 
 #[test]
 fn the_c_example_equals_the_command_line() {
@@ -41,7 +41,7 @@ fn the_c_example_equals_the_command_line() {
 
     // A whole photo, with a detector and the default model.
     let Some(shared) = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from) else {
-        eprintln!("skipped: PENTIMENTO_SHARED does not name the folder with detectors and photos");
+        skip("PENTIMENTO_SHARED does not name the folder with detectors and photos");
         return;
     };
     let detector = shared.join("models/yunet_n.pth");

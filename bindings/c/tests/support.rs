@@ -3,6 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
+pub use skipped::skip;
+
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -22,7 +27,7 @@ fn built() -> PathBuf {
 pub fn command_line() -> Option<PathBuf> {
     let program = built().with_file_name(format!("pentimento{}", std::env::consts::EXE_SUFFIX));
     if !program.is_file() {
-        eprintln!("skipped: {} was not built", program.display());
+        skip(format_args!("{} was not built", program.display()));
         return None;
     }
     Some(program)
@@ -32,7 +37,7 @@ pub fn command_line() -> Option<PathBuf> {
 pub fn has(program: &str) -> bool {
     let there = Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
     if !there {
-        eprintln!("skipped: there is no {program}");
+        skip(format_args!("there is no {program}"));
     }
     there
 }
@@ -48,7 +53,7 @@ pub enum Library {
 /// no compiler.
 pub fn compile(source: &Path, program: &Path, library: Library) -> Option<()> {
     if !cfg!(target_os = "linux") {
-        eprintln!("skipped: the tests know the linker's options for Linux only");
+        skip("the tests know the linker's options for Linux only");
         return None;
     }
     let cpp = source.extension().is_some_and(|e| e == "cpp");

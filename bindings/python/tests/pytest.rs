@@ -4,6 +4,11 @@
 use std::path::Path;
 use std::process::Command;
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
+use skipped::skip;
+
 #[test]
 fn the_python_package_passes_its_tests() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -11,11 +16,11 @@ fn the_python_package_passes_its_tests() {
     let needed = "import sys, numpy, pytest; assert sys.version_info >= (3, 9)";
     let there = Command::new(&python).args(["-c", needed]).output();
     if !there.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} is missing, or has no numpy or pytest");
+        skip(format_args!("{python} is missing, or has no numpy or pytest"));
         return;
     }
     if !cfg!(target_os = "linux") {
-        eprintln!("skipped: the test knows the extension module's name for Linux only");
+        skip("the test knows the extension module's name for Linux only");
         return;
     }
     // The package as a wheel would install it.
@@ -49,4 +54,5 @@ fn the_python_package_passes_its_tests() {
         [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
     eprintln!("{out}{err}");
     assert!(output.status.success(), "{out}{err}");
+    out.lines().filter_map(|line| line.strip_prefix("SKIPPED ")).for_each(skip);
 }

@@ -1,6 +1,10 @@
 //! `pentimento bench`
 
+#[cfg(any(target_os = "linux", windows))]
+mod compile;
 mod demand;
+#[cfg(not(any(target_os = "linux", windows)))]
+mod no_compile;
 mod page;
 mod plot;
 mod table;
@@ -38,6 +42,10 @@ pub struct Bench {
     /// Only networks, only kernels, or only the probes
     #[arg(long, value_name = "KIND")]
     only: Option<Only>,
+
+    /// Measure kernels by every variant that can compute a case, not by the chosen one alone
+    #[arg(long, conflicts_with = "compile")]
+    variants: bool,
 
     /// List the cases, measure nothing
     #[arg(long)]
@@ -78,6 +86,18 @@ pub struct Bench {
     /// some of its results, then run it once for each line on standard input and print the seconds
     #[arg(long, conflicts_with_all = ["json", "html", "trace", "compare", "list"])]
     on_demand: bool,
+
+    /// Compile every variant of every kernel and run none: print what the driver makes of each
+    #[arg(long, conflicts_with_all = ["html", "trace", "list", "on_demand", "model", "only"])]
+    compile: bool,
+
+    /// With --compile, write the driver's texts to FOLDER, among them the machine code
+    #[arg(long, value_name = "FOLDER", requires = "compile")]
+    code: Option<PathBuf>,
+
+    /// With --compile, also write what --json prints to FILE
+    #[arg(long, value_name = "FILE", requires = "compile")]
+    save: Option<PathBuf>,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -128,6 +148,9 @@ struct Listed<'c> {
 
 impl Bench {
     pub fn run(&self) -> Result<ExitCode> {
+        if self.compile {
+            return self.compile(&self.engine.engine()?);
+        }
         let old = self.compare.as_deref().map(read).transpose()?;
         let engine = self.engine.engine()?;
         let networks = self.networks();
@@ -277,6 +300,10 @@ impl Bench {
             let names = [case.name.as_str(), case.variant.name()];
             self.wants(&names) || self.wants(&case.networks)
         });
+        if self.variants {
+            let all = cases.iter().map(KernelCase::variants).collect::<Result<Vec<_>>>()?;
+            return Ok(all.into_iter().flatten().collect());
+        }
         Ok(cases)
     }
 

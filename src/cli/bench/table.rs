@@ -28,6 +28,23 @@ pub fn report(report: &Report) -> String {
         );
         rows.iter().for_each(|row| text += &line(row));
     }
+    text + &predictions(report)
+}
+
+/// Measured times beside predicted ones, where there are any.
+fn predictions(report: &Report) -> String {
+    let rows: Vec<_> = report.rows.iter().filter_map(|row| Some((row, row.predicted?))).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let title = "by the cost model";
+    let mut text = format!("\n{title:NAME$} {:>9} {:>9} {:>9}\n", "median", "predicted", "off by");
+    for (row, predicted) in rows {
+        let off = 100.0 * (predicted / row.time.median.max(f64::MIN_POSITIVE) - 1.0);
+        let [measured, predicted] = [row.time.median, predicted].map(time);
+        let name = shortened(&row.name);
+        let _ = writeln!(text, "{name:NAME$} {measured:>9} {predicted:>9} {off:>+8.0}%");
+    }
     text
 }
 

@@ -1,13 +1,15 @@
-//! Every variant of the convolution kernels against plain loops, on shapes that fill no tile.
+//! Every variant of the convolution kernels against its twin, on shapes that fill no tile.
 
 mod trial;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::gpu::testing::relative_error;
 use crate::gpu::{Device, DeviceOptions, Dispatch, Executor};
 use crate::graph::{Padding, Param};
 use crate::plan::{Target, Upsample};
+use crate::skipped::skip;
 use crate::tensor::Dtype;
 
 use trial::{Case, Trial, trial};
@@ -15,7 +17,8 @@ use trial::{Case, Trial, trial};
 /// A device, and its targets in f32 and f16, without cooperative matrices.
 fn targets() -> Option<(Device, Vec<Target>)> {
     let options = DeviceOptions { selector: None, allow_software: true };
-    let device = Device::open_blocking(&options).ok()?;
+    let opened = Device::open_blocking(&options);
+    let device = opened.map_err(|error| skip(format_args!("what GPUs compute: {error}"))).ok()?;
     let mut targets = vec![device.target(Dtype::F32)];
     if device.info().f16 {
         targets.push(Target { cooperative: None, ..device.target(Dtype::F16) });
@@ -23,16 +26,13 @@ fn targets() -> Option<(Device, Vec<Target>)> {
     Some((device, targets))
 }
 
-/// Relative L2 distance of what the device yields.
+/// Relative L2 distance of what the device yields from what the twin does.
 fn error(device: &Device, trial: Trial) -> f64 {
+    let expected = trial.expected();
     let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
     let mut executor = Executor::new_blocking(device, Arc::new(trial.plan)).unwrap();
     let outputs = executor.run_blocking(&inputs).unwrap();
-    assert_eq!(outputs[0].len(), trial.expected.len());
-    let square = |v: f64| v * v;
-    let distance: f64 =
-        outputs[0].iter().zip(&trial.expected).map(|(a, b)| square(f64::from(*a) - b)).sum();
-    (distance / trial.expected.iter().copied().map(square).sum::<f64>()).sqrt()
+    relative_error(&outputs[0], &expected)
 }
 
 /// The trial of `case` for `target` yields what it must.
@@ -47,7 +47,7 @@ fn check(cases: &[Case]) {
     let Some((device, targets)) = targets() else { return };
     for case in cases {
         for target in &targets {
-            assert_close(&device, trial(case, target, true), case, target);
+            assert_close(&device, trial(case, target), case, target);
         }
     }
 }
@@ -98,7 +98,7 @@ fn shared_depths_add_up() {
     let Some((device, targets)) = targets() else { return };
     let target = targets[0].clone();
     if target.workgroup_memory < 32 << 10 || target.max_invocations < 256 {
-        eprintln!("skipped: {} has no room for four parts", device.info());
+        skip(format_args!("{} has no room for four parts", device.info()));
         return;
     }
     let halves = device.target(Dtype::F16);
@@ -110,7 +110,7 @@ fn shared_depths_add_up() {
             (Case { stride: 2, groups: 2, style: true, ..plain([1, 66, 9, 12], 66) }, true),
             (plain([1, 32, 6, 5], 9), false),
         ] {
-            let trial = trial(&case, &target, true);
+            let trial = trial(&case, &target);
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "SPLITS"), shared, "{case:?}");
@@ -142,7 +142,7 @@ fn shared_channels_add_up() {
             (plain([1, 40, 6, 5], 5, 1), false),
             (plain([1, 32, 6, 5], 3, 1), false),
         ] {
-            let trial = trial(&case, target, true);
+            let trial = trial(&case, target);
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let defines = &dispatches[0].shader.defines;
             assert_eq!(defines.iter().any(|(name, _)| *name == "PARTS"), shared, "{case:?}");
@@ -158,10 +158,10 @@ fn large_tiles_multiply() {
     // Tiles without shared depths, which fit any device.
     let target = &Target { workgroup_memory: 16 << 10, max_invocations: 256, ..targets[0].clone() };
     let case = Case { groups: 2, style: true, ..Case::new("conv_gemm", [2, 38, 9, 17], 140, 3) };
-    let tiles = trial(&case, target, false).tiles();
+    let tiles = trial(&case, target).tiles();
     let outputs: Vec<_> = (tiles.into_iter())
         .map(|tile| {
-            let mut trial = trial(&case, target, true);
+            let mut trial = trial(&case, target);
             trial.plan.steps[0].variant = tile.clone();
             let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
             let plan = Arc::new(trial.plan.clone());
@@ -180,7 +180,7 @@ fn cooperative_matrices_multiply() {
     let Some((device, _)) = targets() else { return };
     let own = device.target(Dtype::F16);
     if own.cooperative.is_none() {
-        eprintln!("skipped: {} has no cooperative matrices", device.info());
+        skip(format_args!("{} has no cooperative matrices", device.info()));
         return;
     }
     let mut cases = products(41);
@@ -198,9 +198,9 @@ fn cooperative_matrices_multiply() {
         },
     ]);
     for (index, case) in cases.iter().enumerate() {
-        let tiles = trial(case, &own, false).tiles();
+        let tiles = trial(case, &own).tiles();
         for tile in [&tiles[0], &tiles[index % tiles.len()]] {
-            let mut trial = trial(case, &own, true);
+            let mut trial = trial(case, &own);
             trial.plan.steps[0].variant = tile.clone();
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
             let kernels = dispatches.iter().map(|dispatch| dispatch.shader.kernel);
@@ -310,7 +310,7 @@ pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
         cases.extend(patches());
     }
     let launches = |case: &Case| {
-        let mut trial = trial(case, target, false);
+        let mut trial = trial(case, target);
         let tiles = trial.tiles();
         let record = |variant| {
             trial.plan.steps[0].variant = variant;
@@ -341,7 +341,7 @@ fn unchecked_kernels_pass_the_checks() {
         (staged[8].clone(), halves.as_ref()),
     ] {
         let Some(target) = target else { continue };
-        let Trial { plan, inputs, .. } = trial(&case, target, false);
+        let Trial { plan, inputs, .. } = trial(&case, target);
         let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
         let run = |device: &Device| {
             let plan = Arc::new(plan.clone());
@@ -395,7 +395,7 @@ fn processor_time() -> Option<f64> {
 }
 
 fn time(device: &Device, target: &Target, case: &Case) {
-    let Trial { plan, inputs, .. } = trial(case, target, false);
+    let Trial { plan, inputs, .. } = trial(case, target);
     let weights: usize = plan.graph.params().iter().map(Param::len).sum();
     let pixels = if case.transposed { case.x.plane() } else { case.output().plane() };
     let work = 2.0 * (case.x.n * pixels * weights) as f64;

@@ -9,6 +9,7 @@ pub mod match_colours;
 pub mod paste;
 mod shared;
 pub mod tensor_to_image;
+pub mod tone;
 pub mod warp_affine;
 
 use super::Dispatch;

@@ -4,12 +4,13 @@ use crate::gpu::builder::Call;
 use crate::gpu::params::Params;
 
 /// The area of `height × width` pixels from `first` on, of rows of `photo_width`, takes
-/// `amounts[0]` of the face, with `amounts[1]` levels of grain.
+/// `amounts[0]` of the face, with `amounts[1]` levels of grain, where the damage has a variance of
+/// `amounts[2]`.
 pub fn record(
     [height, width]: [usize; 2],
     [photo_width, first]: [usize; 2],
     side: usize,
-    amounts: [f32; 2],
+    amounts: [f32; 3],
 ) -> Call {
     let mut params = Params::uints([
         ("height", height),
@@ -20,5 +21,6 @@ pub fn record(
     ]);
     params.float("strength", amounts[0]);
     params.float("grain", amounts[1]);
+    params.float("damage", amounts[2]);
     Call::new("paste", &[], params, height * width)
 }

@@ -5,23 +5,20 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::WindowAttention;
-use crate::plan::{Plan, Step};
-
-/// Queries of a workgroup.
-const QUERIES: usize = 64;
-/// Words of four values that keys, and values, take of workgroup memory: 4 KiB each.
-const WORDS: usize = 256;
+use crate::plan::{Plan, Step, Variant, WindowTile};
 
 /// Softmax attention in windows.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let WindowAttention { heads, window, offset, margin, bias } = *step.op()?;
+    let Variant::WindowAttention(Some(tile)) = step.variant else {
+        return Err(step.misfit("it has no tile"));
+    };
     let [query, key, value] = [step.x()?, step.operand(1)?, step.operand(2)?];
     let shape = query.shape;
     let width = shape.c / heads;
-    let words = width.div_ceil(4);
     let mut launch = Builder::new(plan, "window_attention");
-    launch.define("WORDS", words);
-    launch.define("KEYS", (WORDS / words).clamp(1, 16));
+    launch.define("WORDS", width.div_ceil(4));
+    launch.define("KEYS", tile.keys);
     launch.view("QUERY", query);
     launch.view("KEY", key);
     launch.view("VALUE", value);
@@ -37,6 +34,6 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     epilogue::bind(&mut launch, step);
     let down = (shape.h + offset[0]).div_ceil(window[0]);
     let across = (shape.w + offset[1]).div_ceil(window[1]);
-    let blocks = (window[0] * window[1]).div_ceil(QUERIES);
+    let blocks = (window[0] * window[1]).div_ceil(WindowTile::QUERIES);
     Ok(vec![launch.finish(shape.n * heads * down * across * blocks)])
 }

@@ -26,13 +26,14 @@ fn add(graph: &mut Graph, op: impl Into<Op>, inputs: &[NodeId]) -> NodeId {
 }
 
 fn activations() -> Vec<Graph> {
-    let kinds: [fn(&mut Graph) -> Activation; 7] = [
+    let kinds: [fn(&mut Graph) -> Activation; 8] = [
         |_| Activation::LeakyRelu(0.2),
         |graph| Activation::Prelu(param(graph, &[3])),
         |_| Activation::Silu,
         |_| Activation::Sigmoid,
         |_| Activation::Tanh,
         |_| Activation::Gelu,
+        |_| Activation::Mish,
         |_| Activation::Clamp(-0.25, 0.5),
     ];
     let build = |kind: fn(&mut Graph) -> Activation| {

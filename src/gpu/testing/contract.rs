@@ -8,7 +8,7 @@ use super::cases;
 use crate::bench::NETWORKS;
 use crate::gpu::files::{Files, names};
 use crate::gpu::ops::{
-    block_luminance, conv_tests, grain_histogram, match_colours, paste, warp_affine,
+    block_luminance, conv_tests, grain_histogram, match_colours, paste, tone, warp_affine,
 };
 use crate::gpu::params::Params;
 use crate::gpu::schema::Schema;
@@ -69,7 +69,8 @@ pub(super) fn launches() -> BTreeMap<Shader, Params> {
     let photos = [
         warp_affine::record([9, 7], [4, 6], 2, [0; 3]),
         grain_histogram::record([4, 6], [9, 0], 8),
-        paste::record([4, 6], [9, 0], 8, [1.0, 0.0]),
+        paste::record([4, 6], [9, 0], 8, [1.0, 0.0, 2.0]),
+        tone::record(24),
         block_luminance::record(32, 16),
     ];
     let photos = photos.into_iter().chain(match_colours::record(32, 3));

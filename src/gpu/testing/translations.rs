@@ -162,7 +162,7 @@ fn metal_text_has_the_types_that_metal_wants() {
     std::fs::write(&file, text).unwrap();
     let arguments = ["-std=c++20", "-fsyntax-only", "-w", "-ferror-limit=20"];
     let Ok(output) = Command::new(&compiler).args(arguments).arg(&file).output() else {
-        eprintln!("skipped: there is no {compiler} to read the Metal text");
+        crate::skipped::skip(format_args!("there is no {compiler} to read the Metal text"));
         return;
     };
     let errors = String::from_utf8_lossy(&output.stderr);

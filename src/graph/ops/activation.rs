@@ -22,6 +22,8 @@ pub enum Activation {
     Tanh,
     /// `½ v · (1 + erf(v/√2))`
     Gelu,
+    /// `v · tanh(ln(1 + e^v))`
+    Mish,
     /// `min(max(v, low), high)`
     Clamp(f32, f32),
 }

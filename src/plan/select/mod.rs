@@ -7,7 +7,7 @@ mod tiles;
 
 pub use patch::PatchTile;
 pub use thresholds::{THRESHOLDS, Threshold};
-pub use tiles::{CooperativeTile, DirectTile, GemmTile};
+pub use tiles::{CooperativeTile, DirectTile, GemmTile, PathTile, WindowTile};
 
 use super::{
     Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, packed_len, products,
@@ -89,6 +89,11 @@ macro_rules! candidates {
                 },
                 Op::MultiPathConv(_) => paths(step, context),
                 Op::Linear(_) => Ok(vec![Variant::Linear(linear(step, context.target)?)]),
+                Op::WindowAttention(op) => {
+                    let tile = WindowTile::new(step.input_shape().c / op.heads);
+                    let tile = (context.target.backend == Backend::Gpu).then_some(tile);
+                    Ok(vec![Variant::WindowAttention(tile)])
+                }
                 $(Op::$only(_) => Ok(vec![Variant::$only]),)*
                 Op::Input(_) | Op::Concat(_) | Op::Slice(_) => {
                     Err(step.misfit("others fill its memory"))
@@ -248,7 +253,15 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
     let halves = stored == Some(Dtype::F16) && target.dtype == Dtype::F16 && !exact;
     let mut candidates = Vec::new();
     if let Some(matrices) = target.cooperative.filter(|_| halves) {
-        let family = |product| CooperativeTile::family(matrices, product, target);
+        let family = |product: &Product| {
+            let mut family = CooperativeTile::family(matrices, product, target);
+            if let Some(rates) = &target.rates {
+                family.sort_by(|a, b| {
+                    rates.cooperative(product, a).total_cmp(&rates.cooperative(product, b))
+                });
+            }
+            family
+        };
         candidates.extend(
             transposed(products.iter().map(family).collect()).map(Variant::ConvGemmCooperative),
         );
@@ -260,7 +273,14 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
         let patches = transposed(families).map(Variant::ConvPatchCooperative);
         candidates.splice(at..at, patches);
     }
-    let family = |product| GemmTile::family(product, target);
+    let family = |product: &Product| {
+        let mut family = GemmTile::family(product, target);
+        if let Some(rates) = &target.rates {
+            let time = |tile: &GemmTile| rates.gemm(product, tile, target.dtype);
+            family.sort_by(|a, b| time(a).total_cmp(&time(b)));
+        }
+        family
+    };
     candidates.extend(transposed(products.iter().map(family).collect()).map(Variant::ConvGemm));
     Ok(candidates)
 }
@@ -285,7 +305,8 @@ fn paths(step: &Step, context: Context) -> Result<Vec<Variant>> {
     }
     let mut candidates = tiled(step, context)?;
     let at = if target.cooperative.is_some() { candidates.len() } else { 0 };
-    candidates.insert(at, Variant::MultiPathConv);
+    let tile = PathTile::new(&products(step, context.graph)?);
+    candidates.insert(at, Variant::MultiPathConv(tile));
     Ok(candidates)
 }
 

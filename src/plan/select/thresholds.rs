@@ -54,6 +54,9 @@ thresholds! {
     PATCH_OVERHEAD = 64, "Cycles of a step of it that are neither products nor reads of workgroup memory: a barrier, and addresses.", None;
     PATCH_QUADS = 16, "Words of a patch that an invocation may hold in registers until they are staged.", None;
     DIRECT_FEW_TILES = 2048, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution.", None;
+    PATH_BLOCK = 4, "Output channels of a group up to which an invocation of multi_path_conv computes as many, and above which twice as many.", None;
+    WINDOW_WORDS = 256, "Words of four values that staged keys, and values, of a window take at most: 4 KiB each.", None;
+    WINDOW_KEYS = 16, "Most keys of a window that are staged at a time.", None;
     DIRECT_UNROLLED = 64, "Unrolled multiplications of four rows per invocation and kernel column at most; bounds the length of the shader for large kernels.", None;
 }
 

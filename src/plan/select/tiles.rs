@@ -2,7 +2,7 @@
 
 use super::thresholds::{
     COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_FEW_TILES,
-    DIRECT_UNROLLED, GEMM_FEW_TILES, SHARED_INPUTS,
+    DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS, WINDOW_WORDS,
 };
 use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
@@ -57,6 +57,43 @@ impl DirectTile {
     /// Invocations of a workgroup.
     pub const fn workgroup(&self) -> usize {
         if self.parts > 1 { 256 } else { 64 }
+    }
+}
+
+/// The outputs that a workgroup of `multi_path_conv` computes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PathTile {
+    /// Output channels of an invocation; a multiple of 4.
+    pub outputs: usize,
+}
+
+impl PathTile {
+    /// Output rows and columns of a workgroup.
+    pub const SIDE: usize = 16;
+
+    /// The tile for the paths of a stage: where all of them have few channels per group, short
+    /// blocks.
+    pub(super) fn new(paths: &[Product]) -> Self {
+        let many = paths.iter().any(|path| path.group_outputs > PATH_BLOCK);
+        Self { outputs: if many { 2 * PATH_BLOCK } else { PATH_BLOCK } }
+    }
+}
+
+/// How a workgroup of `window_attention` shares a window.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WindowTile {
+    /// Keys, and values, that are staged at a time.
+    pub keys: usize,
+}
+
+impl WindowTile {
+    /// Queries of a workgroup, one per invocation.
+    pub const QUERIES: usize = 64;
+
+    /// The tile for heads of `width` channels.
+    pub(super) fn new(width: usize) -> Self {
+        let words = width.div_ceil(4).max(1);
+        Self { keys: (WINDOW_WORDS / words).clamp(1, WINDOW_KEYS) }
     }
 }
 

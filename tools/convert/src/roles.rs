@@ -110,6 +110,12 @@ pub(crate) fn of(name: &str) -> Role {
     }
 }
 
+/// Whether one of the name's words stands for an average, whatever the others are.
+fn averages(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| SMOOTHED.contains(&word))
+}
+
 /// What the names of a path say together: the worst of them, and smoothed where one is.
 pub(crate) fn of_path<'n>(path: impl Iterator<Item = &'n str>) -> Role {
     let mut smoothed = false;
@@ -128,6 +134,8 @@ pub(crate) fn of_path<'n>(path: impl Iterator<Item = &'n str>) -> Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     class: u8,
+    /// Whether no name says that these are averaged.
+    raw: bool,
     /// Place in [`CONTAINERS`].
     order: usize,
 }
@@ -155,7 +163,8 @@ pub(crate) fn rank(path: &[&str], weights: bool) -> Rank {
         Role::Unknown => 3,
         Role::Other => 4,
     };
-    Rank { class, order: known.unwrap_or(CONTAINERS.len()) }
+    let raw = !path.iter().any(|name| averages(name));
+    Rank { class, raw, order: known.unwrap_or(CONTAINERS.len()) }
 }
 
 /// Whether a tensor without dimensions of that name only counts.
@@ -165,7 +174,7 @@ pub(crate) fn is_counter(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Role, of, of_path};
+    use super::{Role, of, of_path, rank};
 
     #[test]
     fn names_of_public_programs_are_known() {
@@ -196,6 +205,16 @@ mod tests {
         for name in ["body", "conv_first", "encoder", "", "ecd0"] {
             assert_eq!(of(name), Role::Unknown, "{name}");
         }
+    }
+
+    #[test]
+    fn of_two_places_of_a_kind_the_smoothed_one_is_first() {
+        for [raw, smoothed] in
+            [[&["x", "params"][..], &["x", "ema"]], [&["x", "unet"], &["x", "unet_ema"]]]
+        {
+            assert!(rank(smoothed, true) < rank(raw, true), "{raw:?}");
+        }
+        assert_eq!(rank(&["one"], true), rank(&["two"], true));
     }
 
     #[test]

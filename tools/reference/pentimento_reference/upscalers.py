@@ -137,6 +137,15 @@ def dat(**arguments: Any) -> nn.Module:
     return architecture("DAT").DAT(**tiny)
 
 
+def plksr(**arguments: Any) -> nn.Module:
+    return architecture("PLKSR").PLKSR(dim=12, n_blocks=2, kernel_size=9, **arguments)
+
+
+def realplksr(**arguments: Any) -> nn.Module:
+    tiny = {"dim": 12, "n_blocks": 2, "kernel_size": 9, **arguments}
+    return architecture("PLKSR").RealPLKSR(**tiny)
+
+
 CASES = [
     Case(
         "span_x2",
@@ -214,6 +223,28 @@ CASES = [
             upsampler="pixelshuffledirect",
         ),
         [2, 3, 16, 8],
+    ),
+    Case("plksr_x2", lambda: plksr(upscaling_factor=2), [1, 3, 13, 10]),
+    Case(
+        "plksr_x3_doubled",
+        lambda: plksr(upscaling_factor=3, ccm_type="DCCM", split_ratio=0.5),
+        [2, 3, 8, 5],
+    ),
+    Case(
+        "plksr_x4_inverted",
+        lambda: plksr(upscaling_factor=4, ccm_type="ICCM", split_ratio=1.0, use_ea=False),
+        [1, 3, 7, 9],
+    ),
+    Case("realplksr_x2", lambda: realplksr(upscaling_factor=2), [1, 3, 11, 14]),
+    Case(
+        "realplksr_x4_layer_norm",
+        lambda: realplksr(upscaling_factor=4, layer_norm=True, kernel_size=17, dim=8, use_ea=False),
+        [1, 3, 9, 12],
+    ),
+    Case(
+        "realplksr_x1",
+        lambda: realplksr(upscaling_factor=1, layer_norm=True, split_ratio=0.5),
+        [2, 3, 10, 6],
     ),
     Case(
         "scunet", lambda: scunet(config=[2, 1, 1, 2, 1, 1, 2]), [1, 3, 45, 70]

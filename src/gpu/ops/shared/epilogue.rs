@@ -25,6 +25,7 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
         Activation::Sigmoid => ("sigmoid", 0.0, 0.0),
         Activation::Tanh => ("tanh", 0.0, 0.0),
         Activation::Gelu => ("gelu", 0.0, 0.0),
+        Activation::Mish => ("mish", 0.0, 0.0),
         Activation::Clamp(low, high) => ("clamp", low, high),
     };
     let slopes = match epilogue.activation {

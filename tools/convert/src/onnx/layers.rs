@@ -186,7 +186,8 @@ impl<'f> Importer<'f> {
             "Mul" => Op::Mul,
             "Div" => Op::Div,
             "Pow" => Op::Pow,
-            "ReduceMean" => return (Op::Mean, first()),
+            "ReduceMean" | "GlobalAveragePool" => return (Op::Mean, first()),
+            "AveragePool" => average_pool(node),
             "ReduceSum" => return (Op::Sum, first()),
             "Concat" => Op::Concat(node.int("axis", 0)),
             "BatchNormalization" => Op::BatchNorm(epsilon),
@@ -290,6 +291,9 @@ impl<'f> Importer<'f> {
                 Resize::Nearest
             }
             "linear" if half && node.int("antialias", 0) == 0 => Resize::Bilinear,
+            "linear" if centres == "align_corners" && node.int("antialias", 0) == 0 => {
+                Resize::Corners
+            }
             "cubic" if half && node.int("antialias", 0) == 0 => Resize::Bicubic,
             _ => Resize::Other,
         };
@@ -343,6 +347,19 @@ fn max_pool(node: &Node<'_>) -> Op {
     }
 }
 
+/// Means of windows that do not overlap.
+fn average_pool(node: &Node<'_>) -> Op {
+    let kernel = two(node.ints("kernel_shape"), 0);
+    match (window(node), kernel) {
+        (Some(Window { stride, padding: [0, 0, 0, 0], dilation: [1, 1], .. }), Some(kernel))
+            if stride == kernel && node.int("ceil_mode", 0) == 0 =>
+        {
+            Op::AveragePool(kernel)
+        }
+        _ => Op::Other,
+    }
+}
+
 /// Zeros around a picture; `pads` are before and after each of its axes.
 fn pad(node: &Node<'_>, pads: Option<Vec<i64>>) -> Op {
     let pads = pads.or_else(|| node.ints("pads").map(<[i64]>::to_vec));
@@ -352,6 +369,9 @@ fn pad(node: &Node<'_>, pads: Option<Vec<i64>>) -> Op {
             Op::Pad(Some([top, left, bottom, right]))
         }
         ("constant", _) => Op::Pad(None),
+        ("reflect", Some(&[0, 0, top, left, 0, 0, bottom, right])) => {
+            Op::Mirror([top, left, bottom, right])
+        }
         _ => Op::Other,
     }
 }

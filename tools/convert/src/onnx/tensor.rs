@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     blob::Blob,
     dtype::Dtype,
-    error::{Result, short},
+    error::{Error, Result, short},
     structure::{Array, count},
     tensor::MAX_DIMS,
 };
@@ -34,9 +34,8 @@ pub(super) fn read<'f>(
     let mut dims = Vec::new();
     let (mut name, mut kind, mut elsewhere) = ("", 0, false);
     let mut raw = None;
-    let mut numbers = Vec::new();
     let mut location = Location::default();
-    let mut fields = Fields::new(bytes, range);
+    let mut fields = Fields::new(bytes, range.clone());
     while let Some((number, value)) = fields.next()? {
         match number {
             1 => {
@@ -55,7 +54,6 @@ pub(super) fn read<'f>(
                 }
             }
             2 => kind = value.int()?,
-            4 | 5 | 7 | 10 => numbers.push((number, value)),
             8 => name = text(bytes, &value)?,
             9 => raw = Some(value.range()?),
             13 => location.entry(bytes, value.range()?)?,
@@ -84,7 +82,15 @@ pub(super) fn read<'f>(
             location.bytes(&dims, dtype, external).map_err(|e| wrong(e.to_string()))?
         }
         Some(range) => file.slice(range).ok_or_else(|| wrong("lies outside the file".into()))?,
-        None => Blob::from_vec(listed(bytes, &numbers, dtype)?),
+        None => {
+            // Their type may stand behind them, so that they are read last.
+            let most = count(&dims).unwrap_or(usize::MAX);
+            let listed = listed(bytes, range, dtype, most).map_err(|e| match e {
+                Error::Onnx { reason } => wrong(reason),
+                other => other,
+            })?;
+            Blob::from_vec(listed)
+        }
     };
     let (found, needed) = (blob.len(), count(&dims).and_then(|n| n.checked_mul(dtype.size())));
     Array::new(dims.clone(), dtype, blob)
@@ -92,42 +98,59 @@ pub(super) fn read<'f>(
         .ok_or_else(|| wrong(format!("is {dims:?} of {dtype} in {found} bytes, not {needed:?}")))
 }
 
-/// The bytes of numbers that are fields of the message: never more than twice as many as the file's
-/// for a type that the field is for.
-fn listed(file: &[u8], numbers: &[(u64, Value)], dtype: Dtype) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut push = |value: u64| match dtype {
-        Dtype::I64 => out.extend(value.to_le_bytes()),
-        Dtype::I32 | Dtype::F32 => out.extend((value as u32).to_le_bytes()),
-        Dtype::F16 | Dtype::Bf16 | Dtype::I16 => out.extend((value as u16).to_le_bytes()),
-        _ => out.push(value as u8),
+/// The most integers that a message may list one by one: a number of one byte takes eight. Shapes
+/// and indices are short; weights are listed as floating-point numbers.
+const INTEGERS: usize = 1 << 20;
+
+/// The bytes of the numbers, at most `most` of them, that are fields of the message at `range`:
+/// never more than twice as many as the file's for floating-point numbers.
+fn listed(file: &[u8], range: Range<usize>, dtype: Dtype, most: usize) -> Result<Vec<u8>> {
+    let integers = matches!(dtype, Dtype::I64 | Dtype::I32);
+    let most = if integers { most.min(INTEGERS) } else { most };
+    let many = || bad(format!("lists more than {most} numbers"));
+    let mut out: Vec<u8> = Vec::new();
+    let mut count = 0_usize;
+    let mut push = |out: &mut Vec<u8>, value: u64| {
+        count += 1;
+        match dtype {
+            _ if count > most => return Err(many()),
+            Dtype::I64 => out.extend(value.to_le_bytes()),
+            Dtype::I32 | Dtype::F32 => out.extend((value as u32).to_le_bytes()),
+            Dtype::F16 | Dtype::Bf16 | Dtype::I16 => out.extend((value as u16).to_le_bytes()),
+            _ => out.push(value as u8),
+        }
+        Ok(())
     };
-    let mut packs = Vec::new();
-    for (number, value) in numbers {
+    let mut fields = Fields::new(file, range);
+    while let Some((number, value)) = fields.next()? {
         let fits = match number {
             4 => dtype == Dtype::F32,
+            5 => !matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::I64),
             7 => dtype == Dtype::I64,
             10 => dtype == Dtype::F64,
-            _ => !matches!(dtype, Dtype::F32 | Dtype::F64 | Dtype::I64),
+            _ => continue,
         };
         if !fits {
-            return Err(bad("a tensor's numbers are in the field of another type"));
+            return Err(bad("has its numbers in the field of another type"));
         }
         match (number, value) {
-            (4 | 10, Value::Bytes(range)) => packs.push(range.clone()),
-            (4, Value::Four(bytes)) => push(u32::from_le_bytes(*bytes).into()),
+            (4 | 10, Value::Bytes(range)) => {
+                let bytes = file.get(range).unwrap_or_default();
+                if (out.len() + bytes.len()) / dtype.size().max(1) > most {
+                    return Err(many());
+                }
+                out.extend_from_slice(bytes);
+            }
+            (4, Value::Four(bytes)) => push(&mut out, u32::from_le_bytes(bytes).into())?,
             (5 | 7, Value::Bytes(range)) => {
-                let mut packed = Fields::new(file, range.clone());
+                let mut packed = Fields::new(file, range);
                 while let Some(value) = packed.packed()? {
-                    push(value);
+                    push(&mut out, value)?;
                 }
             }
-            (5 | 7, Value::Varint(value)) => push(*value),
-            _ => return Err(bad("a tensor's numbers are in a field of another form")),
+            (5 | 7, Value::Varint(value)) => push(&mut out, value)?,
+            _ => return Err(bad("has its numbers in a field of another form")),
         }
-    }
-    for range in packs {
-        out.extend_from_slice(file.get(range).unwrap_or_default());
     }
     Ok(out)
 }

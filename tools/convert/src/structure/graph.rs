@@ -78,6 +78,10 @@ pub(crate) enum Op {
     },
     /// Zeros around a picture: top, left, bottom, right; `None` around anything else.
     Pad(Option<[i64; 4]>),
+    /// A mirrored border around a picture, its edge not repeated: top, left, bottom, right.
+    Mirror([i64; 4]),
+    /// The mean of windows of these sides, side by side.
+    AveragePool([usize; 2]),
     MaxPool(Window, [usize; 2]),
     /// New dimensions, where the file says them.
     Reshape(Vec<i64>),
@@ -112,6 +116,8 @@ pub(crate) enum Resize {
     Nearest,
     /// With half-pixel centres.
     Bilinear,
+    /// Bilinear, with the corners where they are.
+    Corners,
     Bicubic,
     Other,
 }

@@ -7,6 +7,7 @@
 //! A relative with other wiring is refused, with the place where it differs.
 
 mod array;
+mod bisenet;
 mod codeformer;
 mod find;
 mod gfpgan;
@@ -14,10 +15,12 @@ mod gpen;
 mod graph;
 mod modulated;
 mod norm;
+mod parsenet;
 mod refuse;
 mod restoreformer;
 mod retinaface;
 mod rrdb;
+mod span;
 mod srvgg;
 mod vqgan;
 mod yunet;
@@ -62,7 +65,7 @@ impl Mapped {
 /// Follows one architecture from the outputs to the inputs.
 type Matcher = fn(&Graph) -> Found<Mapped>;
 
-const KNOWN: [(&str, Matcher); 8] = [
+const KNOWN: [(&str, Matcher); 11] = [
     ("RRDBNet", rrdb::find),
     ("SRVGGNetCompact", srvgg::find),
     ("YuNet", yunet::find),
@@ -71,6 +74,9 @@ const KNOWN: [(&str, Matcher); 8] = [
     ("GPEN", gpen::find),
     ("RestoreFormer", restoreformer::find),
     ("CodeFormer", codeformer::find),
+    ("ParseNet", parsenet::find),
+    ("BiSeNet", bisenet::find),
+    ("SPAN", span::find),
 ];
 
 /// The tensors of the network, which came from a file of this format.

@@ -16,6 +16,16 @@ pub(super) struct Normed {
 }
 
 impl Normed {
+    /// The convolution, where the architecture has no normalisation after it.
+    pub fn into_conv(self) -> Layer {
+        self.conv
+    }
+
+    /// Whether there is a normalisation of its own.
+    pub fn is_normed(&self) -> bool {
+        self.norm.is_some()
+    }
+
     /// Output channels.
     pub fn channels(&self) -> usize {
         self.conv.weight.dims().first().copied().unwrap_or_default()

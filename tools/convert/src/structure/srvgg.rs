@@ -82,7 +82,7 @@ fn activation(graph: &Graph, at: Id, channels: usize) -> Found<(Option<Array>, I
 
 impl Graph {
     /// The factor, and what has its pixels in its channels.
-    fn shuffled(&self, at: Id) -> Found<(usize, Id)> {
+    pub(super) fn shuffled(&self, at: Id) -> Found<(usize, Id)> {
         let expected = "shuffled pixels";
         if let (&Op::PixelShuffle(factor), &[x]) = self.step(at, expected)? {
             return Ok((factor, x));

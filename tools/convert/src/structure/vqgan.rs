@@ -80,7 +80,7 @@ impl Graph {
     }
 
     /// What `v · sigmoid(v)` was applied to.
-    fn swish(&self, at: Id) -> Found<Id> {
+    pub(super) fn swish(&self, at: Id) -> Found<Id> {
         if let Ok(x) = self.unary(at, |op| matches!(op, Op::Silu), "a swish") {
             return Ok(x);
         }

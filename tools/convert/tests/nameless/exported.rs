@@ -71,3 +71,24 @@ fn codeformer() {
 fn retinaface() {
     found("retinaface");
 }
+
+#[test]
+fn parsenet() {
+    let found = found("parsenet");
+    // The normalisation is a part of the convolution, and its own one changes nothing.
+    let values =
+        |name: &str| found.get(&format!("encoder.1.conv1.norm.norm.{name}")).unwrap().to_f32();
+    assert!(values("weight").iter().all(|&v| v == 1.0));
+    assert!(values("running_mean").iter().all(|&v| v == 0.0));
+}
+
+#[test]
+fn bisenet() {
+    let found = found("bisenet");
+    assert!(found.dropped.is_empty(), "{:?}", found.dropped);
+}
+
+#[test]
+fn span() {
+    found("span");
+}

@@ -8,3 +8,5 @@ mod ncnn;
 mod networks;
 mod onnx;
 mod refused;
+#[path = "../../../../tests/support/skipped.rs"]
+mod skipped;

@@ -1,0 +1,157 @@
+//! Predictions beside what was measured on an H200, at a commit whose kernels are these but two.
+
+use std::sync::Arc;
+
+use super::{Bound, Counts, Rates};
+use crate::graph::{Conv2d, Graph, Param, ops};
+use crate::plan::{DirectTile, Plan, Step, Target, Variant};
+use crate::tensor::{Dtype, Shape};
+
+/// Channels and side of the five layers, and their microseconds in f16 and f32.
+const LAYERS: [([usize; 2], [f64; 2]); 5] = [
+    ([512, 32], [166.0, 287.0]),
+    ([512, 64], [168.0, 905.0]),
+    ([256, 128], [167.0, 1096.0]),
+    ([128, 256], [194.0, 438.0]),
+    ([64, 512], [354.0, 613.0]),
+];
+
+/// As the program planned then: by the table of thresholds.
+fn target(dtype: Dtype) -> Target {
+    Target { rates: None, ..Target::known("NVIDIA H200", dtype).unwrap() }
+}
+
+fn layer([channels, side]: [usize; 2], target: Target) -> Plan {
+    let mut graph = Graph::new();
+    let x = graph.add_input("x", Shape::new(1, channels, side, side));
+    let zeros = vec![0.0; channels * channels * 9];
+    let dims = vec![channels, channels, 3, 3];
+    let weight = graph.add_param(Param::from_values("w", dims, &zeros));
+    let y = graph.add(Conv2d::same(weight, 3), &[x]).unwrap();
+    let bias = graph.add_param(Param::from_values("b", vec![channels], &zeros[..channels]));
+    let y = graph.add(ops::Bias(bias), &[y]).unwrap();
+    graph.set_output(y);
+    Plan::new(Arc::new(graph), target).unwrap()
+}
+
+/// Seconds by the kernels of then: convolutions to RGB did not share their channels, and lanes of
+/// `conv_gemm_cooperative` loaded four neighbouring pixels each, whose sectors all four loads touched.
+fn as_measured(step: &Step, plan: &Plan) -> f64 {
+    let mut step = step.clone();
+    if let Variant::ConvDirect(tile) = &mut step.variant {
+        *tile = DirectTile { parts: 1, ..*tile };
+    }
+    let mut counts = Counts::of(&step, plan).unwrap();
+    if matches!(step.variant, Variant::ConvGemmCooperative(_)) {
+        counts.gathered_bytes *= 4.0;
+    }
+    Rates::H200.cost(counts).seconds
+}
+
+#[test]
+fn the_five_layers_are_predicted_within_15_percent() {
+    let mut wrong = Vec::new();
+    for (sizes, measured) in LAYERS {
+        for (dtype, measured) in [Dtype::F16, Dtype::F32].into_iter().zip(measured) {
+            let plan = layer(sizes, target(dtype));
+            let predicted = 1e6 * as_measured(&plan.steps[0], &plan);
+            let off = predicted / measured - 1.0;
+            let variant = &plan.steps[0].variant;
+            let line = format!(
+                "{sizes:?} {dtype} {variant}: {predicted:.0} of {measured} us, {:+.1}%",
+                100.0 * off
+            );
+            eprintln!("{line}");
+            if off.abs() > 0.15 {
+                wrong.push(line);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Milliseconds from bytes to bytes in f16 and f32.
+#[cfg(feature = "cli")]
+const NETWORKS: [(&str, [f64; 2]); 7] = [
+    ("mmrbnet-256", [3.4, 10.6]),
+    ("mmrbnet-512", [5.4, 15.2]),
+    ("gfpgan-512", [13.0, 26.2]),
+    ("gpen-512", [13.6, 24.1]),
+    ("rrdb-x4-64", [10.3, 27.5]),
+    ("srvgg-x4-256", [3.8, 7.3]),
+    ("srvgg-x4-512", [15.5, 25.0]),
+];
+
+#[cfg(feature = "cli")]
+#[test]
+fn the_networks_are_predicted_within_25_percent() {
+    let mut wrong = Vec::new();
+    for (name, measured) in NETWORKS {
+        let network = crate::bench::NETWORKS.iter().find(|n| n.name == name).unwrap();
+        let model = network.model().unwrap();
+        let [h, w] = network.size;
+        let graph = Arc::new(model.graph(model.input_shape(h, w)).unwrap());
+        for (dtype, measured) in [Dtype::F16, Dtype::F32].into_iter().zip(measured) {
+            let plan = Plan::new(Arc::clone(&graph), target(dtype)).unwrap();
+            let costs =
+                plan.steps.iter().map(|step| (step.variant.name(), as_measured(step, &plan)));
+            let mut kinds = std::collections::BTreeMap::new();
+            let mut seconds = Rates::host(3 * plan.outputs[0].shape.plane());
+            for (kind, cost) in costs {
+                *kinds.entry(kind).or_insert(0.0) += 1e3 * cost;
+                seconds += cost;
+            }
+            let off = 1e3 * seconds / measured - 1.0;
+            let line = format!(
+                "{name} {dtype}: {:.1} of {measured} ms, {:+.0}%",
+                1e3 * seconds,
+                100.0 * off
+            );
+            eprintln!("{line} {kinds:.2?}");
+            if off.abs() > 0.25 {
+                wrong.push(line);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_choice_of_tiles_is_the_quickest() {
+    for (sizes, _) in LAYERS {
+        let target = Target::known("H200", Dtype::F16).unwrap();
+        let plan = layer(sizes, target);
+        let time = |variant: &Variant| {
+            let step = Step { variant: variant.clone(), ..plan.steps[0].clone() };
+            plan.cost(&step, &Rates::H200).unwrap().seconds
+        };
+        let chosen = time(&plan.steps[0].variant);
+        for other in plan.candidates(0).unwrap() {
+            let same = other.name() == plan.steps[0].variant.name();
+            assert!(!same || time(&other) >= chosen, "{other}");
+        }
+    }
+}
+
+#[test]
+fn what_takes_most_of_the_time_binds() {
+    let empty = Rates::H200.cost(Counts { launches: 1.0, workgroups: 1.0, ..Counts::default() });
+    assert_eq!((empty.bound, empty.seconds), (Bound::Launch, Rates::H200.launch));
+    let copied = Counts { memory_bytes: 4.1e9, workgroups: 1e6, ..Counts::default() };
+    let copied = Rates::H200.cost(copied);
+    assert_eq!(copied.bound, Bound::Memory);
+    assert!((copied.seconds - 1e-3).abs() < 1e-6);
+    // One workgroup has one unit.
+    let one = Counts { products: 1e9, workgroups: 1.0, ..Counts::default() };
+    let all = Counts { workgroups: 132.0, ..one };
+    let [one, all] = [one, all].map(|counts| Rates::H200.cost(counts).seconds);
+    assert!((one / all - 132.0).abs() < 1e-6);
+}
+
+#[test]
+fn rates_that_are_none_predict_nothing() {
+    assert!(Rates::probed([1e12, 1e11, 1e12, 1e-6], None).is_some());
+    assert!(Rates::probed([0.0, 1e11, 1e12, 1e-6], None).is_none());
+    assert!(Rates::probed([1e12, f64::NAN, 1e12, 1e-6], None).is_none());
+    assert!(Rates::known("llvmpipe").is_none() && Rates::known("NVIDIA H100 80GB HBM3").is_some());
+}
