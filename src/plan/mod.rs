@@ -26,8 +26,8 @@ pub use scratch::{
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, PathTile, THRESHOLDS,
-    Threshold, WindowTile,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, PathTile,
+    THRESHOLDS, Threshold, WindowTile,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};

@@ -211,6 +211,53 @@ fn cooperative_matrices_multiply() {
     }
 }
 
+/// Convolutions of stride 1, of pixels and channels that fill no tile.
+fn patches() -> Vec<Case> {
+    let plain = |x, outputs, size| Case::new("conv_patch_cooperative", x, outputs, size);
+    vec![
+        plain([1, 9, 5, 16], 3, 3),
+        plain([2, 41, 11, 17], 70, 3),
+        Case { epilogue: true, ..plain([2, 17, 6, 21], 66, 3) },
+        Case { dilation: 2, padding: Padding::all(2), groups: 2, ..plain([2, 34, 9, 19], 40, 3) },
+        Case { dilation: 3, padding: Padding::pair(2, 3), ..plain([1, 16, 9, 23], 130, 3) },
+        Case { taps: [2, 5], padding: Padding::pair(0, 2), ..plain([1, 33, 8, 18], 20, 5) },
+        Case { upsample: Upsample::Nearest, ..plain([1, 12, 3, 9], 5, 3) },
+        Case { upsample: Upsample::Bilinear, ..plain([2, 24, 4, 8], 36, 3) },
+        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 19, 5, 11], 65, 3) },
+        Case {
+            paths: vec![[8, 0, 16, 3, 1, 2], [40, 2, 14, 3, 2, 1], [30, 5, 8, 5, 1, 1]],
+            ..plain([2, 16, 17, 18], 0, 1)
+        },
+    ]
+}
+
+/// Every tile of the family yields the convolution, and all of them the same bits.
+#[test]
+fn patches_multiply_by_cooperative_matrices() {
+    let Some((device, _)) = targets() else { return };
+    let own = device.target(Dtype::F16);
+    if own.cooperative.is_none() {
+        eprintln!("skipped: {} has no cooperative matrices", device.info());
+        return;
+    }
+    for (index, case) in patches().iter().enumerate() {
+        let tiles = trial(case, &own, false).tiles();
+        assert!(tiles.iter().all(|tile| tile.name() == "conv_patch_cooperative"));
+        let mut outputs = Vec::new();
+        for tile in [&tiles[0], &tiles[index % tiles.len()], &tiles[tiles.len() - 1]] {
+            let mut trial = trial(case, &own, true);
+            trial.plan.steps[0].variant = tile.clone();
+            let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
+            let plan = Arc::new(trial.plan.clone());
+            let mut executor = Executor::new_blocking(&device, plan).unwrap();
+            outputs.push(executor.run_blocking(&inputs).unwrap());
+            let error = error(&device, trial);
+            assert!(error < 2e-3, "{error:.1e} for {case:?}, {tile} on {own:?}");
+        }
+        assert!(outputs.iter().all(|output| *output == outputs[0]), "{case:?}");
+    }
+}
+
 #[test]
 fn transposed_convolutions_scatter() {
     check(&transposed());
@@ -260,6 +307,7 @@ pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
     if target.cooperative.is_some() {
         // Halves are not transformed.
         cases.retain(|case| case.kernel != "conv_winograd");
+        cases.extend(patches());
     }
     let launches = |case: &Case| {
         let mut trial = trial(case, target);
@@ -282,12 +330,15 @@ fn unchecked_kernels_pass_the_checks() {
     checked.inner.pipelines.checked.store(true, std::sync::atomic::Ordering::Relaxed);
     let halves = Some(device.target(Dtype::F16)).filter(|target| target.cooperative.is_some());
     let shared = Case::new("conv_gemm", [2, 70, 6, 13], 70, 3);
+    let staged = patches();
     for (case, target) in [
         (winograd().swap_remove(1), Some(&targets[0])),
         (products(41).swap_remove(5), Some(&targets[0])),
         (shared.clone(), Some(&targets[0])),
         (products(41).swap_remove(5), halves.as_ref()),
         (shared, halves.as_ref()),
+        (staged[2].clone(), halves.as_ref()),
+        (staged[8].clone(), halves.as_ref()),
     ] {
         let Some(target) = target else { continue };
         let Trial { plan, inputs, .. } = trial(&case, target);

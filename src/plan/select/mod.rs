@@ -1,9 +1,11 @@
 //! Which kernel executes a step, and how. The only place that decides it: executors translate what
 //! stands here, and tuning tries the candidates that add in the same order as the first.
 
+mod patch;
 mod thresholds;
 mod tiles;
 
+pub use patch::PatchTile;
 pub use thresholds::{THRESHOLDS, Threshold};
 pub use tiles::{CooperativeTile, DirectTile, GemmTile, PathTile, WindowTile};
 
@@ -112,7 +114,7 @@ for_each_kernel!(candidates);
 
 /// Whether a convolution of a doubled input should double it in its loads. A repeated pixel costs
 /// nothing to load again; four weighted ones pay only where each is loaded about twice, not nine
-/// times.
+/// times: where they are transformed, or staged once for all taps.
 pub(super) fn folds(
     conv: &Conv2d,
     upsample: Upsample,
@@ -123,6 +125,25 @@ pub(super) fn folds(
 ) -> bool {
     upsample == Upsample::Nearest
         || algorithm(conv, upsample, input, output, target, graph) == Algorithm::Winograd
+        || is_staged_once(conv, upsample, output, target, graph)
+}
+
+/// Whether `conv_patch_cooperative` is the first candidate for a convolution of halves.
+fn is_staged_once(
+    conv: &Conv2d,
+    upsample: Upsample,
+    output: Shape,
+    target: &Target,
+    graph: &Graph,
+) -> bool {
+    let param = graph.param(conv.weight);
+    let (Some(matrices), &[o, i, kh, kw]) = (target.cooperative, &param.dims[..]) else {
+        return false;
+    };
+    let product = Product::of(conv, [o, i, kh, kw], upsample, output);
+    target.dtype == Dtype::F16
+        && !param.exact
+        && PatchTile::keep_busy(&PatchTile::family(matrices, &product, target), &product)
 }
 
 /// Which kind of kernel a convolution gets.
@@ -244,6 +265,13 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
         candidates.extend(
             transposed(products.iter().map(family).collect()).map(Variant::ConvGemmCooperative),
         );
+        let family = |product| PatchTile::family(matrices, product, target);
+        let families: Vec<_> = products.iter().map(family).collect();
+        let busy = |(family, product): (&Vec<PatchTile>, _)| PatchTile::keep_busy(family, product);
+        let first = families.iter().zip(&products).all(busy);
+        let at = if first { 0 } else { candidates.len() };
+        let patches = transposed(families).map(Variant::ConvPatchCooperative);
+        candidates.splice(at..at, patches);
     }
     let family = |product: &Product| {
         let mut family = GemmTile::family(product, target);

@@ -49,6 +49,10 @@ thresholds! {
     COOPERATIVE_FEW_TILES = 256, "Tiles of 64 × 64 of a picture below which subgroups share the depth of a product.", Some("H200: no gain (159 µs without, 166 with)");
     COOPERATIVE_BUSY = 128, "Tiles that should be under way for a device to be busy. Large ones read less per product, so the largest is taken of which there are as many.", None;
     COOPERATIVE_WIDE_LANES = 32, "Lanes of the subgroups that hold large parts; others hold 16 × 16. llvmpipe, with 8 or 16 lanes, writes out the products of every pair of matrices and compiles for minutes where there are many.", Some("llvmpipe 22.3");
+    PATCH_FEW_TILES = 64, "Tiles of a picture, of the smallest size, from which on a convolution stages its input once for all taps; below, subgroups share the depth.", None;
+    PATCH_INPUTS = 8, "Fewest input channels of a group for it: slabs of 16 that are less than half there lose to the direct kernel.", None;
+    PATCH_OVERHEAD = 64, "Cycles of a step of it that are neither products nor reads of workgroup memory: a barrier, and addresses.", None;
+    PATCH_QUADS = 16, "Words of a patch that an invocation may hold in registers until they are staged.", None;
     DIRECT_FEW_TILES = 2048, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution.", None;
     PATH_BLOCK = 4, "Output channels of a group up to which an invocation of multi_path_conv computes as many, and above which twice as many.", None;
     WINDOW_WORDS = 256, "Words of four values that staged keys, and values, of a window take at most: 4 KiB each.", None;
