@@ -2,8 +2,8 @@
 //! the tiles that its kernel has, with what they compute past the edges.
 
 use crate::plan::{
-    Backend, CooperativeTile, DirectTile, GemmTile, Plan, Product, Step, Variant, WINOGRAD_VALUES,
-    WinogradScratch, products,
+    Backend, CooperativeTile, DirectTile, GemmTile, PatchTile, Plan, Product, SLAB, Step, Upsample,
+    Variant, WINOGRAD_VALUES, WinogradScratch, products,
 };
 use crate::tensor::Dtype;
 
@@ -15,7 +15,7 @@ const EPILOGUE: f64 = 130.0;
 /// Instructions for a value of F(4×4, 3×3), both transforms together.
 const TRANSFORMS: f64 = 260.0;
 /// Instructions for a value of a resize: positions, weights, four loads.
-const RESIZE: f64 = 150.0;
+pub(super) const RESIZE: f64 = 150.0;
 /// Instructions for a value of any other kernel, and for each product that it sums.
 const VALUE: f64 = 60.0;
 const PRODUCT: f64 = 2.0;
@@ -28,8 +28,10 @@ const PATH_CHANNELS: usize = 8;
 const PATH_INVOCATIONS: usize = 64;
 /// A load of its loops over what a load of `conv_direct` takes: fitted on MMRB-Net in f32, of an H200.
 const PATH_LOAD: f64 = 0.6;
+/// Bytes of a sector, the least that a cache hands out.
+const SECTOR: usize = 32;
 /// Workgroups of kernels that are not tiled have 64 invocations, of one value each.
-const INVOCATIONS: f64 = 64.0;
+pub(super) const INVOCATIONS: f64 = 64.0;
 
 /// What one step costs, on any device.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -71,6 +73,11 @@ impl Counts {
                     counts.cooperative(product, tile);
                 }
             }
+            Variant::ConvPatchCooperative(tiles) => {
+                for (product, tile) in products(step, &plan.graph).ok()?.iter().zip(tiles) {
+                    counts.patch(product, tile);
+                }
+            }
             Variant::ConvGemm(tiles) => {
                 let size = plan.target.dtype.size() as f64;
                 for (product, tile) in products(step, &plan.graph).ok()?.iter().zip(tiles) {
@@ -102,6 +109,27 @@ impl Counts {
         let read = parts * (part_rows + part_columns) * depth;
         self.workgroup_bytes += count * steps * half * (read + staged);
         self.slots += count * rows * columns * EPILOGUE;
+    }
+
+    pub(super) fn patch(&mut self, product: &Product, tile: &PatchTile) {
+        let count = (tile.tiles(product) * product.groups * product.batch) as f64;
+        let slabs = product.group_inputs.div_ceil(SLAB) as f64;
+        let taps = (product.used_taps[0] * product.used_taps[1]) as f64;
+        let [rows, slab] = [tile.rows, SLAB].map(|n| n as f64);
+        let pixels = (tile.height * PatchTile::COLUMNS) as f64;
+        let half = Dtype::F16.size() as f64;
+        self.launches += 1.0;
+        self.workgroups = self.workgroups.max(count);
+        self.matrix_products += count * slabs * taps * slab * rows * pixels;
+        // Weights pass for every tap, the patch once for all of them.
+        self.staged_bytes += count * slabs * taps * slab * half * rows;
+        self.gathered_bytes += count * slabs * slab * patch_bytes(product, tile);
+        let [part_rows, part_columns] = tile.part.map(|n| n as f64);
+        let parts = rows / part_rows * (pixels / part_columns);
+        let read = parts * (part_rows + part_columns) * slab;
+        let staged = rows * slab + (tile.patch[0] * tile.patch[1]) as f64 * slab / taps;
+        self.workgroup_bytes += count * slabs * taps * half * (read + staged);
+        self.slots += count * rows * pixels * EPILOGUE;
     }
 
     pub(super) fn gemm(&mut self, product: &Product, tile: &GemmTile, size: f64) {
@@ -185,6 +213,21 @@ impl Counts {
         let products = if multiply_adds > values { multiply_adds * PRODUCT } else { 0.0 };
         self.slots = values * slots + products;
     }
+}
+
+/// Bytes of the sectors that a channel of a tile's patch lies in; through a bilinear resize each pixel
+/// is made of four.
+fn patch_bytes(product: &Product, tile: &PatchTile) -> f64 {
+    let [rows, columns] = tile.patch;
+    let sector = (SECTOR / Dtype::F16.size()) as i32;
+    let (first, columns, loads) = match product.upsample {
+        Upsample::None => (product.corner[1], columns, 1),
+        Upsample::Nearest => (product.corner[1].div_euclid(2), columns / 2 + 1, 1),
+        Upsample::Bilinear => (product.corner[1].div_euclid(2), columns / 2 + 1, 4),
+    };
+    let last = first + columns as i32 - 1;
+    let sectors = (last.div_euclid(sector) - first.div_euclid(sector) + 1) as usize;
+    (loads * rows * sectors * SECTOR) as f64
 }
 
 /// Tiles of a product, and how often each is staged.

@@ -17,7 +17,7 @@ mod tests;
 pub use counts::Counts;
 pub use rates::Rates;
 
-use super::{CooperativeTile, GemmTile, Plan, Product, Step};
+use super::{CooperativeTile, GemmTile, PatchTile, Plan, Product, Step};
 use crate::tensor::Dtype;
 
 /// What takes most of a step's predicted time.
@@ -86,6 +86,13 @@ impl Rates {
     pub(super) fn cooperative(&self, product: &Product, tile: &CooperativeTile) -> f64 {
         let mut counts = Counts::default();
         counts.cooperative(product, tile);
+        self.cost(counts).seconds
+    }
+
+    /// Seconds of a product by cooperative matrices whose input is staged once, tiled so.
+    pub(super) fn patch(&self, product: &Product, tile: &PatchTile) -> f64 {
+        let mut counts = Counts::default();
+        counts.patch(product, tile);
         self.cost(counts).seconds
     }
 

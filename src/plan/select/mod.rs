@@ -265,7 +265,14 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
         candidates.extend(
             transposed(products.iter().map(family).collect()).map(Variant::ConvGemmCooperative),
         );
-        let family = |product| PatchTile::family(matrices, product, target);
+        let family = |product: &Product| {
+            let mut family = PatchTile::family(matrices, product, target);
+            if let Some(rates) = &target.rates {
+                let time = |tile: &PatchTile| rates.patch(product, tile);
+                family.sort_by(|a, b| time(a).total_cmp(&time(b)));
+            }
+            family
+        };
         let families: Vec<_> = products.iter().map(family).collect();
         let busy = |(family, product): (&Vec<PatchTile>, _)| PatchTile::keep_busy(family, product);
         let first = families.iter().zip(&products).all(busy);
