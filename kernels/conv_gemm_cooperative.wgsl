@@ -81,6 +81,14 @@ var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
 var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
 var<workgroup> sums: array<f32, SLOTS * FRAGMENT * FRAGMENT>;
 
+fn sums_at(first: u32) -> Values {
+#if QUADS
+    return Values(sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
+#else
+    return sums[first];
+#endif
+}
+
 @compute @workgroup_size(THREADS)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -184,7 +192,8 @@ fn main(
 #for S in 0..${FRAGMENT_COLUMNS}
         coopStoreT(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);
         workgroupBarrier();
-        for (var at = lane; at < PARTS * FRAGMENT * FRAGMENT; at += THREADS) {
+        for (var word = lane; word < PARTS * FRAGMENT * FRAGMENT / LANES; word += THREADS) {
+            let at = word * LANES;
             let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
             let row = first_row + owner / PARTS_ACROSS * PART_ROWS
                 + ${R}u * FRAGMENT + at / FRAGMENT % FRAGMENT;
@@ -194,9 +203,9 @@ fn main(
                     + ${S}u * FRAGMENT + at % FRAGMENT;
                 let o = first_output + row;
                 let first = at / (FRAGMENT * FRAGMENT) * (team - 1u) * FRAGMENT * FRAGMENT + at;
-                var sum = sums[first];
+                var sum = sums_at(first);
                 for (var member = 1u; member < team; member++) {
-                    sum += sums[first + member * FRAGMENT * FRAGMENT];
+                    sum += sums_at(first + member * FRAGMENT * FRAGMENT);
                 }
                 store_pixel(sum, channel_of(n, o), n, o, pixel);
             }

@@ -226,7 +226,8 @@ fn main(
         coopStoreT(m${R}_${S}, &sums[slot + ${R}u % ROUND * FRAGMENT_CELLS], FRAGMENT);
         if (${R}u % ROUND == ROUND - 1u) {
             workgroupBarrier();
-            for (var at = lane; at < PARTS * ROUND * FRAGMENT_CELLS; at += THREADS) {
+            for (var word = lane; word < PARTS * ROUND * FRAGMENT_CELLS / LANES; word += THREADS) {
+                let at = word * LANES;
                 let holder = at / (ROUND * FRAGMENT_CELLS);
                 let owner = round * subgroups + holder;
                 let row = first_row + owner / PARTS_ACROSS * PART_ROWS
@@ -237,7 +238,12 @@ fn main(
                     let h = tile_row + pixel / TILE_COLUMNS;
                     let w = tile_column + pixel % TILE_COLUMNS;
                     let o = first_output + row;
-                    store_channel(sums[at], channel_of(n, o), n, o, h, w);
+#if QUADS
+                    let sum = Values(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
+#else
+                    let sum = sums[at];
+#endif
+                    store_channel(sum, channel_of(n, o), n, o, h, w);
                 }
             }
             workgroupBarrier();

@@ -40,6 +40,8 @@ pub fn finish(
     launch.uint("phase_row", product.phase[0]);
     launch.uint("phase_column", product.phase[1]);
     launch.weight(weight);
+    // A phase's pixels do not lie side by side.
+    launch.flag("QUADS", product.phases == 1 && step.in_quads());
     epilogue::bind(&mut launch, step);
     Ok(launch.finish(tiles * product.groups * product.batch))
 }
