@@ -11,18 +11,23 @@
 // from memory once: x's traffic is that of a 1×1 convolution and a border. The weights of the next
 // tap arrive while one is multiplied, in the other half of their tile. So do the values of the next
 // patch, which take the place of this one behind a barrier of its own. A row of a fragment ends with
-// a gap of 16 bytes, which spreads its columns over the banks. A resize ×2 and a style belong to the
-// staging, where each value passes once.
+// a gap of 16 bytes, which spreads its columns over the banks. A bilinear resize belongs to the staging,
+// where each value passes once: the pixels that the patch is made of, a quarter as many, are staged
+// before it.
+//
+// A style multiplies the weights: |weight · style| stays far from the largest f16 where
+// |x · style| need not.
 //
 // Sums leave through workgroup memory, ROUND fragments of a subgroup at a time, because their layout
 // in a subgroup is the driver's.
 //
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
-// by x's first or clamped, a channel past the last by the last, a panel that is not there by the last
+// by x's first, or through a bilinear resize by the nearest, a channel past the last by the last, a panel that is not there by the last
 // one, the step after the last by the last, a sample past the last by the last; only then do addresses
 // arise. Writes: store_channel guards them. Tiles: a word of the patch or of the weights is written
 // where there is one; a fragment begins where it ends inside of the patch, as the host makes PATCH_ROWS
-// and PATCH_COLUMNS of the tile and the taps; a slot is below SLOTS, as is what `at` makes. Divisors:
+// and PATCH_COLUMNS of the tile and the taps; of n pixels in a row, those that they are made of are at
+// most n / 2 + 2, as the host makes SOURCE_ROWS and SOURCE_COLUMNS of the patch; a slot is below SLOTS, as is what `at` makes. Divisors:
 // rows, columns and groups of a plan are at least 1, as are subgroups. Loops: each counts up by at
 // least 1 to a number below 2³¹.
 //
@@ -69,6 +74,8 @@ const SLAB_PAIRS = SLAB / 8u;
 const PANEL_ROWS = ${PANEL_ROWS}u;
 const PANEL_PAIRS = PANEL_ROWS * SLAB_PAIRS;
 
+// So an invocation stages the same channels of all of its rows.
+const_assert THREADS % SLAB_PAIRS == 0u;
 // A part is whole rows of the tile, and a fragment a piece of one.
 const_assert PART_COLUMNS % TILE_COLUMNS == 0u && TILE_COLUMNS % FRAGMENT == 0u;
 
@@ -78,28 +85,21 @@ const ENLARGED = 1u;
 const ENLARGED = 2u;
 #endif
 #if UPSAMPLE == bilinear
-// Four channels of a pixel of the doubled x, as load_plain of shared/load.wgsl. A pixel outside is
-// clamped and not used.
-fn load_bilinear(base: u32, channels: vec4<u32>, at: vec2<i32>) -> vec4<f32> {
-    let last = vec2<i32>(i32(p.x_height), i32(p.x_width)) - 1;
-    let near = clamp((at - 1) >> vec2<u32>(1u), vec2<i32>(), last);
-    let far = clamp((at + 1) >> vec2<u32>(1u), vec2<i32>(), last);
-    let t = select(vec2<f32>(0.75), vec2<f32>(0.25), (at & vec2<i32>(1)) == vec2<i32>(1));
-    let rows = base + vec2<u32>(u32(near.x), u32(far.x)) * p.x_width;
-    let columns = vec2<u32>(u32(near.y), u32(far.y));
-    var corners: array<vec4<f32>, 4>;
-#for I in 0..2
-#for J in 0..2
-    corners[${I} * 2 + ${J}] = vec4<f32>(
-#for C in 0..4
-        f32(x[rows[${I}] + columns[${J}] + channels[${C}]]),
-#endfor
+// What the patch is made of. Doubled pixels a to a + n - 1 are made of pixels ⌊(a - 1) / 2⌋ to
+// ⌊(a + n) / 2⌋: the product has more than one tap, so a barrier parts the writes from the reads.
+const SOURCE_COLUMNS = ${SOURCE_COLUMNS}u;
+const SOURCE_PIXELS = ${SOURCE_ROWS}u * SOURCE_COLUMNS;
+const_assert TAPS > 1u;
+#endif
+
+#if STYLE
+// The styles of channels c to c + 3 of a group; past the last the last, whose weights are zero.
+fn styles(n: u32, first_input: u32, c: u32) -> vec4<f32> {
+    let at = first_input
+        + min(vec4<u32>(c) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(p.group_inputs - 1u));
+    return vec4<f32>(
+        load_style(n, at.x), load_style(n, at.y), load_style(n, at.z), load_style(n, at.w),
     );
-#endfor
-#endfor
-    let top = mix(corners[0], corners[1], t.y);
-    let bottom = mix(corners[2], corners[3], t.y);
-    return mix(top, bottom, t.x);
 }
 #endif
 
@@ -109,6 +109,17 @@ const STRIDE = SLAB + 8u;
 
 var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
 var<workgroup> patch_tile: array<f16, PATCH_PIXELS * STRIDE>;
+#if UPSAMPLE == bilinear
+var<workgroup> source_tile: array<f16, SOURCE_PIXELS * STRIDE>;
+
+// Four channels of a pixel of it.
+fn source(row: i32, column: i32, quad: u32) -> vec4<f32> {
+    let at = (u32(row) * SOURCE_COLUMNS + u32(column)) * STRIDE + quad * 4u;
+    return vec4<f32>(vec4<f16>(
+        source_tile[at], source_tile[at + 1u], source_tile[at + 2u], source_tile[at + 3u],
+    ));
+}
+#endif
 var<workgroup> sums: array<f32, SLOTS * ROUND * FRAGMENT_CELLS>;
 
 @compute @workgroup_size(THREADS)
@@ -139,18 +150,22 @@ fn main(
     let slabs = (p.group_inputs + SLAB - 1u) / SLAB;
     let steps = slabs * TAPS;
     let panels = (p.group_outputs + PANEL_ROWS - 1u) / PANEL_ROWS;
+    let u_channel = lane % SLAB_PAIRS * 8u;
 #for K in 0..${U_PAIRS}
     let u_row${K} = (lane + ${K}u * THREADS) / SLAB_PAIRS;
     let u_panel${K} = group * panels + min((first_row + u_row${K}) / PANEL_ROWS, panels - 1u);
     let u_base${K} = u_panel${K} * steps * PANEL_PAIRS
         + (first_row + u_row${K}) % PANEL_ROWS * SLAB_PAIRS + lane % SLAB_PAIRS;
-    let u_to${K} = u_row${K} * STRIDE + lane % SLAB_PAIRS * 8u;
+    let u_to${K} = u_row${K} * STRIDE + u_channel;
     var u${K} = mat2x4<f16>();
 #endfor
     let plane = p.x_height * p.x_width;
     let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
     let corner = vec2<i32>(i32(tile_row) + p.top, i32(tile_column) + p.left);
-#for K in 0..${PATCH_QUADS}
+#if UPSAMPLE == bilinear
+    let source_corner = (corner - 1) >> vec2<u32>(1u);
+#endif
+#for K in 0..${HELD_QUADS}
     var v${K} = vec4<f16>();
 #endfor
 
@@ -168,10 +183,18 @@ fn main(
         var following = 0u;
         workgroupBarrier();
 #include "shared/patch_read.wgsl"
+#if UPSAMPLE == bilinear
+#include "shared/patch_source.wgsl"
+        workgroupBarrier();
+#endif
 #include "shared/patch_stage.wgsl"
 #for K in 0..${U_PAIRS}
         u${K} = weight[u_base${K}];
 #endfor
+#if STYLE
+        var style_low = styles(n, first_input, u_channel);
+        var style_high = styles(n, first_input, u_channel + 4u);
+#endif
 #include "shared/patch_weights.wgsl"
         for (var first = 0u; first < p.group_inputs; first += SLAB) {
             following = first + SLAB;
@@ -212,7 +235,18 @@ fn main(
 #endfor
                 }
                 half = 1u - half;
+#if STYLE
+                if (tap == TAPS - 1u) {
+                    style_low = styles(n, first_input, following + u_channel);
+                    style_high = styles(n, first_input, following + u_channel + 4u);
+                }
+#endif
 #include "shared/patch_weights.wgsl"
+#if UPSAMPLE == bilinear
+                if (tap == TAPS - min(TAPS, 3u)) {
+#include "shared/patch_source.wgsl"
+                }
+#endif
                 if (tap == TAPS - 1u) {
                     workgroupBarrier();
 #include "shared/patch_stage.wgsl"

@@ -58,6 +58,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/load_params",
     "shared/output",
     "shared/patch_read",
+    "shared/patch_source",
     "shared/patch_stage",
     "shared/patch_weights",
     "shared/pixel_columns",

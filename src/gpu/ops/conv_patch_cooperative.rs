@@ -33,7 +33,12 @@ fn define(launch: &mut Builder<'_>, tile: &PatchTile, product: &Product) {
     launch.define("DILATION", product.step);
     launch.define("PATCH_ROWS", tile.patch[0]);
     launch.define("PATCH_COLUMNS", tile.patch[1]);
-    launch.define("PATCH_QUADS", tile.patch_quads());
+    launch.define("PATCH_QUADS", tile.quads(tile.patch));
+    launch.define("HELD_QUADS", tile.quads(tile.source.unwrap_or(tile.patch)));
+    if let Some([rows, columns]) = tile.source {
+        launch.define("SOURCE_ROWS", rows);
+        launch.define("SOURCE_COLUMNS", columns);
+    }
     launch.define("FRAGMENT", tile.side);
     launch.define("FRAGMENT_ROWS", tile.part[0] / tile.side);
     launch.define("FRAGMENT_COLUMNS", tile.part[1] / tile.side);

@@ -30,6 +30,8 @@ const PATH_INVOCATIONS: usize = 64;
 const PATH_LOAD: f64 = 0.6;
 /// Bytes of a sector, the least that a cache hands out.
 const SECTOR: usize = 32;
+/// A load from workgroup memory over one from memory that a loop waits for: 30 cycles of an H200.
+const WORKGROUP_LOAD: f64 = 0.02;
 /// Workgroups of kernels that are not tiled have 64 invocations, of one value each.
 pub(super) const INVOCATIONS: f64 = 64.0;
 
@@ -127,7 +129,11 @@ impl Counts {
         let [part_rows, part_columns] = tile.part.map(|n| n as f64);
         let parts = rows / part_rows * (pixels / part_columns);
         let read = parts * (part_rows + part_columns) * slab;
-        let staged = rows * slab + (tile.patch[0] * tile.patch[1]) as f64 * slab / taps;
+        let patch = (tile.patch[0] * tile.patch[1]) as f64;
+        // A pixel of the patch is written, or read from four others, too.
+        let written =
+            tile.source.map_or(patch, |[rows, columns]| 5.0 * patch + (rows * columns) as f64);
+        let staged = rows * slab + written * slab / taps;
         self.workgroup_bytes += count * slabs * taps * half * (read + staged);
         self.slots += count * rows * pixels * EPILOGUE;
     }
@@ -169,13 +175,14 @@ impl Counts {
         let multiply_adds = plan.multiply_adds(step) as f64;
         let values = step.output.shape.len() as f64;
         let [rows, outputs, parts] = [DirectTile::ROWS, tile.outputs, tile.parts].map(|n| n as f64);
+        let sum = if tile.parts > 1 { parts * WORKGROUP_LOAD } else { 0.0 };
         self.launches = 1.0;
         self.workgroups = (values * parts / (rows * outputs * tile.workgroup() as f64)).ceil();
         // For each tap of a channel an invocation loads its rows and its weights.
         let loads = multiply_adds / (rows * outputs) * (rows + outputs);
         self.slots = multiply_adds + loads * PRODUCT + values * EPILOGUE;
         let taps = product.used_taps[0] * product.used_taps[1];
-        self.serial_loads = (product.group_inputs.div_ceil(tile.parts) * taps) as f64;
+        self.serial_loads = (product.group_inputs.div_ceil(tile.parts) * taps) as f64 + sum;
         Some(())
     }
 
@@ -215,19 +222,19 @@ impl Counts {
     }
 }
 
-/// Bytes of the sectors that a channel of a tile's patch lies in; through a bilinear resize each pixel
-/// is made of four.
+/// Bytes of the sectors that a channel of a tile's patch lies in, or of what it is made of.
 fn patch_bytes(product: &Product, tile: &PatchTile) -> f64 {
-    let [rows, columns] = tile.patch;
     let sector = (SECTOR / Dtype::F16.size()) as i32;
-    let (first, columns, loads) = match product.upsample {
-        Upsample::None => (product.corner[1], columns, 1),
-        Upsample::Nearest => (product.corner[1].div_euclid(2), columns / 2 + 1, 1),
-        Upsample::Bilinear => (product.corner[1].div_euclid(2), columns / 2 + 1, 4),
+    let left = product.corner[1];
+    let (first, [rows, columns]) = match (product.upsample, tile.source) {
+        // Each row twice.
+        (Upsample::Nearest, _) => (left.div_euclid(2), [tile.patch[0], tile.patch[1] / 2 + 1]),
+        (Upsample::Bilinear, Some(source)) => ((left - 1).div_euclid(2), source),
+        (Upsample::None | Upsample::Bilinear, _) => (left, tile.patch),
     };
     let last = first + columns as i32 - 1;
     let sectors = (last.div_euclid(sector) - first.div_euclid(sector) + 1) as usize;
-    (loads * rows * sectors * SECTOR) as f64
+    (rows * sectors * SECTOR) as f64
 }
 
 /// Tiles of a product, and how often each is staged.

@@ -5,7 +5,7 @@ use super::thresholds::{
     COOPERATIVE_BUSY, COOPERATIVE_WIDE_LANES, PATCH_FEW_TILES, PATCH_INPUTS, PATCH_OVERHEAD,
     PATCH_QUADS,
 };
-use crate::plan::{Cooperative, Product, SLAB, Target};
+use crate::plan::{Cooperative, Product, SLAB, Target, Upsample};
 
 /// The outputs that a workgroup of `conv_patch_cooperative` computes, and its subgroups' shares.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -18,6 +18,8 @@ pub struct PatchTile {
     pub part: [usize; 2],
     /// Rows and columns of its input: the tile's pixels and those that their taps reach.
     pub patch: [usize; 2],
+    /// Rows and columns of the pixels that a bilinear resize makes the patch of.
+    pub source: Option<[usize; 2]>,
     /// Fragments of a subgroup whose sums leave at a time.
     pub round: usize,
     /// Rows and columns of a matrix.
@@ -85,11 +87,13 @@ impl PatchTile {
         let part = if lanes < COOPERATIVE_WIDE_LANES { [16, 16] } else { part };
         let border = product.used_taps.map(|taps| (taps - 1) * product.step as usize);
         let patch = [height + border[0], Self::COLUMNS + border[1]];
-        let mut tile = Self { rows, height, part, patch, round: 1, side, lanes, narrowest };
+        // Of n pixels in a row, these are made of n / 2 + 2 at most.
+        let source = (product.upsample == Upsample::Bilinear).then(|| patch.map(|n| n / 2 + 2));
+        let mut tile = Self { rows, height, part, patch, source, round: 1, side, lanes, narrowest };
         let fits = tile.bytes() <= target.workgroup_memory
             && tile.threads() <= target.max_invocations
             && part.iter().all(|part| part.is_multiple_of(side))
-            && tile.patch_quads() <= PATCH_QUADS;
+            && tile.quads(source.unwrap_or(patch)) <= PATCH_QUADS;
         let fragments = part[0] / side;
         for round in (2..=fragments).filter(|round| fragments.is_multiple_of(*round)) {
             let larger = Self { round, ..tile };
@@ -114,16 +118,18 @@ impl PatchTile {
         self.threads().div_ceil(self.narrowest)
     }
 
-    /// Words of four channels of the patch that an invocation stages.
-    pub fn patch_quads(&self) -> usize {
-        (self.patch[0] * self.patch[1] * SLAB / 4).div_ceil(self.threads())
+    /// Words of four channels of so many rows and columns that an invocation stages.
+    pub fn quads(&self, [rows, columns]: [usize; 2]) -> usize {
+        (rows * columns * SLAB / 4).div_ceil(self.threads())
     }
 
-    /// Bytes of workgroup memory: both halves of the weights, the patch, and sums on their way out.
+    /// Bytes of workgroup memory: both halves of the weights, the patch, what that is made of, and
+    /// sums on their way out.
     fn bytes(&self) -> usize {
-        let staged = (2 * self.rows + self.patch[0] * self.patch[1]) * (SLAB + 8);
+        let pixels = |[rows, columns]: [usize; 2]| rows * columns;
+        let staged = 2 * self.rows + pixels(self.patch) + self.source.map_or(0, pixels);
         let sums = self.slots() * self.round * self.side * self.side;
-        staged * size_of::<u16>() + sums * size_of::<f32>()
+        staged * (SLAB + 8) * size_of::<u16>() + sums * size_of::<f32>()
     }
 
     /// Workgroups for `product`.
