@@ -53,7 +53,9 @@ thresholds! {
     PATCH_INPUTS = 8, "Fewest input channels of a group for it: slabs of 16 that are less than half there lose to the direct kernel.", None;
     PATCH_OVERHEAD = 64, "Cycles of a step of it that are neither products nor reads of workgroup memory: a barrier, and addresses.", None;
     PATCH_QUADS = 16, "Words of a patch that an invocation may hold in registers until they are staged.", None;
-    DIRECT_FEW_TILES = 2048, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution.", None;
+    DIRECT_FEW_TILES = 8192, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution: at 512² an H200 would have all of its invocations under way at once, each waiting for 64 loads in turn.", None;
+    DIRECT_FEWER_TILES = 512, "Such tiles below which 64 share them instead of 16: each then reads four pixels of a row, an eighth of a line of a cache.", None;
+    DIRECT_DEEP = 128, "Fewest channels for that.", None;
     PATH_BLOCK = 4, "Output channels of a group up to which an invocation of multi_path_conv computes as many, and above which twice as many.", None;
     WINDOW_WORDS = 256, "Words of four values that staged keys, and values, of a window take at most: 4 KiB each.", None;
     WINDOW_KEYS = 16, "Most keys of a window that are staged at a time.", None;

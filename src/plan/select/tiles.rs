@@ -1,8 +1,9 @@
 //! Tiles: how a workgroup shares a convolution on a GPU.
 
 use super::thresholds::{
-    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_FEW_TILES,
-    DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS, WINDOW_WORDS,
+    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_DEEP, DIRECT_FEW_TILES,
+    DIRECT_FEWER_TILES, DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS,
+    WINDOW_WORDS,
 };
 use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
@@ -34,15 +35,18 @@ impl DirectTile {
     pub const ROWS: usize = 4;
     /// Output channels at most: with 4 rows, 32 sums and as many registers.
     const MOST: usize = 8;
-    /// Invocations that share the channels where there are few pixels.
-    const PARTS: usize = 16;
+    /// Invocations that share the channels where there are few pixels, and where there are many
+    /// channels, too.
+    const PARTS: [usize; 2] = [16, 64];
 
     /// The tile for `product` on a GPU.
     pub(super) fn new(product: &Product, target: &Target) -> Self {
         let rows = product.used_taps[0];
         let outputs = product.group_outputs.next_power_of_two();
         let outputs = outputs.min(Self::MOST).min((DIRECT_UNROLLED / rows).max(1));
-        let shared = Self { outputs, parts: Self::PARTS };
+        let deep = product.group_inputs >= DIRECT_DEEP && product.shares_depth(DIRECT_FEWER_TILES);
+        let parts = Self::PARTS[usize::from(deep)];
+        let shared = Self { outputs, parts };
         let bytes = outputs * shared.workgroup() * size_of::<[f32; Self::ROWS]>();
         if product.shares_depth(DIRECT_FEW_TILES)
             && shared.workgroup() <= target.max_invocations
