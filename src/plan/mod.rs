@@ -20,7 +20,7 @@ pub use cost::{Bound, Cost, Counts, Rates};
 pub use dump::fused;
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
-pub use products::{Product, products};
+pub use products::{Product, are_alike, products};
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,
     scratch_len,

@@ -98,6 +98,18 @@ impl Product {
     }
 }
 
+/// Whether one launch can compute all of these: paths of an MMRB stage that differ by nothing but their
+/// weights, the distance of their taps, and the channels that they read and write.
+pub fn are_alike(products: &[Product]) -> bool {
+    let Some((first, others)) = products.split_first() else { return false };
+    let alike = |path: &Product| {
+        let Product { weight, first_input, first_output, step, corner, .. } = *first;
+        path.corner[0] == path.corner[1]
+            && Product { weight, first_input, first_output, step, corner, ..*path } == *first
+    };
+    !others.is_empty() && first.phases == 1 && products.iter().all(alike)
+}
+
 /// The products that compute `step`, in order.
 ///
 /// # Errors

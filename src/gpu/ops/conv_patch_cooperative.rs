@@ -18,7 +18,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let launch = |(tile, product): (&PatchTile, &Product)| {
         let mut launch = Builder::new(plan, "conv_patch_cooperative");
         define(&mut launch, tile, product);
-        product::finish(launch, product, product.slabs(), step, tile.tiles(product))
+        product::finish(launch, product, vec![product.slabs()], step, tile.tiles(product))
     };
     tiles.iter().zip(&products).map(launch).collect()
 }

@@ -3,7 +3,7 @@
 
 use crate::plan::{
     Backend, CooperativeTile, DirectTile, GemmTile, PatchTile, Plan, Product, SLAB, Step, Upsample,
-    Variant, WINOGRAD_VALUES, WinogradScratch, products,
+    Variant, WINOGRAD_VALUES, WinogradScratch, are_alike, products,
 };
 use crate::tensor::Dtype;
 
@@ -71,8 +71,14 @@ impl Counts {
         let mut counts = Self { memory_bytes: work.bytes as f64, ..Self::default() };
         match &step.variant {
             Variant::ConvGemmCooperative(tiles) => {
-                for (product, tile) in products(step, &plan.graph).ok()?.iter().zip(tiles) {
+                let products = products(step, &plan.graph).ok()?;
+                for (product, tile) in products.iter().zip(tiles) {
                     counts.cooperative(product, tile);
+                }
+                if are_alike(&products) {
+                    // One launch computes them side by side.
+                    counts.workgroups *= counts.launches;
+                    counts.launches = 1.0;
                 }
             }
             Variant::ConvPatchCooperative(tiles) => {

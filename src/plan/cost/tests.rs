@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::counts::{INVOCATIONS, RESIZE};
 use super::{Bound, Counts, Rates};
 use crate::graph::{Conv2d, Graph, Param, ops};
-use crate::plan::{DirectTile, Plan, Step, Target, Upsample, Variant};
+use crate::plan::{DirectTile, Plan, Step, Target, Upsample, Variant, are_alike, products};
 use crate::tensor::{Dtype, Shape};
 
 /// Channels and side of the five layers, and their microseconds in f16 and f32.
@@ -36,8 +36,8 @@ fn layer([channels, side]: [usize; 2], target: Target) -> Plan {
 }
 
 /// Kernels and seconds of the steps by the kernels of then: nothing was staged once for all taps, so
-/// that resizes stood before such convolutions; convolutions to RGB did not share their channels; and
-/// lanes of `conv_gemm_cooperative` loaded four neighbouring pixels each, whose sectors all four loads
+/// that resizes stood before such convolutions; convolutions to RGB did not share their channels; paths of
+/// a stage had a launch each; and lanes of `conv_gemm_cooperative` loaded four neighbouring pixels each, whose sectors all four loads
 /// touched.
 fn as_measured(plan: &Plan) -> Vec<(&'static str, f64)> {
     let mut plan = plan.clone();
@@ -53,6 +53,11 @@ fn as_measured(plan: &Plan) -> Vec<(&'static str, f64)> {
         let mut counts = Counts::of(&step, &plan).unwrap();
         if matches!(step.variant, Variant::ConvGemmCooperative(_)) {
             counts.gathered_bytes *= 4.0;
+            let products = products(&step, &plan.graph).unwrap();
+            if are_alike(&products) {
+                counts.launches = products.len() as f64;
+                counts.workgroups /= counts.launches;
+            }
             if step.upsample == Upsample::Bilinear {
                 times.push(("resize", Rates::H200.cost(doubled(step.input_shape())).seconds));
             }

@@ -10,7 +10,8 @@ pub use thresholds::{THRESHOLDS, Threshold};
 pub use tiles::{CooperativeTile, DirectTile, GemmTile, PathTile, WindowTile};
 
 use super::{
-    Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, packed_len, products,
+    Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, are_alike, packed_len,
+    products,
 };
 use crate::error::Result;
 use crate::for_each_kernel;
@@ -275,7 +276,8 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
         };
         let families: Vec<_> = products.iter().map(family).collect();
         let busy = |(family, product): (&Vec<PatchTile>, _)| PatchTile::keep_busy(family, product);
-        let first = families.iter().zip(&products).all(busy);
+        // Paths of a stage have one launch there.
+        let first = families.iter().zip(&products).all(busy) && !are_alike(&products);
         let at = if first { 0 } else { candidates.len() };
         let patches = transposed(families).map(Variant::ConvPatchCooperative);
         candidates.splice(at..at, patches);
