@@ -80,6 +80,8 @@ macro_rules! for_each_kernel {
                 GroupNorm: group_norm ["group_norm_moments", "group_norm"] scratch group_norm,
                 /// Normalised pixels.
                 LayerNorm: layer_norm ["layer_norm"],
+                /// Linear layers side by side.
+                Linears: linears ["linears"],
                 /// Largest values of windows.
                 MaxPool2d: max_pool2d ["max_pool2d"],
                 /// Normalised vectors.

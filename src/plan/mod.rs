@@ -5,6 +5,7 @@ mod cost;
 mod dump;
 mod fuse;
 mod isolate;
+mod join;
 mod kernels;
 mod layout;
 mod lower;
