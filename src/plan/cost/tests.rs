@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::counts::{INVOCATIONS, RESIZE};
 use super::{Bound, Counts, Rates};
-use crate::graph::{Conv2d, Graph, Param, ops};
+use crate::graph::{Conv2d, Graph, Op, Param, ops};
 use crate::plan::{DirectTile, Plan, Step, Target, Upsample, Variant, are_alike, products};
 use crate::tensor::{Dtype, Shape};
 
@@ -37,7 +37,8 @@ fn layer([channels, side]: [usize; 2], target: Target) -> Plan {
 
 /// Kernels and seconds of the steps by the kernels of then: nothing was staged once for all taps, so
 /// that resizes stood before such convolutions; convolutions to RGB did not share their channels; paths of
-/// a stage had a launch each; and lanes of `conv_gemm_cooperative` loaded four neighbouring pixels each, whose sectors all four loads
+/// a stage, and layers of a vector, had a launch each; a few channels were staged as if they were 128; and
+/// lanes of `conv_gemm_cooperative` loaded four neighbouring pixels each, whose sectors all four loads
 /// touched.
 fn as_measured(plan: &Plan) -> Vec<(&'static str, f64)> {
     let mut plan = plan.clone();
@@ -47,10 +48,18 @@ fn as_measured(plan: &Plan) -> Vec<(&'static str, f64)> {
             assert!(plan.force(index, "conv_gemm_cooperative").unwrap());
         }
         let mut step = plan.steps[index].clone();
-        if let Variant::ConvDirect(tile) = &mut step.variant {
-            *tile = DirectTile { parts: 1, ..*tile };
+        match &mut step.variant {
+            Variant::ConvDirect(tile) => *tile = DirectTile { parts: 1, ..*tile },
+            Variant::ConvGemmCooperative(tiles) => {
+                tiles.iter_mut().filter(|t| t.splits > 1).for_each(|tile| tile.depth = 128);
+            }
+            _ => {}
         }
         let mut counts = Counts::of(&step, &plan).unwrap();
+        if let Op::Linears(op) = &step.op {
+            counts.launches = op.layers.len() as f64;
+            counts.serial_loads = counts.launches;
+        }
         if matches!(step.variant, Variant::ConvGemmCooperative(_)) {
             counts.gathered_bytes *= 4.0;
             let products = products(&step, &plan.graph).unwrap();

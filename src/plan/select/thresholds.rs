@@ -44,7 +44,7 @@ thresholds! {
     GPU_GEMM_DEPTH = 16, "Fewest products per output for it.", None;
     GPU_GEMM_INPUTS = 8, "Fewest input channels of a group for it: 16 channels at a time that are less than half there lose to the direct kernel.", None;
     GPU_GEMM_PRODUCTS = 60000, "Most products per output for it: the kernel takes an iteration for each, and Mesa's llvmpipe ends all loops of an invocation after 65,535, silently. No known network has half as many.", Some("llvmpipe 22.3");
-    SHARED_INPUTS = 33, "Input channels from which on depths and channels are shared: with fewer, most parts would have nothing to sum.", None;
+    SHARED_INPUTS = 33, "Input channels from which on the depth of a product is shared: with fewer, most parts would have nothing to sum.", None;
     GEMM_FEW_TILES = 512, "Tiles of 64 × 64 of a picture below which parts of a workgroup share the depth of a product.", Some("H200: 512 channels at 32² took 765 µs without, 287 with");
     COOPERATIVE_FEW_TILES = 256, "Tiles of 64 × 64 of a picture below which subgroups share the depth of a product.", Some("H200: no gain (159 µs without, 166 with)");
     COOPERATIVE_BUSY = 128, "Tiles that should be under way for a device to be busy. Large ones read less per product, so the largest is taken of which there are as many.", None;
@@ -54,8 +54,9 @@ thresholds! {
     PATCH_OVERHEAD = 64, "Cycles of a step of it that are neither products nor reads of workgroup memory: a barrier, and addresses.", None;
     PATCH_QUADS = 16, "Words of a patch that an invocation may hold in registers until they are staged.", None;
     DIRECT_FEW_TILES = 8192, "Tiles of 64 × 64 of a picture below which invocations share the channels of a direct convolution: at 512² an H200 would have all of its invocations under way at once, each waiting for 64 loads in turn.", None;
+    DIRECT_INPUTS = 16, "Fewest channels for that.", None;
     DIRECT_FEWER_TILES = 512, "Such tiles below which 64 share them instead of 16: each then reads four pixels of a row, an eighth of a line of a cache.", None;
-    DIRECT_DEEP = 128, "Fewest channels for that.", None;
+    DIRECT_DEEP = 128, "Fewest channels for those.", None;
     PATH_BLOCK = 4, "Output channels of a group up to which an invocation of multi_path_conv computes as many, and above which twice as many.", None;
     WINDOW_WORDS = 256, "Words of four values that staged keys, and values, of a window take at most: 4 KiB each.", None;
     WINDOW_KEYS = 16, "Most keys of a window that are staged at a time.", None;

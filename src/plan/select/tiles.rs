@@ -2,8 +2,8 @@
 
 use super::thresholds::{
     COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_DEEP, DIRECT_FEW_TILES,
-    DIRECT_FEWER_TILES, DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS,
-    WINDOW_WORDS,
+    DIRECT_FEWER_TILES, DIRECT_INPUTS, DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS,
+    WINDOW_KEYS, WINDOW_WORDS,
 };
 use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
@@ -12,12 +12,12 @@ use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 const SPLITS: usize = 4;
 
 impl Product {
-    /// Whether depths are shared where a picture has fewer than `few` tiles of 64 × 64. That changes
-    /// the order of sums, so it depends on nothing else: neither tuning nor a batch changes a
-    /// result.
-    fn shares_depth(&self, few: usize) -> bool {
+    /// Whether depths are shared where a picture has fewer than `few` tiles of 64 × 64 and `least`
+    /// input channels. That changes the order of sums, so it depends on nothing else: neither tuning
+    /// nor a batch changes a result.
+    fn shares_depth(&self, few: usize, least: usize) -> bool {
         let tiles = self.group_outputs.div_ceil(64) * self.pixels().div_ceil(64) * self.groups;
-        tiles < few && self.group_inputs >= SHARED_INPUTS
+        tiles < few && self.group_inputs >= least
     }
 }
 
@@ -48,7 +48,7 @@ impl DirectTile {
         let parts = Self::PARTS[usize::from(deep)];
         let shared = Self { outputs, parts };
         let bytes = outputs * shared.workgroup() * size_of::<[f32; Self::ROWS]>();
-        if product.shares_depth(DIRECT_FEW_TILES)
+        if product.shares_depth(DIRECT_FEW_TILES, DIRECT_INPUTS)
             && shared.workgroup() <= target.max_invocations
             && bytes <= target.workgroup_memory
         {
@@ -123,7 +123,7 @@ impl GemmTile {
     pub(super) fn family(product: &Product, target: &Target) -> Vec<Self> {
         let tile = |[rows, columns]: [usize; 2], splits| Self { rows, columns, splits };
         let first = tile(Self::SIZES[0], SPLITS);
-        let shared = product.shares_depth(GEMM_FEW_TILES) && first.fits(target);
+        let shared = product.shares_depth(GEMM_FEW_TILES, SHARED_INPUTS) && first.fits(target);
         let splits = if shared { SPLITS } else { 1 };
         let mut family = Self::SIZES.map(|size| tile(size, splits)).to_vec();
         // The first fits every device.
@@ -171,8 +171,8 @@ impl CooperativeTile {
     /// Every tile for `product`, if the device has room for one, the one to take first. All of them
     /// add in one order; where depths are shared, there is one.
     pub(super) fn family(matrices: Cooperative, product: &Product, target: &Target) -> Vec<Self> {
-        if product.shares_depth(COOPERATIVE_FEW_TILES)
-            && let Some(tile) = Self::shared(matrices, target)
+        if product.shares_depth(COOPERATIVE_FEW_TILES, SHARED_INPUTS)
+            && let Some(tile) = Self::shared(matrices, product, target)
         {
             return vec![tile];
         }
@@ -191,10 +191,11 @@ impl CooperativeTile {
         family
     }
 
-    /// The tile of shared depths, if the device has room for it.
-    fn shared(matrices: Cooperative, target: &Target) -> Option<Self> {
+    /// The tile of shared depths, if the device has room for it: no deeper than there are channels.
+    fn shared(matrices: Cooperative, product: &Product, target: &Target) -> Option<Self> {
         let tile = |depth| Self::new(matrices, [32, 32], depth, SPLITS, [32, 32]);
-        [128, 64].map(tile).into_iter().find(|tile| tile.fits(target))
+        let depths: &[usize] = if product.group_inputs > 64 { &[128, 64] } else { &[64] };
+        depths.iter().map(|&depth| tile(depth)).find(|tile| tile.fits(target))
     }
 
     /// Every tile without shared depths that the device has room for, the largest first.
