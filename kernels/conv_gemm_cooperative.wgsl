@@ -96,7 +96,7 @@ var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
 var<workgroup> sums: array<f32, SLOTS * FRAGMENT * FRAGMENT>;
 
 fn sums_at(first: u32) -> Values {
-#if QUADS
+#if IN_QUADS
     return Values(sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
 #else
     return sums[first];

@@ -272,7 +272,7 @@ fn main(
                     let h = tile_row + pixel / TILE_COLUMNS;
                     let w = tile_column + pixel % TILE_COLUMNS;
                     let o = first_output + row;
-#if QUADS
+#if IN_QUADS
                     let sum = Values(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
 #else
                     let sum = sums[at];

@@ -63,7 +63,7 @@ fn main(
     );
 #endfor
 #for R in 0..4
-#if QUADS
+#if IN_QUADS
     let quad${R} = vec4<f32>(column0[${R}], column1[${R}], column2[${R}], column3[${R}]);
     store_channel(quad${R}, channel, n, o, h + ${R}u, w);
 #else

@@ -87,22 +87,22 @@ fn main(
     }
     let inputs = INPUTS[layer];
     let row = FIRST_WEIGHT[layer] + (o - FIRST_OUTPUT[layer]) * inputs;
-    let from = FIRST_INPUT[layer];
+    let start = FIRST_INPUT[layer];
     var sum = vec4<f32>();
 #if ALONE
     // Each lane's sums, then the sample's, in the place of the first of four samples.
     for (var i = lane; i < inputs / 4u; i += WORKGROUP) {
         sum += vec4<f32>(weights[row / 4u + i])
-            * factor(vec4<f32>(x[(p.x_offset + from) / 4u + i]));
+            * factor(vec4<f32>(x[(p.x_offset + start) / 4u + i]));
     }
     sum = vec4(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0);
 #else
     for (var i = lane; i < inputs; i += WORKGROUP) {
         sum += f32(weights[row + i]) * factor(vec4(
-            load(first, from + i),
-            load(first + 1u, from + i),
-            load(first + 2u, from + i),
-            load(first + 3u, from + i),
+            load(first, start + i),
+            load(first + 1u, start + i),
+            load(first + 2u, start + i),
+            load(first + 3u, start + i),
         ));
     }
 #endif

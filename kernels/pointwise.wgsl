@@ -1,7 +1,7 @@
 // y[n, c, h, w] = epilogue(x[n, c, h, w])
 //
 // x, y: [N, C, H, W] with any batch stride.
-// Each invocation computes ${STEPS} values, or with QUADS words of four, that lie a workgroup apart, so
+// Each invocation computes ${STEPS} values, or with IN_QUADS words of four, that lie a workgroup apart, so
 // that neighbours read neighbours.
 
 struct Params {
@@ -12,7 +12,7 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #enable f16 if X == f16
-#if QUADS
+#if IN_QUADS
 @group(0) @binding(_) var<storage, read_write> x: array<vec4<${X}>>;
 #else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;

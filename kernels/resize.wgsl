@@ -4,7 +4,7 @@
 // bilinear: src(d) = max(0, (d + ½) · step - ½), between two neighbours, edges clamp
 // align_corners: src(d) = d · step, the same between neighbours
 //
-// x: [N, C, H, W]. y: [N, C, H', W']. One output value per invocation, or with QUADS four of a row,
+// x: [N, C, H, W]. y: [N, C, H', W']. One output value per invocation, or with IN_QUADS four of a row,
 // which share its channel, its rows of x and most of their addresses.
 
 struct Params {
@@ -43,21 +43,21 @@ struct Rows {
 }
 
 fn rows_of(n: u32, o: u32, h: u32) -> Rows {
-    let from = source(h, p.step_h);
-    let row = min(u32(from), p.x_height - 1u);
+    let place = source(h, p.step_h);
+    let row = min(u32(place), p.x_height - 1u);
     let next = min(row + 1u, p.x_height - 1u);
     let plane = p.x_offset + n * p.x_batch_stride + o * p.x_height * p.x_width;
-    return Rows(plane + row * p.x_width, plane + next * p.x_width, from - f32(row));
+    return Rows(plane + row * p.x_width, plane + next * p.x_width, place - f32(row));
 }
 
 fn output(rows: Rows, w: u32) -> f32 {
-    let from = source(w, p.step_w);
-    let column = min(u32(from), p.x_width - 1u);
+    let place = source(w, p.step_w);
+    let column = min(u32(place), p.x_width - 1u);
 #if INTERPOLATION == nearest
     return f32(x[rows.first + column]);
 #else
     let next = min(column + 1u, p.x_width - 1u);
-    let share = from - f32(column);
+    let share = place - f32(column);
     let top = mix(f32(x[rows.first + column]), f32(x[rows.first + next]), share);
     let bottom = mix(f32(x[rows.second + column]), f32(x[rows.second + next]), share);
     return mix(top, bottom, rows.share);
@@ -74,7 +74,7 @@ fn main(
     let y_at = output_of(index * LANES);
     if (y_at.x < p.y_batch) {
         let rows = rows_of(y_at.x, y_at.y, y_at.z);
-#if QUADS
+#if IN_QUADS
         let v = Values(
             output(rows, y_at.w), output(rows, y_at.w + 1u),
             output(rows, y_at.w + 2u), output(rows, y_at.w + 3u),

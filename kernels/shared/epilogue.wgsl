@@ -4,11 +4,11 @@
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
 
 //
-// With QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
+// With IN_QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
 // src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.
 
 #enable f16 if Y == f16
-#if QUADS
+#if IN_QUADS
 const LANES = 4u;
 alias Values = vec4<f32>;
 alias Stored = vec4<${Y}>;
@@ -27,7 +27,7 @@ alias Stored = ${Y};
 #if SFT
 #enable f16 if SCALE == f16
 #enable f16 if SHIFT == f16
-#if QUADS
+#if IN_QUADS
 @group(0) @binding(_) var<storage, read_write> scale: array<vec4<${SCALE}>>;
 @group(0) @binding(_) var<storage, read_write> shift: array<vec4<${SHIFT}>>;
 #else
@@ -37,7 +37,7 @@ alias Stored = ${Y};
 #endif
 #if RESIDUAL
 #enable f16 if RESIDUAL == f16
-#if QUADS
+#if IN_QUADS
 @group(0) @binding(_) var<storage, read_write> residual: array<vec4<${RESIDUAL}>>;
 #else
 @group(0) @binding(_) var<storage, read_write> residual: array<${RESIDUAL}>;
@@ -53,7 +53,7 @@ fn value_at(at: u32) -> f32 {
 
 #include "shared/channel.wgsl"
 
-#if QUADS
+#if IN_QUADS
 fn activate_each(v: Values, slope: f32) -> Values {
     return Values(
         activate(v.x, slope), activate(v.y, slope), activate(v.z, slope), activate(v.w, slope),
@@ -70,7 +70,7 @@ fn epilogue(value: Values, channel: Channel, n: u32, o: u32, pixel: u32) -> Valu
     var v = value * channel.factor;
 #if NOISE
     let noise = p.noise_start + pixel;
-#if QUADS
+#if IN_QUADS
     v += p.noise_strength
         * Values(values[noise], values[noise + 1u], values[noise + 2u], values[noise + 3u]);
 #else

@@ -19,9 +19,9 @@ fn is_inside(at: vec2<i32>) -> bool {
 }
 #endif
 
-// Stores a pixel of the product, or with QUADS four, which are pixels of y in their order.
+// Stores a pixel of the product, or with IN_QUADS four, which are pixels of y in their order.
 fn store_pixel(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
-#if QUADS
+#if IN_QUADS
     if (n < p.y_batch && pixel < p.rows * p.columns) {
         store_at(v, channel, n, o, pixel);
     }

@@ -21,7 +21,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.define("WORKGROUP", WORKGROUP);
     let quads = x.in_quads() && step.in_quads();
     let [lanes, steps] = if quads { [4, QUAD_STEPS] } else { [1, STEPS] };
-    launch.flag("QUADS", quads);
+    launch.flag("IN_QUADS", quads);
     launch.define("STEPS", steps);
     launch.view("X", x);
     epilogue::bind(&mut launch, step);

@@ -12,6 +12,9 @@ use crate::tensor::Dtype;
 const GEMM_SECTORS: f64 = 2.0;
 /// Instructions for a value that an epilogue stores: its place, its channel, what is fused.
 const EPILOGUE: f64 = 130.0;
+const EPILOGUE_QUADS: f64 = EPILOGUE;
+const RESIZE_QUADS: f64 = RESIZE;
+const VALUE_QUADS: f64 = VALUE;
 /// Instructions for a value of F(4×4, 3×3), both transforms together.
 const TRANSFORMS: f64 = 260.0;
 /// Instructions for a value of a resize: positions, weights, four loads.
@@ -55,6 +58,8 @@ pub struct Counts {
     pub gathered_bytes: f64,
     /// Bytes that are read from workgroup memory.
     pub workgroup_bytes: f64,
+    /// Values that products store.
+    pub stored: f64,
     /// Instructions apart from staged products.
     pub slots: f64,
     /// Loads that one invocation does one after the other.
@@ -64,6 +69,13 @@ pub struct Counts {
 impl Counts {
     /// Counts `step` of `plan`; `None` on the CPU, and where no kernel computes it.
     pub fn of(step: &Step, plan: &Plan) -> Option<Self> {
+        // Phases of a transposed convolution do not lie side by side.
+        let apart = step.convolution().is_ok_and(|convolution| convolution.transposed);
+        Self::stored(step, plan, step.in_quads() && !apart)
+    }
+
+    /// The same, by kernels that store four values of a row at a time or one.
+    pub(super) fn stored(step: &Step, plan: &Plan, quads: bool) -> Option<Self> {
         if plan.target.backend == Backend::Cpu {
             return None;
         }
@@ -95,10 +107,22 @@ impl Counts {
             Variant::ConvWinograd => counts.winograd(step, plan)?,
             Variant::ConvDirect(tile) => counts.direct(step, plan, tile)?,
             Variant::MultiPathConv(_) => counts.paths(step, plan)?,
-            Variant::Resize => counts.each_value(step, plan, RESIZE),
+            Variant::Resize => {
+                counts.each_value(step, plan, if quads { RESIZE_QUADS } else { RESIZE });
+            }
+            Variant::Pointwise => {
+                let quads = quads && step.x().ok()?.in_quads();
+                counts.each_value(step, plan, if quads { VALUE_QUADS } else { VALUE });
+            }
             _ => counts.each_value(step, plan, VALUE),
         }
-        Some(counts)
+        Some(counts.with_epilogue(quads))
+    }
+
+    /// With the instructions of the epilogue of a product.
+    pub(super) fn with_epilogue(self, quads: bool) -> Self {
+        let value = if quads { EPILOGUE_QUADS } else { EPILOGUE };
+        Self { slots: self.slots + self.stored * value, ..self }
     }
 
     pub(super) fn cooperative(&mut self, product: &Product, tile: &CooperativeTile) {
@@ -116,7 +140,7 @@ impl Counts {
         let staged = (rows + columns) * depth;
         let read = parts * (part_rows + part_columns) * depth;
         self.workgroup_bytes += count * steps * half * (read + staged);
-        self.slots += count * rows * columns * EPILOGUE;
+        self.stored += count * rows * columns;
     }
 
     pub(super) fn patch(&mut self, product: &Product, tile: &PatchTile) {
@@ -141,7 +165,7 @@ impl Counts {
             tile.source.map_or(patch, |[rows, columns]| 5.0 * patch + (rows * columns) as f64);
         let staged = rows * slab + written * slab / taps;
         self.workgroup_bytes += count * slabs * taps * half * (read + staged);
-        self.slots += count * rows * pixels * EPILOGUE;
+        self.stored += count * rows * pixels;
     }
 
     pub(super) fn gemm(&mut self, product: &Product, tile: &GemmTile, size: f64) {
@@ -155,7 +179,7 @@ impl Counts {
         self.gathered_bytes += count * steps * depth * size * GEMM_SECTORS * columns;
         // 8×8 sums of an invocation share sixteen values, in f32.
         self.workgroup_bytes += products * 16.0 / 64.0 * Dtype::F32.size() as f64;
-        self.slots += count * rows * columns * EPILOGUE;
+        self.stored += count * rows * columns;
     }
 
     fn winograd(&mut self, step: &Step, plan: &Plan) -> Option<()> {

@@ -47,6 +47,7 @@ thresholds! {
     SHARED_INPUTS = 33, "Input channels from which on the depth of a product is shared: with fewer, most parts would have nothing to sum.", None;
     GEMM_FEW_TILES = 512, "Tiles of 64 × 64 of a picture below which parts of a workgroup share the depth of a product.", Some("H200: 512 channels at 32² took 765 µs without, 287 with");
     COOPERATIVE_FEW_TILES = 256, "Tiles of 64 × 64 of a picture below which subgroups share the depth of a product.", Some("H200: no gain (159 µs without, 166 with)");
+    COOPERATIVE_FEWER_TILES = 64, "Tiles of 32 × 32 of a picture below which they are of 16 × 16: four times as many workgroups, each of which stages half as much.", None;
     COOPERATIVE_BUSY = 128, "Tiles that should be under way for a device to be busy. Large ones read less per product, so the largest is taken of which there are as many.", None;
     COOPERATIVE_WIDE_LANES = 32, "Lanes of the subgroups that hold large parts; others hold 16 × 16. llvmpipe, with 8 or 16 lanes, writes out the products of every pair of matrices and compiles for minutes where there are many.", Some("llvmpipe 22.3");
     PATCH_FEW_TILES = 64, "Tiles of a picture, of the smallest size, from which on a convolution stages its input once for all taps; below, subgroups share the depth.", None;

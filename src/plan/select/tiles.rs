@@ -1,9 +1,9 @@
 //! Tiles: how a workgroup shares a convolution on a GPU.
 
 use super::thresholds::{
-    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_DEEP, DIRECT_FEW_TILES,
-    DIRECT_FEWER_TILES, DIRECT_INPUTS, DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS,
-    WINDOW_KEYS, WINDOW_WORDS,
+    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_FEWER_TILES, COOPERATIVE_WIDE_LANES,
+    DIRECT_DEEP, DIRECT_FEW_TILES, DIRECT_FEWER_TILES, DIRECT_INPUTS, DIRECT_UNROLLED,
+    GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS, WINDOW_WORDS,
 };
 use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
@@ -44,7 +44,7 @@ impl DirectTile {
         let rows = product.used_taps[0];
         let outputs = product.group_outputs.next_power_of_two();
         let outputs = outputs.min(Self::MOST).min((DIRECT_UNROLLED / rows).max(1));
-        let deep = product.group_inputs >= DIRECT_DEEP && product.shares_depth(DIRECT_FEWER_TILES);
+        let deep = product.shares_depth(DIRECT_FEWER_TILES, DIRECT_DEEP);
         let parts = Self::PARTS[usize::from(deep)];
         let shared = Self { outputs, parts };
         let bytes = outputs * shared.workgroup() * size_of::<[f32; Self::ROWS]>();
@@ -191,11 +191,23 @@ impl CooperativeTile {
         family
     }
 
-    /// The tile of shared depths, if the device has room for it: no deeper than there are channels.
+    /// The tile of shared depths, if the device has room for it: no deeper than there are channels,
+    /// and small where there are so few that they would leave most of a device idle.
     fn shared(matrices: Cooperative, product: &Product, target: &Target) -> Option<Self> {
-        let tile = |depth| Self::new(matrices, [32, 32], depth, SPLITS, [32, 32]);
-        let depths: &[usize] = if product.group_inputs > 64 { &[128, 64] } else { &[64] };
-        depths.iter().map(|&depth| tile(depth)).find(|tile| tile.fits(target))
+        let Product { group_outputs, groups, group_inputs, .. } = *product;
+        let tile =
+            |side, depth, splits| Self::new(matrices, [side, side], depth, splits, [side, side]);
+        let tiles = group_outputs.div_ceil(32) * product.pixels().div_ceil(32) * groups;
+        let deep = group_inputs > 64;
+        let mut shapes = vec![(32, 64, SPLITS)];
+        if deep {
+            shapes.insert(0, (32, 128, SPLITS));
+        }
+        if tiles < COOPERATIVE_FEWER_TILES {
+            shapes.insert(0, if deep { (16, 128, 2 * SPLITS) } else { (16, 64, SPLITS) });
+        }
+        let tiles = shapes.into_iter().map(|(side, depth, splits)| tile(side, depth, splits));
+        tiles.into_iter().find(|tile| tile.fits(target))
     }
 
     /// Every tile without shared depths that the device has room for, the largest first.

@@ -41,7 +41,7 @@ pub fn finish(
     launch.uint("phase_column", product.phase[1]);
     launch.weights(weights);
     // A phase's pixels do not lie side by side.
-    launch.flag("QUADS", product.phases == 1 && step.in_quads());
+    launch.flag("IN_QUADS", product.phases == 1 && step.in_quads());
     epilogue::bind(&mut launch, step);
     Ok(launch.finish(tiles * product.groups * product.batch))
 }
