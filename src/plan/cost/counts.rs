@@ -12,6 +12,8 @@ use crate::tensor::Dtype;
 const GEMM_SECTORS: f64 = 2.0;
 /// Instructions for a value that an epilogue stores: its place, its channel, what is fused.
 const EPILOGUE: f64 = 130.0;
+/// The three of a value that is stored with three others of its row. Nobody has counted them in machine
+/// code: they are taken to be as many.
 const EPILOGUE_QUADS: f64 = EPILOGUE;
 const RESIZE_QUADS: f64 = RESIZE;
 const VALUE_QUADS: f64 = VALUE;
