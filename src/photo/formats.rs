@@ -10,8 +10,9 @@ use super::decode::{MAX_PIXELS, ReadOptions};
 #[cfg(feature = "codecs")]
 use super::heif;
 use super::jpeg::{Colours, Jpeg};
+use super::pages::cut_in_gif;
 use super::tiff::Tiff;
-use super::{exif, tiff_tags, unsupported_formats};
+use super::{exif, left_out, tiff_tags, unsupported_formats};
 
 /// A picture as it lies in its file.
 pub(super) struct Decoded {
@@ -97,6 +98,7 @@ fn jpeg(bytes: &[u8], options: &ReadOptions) -> Result<Decoded, String> {
     if left_out > 0 {
         notes.push(format!("{left_out} further EXIF segments of the file are left out"));
     }
+    notes.extend(left_out::of_jpeg(bytes));
     let orientation = exif::orientation(exif.as_deref());
     Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
 }
@@ -181,6 +183,9 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         // Writers of 32-bit BMP leave the fourth byte at 0 where they mean no transparency.
         notes.push("all its pixels were transparent, which is taken for opaque".to_owned());
         image = image.into_rgb8().into();
+    }
+    if format == ImageFormat::Gif {
+        notes.extend(cut_in_gif(bytes));
     }
     let orientation = exif::orientation(exif.as_deref());
     Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })

@@ -25,8 +25,8 @@ pub struct Kept {
     pub iptc: Option<Vec<u8>>,
     /// The comment of a JPEG.
     pub comment: Option<Vec<u8>>,
-    /// Chunks of a PNG that say how its colours are meant (gAMA, cHRM, sRGB, cICP), and its texts:
-    /// the kind and the data of each.
+    /// Chunks of a PNG that say how its colours are meant (gAMA, cHRM, sRGB, cICP, mDCV, cLLI), and
+    /// its texts: the kind and the data of each.
     pub chunks: Vec<([u8; 4], Vec<u8>)>,
 }
 
@@ -91,7 +91,7 @@ impl Kept {
             Some(Format::Gif) => {
                 let xmp = GifDecoder::new(Cursor::new(file)).ok();
                 let xmp = xmp.and_then(|mut gif| gif.xmp_metadata().ok().flatten());
-                Self { xmp, comment: pages::in_gif(file).1, ..Self::default() }
+                Self { xmp, comment: pages::in_gif(file).comment, ..Self::default() }
             }
             Some(Format::Bmp) => {
                 let long = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
@@ -154,7 +154,7 @@ impl Kept {
                         kept.density = Density::per_metre(x, y);
                     }
                 }
-                b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" if data.len() <= 32 => {
+                b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" if data.len() <= 32 => {
                     kept.chunks.push((chunk.kind, data.to_vec()));
                 }
                 b"iTXt" if data.starts_with(XMP_KEYWORD) => kept.xmp = international_text(data),

@@ -6,6 +6,7 @@ pub mod align;
 mod allocate;
 mod annotations;
 mod asked;
+mod carried;
 mod channels;
 mod containers;
 mod cut;
@@ -27,6 +28,7 @@ pub mod grain;
 mod heif;
 mod jpeg;
 mod kept;
+mod left_out;
 mod looks;
 #[doc(hidden)]
 pub mod mask;

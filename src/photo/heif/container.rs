@@ -220,6 +220,14 @@ impl<'a> Item<'a> {
         Some(Reader(self.property(b"auxC")?.get(4..)?).text())
     }
 
+    /// Whether it is the transparency of another picture.
+    pub(super) fn is_alpha(&self) -> bool {
+        matches!(
+            self.auxiliary(),
+            Some(b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" | b"urn:mpeg:hevc:2015:auxid:1")
+        )
+    }
+
     fn colour(&self, kinds: &[&[u8; 4]]) -> Option<&'a [u8]> {
         let all = self.properties.iter().filter(|p| &p.kind == b"colr");
         let mut all = all.filter_map(|p| p.data.split_first_chunk::<4>());
