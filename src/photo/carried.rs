@@ -77,7 +77,8 @@ impl Carried {
         let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
         let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
         let texts = kept.chunks.iter().any(|(kind, data)| {
-            is_text(kind) && !(format == Jpeg && kind == b"tEXt" && is_comment(data))
+            let told = matches!(format, Gif | Jpeg) && kind == b"tEXt" && is_comment(data);
+            is_text(kind) && !told
         });
         drop_if(texts && format != Png, "the texts of a PNG");
         let has_icc = picture.icc.is_some() || metadata.gray_icc.is_some();

@@ -12,6 +12,7 @@ use image::ImageError;
 use super::super::Picture;
 use super::super::allocate::filled;
 use super::super::channels::without_colour;
+use super::super::containers;
 use super::super::decode::MAX_PIXELS;
 use super::super::formats;
 use super::super::kept::Kept;
@@ -110,8 +111,8 @@ impl<W: Write> Writer<W> {
             _ => encoder.set_repeat(Repeat::Finite((plays - 1).min(u16::MAX.into()) as u16)),
         }
         .map_err(describe)?;
-        if let Some(comment) = &kept.comment {
-            let comment: &[&[u8]] = &[comment];
+        if let Some(comment) = containers::comment(kept) {
+            let comment: &[&[u8]] = &[&comment];
             encoder
                 .write_raw_extension(gif::Extension::Comment.into(), comment)
                 .map_err(describe)?;
