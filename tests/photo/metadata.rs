@@ -94,7 +94,7 @@ fn pictures(format: &str) -> Vec<(Picture, Metadata)> {
         "heic" => {
             ["phone.heic", "alpha.heic", "10-bit.heic"].map(|name| read(&stored(name))).into()
         }
-        "jxl" => vec![read(&jpeg_xl(&stored("rgb16.jxl")))],
+        "jxl" => vec![read(&jpeg_xl(&stored("rgb.jxl"))), read(&stored("rgb16.jxl"))],
         _ => {
             let written = |profile| {
                 let (picture, metadata) = full(profile);
