@@ -1,9 +1,11 @@
 //! Small networks with PyTorch checkpoints in the containers of the real releases.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pentimento::checkpoint::Checkpoint;
+use pentimento::graph::Graph;
 use pentimento::models::{CodeFormerOptions, Options, Truncation};
 use pentimento::nn::stylegan2::Resample;
 use pentimento::{Model, Task};
@@ -18,10 +20,33 @@ pub const F32: f64 = 1e-4;
 /// The same in f16.
 pub const F16: f64 = 2e-2;
 
-/// Compares all executors with `expected`, the first outputs of the graph.
-pub fn compare(model: &Model, case: &str, dims: &[usize], input: &[f32], expected: &[&[f32]]) {
+/// Whether a device should run a case in f16. Software drivers take seconds to compile each kernel:
+/// they run the cases with a variant that no earlier case had, and `seen` holds the variants of
+/// those.
+pub fn runs_in_f16(graph: &Arc<Graph>, seen: &mut BTreeSet<String>) -> bool {
+    let Some(plan) = support::plan(graph, Executor::GpuF16) else { return false };
+    let is_software = support::device().is_some_and(|device| device.info().is_software());
+    let news = plan.steps.iter().filter(|step| seen.insert(step.variant.to_string())).count();
+    news > 0 || !is_software
+}
+
+/// All executors that run a case.
+pub fn executors(graph: &Arc<Graph>, seen: &mut BTreeSet<String>) -> Vec<Executor> {
+    let half = runs_in_f16(graph, seen).then_some(Executor::GpuF16);
+    [Executor::Twins, Executor::Cpu, Executor::Gpu].into_iter().chain(half).collect()
+}
+
+/// Compares all executors with `expected`, the first outputs of the graph. `seen` is as in
+/// [`runs_in_f16`].
+pub fn compare(
+    model: &Model,
+    case: &str,
+    (dims, input): (&[usize], &[f32]),
+    expected: &[&[f32]],
+    seen: &mut BTreeSet<String>,
+) {
     let graph = Arc::new(model.graph(shape(dims)).unwrap_or_else(|e| panic!("{case}: {e}")));
-    for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+    for executor in executors(&graph, seen) {
         let Some(actual) = support::run(&graph, executor, &[input]) else { continue };
         assert!(actual.len() >= expected.len(), "{case} has {} outputs", actual.len());
         for (i, (actual, expected)) in actual.iter().zip(expected).enumerate() {
@@ -118,7 +143,7 @@ type Outputs = Vec<(String, &'static str)>;
 
 /// Runs one case by all executors and compares every `output*.npy` of its folder. The codes of a
 /// codebook are PyTorch's on all of them, in f16 too.
-fn check(folder: &Path) {
+fn check(folder: &Path, seen: &mut BTreeSet<String>) {
     let case = name(folder);
     let meta = json(&folder.join("meta.json"));
     let mut groups: Vec<(Option<CodeFormerOptions>, Outputs)> = Vec::new();
@@ -150,7 +175,7 @@ fn check(folder: &Path) {
         let model = model(choices);
         let graph = model.graph(shape(&dims)).unwrap_or_else(|e| panic!("{case}: {e}"));
         let graph = Arc::new(graph);
-        for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+        for executor in executors(&graph, seen) {
             let Some(outputs) = support::run(&graph, executor, &[&input]) else { continue };
             for (file, output) in &files {
                 let index = output_names(&model).iter().position(|name| name == output);
@@ -181,10 +206,11 @@ pub fn cases(shared: &Path) -> Vec<PathBuf> {
 /// Those whose network `architecture` names, by the start of `arch` in their `meta.json`.
 fn agree_with_pytorch(is: impl Fn(&str) -> bool) {
     let Some(shared) = support::shared() else { return };
+    let mut seen = BTreeSet::new();
     for folder in cases(&shared) {
         let meta = json(&folder.join("meta.json"));
         if is(meta["arch"].as_str().expect("an architecture")) {
-            check(&folder);
+            check(&folder, &mut seen);
         }
     }
 }

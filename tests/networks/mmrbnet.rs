@@ -1,5 +1,6 @@
 //! MMRB-Net: one case per option of its configuration, written by `tools/reference`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use pentimento::plan::{Plan, Target};
 use pentimento::{Model, gpu};
 use serde::Deserialize;
 
-use crate::golden::{F16, F32, compare};
+use crate::golden::{F16, F32, compare, executors};
 use crate::support::{self, Executor, folders, json, name, npy, relative_error, shape};
 
 fn goldens() -> Vec<std::path::PathBuf> {
@@ -22,12 +23,13 @@ fn every_option_agrees_with_pytorch() {
     let networks: Vec<_> =
         goldens().into_iter().filter(|f| !name(f).starts_with("block_")).collect();
     assert!(networks.len() >= 20, "only {} cases were found", networks.len());
+    let mut seen = BTreeSet::new();
     for folder in networks {
         let model = Model::open(folder.join("checkpoint.safetensors"))
             .unwrap_or_else(|e| panic!("{}: {e}", name(&folder)));
         let (dims, input) = npy(&folder.join("input.npy"));
         let (_, expected) = npy(&folder.join("output.npy"));
-        compare(&model, &name(&folder), &dims, &input, &[&expected]);
+        compare(&model, &name(&folder), (&dims, &input), &[&expected], &mut seen);
     }
 }
 
@@ -45,6 +47,7 @@ struct Block {
 fn the_block_alone_agrees_with_pytorch() {
     let blocks: Vec<_> = goldens().into_iter().filter(|f| name(f).starts_with("block_")).collect();
     assert!(blocks.len() >= 5, "only {} cases were found", blocks.len());
+    let mut seen = BTreeSet::new();
     for folder in blocks {
         let case = name(&folder);
         let meta = json(&folder.join("meta.json"));
@@ -63,7 +66,7 @@ fn the_block_alone_agrees_with_pytorch() {
         let x = b.graph.add_input("x", shape(&dims));
         let y = mmrb(&mut b, x, "", &spec, block.out_channels).expect("a block");
         let graph = Arc::new(b.finish(y));
-        for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+        for executor in executors(&graph, &mut seen) {
             let Some(actual) = support::run(&graph, executor, &[&input]) else { continue };
             let error = relative_error(&actual[0], &expected);
             let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };

@@ -4,6 +4,7 @@
 //! The goldens in `tests/goldens/esrgan` are of spandrel's definitions with the weights of the hash
 //! formula: `meta.json` says which versions.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use pentimento::graph::Param;
 use pentimento::models::{CodeFormerOptions, Options, ValueRange};
 use pentimento::{Model, Task};
 
-use crate::golden::{F16, F32};
+use crate::golden::{F16, F32, executors};
 use crate::recognise::{Golden, goldens};
 use crate::support::{self, Executor, folders, formula, json, name, npy, relative_error, shape};
 
@@ -22,6 +23,7 @@ fn folder() -> PathBuf {
 
 #[test]
 fn relatives_of_esrgan_and_compact_run_as_in_pytorch() {
+    let mut seen = BTreeSet::new();
     for folder in folders(&folder()) {
         let (case, meta) = (name(&folder), json(&folder.join("meta.json")));
         let model = Model::from_checkpoint(formula::checkpoint(&folder), &Options::default());
@@ -34,7 +36,7 @@ fn relatives_of_esrgan_and_compact_run_as_in_pytorch() {
         let (dims, input) = npy(&folder.join("input.npy"));
         let (_, expected) = npy(&folder.join("output.npy"));
         let graph = Arc::new(model.graph(shape(&dims)).expect("a graph"));
-        for executor in [Executor::Twins, Executor::Cpu, Executor::Gpu, Executor::GpuF16] {
+        for executor in executors(&graph, &mut seen) {
             let Some(outputs) = support::run(&graph, executor, &[&input]) else { continue };
             let error = relative_error(&outputs[0], &expected);
             let tolerance = if executor == Executor::GpuF16 { F16 } else { F32 };

@@ -1,6 +1,7 @@
 //! What `tools/train` exports: a tiny network is trained here through all its stages, and the engine
 //! must see in the file what PyTorch saw.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -40,7 +41,7 @@ fn a_trained_network_is_the_same_here() {
     let model = Model::open(folder.path().join("model.safetensors")).expect("an exported model");
     let (dims, input) = npy(&folder.path().join("input.npy"));
     let (_, expected) = npy(&folder.path().join("output.npy"));
-    compare(&model, "trained", &dims, &input, &[&expected]);
+    compare(&model, "trained", (&dims, &input), &[&expected], &mut BTreeSet::new());
 }
 
 /// Losses fall, interrupted runs resume, processes agree, tables have their rows.

@@ -12,7 +12,7 @@ use pentimento::models::Options;
 use pentimento::tensor::Shape;
 use pentimento::{Model, Task};
 
-use crate::golden::{F16, F32};
+use crate::golden::{F16, F32, runs_in_f16};
 use crate::relatives::{strays, with_stray};
 use crate::support::{
     self, Executor, folders, formula, json, name, noise, npy, relative_error, shape,
@@ -49,15 +49,6 @@ const ARCHITECTURES: [(&str, &str); 10] = [
 /// seconds.
 const ON_CPU_ONLY: &[&str] =
     &["realcugan_x2", "realcugan_x2_fast", "realcugan_x3_pro", "realcugan_x4_odd"];
-
-/// Whether a device should run a case in f16. Software drivers take seconds to compile each kernel:
-/// they run the cases with a variant that no earlier case of the architecture had.
-fn runs_in_f16(graph: &Arc<Graph>, seen: &mut BTreeSet<String>) -> bool {
-    let Some(plan) = support::plan(graph, Executor::GpuF16) else { return false };
-    let is_software = support::device().is_some_and(|device| device.info().is_software());
-    let news = plan.steps.iter().filter(|step| seen.insert(step.variant.to_string())).count();
-    news > 0 || !is_software
-}
 
 /// Compares all executors with PyTorch in all cases of the network `architecture`.
 fn agrees_with_pytorch(architecture: &str) {

@@ -132,10 +132,11 @@ impl Copy {
 
     /// What the compiler says against it; `None` when it compiles.
     fn errors(&self) -> Option<String> {
-        // Where the dependencies of these tests are, that they need not be compiled again.
+        // Where the dependencies were checked for clippy. With the whole workspace and a benchmark
+        // they have the same features, and need not be compiled again.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder");
         let output = Command::new(env!("CARGO"))
-            .args(["check", "--offline", "--lib", "--quiet", "--package", "pentimento"])
+            .args(["check", "--offline", "--quiet", "--workspace", "--lib", "--bench", "kernels"])
             .current_dir(self.folder.path())
             .env("CARGO_TARGET_DIR", target)
             .output()
