@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pentimento::checkpoint::Checkpoint;
-use pentimento::graph::{Graph, Param};
+use pentimento::graph::Param;
 use pentimento::models::Options;
 use pentimento::tensor::Shape;
 use pentimento::{Model, Task};
@@ -233,6 +233,17 @@ fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
             let error = error.err().unwrap_or_else(|| panic!("{case}: {stray} was ignored"));
             assert!(error.to_string().contains(&stray), "{case}: {error}");
         }
+    }
+}
+
+/// Its tensors are named like those of the blocks that there are, which files may hold twice.
+#[test]
+fn a_span_with_more_blocks_is_refused() {
+    for folder in cases().iter().filter(|folder| name(folder).starts_with("span")) {
+        let stray = "block_7.c1_r.eval_conv.weight";
+        let file = with_stray(&formula::checkpoint(folder), stray);
+        let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+        assert!(error.to_string().contains(stray), "{error}");
     }
 }
 
