@@ -10,8 +10,8 @@ use super::{Network, relatives};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
-/// Single values of any network that only count: steps of the training.
-const COUNTERS: [&str; 12] = [
+/// Single values of any network that only count: steps of the training, and what thop counted.
+const COUNTERS: [&str; 16] = [
     "*.num_batches_tracked",
     "num_batches_tracked",
     "n_averaged",
@@ -24,6 +24,10 @@ const COUNTERS: [&str; 12] = [
     "iter",
     "iteration",
     "it",
+    "total_ops",
+    "total_params",
+    "*.total_ops",
+    "*.total_params",
 ];
 
 /// Tensors of any network that follow from its sizes: the places and masks that windows of attention

@@ -150,9 +150,13 @@ impl Network for Span {
 
     /// What the trained convolutions are merged to, and the mark of pictures as they are.
     fn training_only(&self) -> Vec<String> {
-        let sums = ["block_*.eval_conv.weight", "block_*.eval_conv.bias"];
-        let ends = ["conv_*.eval_conv.weight", "conv_*.eval_conv.bias", "no_norm"];
-        sums.into_iter().chain(ends).map(str::to_owned).collect()
+        // Of these blocks alone: a network with more of them is another.
+        let blocks =
+            (1..=BLOCKS).flat_map(|block| [1, 2, 3].map(|i| format!("block_{block}.c{i}_r")));
+        let convs = blocks.chain(["conv_1", "conv_2"].map(str::to_owned));
+        let sums =
+            convs.flat_map(|conv| ["weight", "bias"].map(|of| format!("{conv}.eval_conv.{of}")));
+        sums.chain(["no_norm".to_owned()]).collect()
     }
 
     fn pixels(&self) -> PixelFormat {

@@ -144,6 +144,8 @@ impl Kept {
 
     fn of_png(file: &[u8]) -> Self {
         let mut kept = Self::default();
+        // Others of their kind stay texts: unpacking all of a hostile file would take minutes.
+        let (mut has_xmp, mut has_iptc) = (false, false);
         for chunk in segments::of_png(file) {
             let data = chunk.data;
             match &chunk.kind {
@@ -157,8 +159,14 @@ impl Kept {
                 b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" if data.len() <= 32 => {
                     kept.chunks.push((chunk.kind, data.to_vec()));
                 }
-                b"iTXt" if data.starts_with(XMP_KEYWORD) => kept.xmp = international_text(data),
-                b"zTXt" if data.starts_with(IPTC_KEYWORD) => kept.iptc = raw_profile(data),
+                b"iTXt" if data.starts_with(XMP_KEYWORD) && !has_xmp => {
+                    has_xmp = true;
+                    kept.xmp = international_text(data);
+                }
+                b"zTXt" if data.starts_with(IPTC_KEYWORD) && !has_iptc => {
+                    has_iptc = true;
+                    kept.iptc = raw_profile(data);
+                }
                 b"tEXt" | b"zTXt" | b"iTXt" => kept.chunks.push((chunk.kind, data.to_vec())),
                 _ => {}
             }

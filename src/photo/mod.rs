@@ -6,6 +6,8 @@ pub mod align;
 mod allocate;
 mod annotations;
 mod asked;
+#[cfg(feature = "codecs")]
+mod boxes;
 mod carried;
 mod channels;
 mod containers;

@@ -4,13 +4,13 @@
 //! Both ways end in the same conversion of luma and chroma to RGB.
 
 mod av1;
-mod boxes;
 mod container;
 mod convert;
 mod encode;
 mod grid;
 mod hevc;
 mod left_out;
+mod reader;
 mod transform;
 mod write;
 
@@ -24,6 +24,10 @@ pub(super) use write::Parts;
 
 const DAMAGED: &str = "the picture is damaged: what describes it is not sound";
 const MISSING: &str = "the picture is truncated: a part of its data is missing";
+
+/// How often a picture is cut, turned and mirrored, at most: writers do each once, and each time
+/// copies it.
+const MOST_TURNS: usize = 8;
 
 /// What is said about an item that is read: all that a reader may not pass over is among it.
 const PROPERTIES: [&[u8; 4]; 19] = [
@@ -77,6 +81,10 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
     }
     let container = Container::open(file).ok_or(DAMAGED)?;
     let item = container.item(container.primary).ok_or(DAMAGED)?;
+    let is_turn = |p: &&container::Property| matches!(&p.kind, b"clap" | b"irot" | b"imir");
+    if item.properties.iter().filter(is_turn).count() > MOST_TURNS {
+        return Err(DAMAGED.to_owned());
+    }
     let nclx = item.nclx();
     let (planes, premultiplied) = match coding(&container, item) {
         Some(Coding::Av1) => av1(&container, item)?,
@@ -174,7 +182,7 @@ fn exif(container: &Container, picture: u32) -> Option<Vec<u8>> {
     let all = || container.items.iter().filter(|item| &item.kind == b"Exif");
     let own = all().find(|item| container.targets(b"cdsc", item.id).contains(&picture));
     let data = container.data(own.or_else(|| all().next())?)?;
-    let mut reader = boxes::Reader(&data);
+    let mut reader = reader::Reader(&data);
     let offset = reader.long()? as usize;
     let tiff = reader.0.get(offset..)?;
     Some(tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff).to_vec())
