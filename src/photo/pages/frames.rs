@@ -36,8 +36,8 @@ pub(super) struct Frames {
 }
 
 enum Reader {
-    Gif(gif::Reader),
-    Png(png::Reader),
+    Gif(Box<gif::Reader>),
+    Png(Box<png::Reader>),
     WebP(webp::Reader),
 }
 
@@ -54,7 +54,7 @@ impl Frames {
         let reader = match format {
             Some(ImageFormat::Gif) => {
                 shared.notes.extend(gif::cut(&bytes));
-                Reader::Gif(gif::Reader::open(bytes, size)?)
+                Reader::Gif(Box::new(gif::Reader::open(bytes, size)?))
             }
             Some(ImageFormat::WebP) => Reader::WebP(webp::Reader::open(bytes, size)?),
             _ => {
@@ -62,7 +62,7 @@ impl Frames {
                 if reader.is_deep() {
                     shared.notes.push("16 bits became 8: frames are written with 8".to_owned());
                 }
-                Reader::Png(reader)
+                Reader::Png(Box::new(reader))
             }
         };
         Ok(Self { reader, next: 0, shared })

@@ -80,7 +80,7 @@ pub struct Pages {
     has_still: bool,
     next: usize,
     /// Of an animation, from its first frame that was asked for on.
-    frames: Option<Frames>,
+    frames: Option<Box<Frames>>,
 }
 
 impl Pages {
@@ -184,8 +184,10 @@ impl Pages {
         let (bytes, format) = (&self.bytes, self.format);
         let open = self.frames.take().filter(|frames| frames.next <= index);
         let (frames, Shown { image, delay }) = caught(move || {
-            let mut frames =
-                open.map_or_else(|| Frames::open(Arc::clone(bytes), format), Result::Ok)?;
+            let mut frames = match open {
+                Some(frames) => frames,
+                None => Box::new(Frames::open(Arc::clone(bytes), format)?),
+            };
             while frames.next < index {
                 frames.read()?;
             }

@@ -100,7 +100,7 @@ fn fill(to: &mut [[u8; 4]], mut samples: impl Iterator<Item = u8>, channels: usi
     for pixel in to {
         let first = next();
         let [green, blue] = if channels > 2 { [next(), next()] } else { [first; 2] };
-        let alpha = if channels % 2 == 0 { next() } else { u8::MAX };
+        let alpha = if channels.is_multiple_of(2) { next() } else { u8::MAX };
         *pixel = [first, green, blue, alpha];
     }
 }
