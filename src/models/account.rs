@@ -56,8 +56,8 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
         return Err(relative.refusal(checkpoint));
     }
     let listed = match strays.len() {
-        1 => format!("the tensor {first}"),
-        n => format!("the tensor {first} and {} more", n - 1),
+        1 => format!("the tensor {first} is"),
+        n => format!("the tensor {first} and {} more are", n - 1),
     };
     let drop = match pattern(&strays, &others) {
         Some(pattern) => format!("`pentimento convert --drop \"{pattern}\"` leaves them out"),
@@ -66,7 +66,7 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
     Err(Error::Checkpoint {
         path: checkpoint.path().to_owned(),
         what: format!(
-            "is like {0}, but {listed} are not of it: a relative of {0} that is not supported, \
+            "is like {0}, but {listed} not of it: a relative of {0} that is not supported, \
              which would run as the wrong network; where they are known to serve the training \
              alone, {drop}",
             network.name()

@@ -50,6 +50,7 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<OmniSr> {
+    enlarger::check_rgb(checkpoint, "input.weight", "OmniSR")?;
     let usual = |suffix: &str, axis: usize| checkpoint.usual("residual_layer.", suffix, axis);
     let table = ".fn.rel_pos_bias.weight";
     let biased = checkpoint.tensors().any(|param| param.name.ends_with(table));

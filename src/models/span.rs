@@ -36,6 +36,10 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<Span> {
+    let first = ["conv_1.sk.weight", "conv_1.eval_conv.weight"];
+    if let Some(first) = first.into_iter().find(|name| checkpoint.contains(name)) {
+        enlarger::check_rgb(checkpoint, first, "SPAN")?;
+    }
     let channels = checkpoint.usual("block_", ".eval_conv.bias", 0);
     let channels = channels.or_else(|_| checkpoint.usual("block_", ".sk.bias", 0))?;
     let factor = enlarger::shuffle_factor(checkpoint, "upsampler.0.weight", 3)?;

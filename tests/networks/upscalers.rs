@@ -247,6 +247,39 @@ fn a_span_with_more_blocks_is_refused() {
     }
 }
 
+#[test]
+fn networks_of_grey_pictures_are_refused_by_name() {
+    for (case, first, network) in [
+        ("nafnet", "intro.weight", "NAFNet"),
+        ("omnisr_x2", "input.weight", "OmniSR"),
+        ("span_x2", "conv_1.sk.weight", "SPAN"),
+    ] {
+        let folder = cases().into_iter().find(|folder| name(folder) == case).expect("a case");
+        let grey = |param: &Param| match param.name == first {
+            true => {
+                let dims = [param.dims[0], 1, param.dims[2], param.dims[3]].to_vec();
+                let values = vec![0.5; dims.iter().product()];
+                Param::from_values(first, dims, &values)
+            }
+            false => param.clone(),
+        };
+        let checkpoint = formula::checkpoint(&folder);
+        let file = Checkpoint::from_params("grey", checkpoint.tensors().map(grey));
+        let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+        let told = error.to_string();
+        let says = format!("{first}: takes pictures of 1 channels: {network} is supported for RGB");
+        assert!(told.contains(&says), "{told}");
+    }
+}
+
+#[test]
+fn a_kbnet_is_not_taken_for_a_nafnet() {
+    let folder = cases().into_iter().find(|folder| name(folder) == "nafnet").expect("a case");
+    let file = with_stray(&formula::checkpoint(&folder), "encoders.0.0.attgamma");
+    let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+    assert!(error.to_string().contains("is KBNet"), "{error}");
+}
+
 /// What stands before the first number of a name, and behind it.
 fn around_number(name: &str) -> Option<(&str, &str)> {
     let start = name.find(|c: char| c.is_ascii_digit())?;
