@@ -5,6 +5,8 @@
 pub(super) struct Box<'a> {
     pub kind: [u8; 4],
     pub data: &'a [u8],
+    /// Whether the file holds as much of it as its header says.
+    pub is_whole: bool,
 }
 
 /// The boxes in `bytes`, one after the other. The last may claim to be longer than the file: then
@@ -25,8 +27,9 @@ pub(super) fn boxes(bytes: &[u8]) -> impl Iterator<Item = Box<'_>> {
             return None;
         }
         let data = rest.get(header..size.min(rest.len()))?;
+        let is_whole = size <= rest.len();
         rest = rest.get(size..).unwrap_or_default();
-        Some(Box { kind, data })
+        Some(Box { kind, data, is_whole })
     })
 }
 
@@ -42,8 +45,11 @@ mod tests {
         for end in 0..bytes.len() {
             assert!(boxes(&bytes[..end]).count() <= 3);
         }
+        let whole = |bytes| boxes(bytes).map(|b| b.is_whole).collect::<Vec<_>>();
+        assert_eq!(whole(&bytes[..10]), [true]);
+        assert_eq!(whole(&bytes[..9]), [false]);
         // Sizes that are less than a header, and more than memory.
         assert_eq!(boxes(b"\0\0\0\x07abcd").count(), 0);
-        assert_eq!(boxes(b"\0\0\0\x01abcd\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFx").count(), 1);
+        assert_eq!(whole(b"\0\0\0\x01abcd\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFx"), [false]);
     }
 }

@@ -10,6 +10,8 @@ use super::decode::{MAX_PIXELS, ReadOptions};
 #[cfg(feature = "codecs")]
 use super::heif;
 use super::jpeg::{Colours, Jpeg};
+#[cfg(not(target_arch = "wasm32"))]
+use super::jxl;
 use super::pages::cut_in_gif;
 use super::tiff::Tiff;
 use super::{exif, left_out, tiff_tags, unsupported_formats};
@@ -44,7 +46,8 @@ pub(super) fn read(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg(bytes, options),
         _ if is_tiff(bytes) => tiff(bytes, index, options),
-        _ if unsupported_formats::is_jpeg_xl(bytes) => jpeg_xl(bytes),
+        #[cfg(not(target_arch = "wasm32"))]
+        _ if unsupported_formats::is_jpeg_xl(bytes) => jxl::read(bytes),
         #[cfg(feature = "codecs")]
         _ if unsupported_formats::is_heif(bytes) => heif::read(bytes),
         Ok(format) => other(bytes, format),
@@ -77,6 +80,8 @@ pub(super) fn dimensions_of(bytes: &[u8], index: usize) -> Option<(usize, usize)
     let (width, height) = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Jpeg::open(None, bytes).ok()?.dimensions(),
         _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(index),
+        #[cfg(not(target_arch = "wasm32"))]
+        _ if unsupported_formats::is_jpeg_xl(bytes) => jxl::dimensions(bytes)?,
         #[cfg(feature = "codecs")]
         _ if unsupported_formats::is_heif(bytes) => heif::dimensions(bytes)?,
         Ok(format) => {
@@ -115,42 +120,6 @@ fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, St
         notes: page.notes,
         ..Decoded::default()
     })
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
-    use jxl_oxide::integration::JxlDecoder;
-    let damaged = |e: Box<dyn std::error::Error + Send + Sync>| {
-        format!("the picture is damaged: {}", e.to_string().replace(char::is_control, " "))
-    };
-    let whole = jxl_oxide::JxlImage::builder().read(Cursor::new(bytes)).map_err(damaged)?;
-    check_size((whole.width(), whole.height()))?;
-    if !whole.is_loading_done() {
-        return Err(TRUNCATED.to_owned());
-    }
-    if whole.num_loaded_keyframes() > 1 {
-        return Err(format!(
-            "JPEG XL with {} frames is not read; `djxl a.jxl a.apng` saves it as PNG",
-            whole.num_loaded_keyframes()
-        ));
-    }
-    let xmp = match whole.aux_boxes().first_xml() {
-        jxl_oxide::AuxBoxData::Data(xmp) => Some(xmp.to_vec()),
-        _ => None,
-    };
-    drop(whole);
-    let mut decoder = JxlDecoder::new(Cursor::new(bytes)).map_err(|e| describe(&e))?;
-    check(&mut decoder)?;
-    let icc = decoder.icc_profile().unwrap_or_default();
-    let exif = decoder.exif_metadata().unwrap_or_default();
-    let image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
-    // Its own orientation counts, not that of EXIF (ISO/IEC 18181-2), and is applied already.
-    Ok(Decoded { image, exif, icc, xmp, ..Decoded::default() })
-}
-
-#[cfg(target_arch = "wasm32")]
-fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
-    check_kind(bytes).and(Err(format!("not a picture; the formats that are read are {FORMATS}")))
 }
 
 /// Bounds what a decoder may use.
@@ -206,7 +175,7 @@ const FORMATS: &str = if cfg!(feature = "codecs") {
 } else {
     "JPEG, PNG, WebP, TIFF, JPEG XL, GIF, BMP and PNM"
 };
-const TRUNCATED: &str = "the picture is truncated: its end is missing";
+pub(super) const TRUNCATED: &str = "the picture is truncated: its end is missing";
 pub(super) const CMYK: &str = "the picture holds the colours of printing inks (CMYK), which look different on every printer; \
      convert it to RGB first";
 

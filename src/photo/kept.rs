@@ -42,7 +42,7 @@ pub struct Density {
 /// Metres in an inch.
 const INCH: f64 = 0.0254;
 /// A text of a picture, uncompressed, is shorter.
-const LONGEST_TEXT: u64 = 16 << 20;
+pub(super) const LONGEST_TEXT: u64 = 16 << 20;
 
 impl Density {
     /// `None` where these are not densities.

@@ -6,7 +6,7 @@ pub mod align;
 mod allocate;
 mod annotations;
 mod asked;
-#[cfg(feature = "codecs")]
+#[cfg(any(feature = "codecs", not(target_arch = "wasm32")))]
 mod boxes;
 mod carried;
 mod channels;
@@ -29,6 +29,8 @@ pub mod grain;
 #[cfg(feature = "codecs")]
 mod heif;
 mod jpeg;
+#[cfg(not(target_arch = "wasm32"))]
+mod jxl;
 mod kept;
 mod left_out;
 mod looks;
