@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use image::codecs::pnm::{PnmDecoder, PnmSubtype, SampleEncoding};
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat};
 use image::{ImageReader, Limits};
@@ -156,8 +157,37 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
     if format == ImageFormat::Gif {
         notes.extend(cut_in_gif(bytes));
     }
+    if format == ImageFormat::Pnm {
+        notes.extend(behind_pnm(bytes));
+    }
     let orientation = exif::orientation(exif.as_deref());
     Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
+}
+
+/// What a binary PNM holds behind its first picture, as a sentence: its format lets others follow.
+fn behind_pnm(bytes: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::new(bytes);
+    let decoder = PnmDecoder::new(&mut cursor).ok()?;
+    let (width, height) = decoder.dimensions();
+    let length = match decoder.subtype() {
+        PnmSubtype::Bitmap(SampleEncoding::Binary) => {
+            u64::from(width.div_ceil(8)) * u64::from(height)
+        }
+        PnmSubtype::Graymap(SampleEncoding::Binary)
+        | PnmSubtype::Pixmap(SampleEncoding::Binary)
+        | PnmSubtype::ArbitraryMap => decoder.total_bytes(),
+        _ => return None,
+    };
+    drop(decoder);
+    let end = usize::try_from(cursor.position().checked_add(length)?).ok()?;
+    let rest = bytes.get(end..)?.trim_ascii_start();
+    match rest {
+        [] => None,
+        [b'P', b'1'..=b'7', ..] => {
+            Some("left out of the file: the pictures behind the first".to_owned())
+        }
+        _ => Some(format!("left out of the file: {} bytes behind the picture", rest.len())),
+    }
 }
 
 /// Some writers of WebP put the header of JPEG's segment before EXIF.
@@ -204,5 +234,26 @@ pub(super) fn describe(error: &ImageError) -> String {
             let text = other.to_string().replace(char::is_control, " ");
             format!("the picture is damaged: {text}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind_pnm;
+
+    #[test]
+    fn pictures_behind_the_first_are_told() {
+        let grey: &[u8] = b"P5\n# first\n3 2\n255\nabcdef";
+        let bits: &[u8] = b"P4 9 1\n\xFF\x80";
+        for file in [grey, bits, b"P6 1 1 65535\nabcdef", b"P2 1 1 255\n7\n"] {
+            assert_eq!(behind_pnm(file), None);
+            assert_eq!(behind_pnm(&[file, b"\n"].concat()), None);
+        }
+        for file in [grey, bits] {
+            let told = behind_pnm(&[file, grey].concat()).unwrap();
+            assert!(told.contains("the pictures behind the first"), "{told}");
+        }
+        assert!(behind_pnm(&[grey, b"stray"].concat()).unwrap().contains("5 bytes"));
+        assert_eq!(behind_pnm(b"P5 4 4 255\nab"), None);
     }
 }
