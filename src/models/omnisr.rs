@@ -147,8 +147,7 @@ impl OmniSr {
         let Shape { h, w, .. } = b.shape(x);
         let windows = [h / window, w / window];
         let all = if grid { partition(b, all, windows, true)? } else { all };
-        let mut part = |i: usize| b.slice(all, i * channels, (i + 1) * channels);
-        let qkv = [part(0)?, part(1)?, part(2)?];
+        let qkv = b.thirds(all)?;
         let bias = self.distances(b, x, prefix)?;
         let window = [window; 2];
         let op = ops::WindowAttention { heads, window, offset: [0; 2], margin: 0, bias };
@@ -186,8 +185,7 @@ impl OmniSr {
         let Shape { h, w, .. } = b.shape(x);
         let windows = if grid { [window; 2] } else { [h / window, w / window] };
         let all = partition(b, all, windows, grid)?;
-        let mut part = |i: usize| b.slice(all, i * channels, (i + 1) * channels);
-        let qkv = [part(0)?, part(1)?, part(2)?];
+        let qkv = b.thirds(all)?;
         let temperature = b.param(&name("temperature"), &[heads], 1.0)?;
         let op = ops::ChannelAttention { heads, temperature };
         let y = b.graph.scoped(prefix, |graph| graph.add(op, &qkv))?;

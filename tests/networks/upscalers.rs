@@ -12,7 +12,7 @@ use pentimento::models::Options;
 use pentimento::tensor::Shape;
 use pentimento::{Model, Task};
 
-use crate::golden::{F16, F32, runs_in_f16};
+use crate::golden::{F16, F32, executors};
 use crate::relatives::{strays, with_stray};
 use crate::support::{
     self, Executor, folders, formula, json, name, noise, npy, relative_error, shape,
@@ -74,14 +74,11 @@ fn agrees_with_pytorch(architecture: &str) {
         let output = Shape { c: 3, ..shape(&output) };
         assert_eq!(graph.shape(graph.outputs()[0]), output, "{case}");
         let graph = Arc::new(graph);
-        let mut executors = vec![Executor::Twins, Executor::Cpu];
-        if !ON_CPU_ONLY.contains(&&*case) {
-            executors.push(Executor::Gpu);
-            if runs_in_f16(&graph, &mut seen) {
-                executors.push(Executor::GpuF16);
-            }
-        }
-        for executor in executors {
+        let all = match ON_CPU_ONLY.contains(&&*case) {
+            true => vec![Executor::Twins, Executor::Cpu],
+            false => executors(&graph, &mut seen),
+        };
+        for executor in all {
             let start = Instant::now();
             let Some(actual) = support::run(&graph, executor, &[&input]) else { continue };
             let seconds = start.elapsed().as_secs_f64();

@@ -33,10 +33,10 @@ pub(super) fn read(
     let planes = if layout.planes { layout.samples } else { 1 };
     // Small pictures in enormous tiles would cost time for nothing.
     let unpacked = (across * down).saturating_mul(layout.part.0.saturating_mul(layout.part.1));
-    if unpacked > (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE) {
+    let pixels = (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE);
+    if unpacked > pixels {
         return Err("its tiles are far larger than the picture".into());
     }
-    let pixels = (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE);
     let mut state = State { file, layout, pixels, cut: 0, missing: 0, row: Vec::new() };
     let total = planes * across * down;
     let told = total.min(layout.offsets.len());
