@@ -1,3 +1,4 @@
 //! The fuzz targets.
 
 pub mod targets;
+pub mod walls;

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| pentimento_fuzz::targets::exif(data));
+libfuzzer_sys::fuzz_target!(init: pentimento_fuzz::walls::stand(), |data: &[u8]| pentimento_fuzz::targets::exif(data));

@@ -168,6 +168,12 @@ fn name(step: &Step, plan: &Plan) -> String {
             format!("window_attention {rows}x{columns}, {} heads", op.heads)
         }
         Op::ChannelAttention(op) => format!("channel_attention {} heads", op.heads),
+        Op::WindowPartition(op) => {
+            let [rows, columns] = op.windows;
+            let how = if op.dilated { " dilated" } else { "" };
+            let way = if op.reverse { " reverse" } else { "" };
+            format!("window_partition {rows}x{columns}{how}{way}")
+        }
         op => op.name().to_owned(),
     };
     if y.n > 1 {
@@ -223,6 +229,14 @@ fn others() -> Vec<(&'static str, Graph)> {
             one(at(1, 180, 256, 256), &|g, x| {
                 let temperature = param(g, &[6]);
                 g.add(ops::ChannelAttention { heads: 6, temperature }, &[x, x, x]).ok()
+            }),
+        ),
+        (
+            "omnisr-256",
+            one(at(1, 192, 256, 256), &|g, x| {
+                let windows = [32; 2];
+                let op = ops::WindowPartition { windows, dilated: true, reverse: false };
+                g.add(op, &[x]).ok()
             }),
         ),
         (

@@ -4,6 +4,7 @@
 mod taken;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -178,7 +179,15 @@ impl Checkpoint {
 
     /// Whether there is a tensor whose name begins with `prefix`.
     pub fn has_prefix(&self, prefix: &str) -> bool {
-        self.tensors.keys().any(|name| name.starts_with(prefix))
+        self.beginning(prefix).next().is_some()
+    }
+
+    /// All tensors whose names begin so, sorted by name; the others are not looked at, because files
+    /// may have very many layers.
+    fn beginning(&self, prefix: &str) -> impl Iterator<Item = &Param> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let tensors = self.tensors.range::<str, _>(from).map(|(_, param)| param);
+        tensors.take_while(move |param| param.name.starts_with(prefix))
     }
 
     /// The dimensions of the tensor `name`.
@@ -212,7 +221,10 @@ impl Checkpoint {
             let index = p.name.strip_prefix(prefix)?.split_once('.')?.0.parse().ok();
             index.filter(|&index: &usize| index <= most)
         };
-        self.tensors().filter_map(index).max().map_or(0, |largest: usize| largest.saturating_add(1))
+        self.beginning(prefix)
+            .filter_map(index)
+            .max()
+            .map_or(0, |largest: usize| largest.saturating_add(1))
     }
 
     /// The most frequent size along `axis` of the tensors named `{prefix}…{suffix}`, the smallest of
@@ -222,8 +234,8 @@ impl Checkpoint {
     /// [`Error::Tensor`] when there is none.
     pub fn usual(&self, prefix: &str, suffix: &str, axis: usize) -> Result<usize> {
         let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
-        let like = |p: &&Param| p.name.starts_with(prefix) && p.name.ends_with(suffix);
-        for param in self.tensors().filter(like) {
+        let like = |p: &&Param| p.name.ends_with(suffix);
+        for param in self.beginning(prefix).filter(like) {
             if let Some(&size) = param.dims.get(axis) {
                 *sizes.entry(size).or_default() += 1;
             }

@@ -347,13 +347,19 @@ fn restored(worker: &mut Worker, one: One, job: &Job, context: &Context<'_>) -> 
     let input_size = [picture.height, picture.width];
     let output_size = [result.height, result.width];
     let content = if same && !rules.has_quality() {
-        work.notes.push("nothing was changed; the file was copied".to_owned());
+        copied(&mut work.notes);
         Content::Copy(file)
     } else {
         Content::Picture(result, Box::new(metadata))
     };
     let (kind, pages) = (PageKind::Single, Vec::new());
     Ok(Ready { work, faces, pages, kind, input_size, output_size, content })
+}
+
+/// The notes of a result that is a copy of its input: nothing was left out of it.
+pub fn copied(notes: &mut Vec<String>) {
+    notes.retain(|note| !["left out", "16 bits became"].iter().any(|loss| note.contains(loss)));
+    notes.push("nothing was changed; the file was copied".to_owned());
 }
 
 fn write(job: &Job, computed: Computed, journal: &Shared, rules: &Rules) -> Written {

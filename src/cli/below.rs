@@ -10,16 +10,6 @@ use pentimento::photo::Format;
 
 use super::journal;
 
-/// Extensions of pictures that are read but not written, and of pictures that phones and browsers
-/// leave among photos: those are refused by their name, not passed over.
-const OTHERS: [&str; 8] = ["pgm", "pbm", "pam", "heic", "heif", "hif", "jxl", "jp2"];
-
-/// Whether a folder's file is taken for a picture.
-fn is_picture(name: &Path) -> bool {
-    let extension = name.extension().and_then(|e| e.to_str()).unwrap_or_default();
-    Format::of(name).is_ok() || OTHERS.contains(&extension.to_ascii_lowercase().as_str())
-}
-
 /// What is found below folders.
 #[derive(Default)]
 pub struct Below {
@@ -74,7 +64,7 @@ impl Below {
                 }
                 if kind.is_dir() {
                     open.push(name);
-                } else if !is_picture(&name) {
+                } else if !Format::is_named_so(&name) {
                     let path = folder.join(&name);
                     // A linked folder may lead back here.
                     if kind.is_file() || (kind.is_symlink() && path.is_dir()) {
@@ -102,8 +92,7 @@ impl Below {
         self.results += all - pictures.len();
         self.passed_over.sort_by(|a, b| natural(a, b));
         if pictures.is_empty() && self.failures.len() == before {
-            let what =
-                "the folder holds no pictures (.png, .jpg, .webp, .tif, .bmp or .ppm)".to_owned();
+            let what = format!("the folder holds no pictures ({})", Format::read_as());
             let error = Error::Image { path: folder.to_owned(), what };
             self.failures.push((folder.to_owned(), error));
         }

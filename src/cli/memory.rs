@@ -5,15 +5,25 @@ use std::path::Path;
 use pentimento::{Error, Result};
 
 /// Bytes per pixel while a picture is decoded: what the decoder holds, at up to 16 bits, and what is
-/// made of it.
+/// made of it. With 6 megapixels JPEG took 5, PNG 6, BMP 8, TIFF 9 and HEIC of 4:2:0 12.
 const BYTES_PER_PIXEL: usize = 14;
+/// The same for formats whose decoders hold more: HEIC of 4:4:4 took 24, lossy JPEG XL 26.
+const MORE_BYTES_PER_PIXEL: usize = 32;
+const TAKE_MORE: [&str; 5] = ["avif", "heic", "heif", "hif", "jxl"];
+
+/// Bytes per pixel of the format that the name of a file tells.
+fn bytes_per_pixel(path: &Path) -> usize {
+    let ending = path.extension().unwrap_or_default();
+    let takes_more = TAKE_MORE.iter().any(|more| ending.eq_ignore_ascii_case(more));
+    if takes_more { MORE_BYTES_PER_PIXEL } else { BYTES_PER_PIXEL }
+}
 
 /// Asks for what a picture of this many pixels needs, and gives it back at once.
 ///
 /// # Errors
 /// [`Error::Image`] where there is not so much.
 pub fn reserve(path: &Path, pixels: usize) -> Result<()> {
-    let bytes = pixels.saturating_mul(BYTES_PER_PIXEL);
+    let bytes = pixels.saturating_mul(bytes_per_pixel(path));
     let mut room = Vec::<u8>::new();
     room.try_reserve_exact(bytes).map_err(|_| Error::Image {
         path: path.to_owned(),
@@ -34,5 +44,6 @@ mod tests {
         let error = reserve(Path::new("a.png"), usize::MAX / 64).unwrap_err().to_string();
         assert!(error.starts_with("a.png: ") && error.contains("MB of memory"), "{error}");
         reserve(Path::new("a.png"), 1 << 17).unwrap();
+        assert!(bytes_per_pixel(Path::new("a.HEIC")) > bytes_per_pixel(Path::new("heic.png")));
     }
 }

@@ -93,7 +93,8 @@ pub fn named(given: &Path) -> Result<PathBuf> {
     )))
 }
 
-/// Says which of the file's weights were taken, where there were others, and what was left out.
+/// Says which of the file's weights were taken, where there were others, what was left out, and what
+/// was assumed where the file does not say.
 pub fn tell(path: &Path, model: &Model, quiet: bool) {
     if quiet {
         return;
@@ -104,6 +105,11 @@ pub fn tell(path: &Path, model: &Model, quiet: bool) {
     }
     if let Some(left_out) = taken.left_out_list() {
         print_note(&format!("{}: left out {left_out}", path.display()));
+    }
+    for (name, value) in model.info().parameters {
+        if value.contains("(assumed") {
+            print_note(&format!("{}: {name} is {value}", path.display()));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Small copies of pictures that browsers do not show, for the page.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use pentimento::photo::{self, Format, Metadata, Pages, ReadOptions, walled};
@@ -12,12 +13,14 @@ use super::journal::Digest;
 /// Columns or rows of a preview, whichever are more.
 const LONG_SIDE: usize = 1600;
 
-/// Whether browsers show files of this name.
+/// Whether browsers show this file: its content says, since phones name HEIC ".jpg", too.
 fn is_shown(path: &Path) -> bool {
-    match Format::of(path) {
-        Ok(Format::Tiff | Format::Pnm) => false,
-        Ok(_) => true,
-        Err(_) => false,
+    const BEGIN: u64 = 64;
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(BEGIN).read_to_end(&mut begin));
+    match Format::of_bytes(&begin).filter(|_| read.is_ok()) {
+        Some(Format::Tiff | Format::Pnm) | None => false,
+        Some(_) => true,
     }
 }
 
@@ -73,6 +76,12 @@ mod tests {
         image::RgbImage::new(3200, 10).save(&scan).unwrap();
         let preview = of(&page, &scan);
         assert_eq!(image::image_dimensions(&preview).unwrap(), (1600, 5));
+        let named_so = folder.path().join("scan.jpg");
+        fs::copy(&scan, &named_so).unwrap();
+        assert_ne!(of(&page, &named_so), named_so, "its content is TIFF");
+        let photo = folder.path().join("photo.tif");
+        image::RgbImage::new(3, 2).save_with_format(&photo, image::ImageFormat::Jpeg).unwrap();
+        assert_eq!(of(&page, &photo), photo);
         assert_eq!(preview.parent().unwrap(), folder.path().join(".index.html.previews"));
         fs::write(&preview, "kept").unwrap();
         assert_eq!(of(&page, &scan), preview);

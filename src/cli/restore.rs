@@ -28,9 +28,9 @@ use super::{EngineArgs, film, model, movie, page, target, value};
 /// times as large. A folder of results remembers what it holds: a run that was broken off goes on
 /// where it ended, and pictures that have not changed are not restored again.
 ///
-/// JPEG, PNG, WebP, TIFF, GIF, BMP and PPM are read and written, with all pages and frames; JPEG XL
-/// is read; pictures are turned upright; EXIF, colour profiles, transparency, gray and 16 bits are kept where the format of
-/// the result can hold them.
+/// JPEG, PNG, WebP, AVIF, TIFF, GIF, BMP and PPM are read and written, with all pages and frames;
+/// HEIC and JPEG XL are read. Pictures are turned upright. EXIF, colour profiles, transparency, gray
+/// and 16 bits are kept where the format of the result can hold them.
 /// Films are restored where ffmpeg is installed: sound, subtitles, chapters and times stay as they
 /// are.
 #[derive(Args)]

@@ -78,7 +78,7 @@ pub fn restore(
     let (Done { pages, notes, same }, losses) = restored?;
     let mut notes = notes.sentences(kind, count);
     let content = if same && Format::of_bytes(&file) == Some(format) && !rules.has_quality() {
-        notes.push("nothing was changed; the file was copied".to_owned());
+        album::copied(&mut notes);
         Content::Copy(file)
     } else {
         notes.extend(losses.iter().map(|note| with_flags(note)));

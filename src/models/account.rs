@@ -10,8 +10,8 @@ use super::{Network, relatives};
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 
-/// Single values of any network that only count: steps of the training.
-const COUNTERS: [&str; 12] = [
+/// Single values of any network that only count: steps of the training, and what thop counted.
+const COUNTERS: [&str; 16] = [
     "*.num_batches_tracked",
     "num_batches_tracked",
     "n_averaged",
@@ -24,6 +24,10 @@ const COUNTERS: [&str; 12] = [
     "iter",
     "iteration",
     "it",
+    "total_ops",
+    "total_params",
+    "*.total_ops",
+    "*.total_params",
 ];
 
 /// Tensors of any network that follow from its sizes: the places and masks that windows of attention
@@ -52,8 +56,8 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
         return Err(relative.refusal(checkpoint));
     }
     let listed = match strays.len() {
-        1 => format!("the tensor {first}"),
-        n => format!("the tensor {first} and {} more", n - 1),
+        1 => format!("the tensor {first} is"),
+        n => format!("the tensor {first} and {} more are", n - 1),
     };
     let drop = match pattern(&strays, &others) {
         Some(pattern) => format!("`pentimento convert --drop \"{pattern}\"` leaves them out"),
@@ -62,7 +66,7 @@ pub(crate) fn account(checkpoint: &Checkpoint, network: &dyn Network) -> Result<
     Err(Error::Checkpoint {
         path: checkpoint.path().to_owned(),
         what: format!(
-            "is like {0}, but {listed} are not of it: a relative of {0} that is not supported, \
+            "is like {0}, but {listed} not of it: a relative of {0} that is not supported, \
              which would run as the wrong network; where they are known to serve the training \
              alone, {drop}",
             network.name()

@@ -96,17 +96,9 @@ fn read(checkpoint: &Checkpoint, options: &Options) -> Result<CodeFormer> {
     }
     let fusions = (0..=usize::BITS - 1)
         .map(|bit| 1usize << bit)
-        .filter(|size| {
-            let start = format!("fuse_convs_dict.{size}.");
-            checkpoint.tensors().any(|param| param.name.starts_with(&start))
-        })
+        .filter(|size| checkpoint.has_prefix(&format!("fuse_convs_dict.{size}.")))
         .collect();
-    let layers = (0..)
-        .take_while(|i| {
-            let start = format!("ft_layers.{i}.");
-            checkpoint.tensors().any(|param| param.name.starts_with(&start))
-        })
-        .count();
+    let layers = (0..).take_while(|i| checkpoint.has_prefix(&format!("ft_layers.{i}."))).count();
     let stated = super::stated_heads(checkpoint);
     let network = CodeFormer {
         encoder: blocks(checkpoint, "encoder")?,

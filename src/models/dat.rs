@@ -262,8 +262,7 @@ impl Dat {
     ) -> Result<NodeId> {
         let channels = self.channels;
         let all = swin::projected(b, x, &format!("{prefix}.qkv"))?;
-        let mut part = |i: usize| b.slice(all, i * channels, (i + 1) * channels);
-        let qkv = [part(0)?, part(1)?, part(2)?];
+        let qkv = b.thirds(all)?;
         let temperature = b.param(&format!("{prefix}.temperature"), &[heads], 1.0)?;
         let op = ops::ChannelAttention { heads, temperature };
         let attended = b.graph.scoped(prefix, |graph| graph.add(op, &qkv))?;

@@ -43,6 +43,22 @@ pub(super) fn inputs(checkpoint: &Checkpoint, name: &str) -> Result<usize> {
     }
 }
 
+/// Refuses the checkpoint of a `network` whose first convolution, `name`, takes other than RGB pictures.
+///
+/// # Errors
+/// [`Error::Tensor`] says how many channels they have, or that it is missing.
+pub(super) fn check_rgb(checkpoint: &Checkpoint, name: &str, network: &str) -> Result<()> {
+    let channels = inputs(checkpoint, name)?;
+    if channels != 3 {
+        let what = format!(
+            "takes pictures of {channels} channels: {network} is supported for RGB pictures alone, \
+             take a file of three channels"
+        );
+        return Err(Error::Tensor { name: name.to_owned(), what });
+    }
+    Ok(())
+}
+
 /// Refuses an input that is not pictures of `channels` channels.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ mod gpen;
 mod hat;
 mod mmrbnet;
 mod nafnet;
+mod omnisr;
 pub mod parsenet;
 mod plksr;
 mod published;
@@ -241,6 +242,7 @@ const RECOGNISERS: &[Recogniser] = &[
     dat::recognise,
     scunet::recognise,
     nafnet::recognise,
+    omnisr::recognise,
     plksr::recognise,
     gpen::recognise,
     parsenet::recognise,
@@ -258,12 +260,13 @@ pub fn recognise(checkpoint: &Checkpoint, options: &Options) -> Result<Box<dyn N
         if let Some(relative) = relatives::relative(checkpoint) {
             return Err(relative.refusal(checkpoint));
         }
-        let names: Vec<String> = checkpoint.names().take(3).map(pentimento_convert::short).collect();
+        let names: Vec<String> =
+            checkpoint.names().take(3).map(pentimento_convert::short).collect();
         Err(Error::UnknownArchitecture(format!(
             "{} holds tensors such as {}, which belong to none of MMRB-Net, GFPGAN, CodeFormer, \
              RestoreFormer, StyleGAN2, SRVGGNetCompact, RRDBNet, SPAN, Real-CUGAN, HAT, \
-             SwinIR, DAT, SCUNet, NAFNet, PLKSR, RealPLKSR, GPEN, ParseNet, BiSeNet, RetinaFace and \
-             YuNet",
+             SwinIR, DAT, SCUNet, NAFNet, OmniSR, PLKSR, RealPLKSR, GPEN, ParseNet, BiSeNet, \
+             RetinaFace and YuNet",
             checkpoint.path().display(),
             if names.is_empty() { "none at all".to_owned() } else { names.join(", ") },
         )))

@@ -31,10 +31,14 @@ struct NafNet {
 pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<Box<dyn Network>>> {
     let blocks = checkpoint.has_prefix("middle_blks.0.sca.");
     let ends = checkpoint.contains("intro.weight") || checkpoint.contains("ending.weight");
-    (blocks && ends).then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
+    // KBNet, whose blocks have these too.
+    let kernels = checkpoint.contains("encoders.0.0.attgamma");
+    (blocks && ends && !kernels)
+        .then(|| read(checkpoint).map(|net| Box::new(net) as Box<dyn Network>))
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<NafNet> {
+    enlarger::check_rgb(checkpoint, "intro.weight", "NAFNet")?;
     let channels = checkpoint.rows("intro.weight")?;
     let levels = checkpoint.numbered("downs.").max(checkpoint.numbered("ups."));
     if levels >= 16 {

@@ -158,8 +158,23 @@ static RELATIVES: &[Relative] = &[
         AnotherEnlarger,
         &["body.0.body.0.body.0.weight", "body.0.body.0.body.*.conv_du.0.weight"],
     ),
+    relative_of(
+        "EDSR under its authors' names",
+        AnotherEnlarger,
+        &["head.0.weight", "body.0.body.0.weight", "tail.0.0.weight"],
+    ),
+    relative_of("RDN", AnotherEnlarger, &["SFENet1.weight", "RDBs.0.convs.0.conv.0.weight"]),
+    relative_of("FSRCNN", AnotherEnlarger, &["first_part.0.weight", "last_part.weight"]),
+    relative_of("RFDN", AnotherEnlarger, &["fea_conv.weight", "B1.c1_d.weight"]),
+    relative_of("BSRN", AnotherEnlarger, &["fea_conv.pw.weight", "B1.c1_d.weight"]),
+    relative_of("RLFN", AnotherEnlarger, &["conv_1.weight", "block_1.c1_r.weight"]),
     relative_of("SwiftSRGAN", AnotherEnlarger, &["initial.cnn.depthwise.weight"]),
-    // Transformers that enlarge.
+    // Transformers that enlarge, and what took their place.
+    relative_of(
+        "MambaIR",
+        AnotherEnlarger,
+        &["layers.0.residual_group.blocks.0.self_attention.A_logs"],
+    ),
     relative_of("SRFormer", AnotherEnlarger, &["*.attn.aligned_relative_position_index"]),
     relative_of("ATD", AnotherEnlarger, &["layers.*.residual_group.td"]),
     relative_of("CRAFT", AnotherEnlarger, &["layers.*.residual_group.hf_blocks.*"]),
@@ -181,14 +196,14 @@ static RELATIVES: &[Relative] = &[
     ),
     relative_of("AuraSR", AnotherEnlarger, &["mid_attn.layers.0.0.to_out.weight"]),
     // Other networks that enlarge or mend.
-    relative_of(
-        "OmniSR",
-        AnotherEnlarger,
-        &["residual_layer.0.residual_layer.0.layer.0.fn.0.weight"],
-    ),
     relative_of("FBCNN", AnotherEnlarger, &["m_head.weight", "qf_pred.0.res.0.weight"]),
     relative_of("DRUNet", AnotherEnlarger, &["m_head.weight", "m_body.0.res.0.weight"]),
     relative_of("KBNet", AnotherEnlarger, &["encoders.0.0.attgamma"]),
+    relative_of(
+        "KBNet",
+        AnotherEnlarger,
+        &["latent.0.ffn.qkv.weight", "refinement.0.attn.dwconv.0.weight"],
+    ),
     relative_of("M3SNet", AnotherEnlarger, &["intro.weight", "encoders.0.0.beta"]),
     relative_of("SAFMN", AnotherEnlarger, &["to_feat*.weight", "feats.0.*safm.*"]),
     relative_of("RealPLKSR with DySample", AnotherEnlarger, &["feats.1.lk.*", "to_img.*"]),
@@ -205,12 +220,18 @@ static RELATIVES: &[Relative] = &[
     relative_of("Uformer", AnotherEnlarger, &["encoderlayer_0.blocks.*"]),
     relative_of("MixDehazeNet", AnotherEnlarger, &["layer1.blocks.0.Wv.0.weight"]),
     relative_of("HVI-CIDNet", AnotherEnlarger, &["HVE_block0.1.weight"]),
-    relative_of("FeMaSR", AnotherEnlarger, &["multiscale_encoder.*", "quantize_group.*"]),
     relative_of("AdaCode", AnotherEnlarger, &["multiscale_encoder.*", "weight_predictor.*"]),
+    relative_of("FeMaSR", AnotherEnlarger, &["multiscale_encoder.*", "quantize_group.*"]),
     relative_of("BasicVSR", AnotherEnlarger, &["spynet.*", "backward_*"]),
+    relative_of("BasicVSR++", AnotherEnlarger, &["spynet.*", "deform_align.*"]),
     relative_of("EDVR", AnotherEnlarger, &["pcd_align.*"]),
     relative_of(
-        "DnCNN",
+        "DnCNN with batch normalisation",
+        AnotherEnlarger,
+        &["model.0.weight", "model.2.weight", "model.3.running_mean", "model.5.weight"],
+    ),
+    relative_of(
+        "DnCNN or FFDNet",
         AnotherEnlarger,
         &["model.0.weight", "model.2.weight", "model.4.weight", "model.6.weight", "model.8.weight"],
     ),
@@ -220,6 +241,17 @@ static RELATIVES: &[Relative] = &[
         "DDColor, which colours pictures",
         AnotherEnlarger,
         &["encoder.arch.downsample_layers.*"],
+    ),
+    relative_of("Zero-DCE, which brightens pictures", AnotherEnlarger, &["e_conv1.weight"]),
+    relative_of(
+        "U²-Net, which cuts out figures",
+        OtherField,
+        &["stage1.rebnconvin.conv_s1.weight"],
+    ),
+    relative_of(
+        "RIFE, which makes frames between frames",
+        OtherField,
+        &["*block0.conv0.0.0.weight"],
     ),
     // Judges of a training.
     relative_of(

@@ -53,10 +53,7 @@ pub(super) fn recognise(
 
 fn read(checkpoint: &Checkpoint, prefix: &'static str, options: &Options) -> Result<RestoreFormer> {
     // Any tensor of a block shows that it is there: the missing ones are named when it is built.
-    let has = |start: &str| {
-        let start = format!("{prefix}{start}.");
-        checkpoint.tensors().any(|param| param.name.starts_with(&start))
-    };
+    let has = |start: &str| checkpoint.has_prefix(&format!("{prefix}{start}."));
     let levels = (0..).take_while(|i| has(&format!("encoder.down.{i}.block"))).count();
     let blocks = (0..).take_while(|j| has(&format!("encoder.down.0.block.{j}"))).count();
     let attending: Vec<usize> =

@@ -36,6 +36,10 @@ pub(super) fn recognise(checkpoint: &Checkpoint, _: &Options) -> Option<Result<B
 }
 
 fn read(checkpoint: &Checkpoint) -> Result<Span> {
+    let first = ["conv_1.sk.weight", "conv_1.eval_conv.weight"];
+    if let Some(first) = first.into_iter().find(|name| checkpoint.contains(name)) {
+        enlarger::check_rgb(checkpoint, first, "SPAN")?;
+    }
     let channels = checkpoint.usual("block_", ".eval_conv.bias", 0);
     let channels = channels.or_else(|_| checkpoint.usual("block_", ".sk.bias", 0))?;
     let factor = enlarger::shuffle_factor(checkpoint, "upsampler.0.weight", 3)?;
@@ -150,9 +154,13 @@ impl Network for Span {
 
     /// What the trained convolutions are merged to, and the mark of pictures as they are.
     fn training_only(&self) -> Vec<String> {
-        let sums = ["block_*.eval_conv.weight", "block_*.eval_conv.bias"];
-        let ends = ["conv_*.eval_conv.weight", "conv_*.eval_conv.bias", "no_norm"];
-        sums.into_iter().chain(ends).map(str::to_owned).collect()
+        // Of these blocks alone: a network with more of them is another.
+        let blocks =
+            (1..=BLOCKS).flat_map(|block| [1, 2, 3].map(|i| format!("block_{block}.c{i}_r")));
+        let convs = blocks.chain(["conv_1", "conv_2"].map(str::to_owned));
+        let sums =
+            convs.flat_map(|conv| ["weight", "bias"].map(|of| format!("{conv}.eval_conv.{of}")));
+        sums.chain(["no_norm".to_owned()]).collect()
     }
 
     fn pixels(&self) -> PixelFormat {

@@ -441,6 +441,16 @@ impl<'a> Builder<'a> {
         self.add(ops::Slice { start, end }, &[x])
     }
 
+    /// The thirds of `x`'s channels, in their order: queries, keys and values.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn thirds(&mut self, x: NodeId) -> Result<[NodeId; 3]> {
+        let third = self.shape(x).c / 3;
+        let mut part = |i: usize| self.slice(x, i * third, (i + 1) * third);
+        Ok([part(0)?, part(1)?, part(2)?])
+    }
+
     /// The finished graph with `output` as its output.
     pub fn finish(mut self, output: NodeId) -> Graph {
         self.graph.set_output(output);

@@ -129,8 +129,7 @@ pub fn block(b: &mut Builder, x: NodeId, windows: &Windows, names: &Names) -> Re
 pub fn attention(b: &mut Builder, x: NodeId, windows: &Windows, names: &Names) -> Result<NodeId> {
     let channels = b.shape(x).c;
     let all = projected(b, x, &names.qkv)?;
-    let mut part = |i: usize| b.slice(all, i * channels, (i + 1) * channels);
-    let qkv = [part(0)?, part(1)?, part(2)?];
+    let qkv = b.thirds(all)?;
     let Windows { heads, window, offset, margin, bias } = *windows;
     let op = ops::WindowAttention { heads, window, offset, margin, bias };
     let y = b.graph.scoped(&*names.qkv, |graph| graph.add(op, &qkv))?;

@@ -10,14 +10,15 @@ use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::codecs::webp::WebPEncoder;
 use image::{ColorType, ImageEncoder, ImageError, ImageResult};
 
+use super::carried::Carried;
 use super::channels::samples;
 use super::file::write_whole;
-use super::kept::{Kept, PHOTOSHOP_HEADER, XMP_HEADER};
+use super::kept::Kept;
 use super::matte::laid_on;
 use super::metadata::Metadata;
 use super::pages::{gif_of_one, losses_in_gif};
 use super::tiff_file::{self, Page, Samples};
-use super::{Format, Picture, containers, exif, tiff_tags, xmp};
+use super::{Format, Picture, containers};
 #[cfg(feature = "codecs")]
 use super::{heif, webp};
 use crate::{Error, Result};
@@ -120,8 +121,9 @@ pub fn encode_with(
     if format == Format::Gif {
         notes.extend(losses_in_gif(picture));
     }
-    let file =
-        File::of(format, encoding.quality_of(format, metadata), picture, metadata, &mut notes);
+    let quality = encoding.quality_of(format, metadata);
+    let Carried { exif, kept } = Carried::of(format, picture, metadata, &mut notes);
+    let file = File { format, quality, exif, kept };
     let bytes = file.encoded(picture, metadata).map_err(|e| Error::Image {
         path: path.to_owned(),
         what: format!("the picture cannot be encoded: {e}"),
@@ -132,11 +134,8 @@ pub fn encode_with(
 const JPEG_QUALITY: u8 = 95;
 const AVIF_QUALITY: u8 = 90;
 const LEAST_QUALITY: u8 = 75;
-/// A segment of JPEG has 2^16 - 1 bytes (ITU-T T.81, B.1.1.4); its own length and "Exif\0\0" are
-/// among them.
-const LONGEST_EXIF: usize = (1 << 16) - 1 - 2 - 6;
 
-/// What goes into a file beside the pixels.
+/// A file that is to be written.
 struct File {
     format: Format,
     /// `None` of what is lossless.
@@ -146,86 +145,6 @@ struct File {
 }
 
 impl File {
-    /// What of `metadata` goes into a file of this format; what does not goes to `notes`.
-    fn of(
-        format: Format,
-        quality: Option<u8>,
-        picture: &Picture,
-        metadata: &Metadata,
-        notes: &mut Vec<String>,
-    ) -> Self {
-        use Format::{Avif, Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
-        let name = format.name();
-        let mut lost: Vec<&str> = Vec::new();
-        let mut kept = metadata.kept.clone();
-        kept.xmp = kept.xmp.map(xmp::of_result);
-        let exif = metadata.exif.as_deref();
-        // Files that tell their density nowhere else tell it in EXIF.
-        kept.density = kept.density.or_else(|| tiff_tags::density_of_exif(exif?));
-        let result = exif.map(|exif| exif::of_result(exif, picture.height, picture.width));
-        match &result {
-            Some(None) => notes.push("its EXIF is damaged and was left out".to_owned()),
-            Some(Some(exif)) if exif.damaged => {
-                notes.push("a part of its EXIF is damaged and was left out".to_owned());
-            }
-            _ => {}
-        }
-        let mut exif = result.flatten().map(|exif| exif.bytes);
-        let mut drop_if = |is: bool, what: &'static str| {
-            if is {
-                lost.push(what);
-            }
-            is
-        };
-        let has_no = |formats: &[Format]| formats.contains(&format);
-        let long = |exif: &Vec<u8>| format == Jpeg && exif.len() > LONGEST_EXIF;
-        if drop_if(exif.is_some() && has_no(&[Bmp, Gif, Pnm]), "EXIF")
-            || drop_if(exif.as_ref().is_some_and(long), "so much EXIF")
-        {
-            exif = None;
-        }
-        let fits = |header: &[u8], packet: &Option<Vec<u8>>| {
-            format != Jpeg || packet.as_ref().is_none_or(|p| containers::fits_jpeg(header, p))
-        };
-        if drop_if(kept.xmp.is_some() && has_no(&[Bmp, Pnm]), "XMP")
-            || drop_if(!fits(XMP_HEADER, &kept.xmp), "so much XMP")
-        {
-            kept.xmp = None;
-        }
-        let resource = kept.iptc.as_deref().map(containers::resource);
-        if drop_if(kept.iptc.is_some() && has_no(&[Avif, Bmp, Gif, Pnm, WebP]), "IPTC")
-            || drop_if(!fits(PHOTOSHOP_HEADER, &resource), "so much IPTC")
-        {
-            kept.iptc = None;
-        }
-        let in_exif = exif.as_deref().and_then(tiff_tags::density_of_exif).is_some();
-        drop_if(
-            kept.density.is_some() && !in_exif && has_no(&[Avif, Gif, Pnm, WebP]),
-            "its size on paper",
-        );
-        let has_comment = containers::comment(&kept).is_some();
-        drop_if(has_comment && has_no(&[Avif, Bmp, Pnm, WebP, Tiff]), "its comment");
-        let is_text = |kind: &[u8; 4]| matches!(kind, b"tEXt" | b"zTXt" | b"iTXt");
-        let is_comment = |data: &[u8]| data.starts_with(b"Comment\0");
-        let texts = kept.chunks.iter().any(|(kind, data)| {
-            is_text(kind) && !(format == Jpeg && kind == b"tEXt" && is_comment(data))
-        });
-        drop_if(texts && format != Png, "the texts of a PNG");
-        let has_icc = picture.icc.is_some() || metadata.gray_icc.is_some();
-        drop_if(!has_icc && format != Png && kept.has_odd_colours(), "the gamma of a PNG");
-        drop_if(has_icc && !format.has_profile(), "a colour profile");
-        drop_if(metadata.deep.is_some() && !format.is_deep(), "16 bits");
-        if format.is_deep() && metadata.deep.as_ref().is_some_and(|deep| !deep.fits(picture)) {
-            notes.push("16 bits became 8: the model makes a picture of another shape".to_owned());
-        }
-        if let [first @ .., last] = &lost[..] {
-            let and = if first.is_empty() { "" } else { " and " };
-            let list = format!("{}{and}{last}", first.join(", "));
-            notes.push(format!("{name} has no place for {list}: left out"));
-        }
-        Self { format, quality, exif, kept }
-    }
-
     /// The bytes of the file.
     fn encoded(&self, picture: &Picture, metadata: &Metadata) -> ImageResult<Vec<u8>> {
         let mut to = Cursor::new(Vec::new());

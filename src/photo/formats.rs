@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use image::codecs::pnm::{PnmDecoder, PnmSubtype, SampleEncoding};
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageError, ImageFormat};
 use image::{ImageReader, Limits};
@@ -10,8 +11,11 @@ use super::decode::{MAX_PIXELS, ReadOptions};
 #[cfg(feature = "codecs")]
 use super::heif;
 use super::jpeg::{Colours, Jpeg};
+#[cfg(not(target_arch = "wasm32"))]
+use super::jxl;
+use super::pages::cut_in_gif;
 use super::tiff::Tiff;
-use super::{exif, tiff_tags, unsupported_formats};
+use super::{exif, left_out, tiff_tags, unsupported_formats};
 
 /// A picture as it lies in its file.
 pub(super) struct Decoded {
@@ -43,7 +47,8 @@ pub(super) fn read(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<
     match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => jpeg(bytes, options),
         _ if is_tiff(bytes) => tiff(bytes, index, options),
-        _ if unsupported_formats::is_jpeg_xl(bytes) => jpeg_xl(bytes),
+        #[cfg(not(target_arch = "wasm32"))]
+        _ if unsupported_formats::is_jpeg_xl(bytes) => jxl::read(bytes),
         #[cfg(feature = "codecs")]
         _ if unsupported_formats::is_heif(bytes) => heif::read(bytes),
         Ok(format) => other(bytes, format),
@@ -76,6 +81,8 @@ pub(super) fn dimensions_of(bytes: &[u8], index: usize) -> Option<(usize, usize)
     let (width, height) = match image::guess_format(bytes) {
         Ok(ImageFormat::Jpeg) => Jpeg::open(None, bytes).ok()?.dimensions(),
         _ if is_tiff(bytes) => Tiff::open(bytes).ok()?.dimensions(index),
+        #[cfg(not(target_arch = "wasm32"))]
+        _ if unsupported_formats::is_jpeg_xl(bytes) => jxl::dimensions(bytes)?,
         #[cfg(feature = "codecs")]
         _ if unsupported_formats::is_heif(bytes) => heif::dimensions(bytes)?,
         Ok(format) => {
@@ -97,6 +104,7 @@ fn jpeg(bytes: &[u8], options: &ReadOptions) -> Result<Decoded, String> {
     if left_out > 0 {
         notes.push(format!("{left_out} further EXIF segments of the file are left out"));
     }
+    notes.extend(left_out::of_jpeg(bytes));
     let orientation = exif::orientation(exif.as_deref());
     Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
 }
@@ -113,42 +121,6 @@ fn tiff(bytes: &[u8], index: usize, options: &ReadOptions) -> Result<Decoded, St
         notes: page.notes,
         ..Decoded::default()
     })
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
-    use jxl_oxide::integration::JxlDecoder;
-    let damaged = |e: Box<dyn std::error::Error + Send + Sync>| {
-        format!("the picture is damaged: {}", e.to_string().replace(char::is_control, " "))
-    };
-    let whole = jxl_oxide::JxlImage::builder().read(Cursor::new(bytes)).map_err(damaged)?;
-    check_size((whole.width(), whole.height()))?;
-    if !whole.is_loading_done() {
-        return Err(TRUNCATED.to_owned());
-    }
-    if whole.num_loaded_keyframes() > 1 {
-        return Err(format!(
-            "JPEG XL with {} frames is not read; `djxl a.jxl a.apng` saves it as PNG",
-            whole.num_loaded_keyframes()
-        ));
-    }
-    let xmp = match whole.aux_boxes().first_xml() {
-        jxl_oxide::AuxBoxData::Data(xmp) => Some(xmp.to_vec()),
-        _ => None,
-    };
-    drop(whole);
-    let mut decoder = JxlDecoder::new(Cursor::new(bytes)).map_err(|e| describe(&e))?;
-    check(&mut decoder)?;
-    let icc = decoder.icc_profile().unwrap_or_default();
-    let exif = decoder.exif_metadata().unwrap_or_default();
-    let image = DynamicImage::from_decoder(decoder).map_err(|e| describe(&e))?;
-    // Its own orientation counts, not that of EXIF (ISO/IEC 18181-2), and is applied already.
-    Ok(Decoded { image, exif, icc, xmp, ..Decoded::default() })
-}
-
-#[cfg(target_arch = "wasm32")]
-fn jpeg_xl(bytes: &[u8]) -> Result<Decoded, String> {
-    check_kind(bytes).and(Err(format!("not a picture; the formats that are read are {FORMATS}")))
 }
 
 /// Bounds what a decoder may use.
@@ -182,8 +154,40 @@ fn other(bytes: &[u8], format: ImageFormat) -> Result<Decoded, String> {
         notes.push("all its pixels were transparent, which is taken for opaque".to_owned());
         image = image.into_rgb8().into();
     }
+    if format == ImageFormat::Gif {
+        notes.extend(cut_in_gif(bytes));
+    }
+    if format == ImageFormat::Pnm {
+        notes.extend(behind_pnm(bytes));
+    }
     let orientation = exif::orientation(exif.as_deref());
     Ok(Decoded { image, orientation, exif, icc, notes, ..Decoded::default() })
+}
+
+/// What a binary PNM holds behind its first picture, as a sentence: its format lets others follow.
+fn behind_pnm(bytes: &[u8]) -> Option<String> {
+    let mut cursor = Cursor::new(bytes);
+    let decoder = PnmDecoder::new(&mut cursor).ok()?;
+    let (width, height) = decoder.dimensions();
+    let length = match decoder.subtype() {
+        PnmSubtype::Bitmap(SampleEncoding::Binary) => {
+            u64::from(width.div_ceil(8)) * u64::from(height)
+        }
+        PnmSubtype::Graymap(SampleEncoding::Binary)
+        | PnmSubtype::Pixmap(SampleEncoding::Binary)
+        | PnmSubtype::ArbitraryMap => decoder.total_bytes(),
+        _ => return None,
+    };
+    drop(decoder);
+    let end = usize::try_from(cursor.position().checked_add(length)?).ok()?;
+    let rest = bytes.get(end..)?.trim_ascii_start();
+    match rest {
+        [] => None,
+        [b'P', b'1'..=b'7', ..] => {
+            Some("left out of the file: the pictures behind the first".to_owned())
+        }
+        _ => Some(format!("left out of the file: {} bytes behind the picture", rest.len())),
+    }
 }
 
 /// Some writers of WebP put the header of JPEG's segment before EXIF.
@@ -201,7 +205,7 @@ const FORMATS: &str = if cfg!(feature = "codecs") {
 } else {
     "JPEG, PNG, WebP, TIFF, JPEG XL, GIF, BMP and PNM"
 };
-const TRUNCATED: &str = "the picture is truncated: its end is missing";
+pub(super) const TRUNCATED: &str = "the picture is truncated: its end is missing";
 pub(super) const CMYK: &str = "the picture holds the colours of printing inks (CMYK), which look different on every printer; \
      convert it to RGB first";
 
@@ -230,5 +234,26 @@ pub(super) fn describe(error: &ImageError) -> String {
             let text = other.to_string().replace(char::is_control, " ");
             format!("the picture is damaged: {text}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behind_pnm;
+
+    #[test]
+    fn pictures_behind_the_first_are_told() {
+        let grey: &[u8] = b"P5\n# first\n3 2\n255\nabcdef";
+        let bits: &[u8] = b"P4 9 1\n\xFF\x80";
+        for file in [grey, bits, b"P6 1 1 65535\nabcdef", b"P2 1 1 255\n7\n"] {
+            assert_eq!(behind_pnm(file), None);
+            assert_eq!(behind_pnm(&[file, b"\n"].concat()), None);
+        }
+        for file in [grey, bits] {
+            let told = behind_pnm(&[file, grey].concat()).unwrap();
+            assert!(told.contains("the pictures behind the first"), "{told}");
+        }
+        assert!(behind_pnm(&[grey, b"stray"].concat()).unwrap().contains("5 bytes"));
+        assert_eq!(behind_pnm(b"P5 4 4 255\nab"), None);
     }
 }

@@ -25,8 +25,8 @@ pub struct Kept {
     pub iptc: Option<Vec<u8>>,
     /// The comment of a JPEG.
     pub comment: Option<Vec<u8>>,
-    /// Chunks of a PNG that say how its colours are meant (gAMA, cHRM, sRGB, cICP), and its texts:
-    /// the kind and the data of each.
+    /// Chunks of a PNG that say how its colours are meant (gAMA, cHRM, sRGB, cICP, mDCV, cLLI), and
+    /// its texts: the kind and the data of each.
     pub chunks: Vec<([u8; 4], Vec<u8>)>,
 }
 
@@ -42,7 +42,7 @@ pub struct Density {
 /// Metres in an inch.
 const INCH: f64 = 0.0254;
 /// A text of a picture, uncompressed, is shorter.
-const LONGEST_TEXT: u64 = 16 << 20;
+pub(super) const LONGEST_TEXT: u64 = 16 << 20;
 
 impl Density {
     /// `None` where these are not densities.
@@ -91,7 +91,7 @@ impl Kept {
             Some(Format::Gif) => {
                 let xmp = GifDecoder::new(Cursor::new(file)).ok();
                 let xmp = xmp.and_then(|mut gif| gif.xmp_metadata().ok().flatten());
-                Self { xmp, comment: pages::in_gif(file).1, ..Self::default() }
+                Self { xmp, comment: pages::in_gif(file).comment, ..Self::default() }
             }
             Some(Format::Bmp) => {
                 let long = |at: usize| Some(u32::from_le_bytes(*file.get(at..)?.first_chunk()?));
@@ -144,6 +144,8 @@ impl Kept {
 
     fn of_png(file: &[u8]) -> Self {
         let mut kept = Self::default();
+        // Others of their kind stay texts: unpacking all of a hostile file would take minutes.
+        let (mut has_xmp, mut has_iptc) = (false, false);
         for chunk in segments::of_png(file) {
             let data = chunk.data;
             match &chunk.kind {
@@ -154,11 +156,17 @@ impl Kept {
                         kept.density = Density::per_metre(x, y);
                     }
                 }
-                b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" if data.len() <= 32 => {
+                b"gAMA" | b"cHRM" | b"sRGB" | b"cICP" | b"mDCV" | b"cLLI" if data.len() <= 32 => {
                     kept.chunks.push((chunk.kind, data.to_vec()));
                 }
-                b"iTXt" if data.starts_with(XMP_KEYWORD) => kept.xmp = international_text(data),
-                b"zTXt" if data.starts_with(IPTC_KEYWORD) => kept.iptc = raw_profile(data),
+                b"iTXt" if data.starts_with(XMP_KEYWORD) && !has_xmp => {
+                    has_xmp = true;
+                    kept.xmp = international_text(data);
+                }
+                b"zTXt" if data.starts_with(IPTC_KEYWORD) && !has_iptc => {
+                    has_iptc = true;
+                    kept.iptc = raw_profile(data);
+                }
                 b"tEXt" | b"zTXt" | b"iTXt" => kept.chunks.push((chunk.kind, data.to_vec())),
                 _ => {}
             }

@@ -6,6 +6,9 @@ pub mod align;
 mod allocate;
 mod annotations;
 mod asked;
+#[cfg(any(feature = "codecs", not(target_arch = "wasm32")))]
+mod boxes;
+mod carried;
 mod channels;
 mod containers;
 mod cut;
@@ -26,7 +29,10 @@ pub mod grain;
 #[cfg(feature = "codecs")]
 mod heif;
 mod jpeg;
+#[cfg(not(target_arch = "wasm32"))]
+mod jxl;
 mod kept;
+mod left_out;
 mod looks;
 #[doc(hidden)]
 pub mod mask;

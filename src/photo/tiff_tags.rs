@@ -69,7 +69,8 @@ impl<'a> Tiff<'a> {
         Some(number(self.at(at, length)?, self.little))
     }
 
-    /// The entries of the directory at `at` whose values are in the file.
+    /// The entries of the directory at `at` whose values are in the file; `None` where these lie on
+    /// top of each other, and are longer than the file.
     fn entries(&self, at: u64) -> Option<Vec<Entry>> {
         let (wide, size) = if self.big { (8, 20) } else { (2, 12) };
         let count = self.number(at, wide)?;
@@ -78,7 +79,14 @@ impl<'a> Tiff<'a> {
         }
         let first = at.checked_add(wide)?;
         self.at(first, count * size)?;
-        Some((0..count).filter_map(|i| self.entry(first + i * size)).collect())
+        let (mut entries, mut room) = (Vec::new(), self.bytes.len());
+        for i in 0..count {
+            if let Some(entry) = self.entry(first + i * size) {
+                room = room.checked_sub(entry.value.len())?;
+                entries.push(entry);
+            }
+        }
+        Some(entries)
     }
 
     fn entry(&self, at: u64) -> Option<Entry> {
@@ -296,6 +304,20 @@ mod tests {
                 Density::per_inch(300.0, 300.0)
             );
         }
+    }
+
+    /// Some megabytes would become gigabytes.
+    #[test]
+    fn values_on_top_of_each_other_are_refused() {
+        let file = |fields: u16| {
+            let entry = [&315_u16.to_le_bytes()[..], &[1, 0], &600_u32.to_le_bytes(), &[0; 4]];
+            let directory = entry.concat().repeat(usize::from(fields));
+            let mut file =
+                [b"II*\0\x08\0\0\0".as_slice(), &fields.to_le_bytes(), &directory].concat();
+            file.resize(1300, 0);
+            file
+        };
+        assert!(exif(&file(2), None).is_some() && exif(&file(3), None).is_none());
     }
 
     #[test]

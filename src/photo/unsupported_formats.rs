@@ -38,7 +38,7 @@ pub(super) fn named(bytes: &[u8]) -> Option<String> {
         () if starts(b"\xFF\xD8\xFF\xF7") => ("JPEG-LS", SAVE),
         () if starts(b"8BPS") => ("Photoshop", SAVE),
         () if starts(b"gimp xcf") => ("a project of GIMP", SAVE),
-        () if starts(b"%PDF") => ("PDF", "take its pictures out first, as with `pdfimages -all`"),
+        () if starts(b"%PDF") => ("PDF", "`pdfimages -png a.pdf a` saves its pictures as PNG"),
         () if starts(b"%!PS") => ("PostScript", SAVE),
         () if starts(b"AT&TFORM") => ("DjVu", "`ddjvu -format=tiff a.djvu a.tif` saves its pages"),
         () if starts(b"\x76\x2F\x31\x01") => ("OpenEXR", SAVE),
@@ -54,7 +54,7 @@ pub(super) fn named(bytes: &[u8]) -> Option<String> {
         {
             ("a video", "take its frames out first, as with `ffmpeg -i a.mkv %05d.png`")
         }
-        () if starts(b"PK\x03\x04") => ("an archive", "unpack it first, as with `unzip`"),
+        () if starts(b"PK\x03\x04") => ("an archive", "unpack it first, as with `unzip a.zip`"),
         () if starts(b"<svg") || starts(b"<?xml") => ("SVG", SAVE),
         () => return None,
     };

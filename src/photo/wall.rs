@@ -57,11 +57,13 @@ pub(super) fn caught<T: Send>(
 
 /// What `work` returns, on a thread of its own with a large stack; else the text of its panic.
 ///
-/// In a browser nothing unwinds, and `work` runs as it is. So it does under a fuzzer, which is to see
-/// every panic, and makes more runs than threads can be started.
+/// In a browser nothing unwinds, and `work` runs as it is. A fuzzer makes more runs than threads can
+/// be started, and its hook chooses which panics come here.
 fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, String> {
-    #[cfg(any(target_arch = "wasm32", fuzzing))]
+    #[cfg(target_arch = "wasm32")]
     return Ok(work());
+    #[cfg(fuzzing)]
+    return panic::catch_unwind(panic::AssertUnwindSafe(work)).map_err(|panic| text_of(&*panic));
     #[cfg(not(any(target_arch = "wasm32", fuzzing)))]
     {
         WALLS.fetch_add(1, Ordering::Relaxed);
@@ -75,7 +77,7 @@ fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, St
     }
 }
 
-#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
+#[cfg(not(target_arch = "wasm32"))]
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -98,6 +98,8 @@ macro_rules! for_each_kernel {
                 Resize: resize ["resize"],
                 /// Filtered resampling.
                 Upfirdn2d: upfirdn2d ["upfirdn2d"],
+                /// Windows as samples, and back.
+                WindowPartition: window_partition ["window_partition"],
             }
         }
     };

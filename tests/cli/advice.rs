@@ -117,6 +117,28 @@ fn a_choice_that_a_network_does_not_have_is_refused() {
 }
 
 #[test]
+fn what_a_file_cannot_tell_is_said() {
+    let workspace = Workspace::new();
+    workspace.picture("a.png", 20, 12);
+    // Without slopes: leaky ReLU or ReLU.
+    let model = upscaler(&[8, 8]);
+    let tensors = SafeTensors::deserialize(&model).unwrap().tensors();
+    let kept = tensors
+        .into_iter()
+        .filter(|(name, view)| name.ends_with("bias") || view.shape().len() == 4);
+    let file = safetensors::serialize(kept, None).unwrap();
+    fs::write(workspace.path("leaky.safetensors"), file).unwrap();
+    let run = workspace.run("restore a.png -o b.png --model leaky.safetensors");
+    assert!(
+        run.succeeds().err.contains("assumed: the file cannot tell it from ReLU"),
+        "{}",
+        run.err
+    );
+    let restore = "restore a.png -o c.png --model leaky.safetensors --assume slope=0";
+    assert!(!workspace.run(restore).succeeds().err.contains("assumed"));
+}
+
+#[test]
 fn nothing_in_a_file_commands_the_terminal() {
     let workspace = Workspace::new();
     let escaped = r#"{"__metadata__":{"\u001b[2Jkey":"\u001b]0;owned\u0007","t":"\u202etxt"},"#;

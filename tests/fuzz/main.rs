@@ -1,5 +1,5 @@
-//! The fuzz targets on files changed at random, for some seconds each, or for as many as
-//! PENTIMENTO_FUZZ_SECONDS says. `fuzz/` has the same ones for cargo-fuzz, which also sees which
+//! The fuzz targets on their seeds, and on files changed at random for two seconds each, or for as many
+//! as PENTIMENTO_FUZZ_SECONDS says. `fuzz/` has the same ones for cargo-fuzz, which also sees which
 //! changes reach new code.
 
 use std::path::Path;
@@ -13,199 +13,114 @@ mod targets;
 
 use change::{Random, change};
 
-const SECONDS: u64 = 8;
+const SECONDS: u64 = 2;
 /// No small file needs more memory than this, in bytes.
 const MEMORY: usize = 2 << 30;
 
 #[test]
 fn picture() {
-    const WORDS: [&[u8]; 16] = [
-        b"IHDR",
-        b"IDAT",
-        b"IEND",
-        b"eXIf",
-        b"iCCP",
-        b"tRNS",
-        b"PLTE",
-        b"acTL",
-        b"Exif\0\0",
-        b"RIFF",
-        b"VP8L",
-        b"VP8X",
-        b"\xFF\xDA",
-        b"\xFF\xC4",
-        b"\xFF\xC2",
-        b"\xFF\xD9",
-    ];
-    run("picture", &WORDS);
+    run("picture");
 }
 
 #[test]
 fn jpeg() {
-    const WORDS: [&[u8]; 12] = [
-        b"\xFF\xDA",
-        b"\xFF\xC4",
-        b"\xFF\xC0",
-        b"\xFF\xC2",
-        b"\xFF\xC9",
-        b"\xFF\xCA",
-        b"\xFF\xCC",
-        b"\xFF\xD0",
-        b"\xFF\xD7",
-        b"\xFF\xD9",
-        b"\xFF\xDB",
-        b"\xFF\xDD",
-    ];
-    run("jpeg", &WORDS);
+    run("jpeg");
 }
 
 #[test]
 fn tiff() {
-    const WORDS: [&[u8]; 12] = [
-        b"II*\0",
-        b"MM\0*",
-        b"II+\0",
-        b"\x00\x01",
-        b"\x02\x01\x03\0",
-        b"\x03\x01\x03\0",
-        b"\x11\x01\x04\0",
-        b"\x15\x01\x03\0",
-        b"\x1C\x01\x03\0",
-        b"\x42\x01\x04\0",
-        b"\x53\x01\x03\0",
-        b"\xFF\xFF\xFF\xFF",
-    ];
-    run("tiff", &WORDS);
+    run("tiff");
 }
 
 #[test]
 fn png() {
-    run("png", &[b"IHDR", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"PLTE", b"tRNS"]);
+    run("png");
 }
 
 #[test]
 fn webp() {
-    run("webp", &[b"RIFF", b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"EXIF"]);
+    run("webp");
 }
 
 #[test]
 fn bitmap() {
-    run("bitmap", &[b"BM", b"P1", b"P6", b"P7\n", b"WIDTH 1", b"GIF89a", b"\x21\xF9\x04", b"\x2C"]);
+    run("bitmap");
 }
 
 #[test]
 fn jxl() {
-    run("jxl", &[b"\xFF\x0A", b"jxlc", b"jxlp", b"Exif", b"brob", b"\0\0\0\x0CJXL "]);
+    run("jxl");
 }
 
 #[test]
 fn heif() {
-    const WORDS: [&[u8]; 16] = [
-        b"meta", b"iloc", b"iinf", b"infe", b"iref", b"dimg", b"auxl", b"iprp", b"ipma", b"ispe",
-        b"irot", b"clap", b"colr", b"grid", b"av01", b"hvcC",
-    ];
-    run("heif", &WORDS);
+    run("heif");
 }
 
 #[test]
 fn written() {
-    run("written", &[b"\xFF", b"\x06\x3F", b"\0", b"II*\0", b"tiff:Orientation", b"8BIM"]);
+    run("written");
 }
 
 #[test]
 fn exif() {
-    run("exif", &[b"II*\0", b"MM\0*", b"\x12\x01", b"\x01\x12", b"\x69\x87", b"\x87\x69"]);
+    run("exif");
 }
 
 #[test]
 fn faces() {
-    const WORDS: [&[u8]; 12] = [
-        b"\"pictures\":",
-        b"\"faces\":",
-        b"\"landmarks\":",
-        b"\"input\":",
-        b"[",
-        b"]",
-        b"{",
-        b"}",
-        b",",
-        b"1e999",
-        b"-0.0",
-        b"null",
-    ];
-    run("faces", &WORDS);
+    run("faces");
 }
 
 #[test]
 fn video() {
-    const WORDS: [&[u8]; 12] = [
-        b"FRAME\n",
-        b"\n",
-        b" ",
-        b" W1",
-        b" H1",
-        b" W4096",
-        b" H0",
-        b" C422",
-        b" Cmono",
-        b" C420p10",
-        b" It",
-        b" XCOLORRANGE=LIMITED",
-    ];
-    run("video", &WORDS);
+    run("video");
 }
 
 #[test]
 fn metadata() {
-    const WORDS: [&[u8]; 12] = [
-        b"\"size\":",
-        b"\"channels\":",
-        b"\"paths\":",
-        b"\"path_channels\":",
-        b"\"mmrb_per_level\":",
-        b"\"stem_unshuffle\":",
-        b"4294967296",
-        b"18446744073709551615",
-        b"-1",
-        b"1e308",
-        b"null",
-        b"{\"8\":1}",
-    ];
-    run("metadata", &WORDS);
+    run("metadata");
 }
 
 #[test]
 fn architecture() {
-    run("architecture", &[b"\0\0\0\0", b"\x01\0\x13\0", b"\x02\0\x05\xff", b"\x03\0\x02\0"]);
+    run("architecture");
 }
 
-fn run(name: &str, words: &[&[u8]]) {
+/// Every seed, and then changed ones for some time.
+fn run(name: &str) {
     let target = targets::TARGETS.into_iter().find(|target| target.name == name).unwrap();
     let seconds = env::var("PENTIMENTO_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let (seeds, seconds) = ((target.seeds)(), seconds.unwrap_or(SECONDS));
+    let time = Duration::from_secs(seconds.unwrap_or(SECONDS));
+    let seeds = (target.seeds)();
+    for seed in &seeds {
+        try_file(&target, seed);
+    }
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (start, mut runs) = (Instant::now(), 0);
-    while start.elapsed() < Duration::from_secs(seconds) {
+    while start.elapsed() < time {
         let mut file = seeds[random.below(seeds.len())].clone();
-        if runs >= seeds.len() {
-            let other = &seeds[random.below(seeds.len())];
-            for _ in 0..1 + random.below(6) {
-                change(&mut file, other, words, &mut random);
-            }
+        let other = &seeds[random.below(seeds.len())];
+        for _ in 0..1 + random.below(6) {
+            change(&mut file, other, target.words, &mut random);
         }
-        let before = Instant::now();
-        let result = panic::catch_unwind(|| (target.run)(&file));
-        if result.is_err() || before.elapsed() > Duration::from_secs(10) {
-            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{name}"));
-            fs::write(&path, &file).unwrap();
-            panic!("{} fails, or takes long", path.display());
-        }
+        try_file(&target, &file);
         runs += 1;
     }
-    assert!(runs > seeds.len(), "{runs}");
+    assert!(runs > 0);
     let memory = most_memory();
-    eprintln!("{name}: {runs} files from {} seeds, at most {} MB", seeds.len(), memory / 1_000_000);
+    eprintln!("{name}: {runs} changed, {} seeds, at most {} MB", seeds.len(), memory / 1_000_000);
     assert!(memory < MEMORY, "{memory}");
+}
+
+fn try_file(target: &targets::Target, file: &[u8]) {
+    let before = Instant::now();
+    let result = panic::catch_unwind(|| (target.run)(file));
+    if result.is_err() || before.elapsed() > Duration::from_secs(10) {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}", target.name));
+        fs::write(&path, file).unwrap();
+        panic!("{} fails, or takes long", path.display());
+    }
 }
 
 /// The most memory that this process has used, in bytes; 0 where the system does not say.

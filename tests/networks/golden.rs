@@ -23,7 +23,7 @@ pub const F16: f64 = 2e-2;
 /// Whether a device should run a case in f16. Software drivers take seconds to compile each kernel:
 /// they run the cases with a variant that no earlier case had, and `seen` holds the variants of
 /// those.
-pub fn runs_in_f16(graph: &Arc<Graph>, seen: &mut BTreeSet<String>) -> bool {
+fn runs_in_f16(graph: &Arc<Graph>, seen: &mut BTreeSet<String>) -> bool {
     let Some(plan) = support::plan(graph, Executor::GpuF16) else { return false };
     let is_software = support::device().is_some_and(|device| device.info().is_software());
     let news = plan.steps.iter().filter(|step| seen.insert(step.variant.to_string())).count();

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pentimento::checkpoint::Checkpoint;
-use pentimento::graph::{Graph, Param};
+use pentimento::graph::Param;
 use pentimento::models::Options;
 use pentimento::tensor::Shape;
 use pentimento::{Model, Task};
 
-use crate::golden::{F16, F32, runs_in_f16};
+use crate::golden::{F16, F32, executors};
 use crate::relatives::{strays, with_stray};
 use crate::support::{
     self, Executor, folders, formula, json, name, noise, npy, relative_error, shape,
@@ -32,10 +32,11 @@ fn input(folder: &Path) -> (Vec<usize>, Vec<f32>) {
 }
 
 /// The start of a case's name, and the architecture that it tells.
-const ARCHITECTURES: [(&str, &str); 9] = [
+const ARCHITECTURES: [(&str, &str); 10] = [
     ("dat", "DAT"),
     ("hat", "HAT"),
     ("nafnet", "NAFNet"),
+    ("omnisr", "OmniSR"),
     ("plksr", "PLKSR"),
     ("realcugan", "Real-CUGAN"),
     ("realplksr", "RealPLKSR"),
@@ -73,14 +74,11 @@ fn agrees_with_pytorch(architecture: &str) {
         let output = Shape { c: 3, ..shape(&output) };
         assert_eq!(graph.shape(graph.outputs()[0]), output, "{case}");
         let graph = Arc::new(graph);
-        let mut executors = vec![Executor::Twins, Executor::Cpu];
-        if !ON_CPU_ONLY.contains(&&*case) {
-            executors.push(Executor::Gpu);
-            if runs_in_f16(&graph, &mut seen) {
-                executors.push(Executor::GpuF16);
-            }
-        }
-        for executor in executors {
+        let all = match ON_CPU_ONLY.contains(&&*case) {
+            true => vec![Executor::Twins, Executor::Cpu],
+            false => executors(&graph, &mut seen),
+        };
+        for executor in all {
             let start = Instant::now();
             let Some(actual) = support::run(&graph, executor, &[&input]) else { continue };
             let seconds = start.elapsed().as_secs_f64();
@@ -118,6 +116,11 @@ fn hat_agrees_with_pytorch() {
 #[test]
 fn nafnet_agrees_with_pytorch() {
     agrees_with_pytorch("NAFNet");
+}
+
+#[test]
+fn omnisr_agrees_with_pytorch() {
+    agrees_with_pytorch("OmniSR");
 }
 
 #[test]
@@ -226,6 +229,88 @@ fn a_tensor_that_a_network_does_not_have_is_refused_by_name() {
             let error = Model::from_checkpoint(file, &Options::default());
             let error = error.err().unwrap_or_else(|| panic!("{case}: {stray} was ignored"));
             assert!(error.to_string().contains(&stray), "{case}: {error}");
+        }
+    }
+}
+
+/// Its tensors are named like those of the blocks that there are, which files may hold twice.
+#[test]
+fn a_span_with_more_blocks_is_refused() {
+    for folder in cases().iter().filter(|folder| name(folder).starts_with("span")) {
+        let stray = "block_7.c1_r.eval_conv.weight";
+        let file = with_stray(&formula::checkpoint(folder), stray);
+        let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+        assert!(error.to_string().contains(stray), "{error}");
+    }
+}
+
+#[test]
+fn networks_of_grey_pictures_are_refused_by_name() {
+    for (case, first, network) in [
+        ("nafnet", "intro.weight", "NAFNet"),
+        ("omnisr_x2", "input.weight", "OmniSR"),
+        ("span_x2", "conv_1.sk.weight", "SPAN"),
+    ] {
+        let folder = cases().into_iter().find(|folder| name(folder) == case).expect("a case");
+        let grey = |param: &Param| match param.name == first {
+            true => {
+                let dims = [param.dims[0], 1, param.dims[2], param.dims[3]].to_vec();
+                let values = vec![0.5; dims.iter().product()];
+                Param::from_values(first, dims, &values)
+            }
+            false => param.clone(),
+        };
+        let checkpoint = formula::checkpoint(&folder);
+        let file = Checkpoint::from_params("grey", checkpoint.tensors().map(grey));
+        let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+        let told = error.to_string();
+        let says = format!("{first}: takes pictures of 1 channels: {network} is supported for RGB");
+        assert!(told.contains(&says), "{told}");
+    }
+}
+
+#[test]
+fn a_kbnet_is_not_taken_for_a_nafnet() {
+    let folder = cases().into_iter().find(|folder| name(folder) == "nafnet").expect("a case");
+    let file = with_stray(&formula::checkpoint(&folder), "encoders.0.0.attgamma");
+    let error = Model::from_checkpoint(file, &Options::default()).expect_err("another network");
+    assert!(error.to_string().contains("is KBNet"), "{error}");
+}
+
+/// What stands before the first number of a name, and behind it.
+fn around_number(name: &str) -> Option<(&str, &str)> {
+    let start = name.find(|c: char| c.is_ascii_digit())?;
+    let end = name[start..].find(|c: char| !c.is_ascii_digit())?;
+    Some((&name[..start], &name[start + end..]))
+}
+
+/// Layers that are numbered on and on are read once, not once for each of them.
+#[test]
+fn very_many_layers_are_read_at_once() {
+    const LAYERS: usize = 40_000;
+    const LONGEST: Duration = Duration::from_secs(3);
+    let mut seen = BTreeSet::new();
+    for folder in cases() {
+        let case = name(&folder);
+        let (start, _) = ARCHITECTURES.iter().find(|(s, _)| case.starts_with(s)).expect("a name");
+        let checkpoint = formula::checkpoint(&folder);
+        for param in checkpoint.tensors() {
+            let Some((before, behind)) = around_number(&param.name) else { continue };
+            if !seen.insert(format!("{start} {before}")) {
+                continue;
+            }
+            let layer = |i: usize| {
+                let values = vec![0.5; param.dims.iter().product()];
+                Param::from_values(format!("{before}{i}{behind}"), param.dims.clone(), &values)
+            };
+            let layers = (0..LAYERS).map(layer);
+            let file = Checkpoint::from_params(&case, checkpoint.tensors().cloned().chain(layers));
+            let start = Instant::now();
+            let error = Model::from_checkpoint(file, &Options::default()).err();
+            let error = error.unwrap_or_else(|| panic!("{case}: {before}0{behind} runs"));
+            let took = start.elapsed();
+            eprintln!("{case}, {before}…: {:.2} s: {error}", took.as_secs_f64());
+            assert!(took < LONGEST, "{case}: {before}0{behind} took {took:?}");
         }
     }
 }

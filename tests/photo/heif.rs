@@ -93,3 +93,39 @@ fn cut_and_changed_files_are_refused() {
     let error = open(unknown).unwrap_err().to_string();
     assert!(error.contains("\"abcd\""), "{error}");
 }
+
+/// What a file says of a picture's size is compared with what is coded: tiles that do not fit would
+/// lie over each other, or leave gaps.
+#[test]
+fn pictures_of_another_size_than_is_told_are_refused() {
+    let sides = |a: u32, b: u32| [a.to_be_bytes(), b.to_be_bytes()].concat();
+    let replaced = |mut file: Vec<u8>, from: &[u8], to: &[u8]| {
+        let found: Vec<usize> =
+            (0..=file.len() - from.len()).filter(|&at| file[at..].starts_with(from)).collect();
+        assert!(!found.is_empty());
+        for at in found {
+            file[at..at + to.len()].copy_from_slice(to);
+        }
+        file
+    };
+    let refused = |file: Vec<u8>, part: &str| {
+        let error = open(file).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    let said = |w: u32, h: u32| [b"ispe\0\0\0\0", &sides(w, h)[..]].concat();
+    let grid = |w: u16, h: u16| [&[0, 0, 1, 1][..], &w.to_be_bytes(), &h.to_be_bytes()].concat();
+    let told = "64×64 pixels, and the file says 48×48";
+    refused(replaced(file("grid.heic"), &said(64, 64), &said(48, 48)), told);
+    // The tiles, and the picture that they would be.
+    let smaller = replaced(file("grid.heic"), &said(64, 64), &said(48, 48));
+    let smaller = replaced(smaller, &grid(120, 100), &grid(90, 90));
+    refused(replaced(smaller, &said(120, 100), &said(90, 90)), told);
+    refused(replaced(file("grid.heic"), &grid(120, 100), &grid(112, 100)), "112×100 pixels");
+    // A gap at its edge.
+    let wider = replaced(file("grid.heic"), &grid(120, 100), &grid(140, 100));
+    refused(replaced(wider, &said(120, 100), &said(140, 100)), "not sound");
+    let single = open(file("420.heic")).unwrap().picture;
+    let [width, height] = [single.width, single.height].map(|side| side as u32);
+    let other = replaced(file("420.heic"), &said(width, height), &said(width, height + 2));
+    refused(other, "and the file says");
+}

@@ -8,7 +8,10 @@ use pentimento::photo::{
     Density, Encoding, Kept, Metadata, Picture, Samples16, decode_with_metadata, encode_with,
 };
 
-const FORMATS: [&str; 7] = ["jpg", "png", "webp", "avif", "tif", "bmp", "ppm"];
+/// Those that are written.
+const FORMATS: [&str; 8] = ["jpg", "png", "webp", "avif", "tif", "gif", "bmp", "ppm"];
+/// Those that are only read.
+const READ: [&str; 2] = ["heic", "jxl"];
 
 /// Whether a part is in a picture and its metadata, and the words that say that it is left out.
 type Part = (&'static str, fn(&Picture, &Metadata) -> bool, &'static str);
@@ -84,15 +87,55 @@ fn through(
     (picture, metadata, encoded.notes)
 }
 
+/// Pictures of a format that hold together all that it can.
+fn pictures(format: &str) -> Vec<(Picture, Metadata)> {
+    let read = |bytes: &[u8]| decode_with_metadata(bytes, Path::new("a")).unwrap();
+    match format {
+        "heic" => {
+            ["phone.heic", "alpha.heic", "10-bit.heic"].map(|name| read(&stored(name))).into()
+        }
+        "jxl" => vec![read(&jpeg_xl(&stored("rgb.jxl"))), read(&stored("rgb16.jxl"))],
+        _ => {
+            let written = |profile| {
+                let (picture, metadata) = full(profile);
+                let (picture, metadata, _) = through(&picture, &metadata, format);
+                (picture, metadata)
+            };
+            vec![written(true), written(false)]
+        }
+    }
+}
+
+/// A file of the matrix of `formats.rs`.
+fn stored(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photo/formats");
+    fs::read(folder.join(name)).unwrap()
+}
+
+/// The boxes around a codestream: ISO/IEC 18181-2.
+fn jpeg_xl(codestream: &[u8]) -> Vec<u8> {
+    assert!(codestream.starts_with(b"\xFF\x0A"), "no container");
+    let exif = full(false).1.exif.unwrap();
+    let boxed = |kind: &[u8; 4], data: &[u8]| {
+        [&(data.len() as u32 + 8).to_be_bytes(), kind.as_slice(), data].concat()
+    };
+    [
+        boxed(b"JXL ", b"\r\n\x87\n"),
+        boxed(b"ftyp", b"jxl \0\0\0\0jxl "),
+        boxed(b"Exif", &[&[0; 4], exif.as_slice()].concat()),
+        boxed(b"xml ", b"<x:xmpmeta>wedding</x:xmpmeta>"),
+        boxed(b"jxlc", codestream),
+    ]
+    .concat()
+}
+
 /// What of the parts goes from one format to another; nothing goes without a word.
-fn kept(from: &str, to: &str) -> String {
+fn kept(pictures: &[(Picture, Metadata)], from: &str, to: &str) -> String {
     let (mut kept, mut lost) = (Vec::new(), Vec::new());
-    for profile in [true, false] {
-        let (picture, metadata) = full(profile);
-        let (picture, metadata, _) = through(&picture, &metadata, from);
-        let (after, metadata_after, notes) = through(&picture, &metadata, to);
+    for (picture, metadata) in pictures {
+        let (after, metadata_after, notes) = through(picture, metadata, to);
         for (name, is_in, words) in PARTS {
-            if !is_in(&picture, &metadata) {
+            if !is_in(picture, metadata) {
                 continue;
             }
             let list = if is_in(&after, &metadata_after) { &mut kept } else { &mut lost };
@@ -123,9 +166,10 @@ fn kept(from: &str, to: &str) -> String {
 #[test]
 fn every_pair_of_formats_keeps_what_it_can_and_says_the_rest() {
     let mut table = "| from | to | kept |\n|---|---|---|\n".to_owned();
-    for from in FORMATS {
+    for from in FORMATS.into_iter().chain(READ) {
+        let pictures = pictures(from);
         for to in FORMATS {
-            table += &format!("| {from} | {to} | {} |\n", kept(from, to));
+            table += &format!("| {from} | {to} | {} |\n", kept(&pictures, from, to));
         }
     }
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metadata.md");
@@ -155,24 +199,9 @@ fn samples_of_16_bits_go_from_format_to_format() {
     }
 }
 
-/// The boxes around a codestream: ISO/IEC 18181-2.
 #[test]
 fn a_jpeg_xl_keeps_exif_and_xmp() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/photo/formats");
-    let codestream = fs::read(folder.join("rgb.jxl")).unwrap();
-    assert!(codestream.starts_with(b"\xFF\x0A"), "no container");
-    let exif = full(false).1.exif.unwrap();
-    let boxed = |kind: &[u8; 4], data: &[u8]| {
-        [&(data.len() as u32 + 8).to_be_bytes(), kind.as_slice(), data].concat()
-    };
-    let file = [
-        boxed(b"JXL ", b"\r\n\x87\n"),
-        boxed(b"ftyp", b"jxl \0\0\0\0jxl "),
-        boxed(b"Exif", &[&[0; 4], exif.as_slice()].concat()),
-        boxed(b"xml ", b"<x:xmpmeta>wedding</x:xmpmeta>"),
-        boxed(b"jxlc", &codestream),
-    ]
-    .concat();
+    let file = jpeg_xl(&stored("rgb.jxl"));
     let (picture, metadata) = decode_with_metadata(&file, Path::new("a.jxl")).unwrap();
     assert_eq!(picture.width, 29);
     assert!(holds(metadata.exif.as_deref(), b"Aunt May"));

@@ -56,17 +56,23 @@ fn data(png: &[u8], wanted: &[u8; 4]) -> Vec<u8> {
     found
 }
 
-fn apng() -> Vec<u8> {
-    let files = COLOURS.map(|colour| written(colour, ImageFormat::Png));
-    let mut file = files[0][..8].to_vec();
-    file.extend(chunk(b"IHDR", &data(&files[0], b"IHDR")));
-    file.extend(chunk(b"acTL", &[0, 0, 0, 3, 0, 0, 0, 2]));
+/// How a frame is put on the earlier ones: its corner, and whether its place is cleared behind it.
+type Place = ([u8; 2], bool);
+
+/// Where a frame of the whole picture is, which stays.
+const WHOLE: Place = ([0, 0], false);
+
+/// An animation of PNG files, 12/100 of a second each, which are shown twice.
+fn apng(frames: &[(Vec<u8>, Place)]) -> Vec<u8> {
+    let count = frames.len() as u8;
+    let mut file = frames[0].0[..8].to_vec();
+    file.extend(chunk(b"IHDR", &data(&frames[0].0, b"IHDR")));
+    file.extend(chunk(b"acTL", &[0, 0, 0, count, 0, 0, 0, 2]));
     let mut sequence = 0_u32;
-    for (number, png) in files.iter().enumerate() {
+    for (number, (png, ([x, y], is_cleared))) in frames.iter().enumerate() {
         let mut control = sequence.to_be_bytes().to_vec();
-        control.extend([0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0]);
-        // 12/100 of a second; neither disposed of nor blended.
-        control.extend([0, 12, 0, 100, 0, 0]);
+        control.extend(&data(png, b"IHDR")[..8]);
+        control.extend([0, 0, 0, *x, 0, 0, 0, *y, 0, 12, 0, 100, u8::from(*is_cleared), 0]);
         file.extend(chunk(b"fcTL", &control));
         sequence += 1;
         if number == 0 {
@@ -81,7 +87,8 @@ fn apng() -> Vec<u8> {
     file
 }
 
-fn webp() -> Vec<u8> {
+/// An animation of WebP files with a single chunk, 120 ms each, which are shown 7 times.
+fn webp(frames: &[(Vec<u8>, Place)]) -> Vec<u8> {
     let riff = |kind: &[u8; 4], data: &[u8]| {
         let mut chunk = [kind.as_slice(), &(data.len() as u32).to_le_bytes(), data].concat();
         chunk.resize(chunk.len().next_multiple_of(2), 0);
@@ -90,14 +97,21 @@ fn webp() -> Vec<u8> {
     // Flags: animation and transparency; the sides less 1.
     let mut body = riff(b"VP8X", &[0b1_0010, 0, 0, 0, 5, 0, 0, 3, 0, 0]);
     body.extend(riff(b"ANIM", &[0, 0, 0, 0, 7, 0]));
-    for colour in COLOURS {
-        let file = written(colour, ImageFormat::WebP);
+    for (file, ([x, y], is_cleared)) in frames {
+        let size = image::load_from_memory(file).unwrap();
+        let [width, height] = [size.width(), size.height()].map(|side| side as u8 - 1);
+        let flags = 2 | u8::from(*is_cleared);
+        let place = [x / 2, 0, 0, y / 2, 0, 0, width, 0, 0, height, 0, 0, 120, 0, 0, flags];
         // Behind "RIFF", its length and "WEBP" stands the only chunk.
-        let frame = [&[0, 0, 0, 0, 0, 0, 5, 0, 0, 3, 0, 0, 120, 0, 0, 2], &file[12..]].concat();
-        body.extend(riff(b"ANMF", &frame));
+        body.extend(riff(b"ANMF", &[&place, &file[12..]].concat()));
     }
     let length = (body.len() as u32 + 4).to_le_bytes();
     [b"RIFF".as_slice(), &length, b"WEBP", &body].concat()
+}
+
+/// The three colours as frames of this format.
+fn frames(format: ImageFormat) -> [(Vec<u8>, Place); 3] {
+    COLOURS.map(|colour| (written(colour, format), WHOLE))
 }
 
 /// Pages of 6×4 pixels, 8-bit RGB, uncompressed.
@@ -129,7 +143,12 @@ fn tiff() -> Vec<u8> {
 
 #[test]
 fn every_page_and_frame_is_read() {
-    let files = [("a.gif", gif()), ("a.png", apng()), ("a.webp", webp()), ("a.tif", tiff())];
+    let files = [
+        ("a.gif", gif()),
+        ("a.png", apng(&frames(ImageFormat::Png))),
+        ("a.webp", webp(&frames(ImageFormat::WebP))),
+        ("a.tif", tiff()),
+    ];
     for (name, bytes) in files {
         let name = Path::new(name);
         let pages = Pages::open(bytes.clone(), name, &ReadOptions::default()).unwrap();
@@ -177,6 +196,112 @@ fn a_damaged_page_costs_that_page() {
     assert!(text.contains("page 2 of 3: TIFF with compression"), "{text}");
 }
 
+/// What is seen of frames that are parts: red, with a blue spot, and with a green one, whose place the
+/// blue one has left empty.
+#[test]
+fn frames_are_drawn_on_those_before_them() {
+    let part = |colour, format| {
+        let mut file = Cursor::new(Vec::new());
+        RgbaImage::from_pixel(2, 2, Rgba(colour)).write_to(&mut file, format).unwrap();
+        file.into_inner()
+    };
+    let [red, green, blue] = COLOURS;
+    let all = |format| {
+        let blue = (part(blue, format), ([2, 2], true));
+        let green = (part(green, format), ([0, 0], false));
+        [(written(red, format), WHOLE), blue, green]
+    };
+    let mut gif = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut gif, 6, 4, &[]).unwrap();
+    let places = [([6, 4], [0, 0], false), ([2, 2], [2, 2], true), ([2, 2], [0, 0], false)];
+    for (colour, ([width, height], [left, top], is_cleared)) in
+        [red, blue, green].iter().zip(places)
+    {
+        let mut pixels = colour.repeat(usize::from(width * height));
+        let mut frame = gif::Frame::from_rgba(width, height, &mut pixels);
+        (frame.left, frame.top) = (left, top);
+        if is_cleared {
+            frame.dispose = gif::DisposalMethod::Background;
+        }
+        encoder.write_frame(&frame).unwrap();
+    }
+    drop(encoder);
+    let spot = |picture: &mut RgbaImage, [x, y]: [u32; 2], colour| {
+        (0..4).for_each(|i| picture.put_pixel(x + i % 2, y + i / 2, Rgba(colour)));
+    };
+    let mut second = picture(red);
+    spot(&mut second, [2, 2], blue);
+    let mut third = picture(red);
+    spot(&mut third, [2, 2], [0; 4]);
+    spot(&mut third, [0, 0], green);
+    let expected = [picture(red), second, third];
+    let files = [
+        ("a.gif", gif),
+        ("a.png", apng(&all(ImageFormat::Png))),
+        ("a.webp", webp(&all(ImageFormat::WebP))),
+    ];
+    for (name, file) in files {
+        let seen = |page: &Page| {
+            let Picture { rgb, alpha, .. } = &page.picture;
+            let alpha = alpha.clone().unwrap_or(vec![255; 24]);
+            let pixels = rgb.as_chunks::<3>().0.iter().zip(alpha);
+            // Of a pixel that is not seen, nobody asks for the colour.
+            let rgba = |(&[r, g, b], a): (&[u8; 3], u8)| if a == 0 { [0; 4] } else { [r, g, b, a] };
+            pixels.flat_map(rgba).collect::<Vec<u8>>()
+        };
+        let pages: Vec<Page> = opened(&file, name.as_ref()).map(Result::unwrap).collect();
+        for (i, (page, expected)) in pages.iter().zip(&expected).enumerate() {
+            assert_eq!(seen(page), *expected.as_raw(), "{name}, frame {}", i + 1);
+        }
+        // One of them alone, and an earlier one again.
+        let mut pages = opened(&file, name.as_ref());
+        for i in [2, 1, 1, 2, 0] {
+            pages.skip_to(i);
+            assert_eq!(seen(&pages.next().unwrap().unwrap()), *expected[i].as_raw(), "{name} {i}");
+        }
+    }
+}
+
+#[test]
+fn an_animation_of_sixteen_bits_is_read_with_eight() {
+    let deep = [[0, 257 * 9, 65_535], [65_535, 300, 257 * 200], [30_000, 30_000, 1]];
+    let frames = deep.map(|colour| {
+        let mut file = Cursor::new(Vec::new());
+        let image = image::ImageBuffer::<image::Rgb<u16>, _>::from_pixel(6, 4, image::Rgb(colour));
+        image.write_to(&mut file, ImageFormat::Png).unwrap();
+        (file.into_inner(), WHOLE)
+    });
+    let pages: Vec<Page> = opened(&apng(&frames), "a.png".as_ref()).map(Result::unwrap).collect();
+    for (page, expected) in pages.iter().zip([[0, 9, 255], [255, 1, 200], [117, 117, 0]]) {
+        assert_eq!(page.picture.rgb, expected.repeat(24));
+        assert!(
+            page.notes.iter().any(|note| note.contains("16 bits became 8")),
+            "{:?}",
+            page.notes
+        );
+    }
+}
+
+#[test]
+fn a_cut_animation_is_refused_or_said() {
+    let name = Path::new("a");
+    let webp = webp(&frames(ImageFormat::WebP));
+    let cut = &webp[..webp.len() - 60];
+    let pages = opened(cut, name);
+    let read: Vec<_> = pages.collect();
+    let error = read[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("truncated"), "{error}");
+    // Whole frames, of which there may have been more.
+    let gif = gif();
+    let first = opened(&gif[..gif.len() - 1], name).next().unwrap().unwrap();
+    assert!(first.notes.iter().any(|note| note.contains("may have had more")), "{:?}", first.notes);
+    assert!(opened(&gif, name).next().unwrap().unwrap().notes.is_empty());
+    let second = gif.windows(2).rposition(|pair| pair == [0x21, 0xF9]).unwrap();
+    let second = gif[..second].windows(2).rposition(|pair| pair == [0x21, 0xF9]).unwrap();
+    let single = photo::decode_page(&gif[..second], name, &ReadOptions::default()).unwrap();
+    assert!(single.notes.iter().any(|note| note.contains("may have had more")), "{single:?}");
+}
+
 /// The file that `pages` become.
 fn rewritten(pages: Pages, name: &Path) -> (Vec<u8>, Vec<String>) {
     let mut file = Cursor::new(Vec::new());
@@ -198,8 +323,12 @@ fn opened(bytes: &[u8], name: &Path) -> Pages {
 #[test]
 fn pages_and_frames_are_written_as_they_were_read() {
     let all = ["a.gif", "a.png", "a.webp"];
-    let files =
-        [("a.gif", gif(), 5), ("a.png", apng(), 2), ("a.webp", webp(), 7), ("a.tif", tiff(), 1)];
+    let files = [
+        ("a.gif", gif(), 5),
+        ("a.png", apng(&frames(ImageFormat::Png)), 2),
+        ("a.webp", webp(&frames(ImageFormat::WebP)), 7),
+        ("a.tif", tiff(), 1),
+    ];
     for (from, bytes, plays) in files {
         let to: &[&str] = if from == "a.tif" { &["a.tif"] } else { &all };
         for name in to.iter().map(Path::new) {

@@ -85,7 +85,7 @@ const PARTS: [&str; 10] = [
     "kernels",
     "src",
     "tools/convert",
-    "weights/SHA256SUMS",
+    "weights",
 ];
 
 fn copy(from: &Path, to: &Path) {
@@ -135,7 +135,16 @@ impl Copy {
         // Where the dependencies were checked for clippy. With the whole workspace and a benchmark
         // they have the same features, and need not be compiled again.
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder");
-        let output = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // What cargo tells this test of its package would make build scripts run again, and after
+        // them everything.
+        for (name, _) in std::env::vars_os() {
+            let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+            if name.to_str().is_some_and(|name| told.iter().any(|start| name.starts_with(start))) {
+                cargo.env_remove(name);
+            }
+        }
+        let output = cargo
             .args(["check", "--offline", "--quiet", "--workspace", "--lib", "--bench", "kernels"])
             .current_dir(self.folder.path())
             .env("CARGO_TARGET_DIR", target)

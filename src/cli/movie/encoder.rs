@@ -1,7 +1,7 @@
 //! The encoder: a child process that takes frames.
 
 use std::io::{BufWriter, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::thread::JoinHandle;
 
@@ -55,6 +55,11 @@ impl Codec {
         Ok(Self { name: name.to_owned(), crf: crf.or_else(|| quality.map(|quality| quality.1)) })
     }
 
+    /// Whether it is told of the screen that an HDR film was made on.
+    pub fn tells_screen(&self) -> bool {
+        self.name == "libx265"
+    }
+
     fn arguments(&self, colour: &Colour) -> Vec<String> {
         let mut all = vec!["-c:v".to_owned(), self.name.clone()];
         let mut add = |name: &str, value: &str| all.extend([name.to_owned(), value.to_owned()]);
@@ -89,8 +94,10 @@ impl Codec {
     }
 }
 
-/// An encoder that runs.
+/// An encoder that runs. A file that it does not finish is removed.
 pub struct Encoder {
+    path: PathBuf,
+    is_whole: bool,
     child: Child,
     to: Option<BufWriter<ChildStdin>>,
     errors: Option<JoinHandle<String>>,
@@ -129,7 +136,8 @@ impl Encoder {
             })
         });
         let to = child.stdin.take().map(BufWriter::new);
-        let mut encoder = Self { child, to, errors };
+        let (path, is_whole) = (path.to_owned(), false);
+        let mut encoder = Self { path, is_whole, child, to, errors };
         encoder.feed(|to| raw::write_header(layout, to))?;
         Ok(encoder)
     }
@@ -152,7 +160,8 @@ impl Encoder {
             // It has ended: its own words say why.
             Err(error) => {
                 self.to = None;
-                Err(self.end().err().unwrap_or_else(|| broken(&error.to_string())))
+                let ended = self.end().err();
+                Err(ended.unwrap_or_else(|| broken(&error.to_string(), &self.path)))
             }
         }
     }
@@ -164,7 +173,8 @@ impl Encoder {
     pub fn finish(mut self) -> Result<()> {
         let flushed = self.to.take().map_or(Ok(()), |mut to| to.flush());
         self.end()?;
-        flushed.map_err(|error| broken(&error.to_string()))
+        self.is_whole = flushed.is_ok();
+        flushed.map_err(|error| broken(&error.to_string(), &self.path))
     }
 
     fn end(&mut self) -> Result<()> {
@@ -172,7 +182,7 @@ impl Encoder {
         let errors = self.errors.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         match status {
             Ok(status) if status.success() && !is_full(&errors) => Ok(()),
-            _ => Err(broken(&errors)),
+            _ => Err(broken(&errors, &self.path)),
         }
     }
 }
@@ -183,6 +193,9 @@ impl Drop for Encoder {
         self.to = None;
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !self.is_whole {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -191,12 +204,12 @@ pub fn is_full(errors: &str) -> bool {
     errors.contains("No space left on device") || errors.contains("There is not enough space")
 }
 
-/// The error of a child that failed and said this.
-pub fn broken(errors: &str) -> Error {
+/// The error of a child that failed to write to `path` and said this.
+pub fn broken(errors: &str, path: &Path) -> Error {
     if is_full(errors) {
         let what = "the disk is full; free some space, and the same command goes on";
         let source = std::io::Error::other(what);
-        return Error::Io { action: "write", path: "the film".into(), source };
+        return Error::Io { action: "write", path: path.to_owned(), source };
     }
     let said = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing");
     Error::Input(format!("ffmpeg could not encode the film; it says: {}", said.trim()))

@@ -141,11 +141,11 @@ pub fn join(
             return Ok(way.note(extension(output).as_str()).into_iter().collect());
         }
         if is_full(&said) {
-            return Err(broken(&said));
+            return Err(broken(&said, output));
         }
         first.get_or_insert(said);
     }
-    Err(broken(&first.unwrap_or_default()))
+    Err(broken(&first.unwrap_or_default(), output))
 }
 
 impl Way {

@@ -148,7 +148,7 @@ pub fn run(
         written.and(computed)
     })?;
     let stopped = album::is_stopped();
-    let mut notes = notes_of(&source);
+    let mut notes = notes_of(&source, &codec);
     if stopped {
         child.end();
     } else {
@@ -307,7 +307,7 @@ fn pixels(name: &str) -> (String, Option<&'static str>) {
 }
 
 /// What a person should know of what was not kept.
-fn notes_of(source: &Source) -> Vec<String> {
+fn notes_of(source: &Source, codec: &Codec) -> Vec<String> {
     let mut notes = Vec::new();
     if source.interlaced {
         notes.push("the film is interlaced: its frames were deinterlaced".to_owned());
@@ -317,6 +317,13 @@ fn notes_of(source: &Source) -> Vec<String> {
         notes.push(what.to_owned());
     }
     notes.extend(pixels(&source.pixels).1.map(str::to_owned));
+    notes.extend(source.lost.iter().cloned());
+    if source.colour.has_screen() && !codec.tells_screen() {
+        notes.push(format!(
+            "{} is not told of the screen that this HDR film was made on; libx265 is",
+            codec.name
+        ));
+    }
     notes
 }
 

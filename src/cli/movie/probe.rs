@@ -27,7 +27,17 @@ pub struct Source {
     pub others: usize,
     /// Streams with the names of chapters, as QuickTime keeps them: chapters are written anew.
     pub chapter_names: Vec<u64>,
+    /// What is said about the pictures that does not go along, a sentence each.
+    pub lost: Vec<String>,
 }
+
+/// What is said about pictures beside them, by ffprobe's names, that no encoder is told.
+const LOST: [(&str, &str); 4] = [
+    ("DOVI configuration record", "the data of Dolby Vision"),
+    ("HDR Dynamic Metadata SMPTE2094-40 (HDR10+)", "the data of HDR10+"),
+    ("Spherical Mapping", "that its pictures are a sphere"),
+    ("Stereo 3D", "that its pictures are for two eyes"),
+];
 
 /// How colours are meant, by ffmpeg's names.
 #[derive(Clone, Default, Debug)]
@@ -95,8 +105,20 @@ impl Source {
             location: owned("chroma_location").filter(|place| place != "unspecified"),
             ..Colour::default()
         };
-        if colour.transfer.as_deref() == Some("smpte2084") {
-            colour.read_screen(path, stream)?;
+        let mut lost = Vec::new();
+        if video["closed_captions"] == 1 {
+            lost.push("closed captions in its pictures were left out".to_owned());
+        }
+        let beside = video["side_data_list"].as_array().cloned().unwrap_or_default();
+        let of_frame = match colour.transfer.as_deref() {
+            Some("smpte2084" | "arib-std-b67") => first_frame(path, stream)?,
+            _ => Vec::new(),
+        };
+        colour.read_screen(&of_frame);
+        for (kind, name) in LOST {
+            if beside.iter().chain(&of_frame).any(|data| data["side_data_type"] == kind) {
+                lost.push(format!("{name} did not go along"));
+            }
         }
         let names = ["language", "title", "handler_name"].into_iter().filter_map(|key| {
             let value = video["tags"][key].as_str()?;
@@ -119,6 +141,7 @@ impl Source {
             colour,
             others: videos.count(),
             chapter_names,
+            lost,
         })
     }
 
@@ -167,13 +190,14 @@ impl Colour {
         }
     }
 
-    /// Reads what the first frame says of the screen that an HDR film was made on.
-    fn read_screen(&mut self, path: &Path, stream: u64) -> Result<()> {
-        let which = stream.to_string();
-        let asked = ["-select_streams", &which, "-read_intervals", "%+#1", "-show_frames"];
-        let frames = ask(path, &asked)?;
-        let list = frames["frames"][0]["side_data_list"].as_array();
-        for data in list.into_iter().flatten() {
+    /// Whether it is known on which screen the film was made, or how bright it gets.
+    pub fn has_screen(&self) -> bool {
+        self.mastering.is_some() || self.light.is_some()
+    }
+
+    /// Reads what is said beside the first frame of the screen that an HDR film was made on.
+    fn read_screen(&mut self, beside: &[Value]) {
+        for data in beside {
             let part = |name: &str, unit: f64| {
                 let [above, below] = data[name].as_str().and_then(fraction)?;
                 Some((above as f64 / below as f64 * unit).round() as u64)
@@ -201,8 +225,15 @@ impl Colour {
                 _ => {}
             }
         }
-        Ok(())
     }
+}
+
+/// What is said beside the first frame.
+fn first_frame(path: &Path, stream: u64) -> Result<Vec<Value>> {
+    let which = stream.to_string();
+    let asked = ["-select_streams", &which, "-read_intervals", "%+#1", "-show_frames"];
+    let frames = ask(path, &asked)?;
+    Ok(frames["frames"][0]["side_data_list"].as_array().cloned().unwrap_or_default())
 }
 
 /// "1/15360"
@@ -279,6 +310,7 @@ mod tests {
             colour: Colour::default(),
             others: 0,
             chapter_names: Vec::new(),
+            lost: Vec::new(),
         };
         assert_eq!((source.seconds(2), source.seconds(4)), (0.1, 0.22));
         assert_eq!(source.nanoseconds(1), 40_000_000);

@@ -158,6 +158,10 @@ fn resamplings() -> Vec<Graph> {
             add(graph, ops::Scale(0.5), &[y])
         })
     };
+    let partition = |dilated, reverse| {
+        let windows = if reverse { [1, 2] } else { [2, 3] };
+        Op::from(ops::WindowPartition { windows, dilated, reverse })
+    };
     vec![
         upfirdn(1, 1, Padding::pair(2, 1)),
         upfirdn(2, 1, Padding::pair(2, 1)),
@@ -168,6 +172,10 @@ fn resamplings() -> Vec<Graph> {
         resize(Interpolation::BilinearAlignCorners, 9, 1, [0.0; 2]),
         shuffle(ops::PixelShuffle(2).into(), 8, 3, 5),
         shuffle(ops::PixelUnshuffle(2).into(), 3, 4, 6),
+        shuffle(partition(false, false), 3, 4, 6),
+        shuffle(partition(true, false), 3, 4, 6),
+        shuffle(partition(false, true), 3, 4, 6),
+        shuffle(partition(true, true), 3, 4, 6),
     ]
 }
 

@@ -54,6 +54,7 @@ macro_rules! for_each_op {
             slice: Slice,
             upfirdn2d: Upfirdn2d,
             window_attention: WindowAttention,
+            window_partition: WindowPartition,
         }
     };
 }

@@ -1,11 +1,18 @@
 //! The items of a HEIC or AVIF file and what is said about them: ISO/IEC 23008-12 (HEIF).
 
-use super::boxes::{Box, Reader, boxes};
+use std::collections::HashMap;
+
+use super::reader::Reader;
+use crate::photo::boxes::{Box, boxes};
 
 /// Items of a file. A photo of a phone has some hundred.
 const MOST_ITEMS: usize = 1 << 14;
 /// Parts of the data of all items together: writers make one or two per item.
 const MOST_EXTENTS: usize = 1 << 16;
+/// Properties of all items together: an item has some ten.
+const MOST_PROPERTIES: usize = 1 << 18;
+/// An item has some three.
+const MOST_REFERENCES: usize = 1 << 16;
 
 /// The description of a file's pictures.
 pub(super) struct Container<'a> {
@@ -13,6 +20,8 @@ pub(super) struct Container<'a> {
     /// Data that lie in the description itself.
     inner: &'a [u8],
     pub items: Vec<Item<'a>>,
+    /// Where in `items` each one is; of several with a number, the first.
+    places: HashMap<u32, usize>,
     pub primary: u32,
     pub references: Vec<Reference>,
     /// A film lies beside the pictures.
@@ -68,10 +77,16 @@ impl<'a> Container<'a> {
         let mut reader = Reader(find(b"pitm")?);
         let (version, _) = reader.version()?;
         let primary = if version == 0 { reader.short()?.into() } else { reader.long()? };
+        let items = items(find(b"iinf")?)?;
+        let mut places = HashMap::new();
+        for (place, item) in items.iter().enumerate() {
+            places.entry(item.id).or_insert(place);
+        }
         let mut container = Self {
             file,
             inner: find(b"idat").unwrap_or_default(),
-            items: items(find(b"iinf")?)?,
+            items,
+            places,
             primary,
             references: find(b"iref").map_or(Some(Vec::new()), references)?,
             has_film,
@@ -82,7 +97,11 @@ impl<'a> Container<'a> {
     }
 
     pub(super) fn item(&self, id: u32) -> Option<&Item<'a>> {
-        self.items.iter().find(|item| item.id == id)
+        self.items.get(*self.places.get(&id)?)
+    }
+
+    fn item_mut(&mut self, id: u32) -> Option<&mut Item<'a>> {
+        self.items.get_mut(*self.places.get(&id)?)
     }
 
     /// What `from` points to.
@@ -148,7 +167,7 @@ impl<'a> Container<'a> {
                 let (at, length) = (reader.uint(offset)?, reader.uint(length)?);
                 all.push((base.checked_add(at)?, length));
             }
-            if let Some(item) = self.items.iter_mut().find(|item| item.id == id) {
+            if let Some(item) = self.item_mut(id) {
                 item.extents = all;
                 item.in_description = method == 1;
                 item.is_derived = method > 1 || is_elsewhere;
@@ -161,13 +180,19 @@ impl<'a> Container<'a> {
     fn describe(&mut self, iprp: &'a [u8]) -> Option<()> {
         let ipco = boxes(iprp).find(|b| &b.kind == b"ipco").map_or(&[][..], |b| b.data);
         let all: Vec<Box> = boxes(ipco).collect();
+        let mut count = 0;
         for table in boxes(iprp).filter(|b| &b.kind == b"ipma") {
             let mut reader = Reader(table.data);
             let (version, flags) = reader.version()?;
             for _ in 0..reader.long()? {
                 let id = if version == 0 { reader.short()?.into() } else { reader.long()? };
                 let mut properties = Vec::new();
-                for _ in 0..reader.byte()? {
+                let associated = reader.byte()?;
+                count += usize::from(associated);
+                if count > MOST_PROPERTIES {
+                    return None;
+                }
+                for _ in 0..associated {
                     let (is_essential, number) = if flags & 1 == 0 {
                         let word = reader.byte()?;
                         (word & 0x80 != 0, usize::from(word & 0x7F))
@@ -177,11 +202,11 @@ impl<'a> Container<'a> {
                     };
                     // 0 stands for none.
                     if let Some(found) = number.checked_sub(1).and_then(|at| all.get(at)) {
-                        let Box { kind, data } = *found;
+                        let Box { kind, data, .. } = *found;
                         properties.push(Property { kind, data, is_essential });
                     }
                 }
-                if let Some(item) = self.items.iter_mut().find(|item| item.id == id) {
+                if let Some(item) = self.item_mut(id) {
                     item.properties.extend(properties);
                 }
             }
@@ -218,6 +243,14 @@ impl<'a> Item<'a> {
     /// What an auxiliary picture is, as a URN.
     pub(super) fn auxiliary(&self) -> Option<&'a [u8]> {
         Some(Reader(self.property(b"auxC")?.get(4..)?).text())
+    }
+
+    /// Whether it is the transparency of another picture.
+    pub(super) fn is_alpha(&self) -> bool {
+        matches!(
+            self.auxiliary(),
+            Some(b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha" | b"urn:mpeg:hevc:2015:auxid:1")
+        )
     }
 
     fn colour(&self, kinds: &[&[u8; 4]]) -> Option<&'a [u8]> {
@@ -260,6 +293,9 @@ fn references(iref: &[u8]) -> Option<Vec<Reference>> {
     let id_bytes = if version == 0 { 2 } else { 4 };
     let mut all = Vec::new();
     for entry in boxes(reader.0) {
+        if all.len() == MOST_REFERENCES {
+            return None;
+        }
         let mut reader = Reader(entry.data);
         let from = reader.uint(id_bytes)? as u32;
         let mut to = Vec::new();
@@ -269,4 +305,72 @@ fn references(iref: &[u8]) -> Option<Vec<Reference>> {
         all.push(Reference { kind: entry.kind, from, to });
     }
     Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+        [&(data.len() as u32 + 8).to_be_bytes(), kind.as_slice(), data].concat()
+    }
+
+    /// A description of `items` items, with these tables.
+    fn file(items: u16, iloc: &[u8], iref: &[u8], ipma: &[u8]) -> Vec<u8> {
+        let entry = |id: u16| {
+            let id = id.to_be_bytes();
+            boxed(b"infe", &[&[2, 0, 0, 0], id.as_slice(), &[0, 0], b"av01", &[0]].concat())
+        };
+        let entries: Vec<u8> = (0..items).flat_map(entry).collect();
+        let meta = [
+            vec![0; 4],
+            boxed(b"pitm", &[0; 6]),
+            boxed(b"iinf", &[&[0; 6], entries.as_slice()].concat()),
+            boxed(b"iloc", iloc),
+            boxed(b"iref", iref),
+            boxed(b"iprp", &[boxed(b"ipco", b""), boxed(b"ipma", ipma)].concat()),
+        ];
+        boxed(b"meta", &meta.concat())
+    }
+
+    /// Its cost grows with the file, not with its square.
+    #[test]
+    fn a_long_description_is_read_at_once() {
+        const COUNT: u32 = 1 << 20;
+        let last = 16_000_u16.to_be_bytes();
+        // Without properties.
+        let entry = [last.as_slice(), &[0]].concat();
+        let count = COUNT.to_be_bytes();
+        let ipma = [&[0; 4], count.as_slice(), &entry.repeat(COUNT as usize)];
+        // Without parts.
+        let place = [[0, 0], last, [0; 2], [0; 2], [0; 2]].concat();
+        let places = [&[2, 0, 0, 0, 0, 0], count.as_slice()].concat();
+        let iloc = [places, place.repeat(COUNT as usize)].concat();
+        let bytes = file(16_001, &iloc, &[0; 4], &ipma.concat());
+        let before = Instant::now();
+        assert!(Container::open(&bytes).is_some());
+        assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+    }
+
+    #[test]
+    fn what_takes_memory_is_bounded() {
+        let iloc = [0_u8; 8];
+        let open =
+            |iref: &[u8], ipma: &[u8]| Container::open(&file(2, &iloc, iref, ipma)).is_some();
+        assert!(open(&[0; 4], &[0; 8]));
+        let properties = |count: usize| {
+            let entry = [&[0, 1, 255], [0; 255].as_slice()].concat();
+            [&[0; 4], (count as u32).to_be_bytes().as_slice(), &entry.repeat(count)].concat()
+        };
+        let most = MOST_PROPERTIES / 255;
+        assert!(open(&[0; 4], &properties(most)) && !open(&[0; 4], &properties(most + 1)));
+        let references = |count: usize| {
+            let entry = boxed(b"cdsc", &[0, 1, 0, 0]);
+            [[0; 4].as_slice(), &entry.repeat(count)].concat()
+        };
+        assert!(open(&references(MOST_REFERENCES), &[0; 8]));
+        assert!(!open(&references(MOST_REFERENCES + 1), &[0; 8]));
+    }
 }

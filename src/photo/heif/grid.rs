@@ -1,9 +1,12 @@
 //! A picture in tiles, which stand in rows: ISO/IEC 23008-12, 6.6.2.3.
 
 use super::DAMAGED;
-use super::boxes::Reader;
 use super::container::{Container, Item};
+use super::reader::Reader;
 use crate::photo::decode::MAX_PIXELS;
+
+/// Pixels of a tile, across and down: ISO/IEC 23000-22 (MIAF), 7.3.11.4.2.
+const LEAST_SIDE: usize = 64;
 
 /// How the tiles of a picture lie.
 pub(super) struct Grid {
@@ -41,8 +44,13 @@ impl Grid {
     }
 
     /// Whether tiles of this size cover the picture, and none lies beside it: then all of them
-    /// together are not much larger than the picture.
+    /// together are not much larger than the picture. Each is as large as the standard wants it:
+    /// thousands of tiny ones would take minutes.
     pub(super) fn check(&self, tile_width: usize, tile_height: usize) -> Result<(), String> {
+        let is_tiny = tile_width < LEAST_SIDE || tile_height < LEAST_SIDE;
+        if self.tiles.len() > 1 && is_tiny {
+            return Err(DAMAGED.to_owned());
+        }
         let fits = |whole: usize, tile: usize, count: usize| {
             whole <= tile.saturating_mul(count) && whole > tile.saturating_mul(count - 1)
         };
@@ -78,12 +86,14 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_picture_and_not_more() {
-        let grid = Grid::read(&[0, 0, 1, 2, 0, 50, 0, 30], vec![0; 6]).unwrap();
-        assert_eq!((grid.rows, grid.columns, grid.width, grid.height), (2, 3, 50, 30));
-        assert!(grid.check(17, 15).is_ok() && grid.check(24, 29).is_ok());
-        for [width, height] in [[16, 15], [25, 15], [17, 14], [17, 30], [0, 0]] {
+        let grid = Grid::read(&[0, 0, 1, 2, 0, 200, 0, 130], vec![0; 6]).unwrap();
+        assert_eq!((grid.rows, grid.columns, grid.width, grid.height), (2, 3, 200, 130));
+        assert!(grid.check(67, 65).is_ok() && grid.check(99, 129).is_ok());
+        for [width, height] in [[66, 65], [100, 65], [67, 64], [67, 130], [0, 0]] {
             assert!(grid.check(width, height).is_err());
         }
+        let small = Grid::read(&[0, 0, 1, 2, 0, 180, 0, 126], vec![0; 6]).unwrap();
+        assert!(small.check(64, 64).is_ok() && small.check(64, 63).is_err());
         let large = Grid::read(&[0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 9], vec![0]).unwrap();
         assert_eq!((large.width, large.height), (65_536, 9));
         assert!(Grid::read(&[0, 1, 0, 0, 0, 1, 0, 0], vec![0]).is_none());

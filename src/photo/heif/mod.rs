@@ -4,16 +4,17 @@
 //! Both ways end in the same conversion of luma and chroma to RGB.
 
 mod av1;
-mod boxes;
 mod container;
 mod convert;
 mod encode;
 mod grid;
+mod hevc;
 mod left_out;
+mod reader;
 mod transform;
 mod write;
 
-use heic_decoder::{DecodeOptions, DecodedImage, HeifError};
+use heic_decoder::DecodedImage;
 use image::metadata::Orientation;
 
 use super::formats::{Decoded, check_size};
@@ -23,6 +24,10 @@ pub(super) use write::Parts;
 
 const DAMAGED: &str = "the picture is damaged: what describes it is not sound";
 const MISSING: &str = "the picture is truncated: a part of its data is missing";
+
+/// How often a picture is cut, turned and mirrored, at most: writers do each once, and each time
+/// copies it.
+const MOST_TURNS: usize = 8;
 
 /// What is said about an item that is read: all that a reader may not pass over is among it.
 const PROPERTIES: [&[u8; 4]; 19] = [
@@ -76,10 +81,14 @@ pub(super) fn read(file: &[u8]) -> Result<Decoded, String> {
     }
     let container = Container::open(file).ok_or(DAMAGED)?;
     let item = container.item(container.primary).ok_or(DAMAGED)?;
+    let is_turn = |p: &&container::Property| matches!(&p.kind, b"clap" | b"irot" | b"imir");
+    if item.properties.iter().filter(is_turn).count() > MOST_TURNS {
+        return Err(DAMAGED.to_owned());
+    }
     let nclx = item.nclx();
     let (planes, premultiplied) = match coding(&container, item) {
         Some(Coding::Av1) => av1(&container, item)?,
-        Some(Coding::Hevc) => hevc(file)?,
+        Some(Coding::Hevc) => hevc::planes(file, &container, item)?,
         None if container.targets(b"dimg", item.id).is_empty() && &item.kind == b"grid" => {
             return Err(DAMAGED.to_owned());
         }
@@ -144,11 +153,7 @@ fn av1(container: &Container, item: &Item) -> Result<(DecodedImage, bool), Strin
     if !has(&planes, size) {
         return Err(DAMAGED.to_owned());
     }
-    let is_alpha = |item: &&Item| {
-        let urn = item.auxiliary().unwrap_or_default();
-        urn == b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
-            || urn == b"urn:mpeg:hevc:2015:auxid:1"
-    };
+    let is_alpha = |item: &&Item| item.is_alpha();
     let tiles = container.targets(b"dimg", item.id);
     if tiles.iter().any(|&tile| container.sources(*b"auxl", tile).any(|aux| is_alpha(&aux))) {
         return Err("an AVIF whose tiles have a transparency each is not read; \
@@ -167,17 +172,6 @@ fn av1(container: &Container, item: &Item) -> Result<(DecodedImage, bool), Strin
     Ok((planes, premultiplied))
 }
 
-fn hevc(file: &[u8]) -> Result<(DecodedImage, bool), String> {
-    let info = heic_decoder::probe(file).map_err(describe)?;
-    let size = |v: usize| u32::try_from(v).unwrap_or(u32::MAX);
-    check_size((size(info.coded_width), size(info.coded_height)))?;
-    check_size((size(info.width), size(info.height)))?;
-    let options = DecodeOptions { apply_transforms: true };
-    let planes = heic_decoder::decode_with(file, &options).map_err(describe)?;
-    let premultiplied = planes.alpha.as_ref().is_some_and(|alpha| alpha.premultiplied);
-    Ok((planes, premultiplied))
-}
-
 /// A kind as it is said in an error.
 fn printable(kind: &[u8; 4]) -> String {
     kind.iter().map(|&b| if b.is_ascii_graphic() { char::from(b) } else { '?' }).collect()
@@ -188,19 +182,8 @@ fn exif(container: &Container, picture: u32) -> Option<Vec<u8>> {
     let all = || container.items.iter().filter(|item| &item.kind == b"Exif");
     let own = all().find(|item| container.targets(b"cdsc", item.id).contains(&picture));
     let data = container.data(own.or_else(|| all().next())?)?;
-    let mut reader = boxes::Reader(&data);
+    let mut reader = reader::Reader(&data);
     let offset = reader.long()? as usize;
     let tiff = reader.0.get(offset..)?;
     Some(tiff.strip_prefix(b"Exif\0\0").unwrap_or(tiff).to_vec())
-}
-
-fn describe(error: HeifError) -> String {
-    match error {
-        HeifError::Truncated { .. } => MISSING.to_owned(),
-        HeifError::Unsupported(what) => format!(
-            "this kind of HEIC is not read ({what}); `heif-convert a.heic a.png` saves it as PNG"
-        ),
-        HeifError::LimitExceeded(_) => "the picture needs too much memory to be decoded".to_owned(),
-        other => format!("the picture is damaged: {other}"),
-    }
 }

@@ -3,8 +3,8 @@
 use image::DynamicImage;
 
 use super::DAMAGED;
-use super::boxes::Reader;
 use super::container::Item;
+use super::reader::Reader;
 
 /// `image` as it is to be shown, by what is said about `item`, in the order in which it is said.
 pub(super) fn applied(image: DynamicImage, item: &Item) -> Result<DynamicImage, String> {

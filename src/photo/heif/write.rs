@@ -111,13 +111,14 @@ fn owners_count<T>(items: &[T]) -> [u8; 4] {
     (items.len() as u32).to_be_bytes()
 }
 
-fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+/// A box of these parts.
+pub(super) fn boxed(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let length = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
     let length = (length as u32).to_be_bytes();
     [&[length.as_slice(), kind], parts].concat().concat()
 }
 
 /// A box with a version, and no flags.
-fn full(kind: &[u8; 4], version: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn full(kind: &[u8; 4], version: u8, parts: &[&[u8]]) -> Vec<u8> {
     boxed(kind, &[&[&[version, 0, 0, 0][..]], parts].concat())
 }

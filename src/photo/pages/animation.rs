@@ -19,7 +19,7 @@ impl Animation {
     /// What `bytes` say; `None` for files that hold one picture.
     pub(in super::super) fn of(bytes: &[u8], format: Option<ImageFormat>) -> Option<Self> {
         let found = match format? {
-            ImageFormat::Gif => gif(bytes).0,
+            ImageFormat::Gif => gif(bytes).animation,
             ImageFormat::Png => png(bytes)?,
             ImageFormat::WebP => webp(bytes),
             _ => return None,
@@ -28,12 +28,24 @@ impl Animation {
     }
 }
 
-/// GIF89a, section 20: an image descriptor a frame. Also its comment (section 24).
-pub(in super::super) fn gif(bytes: &[u8]) -> (Animation, Option<Vec<u8>>) {
+/// What a GIF says.
+pub(in super::super) struct Gif {
+    pub(in super::super) animation: Animation,
+    pub(in super::super) comment: Option<Vec<u8>>,
+    /// Whether its end is there, so that no frame is missing.
+    pub(in super::super) is_whole: bool,
+}
+
+/// GIF89a, section 20: an image descriptor a frame. Also its comment (section 24) and its end
+/// (section 27).
+pub(in super::super) fn gif(bytes: &[u8]) -> Gif {
     let table = |flags: u8| if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     let mut found = Animation { frames: 0, plays: 1, has_still: false };
     let mut comment: Option<Vec<u8>> = None;
-    let Some(&flags) = bytes.get(10) else { return (found, comment) };
+    let mut is_whole = false;
+    let Some(&flags) = bytes.get(10) else {
+        return Gif { animation: found, comment, is_whole };
+    };
     let mut at = 13 + table(flags);
     loop {
         let mut label = 0;
@@ -48,7 +60,10 @@ pub(in super::super) fn gif(bytes: &[u8]) -> (Animation, Option<Vec<u8>>) {
                 label = bytes.get(at + 1).copied().unwrap_or(0);
                 2
             }
-            _ => break,
+            end => {
+                is_whole = end == Some(&0x3B);
+                break;
+            }
         };
         // How often to repeat stands in a block of its own behind the program's name.
         let rest = bytes.get(at..).unwrap_or_default();
@@ -73,7 +88,7 @@ pub(in super::super) fn gif(bytes: &[u8]) -> (Animation, Option<Vec<u8>>) {
             comment = comment.or(Some(text));
         }
     }
-    (found, comment)
+    Gif { animation: found, comment, is_whole }
 }
 
 /// The chunk `acTL`, which stands before the pixels: their number, and how often they are shown.

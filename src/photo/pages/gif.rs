@@ -1,20 +1,90 @@
 //! GIF89a: pictures of 256 colours each.
 
 use std::collections::HashSet;
-use std::io::Write;
+use std::io::{Cursor, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
-use gif::{DisposalMethod, Encoder, EncodingError, Frame, Repeat};
+use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, DisposalMethod};
+use gif::{Encoder, EncodingError, Frame, Repeat};
+use image::ImageError;
 
 use super::super::Picture;
+use super::super::allocate::filled;
 use super::super::channels::without_colour;
+use super::super::containers;
+use super::super::decode::MAX_PIXELS;
+use super::super::formats;
 use super::super::kept::Kept;
+use super::animation;
+use super::canvas::{Canvas, Disposal, Part};
+use super::frames::Shown;
 
 /// A palette is learned from about so many pixels, but from a tenth of them at least
 /// (`color_quant`).
 const LEARNED: usize = 1 << 16;
 /// Colours of a picture, one of which may stand for transparent pixels.
 const COLOURS: usize = 256;
+
+/// A file that frames are read from.
+pub(super) struct Reader {
+    decoder: Decoder<Cursor<Arc<[u8]>>>,
+    canvas: Canvas,
+}
+
+impl Reader {
+    /// A file of `[columns, rows]`.
+    pub(super) fn open(bytes: Arc<[u8]>, size: [usize; 2]) -> Result<Self, String> {
+        let mut options = DecodeOptions::new();
+        options.set_color_output(ColorOutput::RGBA);
+        let decoder = options.read_info(Cursor::new(bytes)).map_err(unread)?;
+        Ok(Self { decoder, canvas: Canvas::new(size)? })
+    }
+
+    /// The next frame; `None` behind the last.
+    pub(super) fn read(&mut self) -> Result<Option<Shown>, String> {
+        let Some(frame) = self.decoder.next_frame_info().map_err(unread)? else { return Ok(None) };
+        let size = [frame.width, frame.height].map(usize::from);
+        let at = [frame.left, frame.top].map(usize::from);
+        let disposal = match frame.dispose {
+            DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,
+            DisposalMethod::Background => Disposal::Clear,
+            DisposalMethod::Previous => Disposal::Restore,
+        };
+        let delay = Duration::from_millis(10 * u64::from(frame.delay));
+        // A frame may be larger than the picture.
+        let count = size[0] * size[1];
+        if count > MAX_PIXELS {
+            return Err(unread(DecodingError::MemoryLimit));
+        }
+        let mut pixels = filled(count, [0; 4])?;
+        self.decoder.read_into_buffer(pixels.as_flattened_mut()).map_err(unread)?;
+        let part = Part { at, size, rgba: &pixels, over: true, disposal };
+        Ok(Some(Shown { image: self.canvas.show(&part)?, delay }))
+    }
+}
+
+/// What is to be said about a file without its end. A single picture is whole without it, but it may
+/// be the first of an animation.
+pub(in super::super) fn cut(bytes: &[u8]) -> Option<String> {
+    let is_cut = !animation::gif(bytes).is_whole;
+    is_cut.then(|| "the end of the file is missing: it may have had more frames".to_owned())
+}
+
+fn unread(error: DecodingError) -> String {
+    match error {
+        DecodingError::UnexpectedEof => {
+            formats::describe(&ImageError::IoError(std::io::ErrorKind::UnexpectedEof.into()))
+        }
+        DecodingError::OutOfMemory | DecodingError::MemoryLimit => {
+            "the picture needs too much memory to be decoded".to_owned()
+        }
+        other => {
+            let text = other.to_string().replace(char::is_control, " ");
+            format!("the picture is damaged: {text}")
+        }
+    }
+}
 
 /// A file that frames are written to.
 pub(super) struct Writer<W: Write> {
@@ -41,8 +111,8 @@ impl<W: Write> Writer<W> {
             _ => encoder.set_repeat(Repeat::Finite((plays - 1).min(u16::MAX.into()) as u16)),
         }
         .map_err(describe)?;
-        if let Some(comment) = &kept.comment {
-            let comment: &[&[u8]] = &[comment];
+        if let Some(comment) = containers::comment(kept) {
+            let comment: &[&[u8]] = &[&comment];
             encoder
                 .write_raw_extension(gif::Extension::Comment.into(), comment)
                 .map_err(describe)?;

@@ -2,6 +2,7 @@
 //! have frames.
 
 mod animation;
+mod canvas;
 mod frames;
 mod gif;
 mod notes;
@@ -10,14 +11,13 @@ mod tiff;
 mod webp;
 mod writer;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use image::ImageFormat;
 
-use self::frames::{FrameResult, Shared, frames};
+use self::frames::{Frames, Shared, Shown};
 use super::decode::{self, ReadOptions};
 use super::formats::{self, Decoded};
 use super::kept::Kept;
@@ -27,7 +27,7 @@ use super::{Format, Metadata, Picture, exif};
 use crate::{Error, Result};
 
 pub(super) use self::animation::{Animation, gif as in_gif};
-pub(super) use self::gif::{losses as losses_in_gif, of_one as gif_of_one};
+pub(super) use self::gif::{cut as cut_in_gif, losses as losses_in_gif, of_one as gif_of_one};
 pub use self::notes::PageNotes;
 pub use self::writer::PagesWriter;
 
@@ -79,8 +79,8 @@ pub struct Pages {
     plays: u32,
     has_still: bool,
     next: usize,
-    ready: VecDeque<FrameResult>,
-    shared: Shared,
+    /// Of an animation, from its first frame that was asked for on.
+    frames: Option<Box<Frames>>,
 }
 
 impl Pages {
@@ -117,8 +117,7 @@ impl Pages {
             plays,
             has_still,
             next: 0,
-            ready: VecDeque::new(),
-            shared: Shared::default(),
+            frames: None,
         })
     }
 
@@ -170,7 +169,6 @@ impl Pages {
     /// Goes on with the picture of this number, counted from 0. Pages before it are not decoded.
     pub fn skip_to(&mut self, index: usize) {
         self.next = index;
-        self.ready.clear();
     }
 
     /// Whether a file at `path` can hold all pictures, by its extension.
@@ -181,20 +179,23 @@ impl Pages {
         writer::format_for(self.kind, self.count, path)
     }
 
-    /// The next frame of an animation. Frames build on each other: as many as fit are decoded at
-    /// once.
+    /// A frame of an animation. Frames build on each other: those before it are decoded, too.
     fn frame(&mut self, index: usize) -> std::result::Result<Page, String> {
-        if self.ready.is_empty() {
-            let (bytes, format) = (self.bytes.clone(), self.format);
-            (self.ready, self.shared) = caught(move || frames(bytes, format, index))?;
-        }
-        let frame = self.ready.pop_front();
-        let frame = frame.ok_or("the animation has fewer frames than it says")??;
-        let (numerator, denominator) = frame.delay().numer_denom_ms();
-        let nanoseconds = u64::from(numerator) * 1_000_000 / u64::from(denominator.max(1));
-        let delay = Duration::from_nanos(nanoseconds);
-        let image = frame.into_buffer().into();
-        let Shared { exif, icc } = self.shared.clone();
+        let (bytes, format) = (&self.bytes, self.format);
+        let open = self.frames.take().filter(|frames| frames.next <= index);
+        let (frames, Shown { image, delay }) = caught(move || {
+            let mut frames = match open {
+                Some(frames) => frames,
+                None => Box::new(Frames::open(Arc::clone(bytes), format)?),
+            };
+            while frames.next < index {
+                frames.read()?;
+            }
+            let shown = frames.read()?;
+            Ok((frames, shown))
+        })?;
+        let Shared { exif, icc, notes: of_all } = frames.shared.clone();
+        self.frames = Some(frames);
         let orientation = exif::orientation(exif.as_deref());
         let decoded = Decoded { image, orientation, exif, icc, ..Decoded::default() };
         let (picture, metadata, mut notes) = decode::finished(decoded);
@@ -204,6 +205,7 @@ impl Pages {
         if index == 0 && self.has_still {
             notes.push("a still picture for programs without animations was left out".to_owned());
         }
+        notes.extend(of_all);
         Ok(Page { picture, metadata, notes, delay: Some(delay) })
     }
 }

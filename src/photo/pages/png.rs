@@ -1,11 +1,128 @@
 //! PNG with frames: its specification, third edition, 11.3.6.
 
-use std::io::Write;
+use std::io::{Cursor, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
+use image::ImageError;
 use png::{BitDepth, BlendOp, ColorType, DisposeOp, Encoder};
+use png::{Decoder, DecodingError, Limits, Transformations};
 
-use super::super::{Picture, segments};
+use super::super::allocate::filled;
+use super::super::decode::MAX_PIXELS;
+use super::super::metadata::narrow;
+use super::super::{Picture, formats, segments};
+use super::canvas::{Canvas, Disposal, Part};
+use super::frames::Shown;
+
+/// A file that frames are read from.
+pub(super) struct Reader {
+    reader: png::Reader<Cursor<Arc<[u8]>>>,
+    canvas: Canvas,
+    /// Frames that were not read yet.
+    left: u32,
+}
+
+impl Reader {
+    /// A file of `[columns, rows]`.
+    pub(super) fn open(bytes: Arc<[u8]>, size: [usize; 2]) -> Result<Self, String> {
+        // A pixel of 4 channels at 16 bits takes 8 bytes, beside what is compressed.
+        let limits = Limits { bytes: MAX_PIXELS.saturating_mul(16) };
+        let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_transformations(Transformations::EXPAND);
+        let mut reader = decoder.read_info().map_err(unread)?;
+        let left = reader.info().animation_control().map_or(0, |control| control.num_frames);
+        if left > 0 && reader.info().frame_control().is_none() {
+            // A still picture stands before the frames.
+            reader.next_frame_info().map_err(unread)?;
+        }
+        Ok(Self { reader, canvas: Canvas::new(size)?, left })
+    }
+
+    /// Whether it has 16 bits.
+    pub(super) fn is_deep(&self) -> bool {
+        self.reader.output_color_type().1 == BitDepth::Sixteen
+    }
+
+    /// The next frame; `None` behind the last.
+    pub(super) fn read(&mut self) -> Result<Option<Shown>, String> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let whole = self.reader.output_buffer_size().ok_or_else(too_large)?;
+        let mut buffer = filled(whole, 0)?;
+        let told = self.reader.next_frame(&mut buffer).map_err(unread)?;
+        let info = self.reader.info();
+        let Some(&control) = info.frame_control() else { return Ok(None) };
+        let (channels, wide) = (told.color_type.samples(), told.bit_depth == BitDepth::Sixteen);
+        // Rows of an interlaced part lie as far apart as those of the picture.
+        let stride = if info.interlaced {
+            self.reader.output_line_size(info.width).ok_or_else(too_large)?
+        } else {
+            told.line_size
+        };
+        let size = [control.width, control.height].map(|side| side as usize);
+        let mut pixels = filled(size[0].saturating_mul(size[1]), [0; 4])?;
+        let rows = buffer.chunks(stride.max(1)).zip(pixels.chunks_mut(size[0].max(1)));
+        for (from, to) in rows {
+            if wide {
+                let samples =
+                    from.as_chunks::<2>().0.iter().map(|&v| narrow(u16::from_be_bytes(v)));
+                fill(to, samples, channels);
+            } else {
+                fill(to, from.iter().copied(), channels);
+            }
+        }
+        let disposal = match control.dispose_op {
+            DisposeOp::None => Disposal::Keep,
+            DisposeOp::Background => Disposal::Clear,
+            DisposeOp::Previous => Disposal::Restore,
+        };
+        let part = Part {
+            at: [control.x_offset, control.y_offset].map(|place| place as usize),
+            size,
+            rgba: &pixels,
+            over: control.blend_op == BlendOp::Over,
+            disposal,
+        };
+        // A denominator of 0 stands for 100 (11.3.6.2).
+        let below = if control.delay_den == 0 { 100 } else { u64::from(control.delay_den) };
+        let delay = Duration::from_nanos(u64::from(control.delay_num) * 1_000_000_000 / below);
+        Ok(Some(Shown { image: self.canvas.show(&part)?, delay }))
+    }
+}
+
+/// Pixels of samples that stand one after the other: gray or RGB, with alpha or without.
+fn fill(to: &mut [[u8; 4]], mut samples: impl Iterator<Item = u8>, channels: usize) {
+    let mut next = || samples.next().unwrap_or_default();
+    for pixel in to {
+        let first = next();
+        let [green, blue] = if channels > 2 { [next(), next()] } else { [first; 2] };
+        let alpha = if channels.is_multiple_of(2) { next() } else { u8::MAX };
+        *pixel = [first, green, blue, alpha];
+    }
+}
+
+fn too_large() -> String {
+    unread(DecodingError::LimitsExceeded)
+}
+
+fn unread(error: DecodingError) -> String {
+    match error {
+        DecodingError::IoError(error) => formats::describe(&ImageError::IoError(error)),
+        DecodingError::LimitsExceeded => {
+            "the picture needs too much memory to be decoded".to_owned()
+        }
+        // Asked for more than there are.
+        DecodingError::Parameter(_) => "the animation has fewer frames than it says".to_owned(),
+        DecodingError::Format(error) => {
+            let text = error.to_string().replace(char::is_control, " ");
+            format!("the picture is damaged: {text}")
+        }
+    }
+}
 
 /// A file that frames are written to.
 pub(super) struct Writer<W: Write> {

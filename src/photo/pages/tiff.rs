@@ -40,7 +40,7 @@ impl<W: Write + Seek> Writer<W> {
         }
         let by = u32::try_from(self.length - HEADER as u64).map_err(|_| TOO_LONG)?;
         let mut entries = Vec::new();
-        move_directory(&mut file, directory, by, &mut HashSet::new()).ok_or_else(wrong)?;
+        move_directory(&mut file, directory, by, 0, &mut HashSet::new()).ok_or_else(wrong)?;
         let fields = short(&file, directory).ok_or_else(wrong)?;
         for i in 0..usize::from(fields) {
             let at = directory + 2 + 12 * i;
@@ -82,9 +82,20 @@ impl<W: Write + Seek> Writer<W> {
     }
 }
 
-/// Adds `by` to every place that the directory at `at` tells, and those that it leads to.
-fn move_directory(file: &mut [u8], at: usize, by: u32, seen: &mut HashSet<usize>) -> Option<()> {
-    if !seen.insert(at) {
+/// Directories that lead to each other: interoperability stands in that of EXIF, and this in the
+/// first.
+const DEEPEST: usize = 4;
+
+/// Adds `by` to every place that the directory at `at` tells, and those that it leads to. `depth`
+/// lead to this one.
+fn move_directory(
+    file: &mut [u8],
+    at: usize,
+    by: u32,
+    depth: usize,
+    seen: &mut HashSet<usize>,
+) -> Option<()> {
+    if depth > DEEPEST || !seen.insert(at) {
         return Some(());
     }
     let fields = usize::from(short(file, at)?);
@@ -104,14 +115,15 @@ fn move_directory(file: &mut [u8], at: usize, by: u32, seen: &mut HashSet<usize>
             value = long(file, entry + 8)? as usize;
             add(file, entry + 8, by)?;
         }
-        if tag == STRIPS {
+        // Pixels are the first one's.
+        if tag == STRIPS && depth == 0 {
             for i in 0..count {
                 add(file, value.checked_add(4 * i)?, by)?;
             }
         } else if POINTERS.contains(&tag) && kind == 4 {
             let below = long(file, value)? as usize;
             // One that makes no sense costs itself alone.
-            let _ = move_directory(file, below, by, seen);
+            let _ = move_directory(file, below, by, depth + 1, seen);
             add(file, value, by)?;
         }
     }

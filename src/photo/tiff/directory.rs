@@ -30,7 +30,14 @@ pub(in super::super) struct Directory {
 }
 
 /// Directories that are followed: of a hostile file each may lead to many others.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
+/// Fields of a directory. libtiff takes more for damage, too.
+const MOST_FIELDS: usize = 4096;
+/// Fields of all directories that follow each other: those of a hostile file lie on top of each
+/// other.
+const MOST_FIELDS_OF_ALL: usize = 1 << 18;
+/// Directories that one leads to beside the next.
+const MOST_BELOW: usize = 64;
 /// The field that leads to further directories.
 const SUB_DIRECTORIES: u16 = 330;
 
@@ -68,7 +75,7 @@ impl<'a> Structure<'a> {
     /// The directory at `at`. Fields that reach out of the file are left out.
     pub(in super::super) fn directory(&self, at: usize) -> Option<Directory> {
         let (head, size, offset) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
-        let count = self.number(at, head)?;
+        let count = self.number(at, head).filter(|&count| count <= MOST_FIELDS)?;
         let first = at.checked_add(head)?;
         let end = first.checked_add(count.checked_mul(size)?)?;
         if end > self.bytes.len() {
@@ -87,25 +94,40 @@ impl<'a> Structure<'a> {
         Some(Directory { at, entries, next: self.number(end, offset).unwrap_or(0) })
     }
 
-    /// The directories that follow each other from `first` on.
-    pub(in super::super) fn chain(&self, first: usize) -> Vec<Directory> {
+    /// The directories that follow each other from `first` on; `None` where there are more than
+    /// [`MOST`], or they have too many fields.
+    pub(in super::super) fn chain(&self, first: usize) -> Option<Vec<Directory>> {
         let (mut at, mut all, mut seen) = (first, Vec::new(), std::collections::HashSet::new());
-        while at != 0 && all.len() < MOST && seen.insert(at) {
+        let mut fields = 0;
+        while at != 0 && seen.insert(at) {
             let Some(directory) = self.directory(at) else { break };
             at = directory.next;
+            fields += directory.entries.len();
+            if all.len() == MOST || fields > MOST_FIELDS_OF_ALL {
+                return None;
+            }
             all.push(directory);
         }
-        all
+        Some(all)
     }
 
-    /// The directories that `directory` leads to, and those that they lead to.
-    pub(in super::super) fn below(&self, directory: &Directory) -> Vec<Directory> {
-        let offsets = |d: &Directory| self.values(d, SUB_DIRECTORIES).unwrap_or_default();
+    /// The directories that `directory` leads to, and those that they lead to: as many as are
+    /// `left`, which those found are taken from.
+    pub(in super::super) fn below(
+        &self,
+        directory: &Directory,
+        left: &mut usize,
+    ) -> Vec<Directory> {
+        let offsets = |d: &Directory| {
+            let entry = d.entry(SUB_DIRECTORIES).filter(|entry| entry.count <= MOST_BELOW);
+            entry.and_then(|_| self.values(d, SUB_DIRECTORIES)).unwrap_or_default()
+        };
         let (mut waiting, mut all) = (offsets(directory), Vec::new());
         while let Some(at) = waiting.pop() {
-            if all.len() >= MOST.min(64) {
+            if *left == 0 || all.len() == MOST_BELOW {
                 break;
             }
+            *left -= 1;
             if let Some(found) = self.directory(at) {
                 waiting.extend(offsets(&found));
                 all.push(found);

@@ -43,11 +43,17 @@ const DNG_VERSION: u16 = 50_706;
 impl<'a> Tiff<'a> {
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Fault> {
         let (file, first) = Structure::open(bytes).ok_or("its header makes no sense")?;
-        let all = file.chain(first);
+        let all = file.chain(first).ok_or_else(|| {
+            Fault::NotRead(format!(
+                "TIFF with more than {} pages is not read; split the file first",
+                directory::MOST
+            ))
+        })?;
         if all.is_empty() {
             return Err(Fault::NotRead(TRUNCATED.to_owned()));
         }
-        if let Some(name) = all.iter().find_map(|directory| raw(&file, directory)) {
+        let mut left = directory::MOST;
+        if let Some(name) = all.iter().find_map(|directory| raw(&file, directory, &mut left)) {
             return Err(Fault::NotRead(super::unsupported_formats::raw(name)));
         }
         let count = all.len();
@@ -112,8 +118,9 @@ impl<'a> Tiff<'a> {
 
 const TRUNCATED: &str = "the picture is truncated: its end is missing";
 
-/// The kind of a camera's raw file: what the first directory shows is a preview.
-fn raw(file: &Structure, directory: &Directory) -> Option<&'static str> {
+/// The kind of a camera's raw file: what the first directory shows is a preview. As many
+/// directories below it are looked at as are `left`.
+fn raw(file: &Structure, directory: &Directory, left: &mut usize) -> Option<&'static str> {
     /// A mosaic of colours as the sensor has it, and one that was put together.
     const MOSAIC: [usize; 2] = [32_803, 34_892];
     /// Packed by Sony, Nikon, Samsung, Kodak, Pentax.
@@ -124,7 +131,7 @@ fn raw(file: &Structure, directory: &Directory) -> Option<&'static str> {
     if file.bytes.get(8..10) == Some(b"CR") {
         return Some("CR2");
     }
-    let below = file.below(directory);
+    let below = file.below(directory, left);
     let is_raw = |d: &Directory| {
         file.value(d, PHOTOMETRIC).is_some_and(|kind| MOSAIC.contains(&kind))
             || file.value(d, COMPRESSION).is_some_and(|kind| PACKED.contains(&kind))
@@ -173,6 +180,42 @@ mod tests {
         assert!(sentence(&nef).contains("(NEF) is not read"), "{}", sentence(&nef));
         let arw = directory(&[(COMPRESSION, 3, 1, 32_767)], 0);
         assert!(sentence(&arw).contains("raw file"), "{}", sentence(&arw));
+    }
+
+    /// A few hundred kilobytes would take gigabytes, and minutes.
+    #[test]
+    fn directories_on_top_of_each_other_are_refused() {
+        // Each field ends with the count of a directory, and begins with the place of another.
+        const FIELDS: u32 = 1 << 15;
+        let mut file = b"II*\0\x08\0\0\0\0\x08".to_vec();
+        for field in 0..FIELDS {
+            let next = 8 + 12 * (field + 1).saturating_sub(2048);
+            file.extend(next.to_le_bytes());
+            file.extend([1, 0, 0, 0, 0, 0, 0, 8]);
+        }
+        // From there on all fields are sound.
+        for first in [8, 8 + 12 * 8192_u32] {
+            file[4..8].copy_from_slice(&first.to_le_bytes());
+            let text = Tiff::open(&file).err().expect("too many").sentence();
+            assert!(text.contains("more than 4096 pages is not read; split"), "{text}");
+        }
+        // One that has more fields than any.
+        assert!(sentence(&directory(&[(256, 4, 1, 1); 4097], 0)).contains("truncated"));
+    }
+
+    #[test]
+    fn directories_below_are_bounded() {
+        // Each leads to all of them.
+        let places: Vec<u8> = (0..64_u32).flat_map(|i| (8 + 18 * i).to_le_bytes()).collect();
+        let one = |next| directory(&[(330, 4, 64, 8 + 18 * 64)], next);
+        let all: Vec<u8> =
+            (1..=64).flat_map(|i| one(if i < 64 { 8 + 18 * i } else { 0 })).collect();
+        let file = [b"II*\0\x08\0\0\0".as_slice(), &all, &places].concat();
+        let tiff = Tiff::open(&file).ok().unwrap();
+        assert_eq!(tiff.len(), 64);
+        let mut left = 100;
+        let found = [0, 0, 0].map(|_| tiff.file.below(&tiff.pages[0], &mut left).len());
+        assert_eq!((found, left), ([64, 36, 0], 0));
     }
 
     #[test]

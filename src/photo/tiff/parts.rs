@@ -33,10 +33,11 @@ pub(super) fn read(
     let planes = if layout.planes { layout.samples } else { 1 };
     // Small pictures in enormous tiles would cost time for nothing.
     let unpacked = (across * down).saturating_mul(layout.part.0.saturating_mul(layout.part.1));
-    if unpacked > (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE) {
+    let pixels = (layout.width * layout.height).saturating_mul(4).max(MOST_BESIDE);
+    if unpacked > pixels {
         return Err("its tiles are far larger than the picture".into());
     }
-    let mut state = State { file, layout, cut: 0, missing: 0, row: Vec::new() };
+    let mut state = State { file, layout, pixels, cut: 0, missing: 0, row: Vec::new() };
     let total = planes * across * down;
     let told = total.min(layout.offsets.len());
     for index in 0..told {
@@ -98,6 +99,8 @@ struct Place {
 struct State<'a> {
     file: &'a Structure<'a>,
     layout: &'a Layout,
+    /// As many may parts that are files of their own still have: all may be the same one.
+    pixels: usize,
     /// Floats outside of 0 to 1.
     cut: usize,
     /// Parts that are not whole.
@@ -215,6 +218,9 @@ impl State<'_> {
         if width < shown || height < inside || width.saturating_mul(height) > 2 * largest {
             return Err("one of its parts has another size than it says".into());
         }
+        let planes = if layout.planes { layout.samples } else { 1 };
+        let left = self.pixels.checked_sub(width.saturating_mul(height) / planes);
+        self.pixels = left.ok_or("its tiles are far larger than the picture")?;
         let colours = match layout.colours {
             Colours::YCbCr => jpeg::Colours::YCbCr,
             _ => jpeg::Colours::Rgb,

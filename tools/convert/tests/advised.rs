@@ -1,9 +1,13 @@
 //! What an error advises to do in PyTorch works: `make_advised.py` makes files that are refused, and
 //! saves each again as its error says.
 
+#[path = "../../../tests/support/skipped.rs"]
+mod skipped;
+
 use std::{path::Path, process::Command};
 
 use pentimento_convert::{Options, open};
+use skipped::skip;
 
 /// A file's name, and what its error advises.
 const ADVICE: [(&str, &str); 6] = [
@@ -20,8 +24,7 @@ fn what_is_saved_again_as_advised_is_read() {
     let python = std::env::var("PENTIMENTO_PYTHON").unwrap_or_else(|_| "python3".into());
     let found = Command::new(&python).args(["-c", "import torch"]).output();
     if !found.is_ok_and(|run| run.status.success()) {
-        println!("skipped: {python} has no PyTorch; set PENTIMENTO_PYTHON");
-        return;
+        return skip(format_args!("{python} has no PyTorch; set PENTIMENTO_PYTHON"));
     }
     let folder = tempfile::tempdir().expect("a folder");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/make_advised.py");

@@ -1,11 +1,12 @@
 """Exports small networks with PyTorch, for `nameless/exported.rs`, which finds them again by their
-structure: `python export_onnx.py [FOLDER]`, by default `nameless/exported`.
+structure: `python export_onnx.py [FOLDER [START]]`, by default all into `nameless/exported`; with START
+only those whose names begin so.
 
 Tensor number i of a network is filled with (i + 1) / 256, so that a file compresses to little and
 each value says where it came from. For every network there are `NAME.onnx.gz` and `NAME.txt`: one
 tensor a line, its name, value and dimensions; a value is empty where exporting changes it.
 
-Needs torch, onnx, onnxsim, and the published definitions of the packages gfpgan, facexlib and
+Needs torch, onnx, onnxsim, spandrel, and the published definitions of the packages gfpgan, facexlib and
 codeformer-pip, unpacked; PYTHONPATH names their folders. Their imports of basicsr are stood in for.
 """
 
@@ -126,6 +127,13 @@ def span() -> tuple[nn.Module, nn.Module, int]:
         # What is exported has its convolutions merged.
         if hasattr(module, "update_params"):
             module.update_params = lambda: None
+    return net, net, 16
+
+
+def nafnet() -> tuple[nn.Module, nn.Module, int]:
+    from spandrel.architectures.NAFNet import NAFNet
+
+    net = NAFNet(width=4, enc_blk_nums=[1, 2], middle_blk_num=1, dec_blk_nums=[2, 1])
     return net, net, 16
 
 
@@ -301,7 +309,7 @@ UNUSED = {
     "span": r"\.(conv\.\d|sk)\.",
 }
 # What exporting changes: convolutions with the normalisation that is folded into them.
-CHANGED = {"parsenet": r"\.conv[12]\."}
+CHANGED = {"parsenet": r"\.conv[12]\.", "nafnet-simplified": r"\.conv[35]\.|beta|gamma"}
 CASES = {
     "gfpgan": (gfpgan, 11, True, True),
     "gpen": (gpen, 17, True, False),
@@ -313,6 +321,8 @@ CASES = {
     "parsenet": (parsenet, 17, True, False),
     "bisenet": (bisenet, 11, False, False),
     "span": (span, 17, True, True),
+    "nafnet": (nafnet, 11, False, False),
+    "nafnet-simplified": (nafnet, 17, True, True),
 }
 
 
@@ -357,6 +367,7 @@ def export(case: str, folder: Path) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "nameless/exported")
+    only = sys.argv[2] if len(sys.argv) > 2 else ""
     folder.mkdir(parents=True, exist_ok=True)
     for package in ["basicsr", "gfpgan", "facexlib", "codeformer"]:
         stand_in(package)
@@ -373,7 +384,8 @@ def main() -> None:
     stand_in("basicsr.archs.arch_util", default_init_weights=lambda *_, **__: None)
     stand_in("cv2")
     for case in CASES:
-        export(case, folder)
+        if case.startswith(only):
+            export(case, folder)
 
 
 if __name__ == "__main__":

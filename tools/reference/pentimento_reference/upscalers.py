@@ -125,6 +125,11 @@ def nafnet(**arguments: Any) -> nn.Module:
     return architecture("NAFNet").NAFNet(img_channel=3, **arguments)
 
 
+def omnisr(**arguments: Any) -> nn.Module:
+    tiny = {"num_feat": 8, "res_num": 2, "window_size": 4, **arguments}
+    return architecture("OmniSR").OmniSR(**tiny)
+
+
 def hat(**arguments: Any) -> nn.Module:
     tiny = {"img_size": 16, "embed_dim": 12, "depths": [2, 2], "num_heads": [2, 3]}
     tiny.update({"window_size": 4, "mlp_ratio": 2.0, "squeeze_factor": 4, **arguments})
@@ -177,6 +182,13 @@ CASES = [
         lambda: nafnet(width=6, enc_blk_nums=[1, 2], middle_blk_num=1, dec_blk_nums=[2, 1]),
         [2, 3, 10, 15],
     ),
+    Case("omnisr_x2", lambda: omnisr(up_scale=2), [1, 3, 22, 17]),
+    Case(
+        "omnisr_x4_no_bias",
+        lambda: omnisr(up_scale=4, block_num=2, window_size=8, pe=False, bias=False),
+        [1, 3, 14, 30],
+    ),
+    Case("omnisr_x3", lambda: omnisr(up_scale=3, num_feat=12, window_size=5), [2, 3, 15, 16]),
     Case("swinir_classical_x2", lambda: swinir(upsampler="pixelshuffle", upscale=2), [1, 3, 9, 11]),
     Case("swinir_classical_x3", lambda: swinir(upsampler="pixelshuffle", upscale=3), [2, 3, 8, 4]),
     Case(

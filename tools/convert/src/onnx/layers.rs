@@ -13,6 +13,8 @@ use super::wire::bad;
 
 struct Importer<'f> {
     graph: Graph,
+    /// Of each layer of the graph, how many channels its result has, where that is known.
+    channels: HashMap<Id, usize>,
     results: HashMap<&'f str, Id>,
     opset: i64,
     /// Bytes that folding may still make.
@@ -21,8 +23,13 @@ struct Importer<'f> {
 
 /// The graph of a model; `budget` bounds the bytes of folded constants.
 pub(super) fn import(model: &Model<'_>, budget: usize) -> Result<Graph> {
-    let mut importer =
-        Importer { graph: Graph::default(), results: HashMap::new(), opset: model.opset, budget };
+    let mut importer = Importer {
+        graph: Graph::default(),
+        channels: HashMap::new(),
+        results: HashMap::new(),
+        opset: model.opset,
+        budget,
+    };
     for (name, array) in &model.constants {
         let id = importer.graph.constant(array.clone());
         importer.give(name, id)?;
@@ -85,6 +92,12 @@ impl<'f> Importer<'f> {
                 let id = self.graph.constant(array);
                 return self.give(name, id);
             }
+            if let Some(array) = self.dimension(node, &given)
+                && let &[name] = node.outputs.as_slice()
+            {
+                let id = self.graph.constant(array);
+                return self.give(name, id);
+            }
             let arrays: Option<Vec<&Array>> =
                 given.iter().map(|&id| self.graph.array(id)).collect();
             if let Some(arrays) = arrays.filter(|arrays| !arrays.is_empty())
@@ -99,13 +112,47 @@ impl<'f> Importer<'f> {
             "" => self.operation(node, &inputs, given),
             _ => (Op::Other, given),
         };
+        let channels = self.channels(&op, &given);
         let id = self.graph.add(op, given, &label);
+        if let Some(channels) = channels {
+            self.channels.insert(id, channels);
+        }
         for (i, &name) in node.outputs.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
             // What training alone would read, or a part that nothing of ours takes.
             let id = if i == 0 { id } else { self.graph.add(Op::Other, vec![id], &label) };
             self.give(name, id)?;
         }
         Ok(())
+    }
+
+    /// How many channels a layer gives, as far as what is computed from that needs it.
+    fn channels(&self, op: &Op, given: &[Id]) -> Option<usize> {
+        let of = |id: &Id| self.channels.get(id).copied();
+        match op {
+            Op::Conv(_) => self.graph.array(*given.get(1)?)?.dims().first().copied(),
+            Op::Add | Op::Sub | Op::Mul | Op::Div => given.iter().find_map(of),
+            Op::Leaky(_) | Op::Prelu | Op::Sigmoid | Op::Gelu | Op::Pad(Some(_)) => {
+                given.first().and_then(of)
+            }
+            Op::PixelShuffle(factor) => given.first().and_then(of)?.checked_div(factor * factor),
+            _ => None,
+        }
+    }
+
+    /// The number of channels of a result that the file asks for as it runs.
+    fn dimension(&self, node: &Node<'_>, given: &[Id]) -> Option<Array> {
+        let ("Gather", &[shape, index]) = (node.kind, given) else { return None };
+        let (Op::Shape, Some(&[x])) =
+            (self.graph.op(shape)?, self.graph.node(shape).map(|node| node.inputs.as_slice()))
+        else {
+            return None;
+        };
+        let index = self.graph.array(index)?;
+        let channels = i64::try_from(*self.channels.get(&x)?).ok()?;
+        match index.to_ints()?.as_slice() {
+            [1] if node.int("axis", 0) == 0 => Array::of_i64(index.dims().to_vec(), &[channels]),
+            _ => None,
+        }
     }
 
     /// The input of a layer that changes nothing.
@@ -186,7 +233,12 @@ impl<'f> Importer<'f> {
             "Mul" => Op::Mul,
             "Div" => Op::Div,
             "Pow" => Op::Pow,
-            "ReduceMean" | "GlobalAveragePool" => return (Op::Mean, first()),
+            "GlobalAveragePool" => Op::Mean(vec![2, 3]),
+            "ReduceMean" => {
+                // An input since version 18, and an attribute before.
+                let axes = node.ints("axes").map(<[i64]>::to_vec).or_else(|| ints(1));
+                return (Op::Mean(axes.unwrap_or_default()), first());
+            }
             "AveragePool" => average_pool(node),
             "ReduceSum" => return (Op::Sum, first()),
             "Concat" => Op::Concat(node.int("axis", 0)),
@@ -219,6 +271,7 @@ impl<'f> Importer<'f> {
                 Some(&[index]) => return (Op::Pick { axis: node.int("axis", 0), index }, first()),
                 _ => Op::Gather,
             },
+            "Shape" => Op::Shape,
             "Clip" => return (Op::Clip, first()),
             "ArgMax" | "ArgMin" => Op::ArgMax,
             "TopK" => return (Op::TopK, first()),
@@ -382,6 +435,7 @@ fn slice(node: &Node<'_>, [starts, ends, axes, steps]: [Option<Vec<i64>>; 4]) ->
     let (starts, ends, axes) = (or(starts, "starts"), or(ends, "ends"), or(axes, "axes"));
     match (starts.as_deref(), ends.as_deref(), axes.as_deref(), steps.as_deref()) {
         (Some(&[start]), Some(&[_]), Some(&[axis]), None | Some(&[1])) => Op::Run { axis, start },
+        (Some(&[0, 0]), Some(&[_, _]), Some(&[2, 3]), None | Some(&[1, 1])) => Op::Crop,
         _ => Op::Slice,
     }
 }

@@ -103,7 +103,7 @@ fn nearest(graph: &Graph, at: Id) -> Found<Id> {
 /// The mean over all pixels: of how many rows and columns, where the file says so.
 fn mean(graph: &Graph, at: Id) -> Found<(Option<[usize; 2]>, Id)> {
     match graph.step(at, "a mean over all pixels")? {
-        (Op::Mean, &[x]) => Ok((None, x)),
+        (Op::Mean(_), &[x]) => Ok((None, x)),
         (Op::AveragePool(kernel), &[x]) => Ok((Some(*kernel), x)),
         _ => graph.miss(at, "a mean over all pixels"),
     }

@@ -180,7 +180,7 @@ fn codes(graph: &Graph, at: Id) -> Found<(Array, Id, Option<Id>)> {
         })?;
         let [code, _] = graph.difference(inner)?;
         let mean = graph.unshaped(mean);
-        let latent = graph.unary(mean, |op| matches!(op, Op::Mean), "the mean of features")?;
+        let latent = graph.unary(mean, |op| matches!(op, Op::Mean(_)), "the mean of features")?;
         let root = graph.unshaped(deviation);
         graph.unary(root, |op| matches!(op, Op::Sqrt), "the deviation of features")?;
         Ok::<_, Mismatch>((code, graph.unshaped(latent)))
@@ -191,37 +191,6 @@ fn codes(graph: &Graph, at: Id) -> Found<(Array, Id, Option<Id>)> {
     };
     let (table, choice) = graph.codes(code)?;
     Ok((table, choice, latent))
-}
-
-/// Scale and shift of a layer norm, and what was normalised.
-fn layer_norm(graph: &Graph, at: Id) -> Found<(Layer, Id)> {
-    let expected = "a layer norm";
-    if let (&Op::LayerNorm(epsilon), &[x, weight, bias]) = graph.step(at, expected)?
-        && near(epsilon, EPSILON)
-        && let (Some(weight), Some(bias)) = (graph.array(weight), graph.array(bias))
-    {
-        return Ok((Layer { weight: weight.clone(), bias: Some(bias.clone()) }, x));
-    }
-    let (bias, y) = graph.plus_constant(at)?;
-    let (weight, y) = graph.times_constant(y)?;
-    let [centred, root] = graph.quotient(y)?;
-    let [x, mean] = graph.difference(centred)?;
-    let of = graph.unary(mean, |op| matches!(op, Op::Mean), "a mean")?;
-    let energy = graph.unary(root, |op| matches!(op, Op::Sqrt), "a root")?;
-    let squares = graph.unary(
-        graph.plus_number(energy, EPSILON)?,
-        |op| matches!(op, Op::Mean),
-        "a mean of squares",
-    )?;
-    let squared = match graph.step(squares, "squares")? {
-        (Op::Pow, &[x, two]) if graph.array(two).and_then(Array::scalar) == Some(2.0) => x,
-        (Op::Mul, &[x, again]) if x == again => x,
-        _ => return graph.miss(squares, "squares"),
-    };
-    match of == x && squared == centred {
-        true => Ok((Layer { weight, bias: Some(bias) }, x)),
-        false => graph.miss(at, expected),
-    }
 }
 
 /// What a GELU with the error function was applied to.
@@ -260,7 +229,7 @@ fn transformer(graph: &Graph, choice: Id, mapped: &mut Mapped) -> Found<(Id, usi
     let scores = graph.unary(chosen, |op| matches!(op, Op::Softmax), "probabilities");
     let (last, x) = graph.linear(graph.unshaped(scores.unwrap_or(chosen)))?;
     mapped.layer("idx_pred_layer.1", last);
-    let (norm, mut x) = layer_norm(graph, graph.unshaped(x))?;
+    let (norm, mut x) = graph.layer_norm(graph.unshaped(x), EPSILON, &[-1])?;
     mapped.layer("idx_pred_layer.0", norm);
     let mut layers = Vec::new();
     let (mut position, mut heads) = (None, None);
@@ -313,7 +282,7 @@ fn layer(graph: &Graph, at: Id) -> Found<TransformerLayer> {
     let feed = |id| {
         let (linear2, y) = graph.linear(graph.unshaped(id))?;
         let (linear1, y) = graph.linear(graph.unshaped(gelu(graph, graph.unshaped(y))?))?;
-        let (norm2, x) = layer_norm(graph, graph.unshaped(y))?;
+        let (norm2, x) = graph.layer_norm(graph.unshaped(y), EPSILON, &[-1])?;
         Ok((linear1, linear2, norm2, graph.unshaped(x)))
     };
     let ((linear1, linear2, norm2, middle), other) = graph.either(graph.sum(at)?, feed)?;
@@ -334,7 +303,7 @@ fn layer(graph: &Graph, at: Id) -> Found<TransformerLayer> {
         None => graph.miss(id, "the positions of tokens"),
     };
     let (position, normed) = graph.either(graph.sum(of_query)?, constant)?;
-    let (norm1, x) = layer_norm(graph, of_value)?;
+    let (norm1, x) = graph.layer_norm(of_value, EPSILON, &[-1])?;
     let same = of_query == of_key
         && graph.unshaped(normed) == of_value
         && graph.unshaped(x) == graph.unshaped(from);

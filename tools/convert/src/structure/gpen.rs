@@ -267,7 +267,12 @@ impl Graph {
         loop {
             x = match self.step(x, "a filter")? {
                 (
-                    Op::Reshape(_) | Op::Transpose(_) | Op::Slice | Op::Run { .. } | Op::Pad(_),
+                    Op::Reshape(_)
+                    | Op::Transpose(_)
+                    | Op::Slice
+                    | Op::Crop
+                    | Op::Run { .. }
+                    | Op::Pad(_),
                     &[x],
                 ) => x,
                 (Op::Conv(_), &[below, weight]) if filter.is_none() => match self.taps(weight) {
@@ -296,7 +301,10 @@ impl Graph {
                     let same = values.iter().zip(turned).all(|(a, b)| (a - b).abs() <= 1e-6);
                     return (array.numel() == FILTER && same).then(|| array.reshaped(&[4, 4]))?;
                 }
-                (Op::Reshape(_) | Op::Transpose(_) | Op::Slice | Op::Run { .. }, &[x]) => at = x,
+                (
+                    Op::Reshape(_) | Op::Transpose(_) | Op::Slice | Op::Crop | Op::Run { .. },
+                    &[x],
+                ) => at = x,
                 _ => return None,
             }
         }

@@ -48,8 +48,8 @@ pub(crate) enum Op {
     Mul,
     Div,
     Pow,
-    /// Over some axes.
-    Mean,
+    /// Over these axes; none where the file does not say them.
+    Mean(Vec<i64>),
     /// Over some axes.
     Sum,
     Concat(Axis),
@@ -66,6 +66,8 @@ pub(crate) enum Op {
         axis: Axis,
         start: i64,
     },
+    /// The first rows and columns of a picture.
+    Crop,
     /// One place along an axis.
     Pick {
         axis: Axis,
@@ -89,6 +91,8 @@ pub(crate) enum Op {
     PixelShuffle(usize),
     PixelUnshuffle(usize),
     Clip,
+    /// The dimensions of a result.
+    Shape,
     /// The place of the largest or the smallest value.
     ArgMax,
     TopK,

@@ -14,6 +14,7 @@ mod gfpgan;
 mod gpen;
 mod graph;
 mod modulated;
+mod nafnet;
 mod norm;
 mod parsenet;
 mod refuse;
@@ -65,7 +66,7 @@ impl Mapped {
 /// Follows one architecture from the outputs to the inputs.
 type Matcher = fn(&Graph) -> Found<Mapped>;
 
-const KNOWN: [(&str, Matcher); 11] = [
+const KNOWN: [(&str, Matcher); 12] = [
     ("RRDBNet", rrdb::find),
     ("SRVGGNetCompact", srvgg::find),
     ("YuNet", yunet::find),
@@ -77,6 +78,7 @@ const KNOWN: [(&str, Matcher); 11] = [
     ("ParseNet", parsenet::find),
     ("BiSeNet", bisenet::find),
     ("SPAN", span::find),
+    ("NAFNet", nafnet::find),
 ];
 
 /// The tensors of the network, which came from a file of this format.

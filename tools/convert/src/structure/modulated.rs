@@ -101,7 +101,8 @@ impl Graph {
         };
         let energy = self.unary(root, |op| matches!(op, Op::Sqrt), "a root")?;
         let sum = self.plus_number(energy, EPSILON)?;
-        let squares = self.unary(sum, |op| matches!(op, Op::Sum | Op::Mean), "a sum of squares")?;
+        let squares =
+            self.unary(sum, |op| matches!(op, Op::Sum | Op::Mean(_)), "a sum of squares")?;
         match self.step(squares, "squares")? {
             (Op::Pow, &[x, two]) if self.array(two).and_then(Array::scalar) == Some(2.0) => Ok(x),
             (Op::Mul, &[x, again]) if x == again => Ok(x),

@@ -1,4 +1,5 @@
-//! Convolutions with a batch normalisation after them, which exporters fold into the convolution.
+//! Layer norms, and convolutions with a batch normalisation after them, which exporters fold into the
+//! convolution.
 
 use super::find::{Found, Layer, Spec, near};
 use super::graph::{Graph, Id, Op};
@@ -50,6 +51,45 @@ impl Graph {
         };
         let (conv, x) = self.conv(y, spec)?;
         Ok((Normed { conv, norm: Some([scale, shift, mean, variance]) }, x))
+    }
+
+    /// Scale and shift of a layer norm over these axes, in one layer or in its steps, and what was
+    /// normalised.
+    pub(super) fn layer_norm(&self, at: Id, epsilon: f32, axes: &[i64]) -> Found<(Layer, Id)> {
+        let expected = "a layer norm";
+        // The layer has the last axis.
+        if let (&Op::LayerNorm(found), &[x, weight, bias]) = self.step(at, expected)?
+            && near(found, epsilon)
+            && axes == [-1]
+            && let (Some(weight), Some(bias)) = (self.array(weight), self.array(bias))
+        {
+            return Ok((Layer { weight: weight.clone(), bias: Some(bias.clone()) }, x));
+        }
+        let (bias, y) = self.plus_constant(at)?;
+        let (weight, y) = self.times_constant(y)?;
+        let [centred, root] = self.quotient(y)?;
+        let [x, mean] = self.difference(centred)?;
+        let of = self.mean(mean, axes)?;
+        let energy = self.unary(root, |op| matches!(op, Op::Sqrt), "a root")?;
+        let squares = self.mean(self.plus_number(energy, epsilon)?, axes)?;
+        let squared = match self.step(squares, "squares")? {
+            (Op::Pow, &[x, two]) if self.array(two).and_then(Array::scalar) == Some(2.0) => x,
+            (Op::Mul, &[x, again]) if x == again => x,
+            _ => return self.miss(squares, "squares"),
+        };
+        // The difference may be computed twice.
+        let same = squared == centred || self.difference(squared)? == [x, mean];
+        match of == x && same {
+            true => Ok((Layer { weight, bias: Some(bias) }, x)),
+            false => self.miss(at, expected),
+        }
+    }
+
+    /// What the mean over these axes was taken of; of tokens, the last of three axes is -1.
+    pub(super) fn mean(&self, at: Id, axes: &[i64]) -> Found<Id> {
+        let fits = |found: &[i64]| found == axes || axes == [-1] && found == [2];
+        let is = |op: &Op| matches!(op, Op::Mean(found) if fits(found));
+        self.unary(at, is, "a mean of the right axes")
     }
 }
 

@@ -42,6 +42,11 @@ fn relative(graph: &Graph) -> Option<&'static str> {
     let transposed = graph.count(|op| matches!(op, Op::ConvTranspose(_)));
     let linear = graph.count(|op| matches!(op, Op::Linear));
     let norms = graph.count(|op| matches!(op, Op::LayerNorm(_)));
+    let softmax = graph.count(|op| matches!(op, Op::Softmax));
+    let gelus = graph.count(|op| matches!(op, Op::Gelu | Op::Erf));
+    // Those of CodeFormer, which has layers of a transformer too.
+    let groups = graph.count(|op| matches!(op, Op::InstanceNorm(_) | Op::GroupNorm { .. }));
+    let transformer = norms > 12 || softmax > 3 && gelus > 3;
     let inputs = graph.count(|op| matches!(op, Op::Input));
     let warps = graph.nodes().iter().any(|node| node.label.starts_with("rife."));
     let output = match *graph.outputs.as_slice() {
@@ -57,10 +62,13 @@ fn relative(graph: &Graph) -> Option<&'static str> {
         () if inputs == 2 && convs > 10 && linear > 4 => {
             Some("a network of two inputs, such as a face swapper")
         }
+        () if transposed > 0 && softmax > 3 && groups == 0 => {
+            Some("a transformer with transposed convolutions, such as SCUNet")
+        }
         () if transposed > 0 && convs > 5 && convs < 60 && norms == 0 && linear < 16 => {
             Some("a network with transposed convolutions, such as waifu2x, Real-CUGAN or XSeg")
         }
-        () if norms > 12 => Some("a transformer, such as SwinIR, HAT or DAT"),
+        () if transformer && groups == 0 => Some("a transformer, such as SwinIR, HAT or DAT"),
         () => None,
     }
 }

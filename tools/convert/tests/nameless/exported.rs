@@ -89,6 +89,12 @@ fn bisenet() {
 }
 
 #[test]
+fn nafnet() {
+    found("nafnet");
+    found("nafnet-simplified");
+}
+
+#[test]
 fn span() {
     found("span");
 }
