@@ -18,7 +18,8 @@ proptest! {
         parts in parts(),
     ) {
         let mut case = Case::new(seed);
-        let x = case.input(Shape::new(n, i, h, w + dilation * (kernel - 1)));
+        let reach = dilation * (kernel - 1);
+        let x = case.input(Shape::new(n, i, h + reach, w + reach));
         let weight = case.weight(&[o, i, kernel, kernel]);
         let y = case.add(Conv2d { dilation, ..Conv2d::same(weight, kernel) }, &[x]);
         let y = case.epilogue(y, &parts);
