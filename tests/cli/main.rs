@@ -11,6 +11,8 @@ mod commands;
 mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
+#[cfg(unix)]
+mod devices;
 mod faces;
 mod film;
 mod foreign;
