@@ -46,6 +46,7 @@ impl Frame {
             )))
         };
         match marker {
+            0xF7 => return not_read("JPEG-LS"),
             0xC3 | 0xC7 | 0xCB | 0xCF => return not_read("lossless JPEG"),
             0xC5 | 0xC6 | 0xCD | 0xCE => return not_read("hierarchical JPEG"),
             _ => {}

@@ -307,6 +307,7 @@ mod tests {
         let gray = [[1, 0x11, 0]];
         assert!(sentence(&header(0xC1, 12, &gray)).contains("12 bits per sample is not read"));
         assert!(sentence(&header(0xC3, 8, &gray)).contains("lossless JPEG is not read"));
+        assert!(sentence(&header(0xF7, 8, &gray)).contains("JPEG-LS is not read"));
         assert!(sentence(&header(0xC5, 8, &gray)).contains("hierarchical JPEG is not read"));
         let two = [[1, 0x11, 0], [2, 0x11, 0]];
         assert!(sentence(&header(0xC0, 8, &two)).contains("2 components is not read"));

@@ -120,7 +120,8 @@ pub(super) fn read(
                 let frame = frame.as_ref().ok_or("its pixels come before its header")?;
                 return Ok((Next::Scan(scan(segment, frame)?), at));
             }
-            0xC0..=0xCF if !matches!(marker, DHT | DAC | 0xC8) => {
+            // The last is the frame of JPEG-LS (ITU-T T.87, table C.1).
+            0xC0..=0xCF | 0xF7 if !matches!(marker, DHT | DAC | 0xC8) => {
                 if frame.is_some() {
                     return Err("it has a second header".into());
                 }

@@ -211,17 +211,14 @@ fn check(compression: usize) -> Result<(), Fault> {
         3 => "CCITT Group 3",
         6 => "JPEG in the way of 1992",
         34_661 | 34_663 => "JBIG",
-        33_003 | 33_005 | 34_712 => "JPEG 2000",
         34_887 => "LERC",
         34_925 => "LZMA",
         50_001 => "WebP",
-        50_002 | 52_546 => "JPEG XL",
-        other => return unpacked(&format!("of kind {other}")),
+        // These libtiff's tools do not read either.
+        33_003 | 33_005 | 34_712 => return not_read("TIFF with compression JPEG 2000"),
+        50_002 | 52_546 => return not_read("TIFF with compression JPEG XL"),
+        other => return not_read(&format!("TIFF with compression of kind {other}")),
     };
-    unpacked(name)
-}
-
-fn unpacked(name: &str) -> Result<(), Fault> {
     Err(Fault::NotRead(format!(
         "TIFF with compression {name} is not read; `tiffcp -c lzw a.tif b.tif` packs it in another way"
     )))

@@ -97,9 +97,20 @@ fn root(zip: &Zip) -> Result<String> {
         .names()
         .filter_map(|name| name.strip_suffix("/data.pkl"))
         .filter(|root| !root.contains(['/', '\\']) && !matches!(*root, "" | "." | ".."));
+    let holds = |end: &str| zip.names().any(|name| name.ends_with(end));
     match (roots.next(), roots.next()) {
         (Some(root), None) => Ok(root.to_string()),
         (Some(_), Some(_)) => Err(not_torch("it has several folders with a data.pkl")),
+        (None, _) if holds(".npy") => {
+            Err(not_torch("it holds arrays of NumPy: save them as tensors with torch.save"))
+        }
+        (None, _) if holds("model.weights.h5") => {
+            Err(not_torch("it is a Keras model: convert it with the framework that wrote it"))
+        }
+        (None, _) if holds("archive_format") || holds("serialized_exported_program.json") => {
+            let what = "it is a program of torch.export: save `model.state_dict()` with torch.save";
+            Err(not_torch(what))
+        }
         (None, _) => Err(not_torch(
             "it has no folder with a data.pkl; if a checkpoint is packed in it, unpack it first",
         )),

@@ -38,6 +38,12 @@ pub enum Kind {
     Hdf5,
     /// GGUF, the format of llama.cpp.
     Gguf,
+    /// An engine of TensorRT.
+    TensorRt,
+    /// A TensorFlow Lite model.
+    TfLite,
+    /// A 7z or RAR archive.
+    Packed,
     /// No bytes at all.
     Empty,
     /// None of these.
@@ -58,7 +64,12 @@ impl Kind {
             Self::Gzip => "unpack it first",
             Self::Tar => "unpack it first, or save it again if PyTorch before 0.1.10 wrote it",
             Self::Hdf5 => "convert it with the framework that wrote it",
-            Self::Gguf => "fetch the original checkpoint",
+            Self::Gguf | Self::TfLite => "fetch the original checkpoint",
+            Self::TensorRt => {
+                "it is compiled for one kind of GPU, bring the .pth or .onnx file that it was \
+                 made from"
+            }
+            Self::Packed => "unpack it first",
             Self::Empty => "the download did not start, fetch it again",
             Self::Unknown => "check where it came from",
         }
@@ -81,6 +92,9 @@ impl fmt::Display for Kind {
             Self::Tar => "a tar file",
             Self::Hdf5 => "an HDF5 file",
             Self::Gguf => "a GGUF file",
+            Self::TensorRt => "a TensorRT engine",
+            Self::TfLite => "a TensorFlow Lite model",
+            Self::Packed => "a 7z or RAR archive",
             Self::Empty => "an empty file",
             Self::Unknown => "a file of unknown type",
         })
@@ -115,6 +129,12 @@ pub fn detect(first_bytes: &[u8]) -> Kind {
         [0x1f, 0x8b, ..] => Kind::Gzip,
         [0x89, b'H', b'D', b'F', ..] => Kind::Hdf5,
         [b'G', b'G', b'U', b'F', ..] => Kind::Gguf,
+        [b'f' | b'p', b't', b'r', b't', ..] => Kind::TensorRt,
+        // The name of a FlatBuffers schema stands behind the offset of the root.
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Kind::TfLite,
+        [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] | [b'R', b'a', b'r', b'!', 0x1a, ..] => {
+            Kind::Packed
+        }
         // The version of the format, then another field of the model.
         [0x08, 1..=0x1f, 0x12 | 0x1a | 0x22 | 0x28 | 0x32 | 0x3a | 0x42, ..] => Kind::Onnx,
         // The same number as a word and as a text.

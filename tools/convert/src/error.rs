@@ -22,6 +22,29 @@ impl fmt::Display for Place {
     }
 }
 
+/// What to do about a name that a pickle asks for.
+fn about_foreign(module: &str, name: &str) -> &'static str {
+    let name = if module.starts_with("torch") { name } else { "" };
+    match name {
+        "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor" => {
+            "It holds a sparse tensor: save `tensor.to_dense()` in its place"
+        }
+        "_rebuild_qtensor" => {
+            "It holds a quantised tensor: save `tensor.dequantize()` in its place"
+        }
+        "_rebuild_meta_tensor_no_storage" => {
+            "It holds a tensor without numbers: load the model's weights before you save it"
+        }
+        "ComplexFloatStorage" | "ComplexDoubleStorage" | "ComplexHalfStorage" => {
+            "It holds complex numbers, which no network here has"
+        }
+        _ => {
+            "If you know why it is there, `pentimento convert --skip-unknown` drops such objects \
+             and keeps the tensors"
+        }
+    }
+}
+
 /// Why a checkpoint could not be read or converted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -249,8 +272,8 @@ pub enum Error {
     /// The pickle names a function or class that weights never need. Nothing was executed.
     #[error(
         "the pickle asks Python for {module:?}.{name:?} at {at}, which weights do not need; \
-         nothing was executed. If you know why it is there, `pentimento convert --skip-unknown` \
-         drops such objects and keeps the tensors"
+         nothing was executed. {}",
+        about_foreign(module, name)
     )]
     ForeignGlobal {
         /// Python module.

@@ -88,17 +88,13 @@ impl Beside<'_> {
             return Ok(blob.clone());
         }
         let Some(model) = self.path else {
-            let reason =
-                "its weights lie in a second file, so it is read from a path, not from memory";
+            let reason = "has its weights in a second file, so the model is read from a path, not from memory";
             return Err(bad(reason.into()));
         };
         // Plain names only: a model cannot lead out of its folder.
         if Path::new(name).file_name().is_none_or(|file| file != name) || name.contains(['/', '\\'])
         {
-            return Err(bad(format!(
-                "its weights are said to lie in {:?}, outside its folder",
-                short(name)
-            )));
+            return Err(bad(format!("has its weights in {:?}, outside its folder", short(name))));
         }
         let path = model.with_file_name(name);
         let blob = Blob::open(&path, self.options.memory_map)?;

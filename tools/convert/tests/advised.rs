@@ -10,10 +10,14 @@ use pentimento_convert::{Options, open};
 use skipped::skip;
 
 /// A file's name, and what its error advises.
-const ADVICE: [(&str, &str); 6] = [
+const ADVICE: [(&str, &str); 10] = [
     ("script", "save `model.state_dict()` with torch.save"),
     ("module", "`pentimento convert --skip-unknown`"),
     ("list", "no dictionary of tensors: save `model.state_dict()`"),
+    ("sparse", "It holds a sparse tensor: save `tensor.to_dense()`"),
+    ("quantised", "It holds a quantised tensor: save `tensor.dequantize()`"),
+    ("numpy", "it holds arrays of NumPy: save them as tensors with torch.save"),
+    ("export", "it is a program of torch.export: save `model.state_dict()`"),
     ("unsigned", "save it again as `tensor.float()`"),
     ("pickle", "save the model again with torch.save"),
     ("opcode", "save it again with torch.save and protocol 2"),

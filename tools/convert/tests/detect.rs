@@ -6,7 +6,7 @@ use pentimento_convert::{Kind, detect};
 fn kinds_are_told_apart() {
     let mut tar = vec![b'a'; 512];
     tar[257..262].copy_from_slice(b"ustar");
-    let cases: [(&[u8], Kind); 21] = [
+    let cases: [(&[u8], Kind); 26] = [
         (b"", Kind::Empty),
         (b"PK\x03\x04", Kind::Zip),
         (b"PK\x05\x06", Kind::Zip),
@@ -28,6 +28,11 @@ fn kinds_are_told_apart() {
         (b"\x1f\x8b\x08", Kind::Gzip),
         (b"\x89HDF\r\n", Kind::Hdf5),
         (b"GGUF\x03", Kind::Gguf),
+        (b"ftrt\0\0", Kind::TensorRt),
+        (b"ptrt\0\0", Kind::TensorRt),
+        (b"\x1c\0\0\0TFL3", Kind::TfLite),
+        (b"7z\xbc\xaf'\x1c\0\x04", Kind::Packed),
+        (b"Rar!\x1a\x07\x01\0", Kind::Packed),
         (&tar, Kind::Tar),
     ];
     for (bytes, kind) in cases {

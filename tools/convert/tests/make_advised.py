@@ -11,6 +11,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy
 import torch
 from torch import nn
 
@@ -41,6 +42,21 @@ def main() -> None:
     # "the checkpoint holds …, no dictionary of tensors: save `model.state_dict()`"
     save("module", net, net.state_dict())
     save("list", [WEIGHT], state)
+    # "It holds a sparse tensor: save `tensor.to_dense()` in its place"
+    sparse = WEIGHT.to_sparse()
+    save("sparse", {"weight": sparse}, {"weight": sparse.to_dense()})
+    # "It holds a quantised tensor: save `tensor.dequantize()` in its place"
+    steps = torch.quantize_per_tensor(WEIGHT, 1.0, 0, torch.qint8)
+    save("quantised", {"weight": steps}, {"weight": steps.dequantize()})
+    # "it holds arrays of NumPy: save them as tensors with torch.save"
+    with (folder / "numpy.bad").open("wb") as stream:
+        numpy.savez(stream, weight=WEIGHT.numpy())
+    arrays = numpy.load(folder / "numpy.bad")
+    torch.save({"weight": torch.from_numpy(arrays["weight"])}, folder / "numpy.good")
+    # "it is a program of torch.export: save `model.state_dict()` with torch.save"
+    torch.export.save(torch.export.export(net, (WEIGHT,)), str(folder / "export.pt2"))
+    (folder / "export.pt2").rename(folder / "export.bad")
+    torch.save(net.state_dict(), folder / "export.good")
     # "has the type …, which is not read: save it again as `tensor.float()`"
     whole = WEIGHT.to(torch.uint16)
     save("unsigned", {"weight": whole}, {"weight": whole.float()})

@@ -130,7 +130,12 @@ impl<'f> Reader<'f> {
                 _ => {}
             }
         }
-        self.graph(graph.ok_or_else(|| bad("it holds no graph"))?, &mut model)?;
+        self.graph(
+            graph.ok_or_else(|| {
+                bad("it holds no graph; models of TensorFlow and Core ML are not read")
+            })?,
+            &mut model,
+        )?;
         Ok(model)
     }
 

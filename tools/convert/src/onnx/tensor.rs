@@ -62,6 +62,11 @@ pub(super) fn read<'f>(
         }
     }
     let wrong = |reason: String| bad(format!("the tensor {:?} {reason}", short(name)));
+    // The inner error's reason, without a second "the ONNX file is not sound".
+    let placed = |error: Error| match error {
+        Error::Onnx { reason } => wrong(reason),
+        other => wrong(format!("has its weights in another file: {other}")),
+    };
     let dims: Option<Vec<usize>> = dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let dims = dims.ok_or_else(|| wrong("has a negative dimension".into()))?;
     let dtype = match kind {
@@ -78,9 +83,7 @@ pub(super) fn read<'f>(
         other => return Err(wrong(format!("has the element type {other}, which is not read"))),
     };
     let blob = match raw {
-        _ if elsewhere => {
-            location.bytes(&dims, dtype, external).map_err(|e| wrong(e.to_string()))?
-        }
+        _ if elsewhere => location.bytes(&dims, dtype, external).map_err(placed)?,
         Some(range) => file.slice(range).ok_or_else(|| wrong("lies outside the file".into()))?,
         None => {
             // Their type may stand behind them, so that they are read last.
