@@ -12,6 +12,8 @@ mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
 mod faces;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod film;
 mod foreign;
 mod lab;
