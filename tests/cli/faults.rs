@@ -4,7 +4,7 @@
 //! a kind, for n = 1, 2, 3 and so on until a run meets none. After each run nothing is half written,
 //! no original is changed, and a run without faults makes the same files as if nothing had been.
 //!
-//! A usual test run takes some places of each sweep. `PENTIMENTO_FAULTS=all` takes all, and
+//! `tools/faults/run` runs them. Without `PENTIMENTO_FAULTS=all` they take some places of each sweep.
 //! `PENTIMENTO_FAULTS_TABLE` names a file that gets a line for each sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ use super::support::{Workspace, skip};
 
 /// No run of these takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Places of a sweep that a usual test run takes.
+/// Places of a sweep that are taken where not all are asked for, about twice as many.
 const SOME: usize = 8;
 /// Calls fail, once each. With "+" all from there on, as on a full disk.
 const FAILING: [&str; 9] =
@@ -296,31 +296,37 @@ fn is_usual(errors: &str) -> bool {
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn one_photo() {
     FAILING.iter().chain(&DEADLY).chain(&["memory", "thread"]).for_each(|kind| sweep(&ONE, kind));
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn a_photo_in_its_own_place() {
     FAILING.iter().chain(&DEADLY).for_each(|kind| sweep(&REPLACED, kind));
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn an_album() {
     FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&ALBUM, kind));
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn an_album_that_dies() {
     DEADLY.iter().for_each(|kind| sweep(&ALBUM, kind));
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn a_conversion() {
     FAILING.iter().chain(&DEADLY).chain(&["memory"]).for_each(|kind| sweep(&CONVERT, kind));
 }
 
 #[test]
+#[ignore = "takes minutes: tools/faults/run"]
 fn a_film() {
     FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&FILM, kind));
 }

@@ -77,6 +77,8 @@ __attribute__((constructor)) static void begin(void) {
     if (!text) return;
     snprintf(under, sizeof under, "%s", folder ? folder : "");
     snprintf(log_path, sizeof log_path, "%s", log ? log : "");
+    size_t end = strlen(under);
+    if (end > 1 && under[end - 1] == '/') under[end - 1] = 0;
     size_t len = strcspn(text, "+:");
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
         if (strlen(KINDS[i].name) == len && !strncmp(KINDS[i].name, text, len)) {
