@@ -47,9 +47,13 @@ const V_STEP = THREADS / V_WIDTH;
 #include "shared/product_pixels.wgsl"
 
 fn store_pixels(v: vec4<f32>, channel: Channel, n: u32, o: u32, pixel: u32) {
+#if IN_QUADS
+    store_pixel(v, channel, n, o, pixel);
+#else
 #for J in 0..4
     store_pixel(v[${J}], channel, n, o, pixel + ${J}u);
 #endfor
+#endif
 }
 
 @compute @workgroup_size(WORKGROUP)

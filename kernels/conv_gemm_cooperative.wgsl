@@ -18,6 +18,9 @@
 // leave through workgroup memory, fragment by fragment, because their layout in a subgroup is the
 // driver's.
 //
+// With PATHS it computes all paths of an MMRB stage, one after the other in the grid. They have sizes
+// and parameters in common but for what stands in lists here, and their weights follow each other.
+//
 // A style multiplies the weights: |weight · style| stays far from the largest f16 where
 // |x · style| need not.
 //
@@ -70,6 +73,17 @@ const PANEL_QUADS = PANEL_ROWS * SLAB_QUADS;
 // Subgroups at most.
 const SLOTS = ${SLOTS}u;
 
+#if PATHS
+const PATHS = ${PATHS}u;
+const FIRST_INPUT = array<u32, PATHS>(${FIRST_INPUT});
+const FIRST_OUTPUT = array<u32, PATHS>(${FIRST_OUTPUT});
+// From a tap to the next, and to the first one.
+const STEP = array<i32, PATHS>(${STEP});
+const CORNER = array<i32, PATHS>(${CORNER});
+#else
+const PATHS = 1u;
+#endif
+
 // From an output or a pixel to the next, in halves, with the gap. Matrices are loaded by pointers to
 // halves: Metal takes no others.
 const STRIDE = DEPTH + 8u;
@@ -80,6 +94,14 @@ const V_STEP = THREADS / COLUMNS * 4u;
 var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
 var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
 var<workgroup> sums: array<f32, SLOTS * FRAGMENT * FRAGMENT>;
+
+fn sums_at(first: u32) -> Values {
+#if IN_QUADS
+    return Values(sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
+#else
+    return sums[first];
+#endif
+}
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -93,16 +115,28 @@ fn main(
     let column_blocks = (p.rows * p.columns + COLUMNS - 1u) / COLUMNS;
     let index = workgroup_index(workgroup, workgroups);
     let row_block = index % row_blocks;
-    let group = index / row_blocks % p.groups;
-    let column_block = index / (row_blocks * p.groups) % column_blocks;
+    // Of all paths.
+    let path_group = index / row_blocks % (p.groups * PATHS);
+    let group = path_group % p.groups;
+    let column_block = index / (row_blocks * p.groups * PATHS) % column_blocks;
     // A workgroup past the end repeats the last sample and stores nothing: operations of whole
     // subgroups may not follow a return.
-    let sample = index / (row_blocks * p.groups * column_blocks);
+    let sample = index / (row_blocks * p.groups * PATHS * column_blocks);
     let n = min(sample, p.batch - 1u);
     let first_row = row_block * ROWS;
     let first_pixel = column_block * COLUMNS;
+#if PATHS
+    let path = path_group / p.groups;
+    let first_input = FIRST_INPUT[path] + group * p.group_inputs;
+    let first_output = FIRST_OUTPUT[path] + group * p.group_outputs;
+    let tap_step = STEP[path];
+    let from_first = vec2<i32>(CORNER[path] - p.top, CORNER[path] - p.left);
+#else
     let first_input = p.first_input + group * p.group_inputs;
     let first_output = p.first_output + group * p.group_outputs;
+    let tap_step = p.step;
+    let from_first = vec2<i32>();
+#endif
 
     // This invocation stages four channels of some outputs, and of one pixel at every V_STEP-th.
     let slabs = (p.group_inputs + 4u * SLAB_QUADS - 1u) / (4u * SLAB_QUADS);
@@ -111,7 +145,7 @@ fn main(
     let u_row${K} = (lane + ${K}u * THREADS) / SLAB_QUADS % ROWS;
     let u_slab${K} = (lane + ${K}u * THREADS) / (ROWS * SLAB_QUADS);
     let u_depth${K} = u_slab${K} * 4u * SLAB_QUADS + lane % SLAB_QUADS * 4u;
-    let panel${K} = group * panels + min((first_row + u_row${K}) / PANEL_ROWS, panels - 1u);
+    let panel${K} = path_group * panels + min((first_row + u_row${K}) / PANEL_ROWS, panels - 1u);
     let u_base${K} = panel${K} * slabs * p.taps * PANEL_QUADS
         + (first_row + u_row${K}) % PANEL_ROWS * SLAB_QUADS + lane % SLAB_QUADS;
 #endfor
@@ -119,7 +153,7 @@ fn main(
     let v_depth = lane / COLUMNS * 4u;
     let plane = p.x_height * p.x_width;
     let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
-    let first_corner = corner(first_pixel + v_pixel);
+    let first_corner = corner(first_pixel + v_pixel) + from_first;
     var at = vec2<i32>();
     var there = false;
 
@@ -184,7 +218,8 @@ fn main(
 #for S in 0..${FRAGMENT_COLUMNS}
         coopStoreT(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);
         workgroupBarrier();
-        for (var at = lane; at < PARTS * FRAGMENT * FRAGMENT; at += THREADS) {
+        for (var word = lane; word < PARTS * FRAGMENT * FRAGMENT / LANES; word += THREADS) {
+            let at = word * LANES;
             let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
             let row = first_row + owner / PARTS_ACROSS * PART_ROWS
                 + ${R}u * FRAGMENT + at / FRAGMENT % FRAGMENT;
@@ -194,9 +229,9 @@ fn main(
                     + ${S}u * FRAGMENT + at % FRAGMENT;
                 let o = first_output + row;
                 let first = at / (FRAGMENT * FRAGMENT) * (team - 1u) * FRAGMENT * FRAGMENT + at;
-                var sum = sums[first];
+                var sum = sums_at(first);
                 for (var member = 1u; member < team; member++) {
-                    sum += sums[first + member * FRAGMENT * FRAGMENT];
+                    sum += sums_at(first + member * FRAGMENT * FRAGMENT);
                 }
                 store_pixel(sum, channel_of(n, o), n, o, pixel);
             }

@@ -61,8 +61,15 @@ fn main(
     let column${C} = transform_output(
         array<f32, 6>(row0[${C}], row1[${C}], row2[${C}], row3[${C}], row4[${C}], row5[${C}]),
     );
+#endfor
 #for R in 0..4
+#if IN_QUADS
+    let quad${R} = vec4<f32>(column0[${R}], column1[${R}], column2[${R}], column3[${R}]);
+    store_channel(quad${R}, channel, n, o, h + ${R}u, w);
+#else
+#for C in 0..4
     store_channel(column${C}[${R}], channel, n, o, h + ${R}u, w + ${C}u);
 #endfor
+#endif
 #endfor
 }

@@ -1,8 +1,8 @@
 // y[n, c, h, w] = epilogue(x[n, c, h, w])
 //
 // x, y: [N, C, H, W] with any batch stride.
-// Each invocation computes ${STEPS} values that lie a workgroup apart, so that neighbours read
-// neighbours.
+// Each invocation computes ${STEPS} values, or with IN_QUADS words of four, that lie a workgroup apart, so
+// that neighbours read neighbours.
 
 struct Params {
     x_offset: u32,
@@ -12,7 +12,11 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #enable f16 if X == f16
+#if IN_QUADS
+@group(0) @binding(_) var<storage, read_write> x: array<vec4<${X}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#endif
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
@@ -25,17 +29,18 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let sample = p.y_channels * p.y_height * p.y_width;
+    let plane = p.y_height * p.y_width;
+    let sample = p.y_channels * plane;
     let first = workgroup_index(workgroup, workgroups) * (WORKGROUP * ${STEPS}u) + lane;
 #for I in 0..${STEPS}
     {
-        let index = first + ${I}u * WORKGROUP;
+        let index = (first + ${I}u * WORKGROUP) * LANES;
         let n = index / sample;
         let at = index % sample;
-        let row = at / p.y_width;
         if (n < p.y_batch) {
-            let v = f32(x[p.x_offset + n * p.x_batch_stride + at]);
-            store_y(v, n, row / p.y_height, row % p.y_height, at % p.y_width);
+            let v = Values(x[(p.x_offset + n * p.x_batch_stride + at) / LANES]);
+            let o = at / plane;
+            store_at(v, channel_of(n, o), n, o, at % plane);
         }
     }
 #endfor

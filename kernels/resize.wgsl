@@ -4,7 +4,8 @@
 // bilinear: src(d) = max(0, (d + ½) · step - ½), between two neighbours, edges clamp
 // align_corners: src(d) = d · step, the same between neighbours
 //
-// x: [N, C, H, W]. y: [N, C, H', W']. One output value per invocation.
+// x: [N, C, H, W]. y: [N, C, H', W']. One output value per invocation, or with IN_QUADS four of a row,
+// which share its channel, its rows of x and most of their addresses.
 
 struct Params {
     x_offset: u32,
@@ -21,12 +22,10 @@ struct Params {
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
 
 #include "shared/epilogue.wgsl"
-#include "shared/each_output.wgsl"
+#include "shared/grid.wgsl"
+#include "shared/output.wgsl"
 
-fn pixel(n: u32, c: u32, h: u32, w: u32) -> f32 {
-    let row = c * p.x_height + h;
-    return f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + w]);
-}
+const WORKGROUP = ${WORKGROUP}u;
 
 fn source(at: u32, step: f32) -> f32 {
 #if INTERPOLATION == bilinear
@@ -36,19 +35,53 @@ fn source(at: u32, step: f32) -> f32 {
 #endif
 }
 
-fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
-    let from_h = source(h, p.step_h);
-    let from_w = source(w, p.step_w);
-    let h0 = min(u32(from_h), p.x_height - 1u);
-    let w0 = min(u32(from_w), p.x_width - 1u);
+// The rows of x that one of y is made of, as places of their first pixels, and the share of the second.
+struct Rows {
+    first: u32,
+    second: u32,
+    share: f32,
+}
+
+fn rows_of(n: u32, o: u32, h: u32) -> Rows {
+    let place = source(h, p.step_h);
+    let row = min(u32(place), p.x_height - 1u);
+    let next = min(row + 1u, p.x_height - 1u);
+    let plane = p.x_offset + n * p.x_batch_stride + o * p.x_height * p.x_width;
+    return Rows(plane + row * p.x_width, plane + next * p.x_width, place - f32(row));
+}
+
+fn output(rows: Rows, w: u32) -> f32 {
+    let place = source(w, p.step_w);
+    let column = min(u32(place), p.x_width - 1u);
 #if INTERPOLATION == nearest
-    return pixel(n, o, h0, w0);
+    return f32(x[rows.first + column]);
 #else
-    let h1 = min(h0 + 1u, p.x_height - 1u);
-    let w1 = min(w0 + 1u, p.x_width - 1u);
-    let tw = from_w - f32(w0);
-    let top = mix(pixel(n, o, h0, w0), pixel(n, o, h0, w1), tw);
-    let bottom = mix(pixel(n, o, h1, w0), pixel(n, o, h1, w1), tw);
-    return mix(top, bottom, from_h - f32(h0));
+    let next = min(column + 1u, p.x_width - 1u);
+    let share = place - f32(column);
+    let top = mix(f32(x[rows.first + column]), f32(x[rows.first + next]), share);
+    let bottom = mix(f32(x[rows.second + column]), f32(x[rows.second + next]), share);
+    return mix(top, bottom, rows.share);
 #endif
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = workgroup_index(workgroup, workgroups) * WORKGROUP + lane;
+    let y_at = output_of(index * LANES);
+    if (y_at.x < p.y_batch) {
+        let rows = rows_of(y_at.x, y_at.y, y_at.z);
+#if IN_QUADS
+        let v = Values(
+            output(rows, y_at.w), output(rows, y_at.w + 1u),
+            output(rows, y_at.w + 2u), output(rows, y_at.w + 3u),
+        );
+#else
+        let v = output(rows, y_at.w);
+#endif
+        store_y(v, y_at.x, y_at.y, y_at.z, y_at.w);
+    }
 }

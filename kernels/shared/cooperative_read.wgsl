@@ -1,7 +1,7 @@
             // of conv_gemm_cooperative.wgsl: the next weights and values into registers, and the
             // step after it. Channels past the last are read from the last one and count as zero.
             if (i == 0u) {
-                at = first_corner + vec2<i32>(i32(tap_row), i32(tap_column)) * p.step;
+                at = first_corner + vec2<i32>(i32(tap_row), i32(tap_column)) * tap_step;
 #if UPSAMPLE != bilinear
                 there = is_inside(at);
                 at = select(vec2<i32>(), at, there);

@@ -3,8 +3,21 @@
 //
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
 
+//
+// With IN_QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
+// src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.
+
 #enable f16 if Y == f16
-@group(0) @binding(_) var<storage, read_write> y: array<${Y}>;
+#if IN_QUADS
+const LANES = 4u;
+alias Values = vec4<f32>;
+alias Stored = vec4<${Y}>;
+#else
+const LANES = 1u;
+alias Values = f32;
+alias Stored = ${Y};
+#endif
+@group(0) @binding(_) var<storage, read_write> y: array<Stored>;
 #if DEMODULATION
 @group(0) @binding(_) var<storage, read_write> demodulation: array<f32>;
 #endif
@@ -13,13 +26,22 @@
 #endif
 #if SFT
 #enable f16 if SCALE == f16
-@group(0) @binding(_) var<storage, read_write> scale: array<${SCALE}>;
 #enable f16 if SHIFT == f16
+#if IN_QUADS
+@group(0) @binding(_) var<storage, read_write> scale: array<vec4<${SCALE}>>;
+@group(0) @binding(_) var<storage, read_write> shift: array<vec4<${SHIFT}>>;
+#else
+@group(0) @binding(_) var<storage, read_write> scale: array<${SCALE}>;
 @group(0) @binding(_) var<storage, read_write> shift: array<${SHIFT}>;
+#endif
 #endif
 #if RESIDUAL
 #enable f16 if RESIDUAL == f16
+#if IN_QUADS
+@group(0) @binding(_) var<storage, read_write> residual: array<vec4<${RESIDUAL}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> residual: array<${RESIDUAL}>;
+#endif
 #endif
 
 #include "shared/activation.wgsl"
@@ -31,38 +53,61 @@ fn value_at(at: u32) -> f32 {
 
 #include "shared/channel.wgsl"
 
-fn epilogue(value: f32, channel: Channel, n: u32, o: u32, pixel: u32) -> f32 {
+#if IN_QUADS
+fn activate_each(v: Values, slope: f32) -> Values {
+    return Values(
+        activate(v.x, slope), activate(v.y, slope), activate(v.z, slope), activate(v.w, slope),
+    );
+}
+#else
+fn activate_each(v: Values, slope: f32) -> Values {
+    return activate(v, slope);
+}
+#endif
+
+// Of a pixel, or of the first of four.
+fn epilogue(value: Values, channel: Channel, n: u32, o: u32, pixel: u32) -> Values {
     var v = value * channel.factor;
 #if NOISE
-    v += p.noise_strength * values[p.noise_start + pixel];
+    let noise = p.noise_start + pixel;
+#if IN_QUADS
+    v += p.noise_strength
+        * Values(values[noise], values[noise + 1u], values[noise + 2u], values[noise + 3u]);
+#else
+    v += p.noise_strength * values[noise];
 #endif
-    v = activate(v + channel.bias, channel.slope) * p.activation_gain;
+#endif
+    v = activate_each(v + channel.bias, channel.slope) * p.activation_gain;
     let plane = p.y_height * p.y_width;
 #if SFT
     if (o >= p.first_channel) {
         let at = (o - p.first_channel) * plane + pixel;
-        v = v * f32(scale[p.scale_offset + n * p.scale_batch_stride + at])
-            + f32(shift[p.shift_offset + n * p.shift_batch_stride + at]);
+        v = v * Values(scale[(p.scale_offset + n * p.scale_batch_stride + at) / LANES])
+            + Values(shift[(p.shift_offset + n * p.shift_batch_stride + at) / LANES]);
     }
 #endif
 #if RESIDUAL
-    v += f32(residual[p.residual_offset + n * p.residual_batch_stride + o * plane + pixel]);
+    let beside = p.residual_offset + n * p.residual_batch_stride + o * plane + pixel;
+    v += Values(residual[beside / LANES]);
 #endif
     return v * p.output_gain;
 }
 
-// y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its samples and pixels.
-fn store_channel(v: f32, channel: Channel, n: u32, o: u32, h: u32, w: u32) {
-    if (n >= p.y_batch || h >= p.y_height || w >= p.y_width) {
-        return;
-    }
-    let pixel = h * p.y_width + w;
+// y[n, o, pixel] = epilogue(v) for an n, an o and a pixel of y.
+fn store_at(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
     let at = p.y_offset + n * p.y_batch_stride + o * p.y_height * p.y_width + pixel;
-    y[at] = ${Y}(epilogue(v, channel, n, o, pixel));
+    y[at / LANES] = Stored(epilogue(v, channel, n, o, pixel));
+}
+
+// y[n, o, h, w] = epilogue(v) for an o of y; nothing outside its samples and pixels.
+fn store_channel(v: Values, channel: Channel, n: u32, o: u32, h: u32, w: u32) {
+    if (n < p.y_batch && h < p.y_height && w < p.y_width) {
+        store_at(v, channel, n, o, h * p.y_width + w);
+    }
 }
 
 // y[n, o, h, w] = epilogue(v); nothing outside y.
-fn store_y(v: f32, n: u32, o: u32, h: u32, w: u32) {
+fn store_y(v: Values, n: u32, o: u32, h: u32, w: u32) {
     if (o < p.y_channels) {
         store_channel(v, channel_of(n, o), n, o, h, w);
     }

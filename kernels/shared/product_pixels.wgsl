@@ -19,8 +19,15 @@ fn is_inside(at: vec2<i32>) -> bool {
 }
 #endif
 
-fn store_pixel(v: f32, channel: Channel, n: u32, o: u32, pixel: u32) {
+// Stores a pixel of the product, or with IN_QUADS four, which are pixels of y in their order.
+fn store_pixel(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
+#if IN_QUADS
+    if (n < p.y_batch && pixel < p.rows * p.columns) {
+        store_at(v, channel, n, o, pixel);
+    }
+#else
     let h = pixel / p.columns * p.phases + p.phase_row;
     let w = pixel % p.columns * p.phases + p.phase_column;
     store_channel(v, channel, n, o, h, w);
+#endif
 }

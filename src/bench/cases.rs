@@ -8,7 +8,8 @@ use super::networks::NETWORKS;
 use super::weights::Weights;
 use crate::engine::Engine;
 use crate::error::Result;
-use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId, ops};
+use crate::graph::ops::{self, Layer};
+use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId};
 use crate::plan::{Plan, Step, Upsample, Variant, Work, scratch_len};
 use crate::tensor::Shape;
 
@@ -246,6 +247,21 @@ fn others() -> Vec<(&'static str, Graph)> {
             }),
         ),
         ("codeformer-512", one(at(1, 1024, 16, 16), &|g, x| g.add(ops::ArgMax, &[x]).ok())),
+        (
+            "gfpgan-512",
+            one(at(1, 512, 1, 1), &|g, x| {
+                let weight = param(g, &[512, 512, 3, 3]);
+                g.add(ops::Demodulate(weight), &[x]).ok()
+            }),
+        ),
+        (
+            "gfpgan-512",
+            one(at(1, 1024, 1, 1), &|g, x| {
+                let layer = |first| Layer { weight: param(g, &[512, 512]), bias: None, first };
+                let layers = [0, 512].map(layer).to_vec();
+                g.add(ops::Linears { layers, demodulate: false }, &[x]).ok()
+            }),
+        ),
         (
             "codeformer-512",
             one(at(1, 1, 16, 16), &|g, x| {

@@ -145,6 +145,12 @@ impl FaceArgs {
         Ok(networks.into_iter().flatten().chain(background).chain(self.faces.clone()).collect())
     }
 
+    /// The files that are named for the faces.
+    pub fn given(&self) -> impl Iterator<Item = &Path> {
+        let Self { detector, parser, background, faces, .. } = self;
+        [detector, parser, background, faces].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// What these arguments ask for. Without any detector, pictures are taken for aligned faces.
     ///
     /// # Errors
@@ -301,7 +307,12 @@ const LONGEST: u64 = 64 << 20;
 fn given(path: &Path) -> Result<GivenFaces> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let wrong = |what: &str| Error::Input(format!("{}: {what}", path.display()));
-    if fs::metadata(path).map_err(io)?.len() > LONGEST {
+    let there = fs::metadata(path).map_err(io)?;
+    // A pipe would wait for its other end, and a device may have none.
+    if !there.is_file() {
+        return Err(io(std::io::Error::other("it is not a file")));
+    }
+    if there.len() > LONGEST {
         return Err(wrong("is too long for a list of faces"));
     }
     GivenFaces::parse(&fs::read(path).map_err(io)?).map_err(|what| wrong(&what))

@@ -21,7 +21,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::inputs::Job;
 
-const NAME: &str = ".pentimento.jsonl";
+/// The name of the journal in its folder.
+pub const NAME: &str = ".pentimento.jsonl";
 
 /// The journal of a folder, locked.
 pub struct Journal {
@@ -117,6 +118,12 @@ impl Journal {
     pub fn open(folder: &Path, folders: &[PathBuf], options: String) -> Result<Self> {
         let path = folder.join(NAME);
         let io = |source| Error::Io { action: "write", path: path.clone(), source };
+        // A pipe would never answer, and a link leads to a file of somebody else.
+        if path.symlink_metadata().is_ok_and(|there| !there.is_file()) {
+            let what = "results are noted there, but it is not a file; remove it, or choose \
+                        another output folder";
+            return Err(io(std::io::Error::other(what)));
+        }
         let mut open = OpenOptions::new();
         let mut file = open.read(true).append(true).create(true).open(&path).map_err(io)?;
         match file.try_lock() {
@@ -236,7 +243,12 @@ pub fn results_in(folder: &Path) -> HashSet<PathBuf> {
         Line { output: PathBuf },
         Begun { begun: PathBuf },
     }
-    let bytes = fs::read(folder.join(NAME)).unwrap_or_default();
+    let path = folder.join(NAME);
+    // In a stranger's folder it may be a pipe, or lead to a device without an end.
+    if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+        return HashSet::new();
+    }
+    let bytes = fs::read(path).unwrap_or_default();
     let lines = bytes.split(|&byte| byte == b'\n');
     let known = lines.filter_map(|line| serde_json::from_slice(line).ok());
     known
@@ -248,7 +260,7 @@ pub fn results_in(folder: &Path) -> HashSet<PathBuf> {
 }
 
 /// The path from the root, through no link; as good as it can be told for one that is not there.
-fn whole(path: &Path) -> PathBuf {
+pub fn whole(path: &Path) -> PathBuf {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if let Ok(path) = path.canonicalize() {
         return path;

@@ -13,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::album::{self, Busy, Rules, Shared};
 use super::crew::{Seat, Share};
 use super::faces::FaceArgs;
-use super::inputs::{self, Jobs};
-use super::journal::{Journal, Stamp};
+use super::inputs::{self, Job, Jobs};
+use super::journal::{self, Journal, Stamp};
 use super::output::{print, print_note, progress, shown, tick};
 use super::report::{FORMAT, Report};
 use super::run::Run;
@@ -165,7 +165,7 @@ impl Restore {
         let Jobs { jobs, failures, folder, passed_over, results } =
             inputs::pair(&self.inputs, output)?;
         self.make_folders_of_reports(&inputs::folders(&jobs))?;
-        self.check_reports()?;
+        self.check_reports(&jobs, folder.as_deref(), &path)?;
         if self.watch && folder.is_none() {
             let what = "--watch needs folders: one to look at, and one for the results".to_owned();
             return Err(Error::Input(what));
@@ -244,8 +244,22 @@ impl Restore {
         Rules { force, patience: Duration::from_secs(patience), encoding, reading, page }
     }
 
-    /// Says before the work that the report, or the page, cannot be written.
-    fn check_reports(&self) -> Result<()> {
+    /// Says before the work that the report, or the page, cannot be written, or would replace
+    /// something that this run reads or writes.
+    fn check_reports(&self, jobs: &[Job], folder: Option<&Path>, model: &Path) -> Result<()> {
+        let journal = folder.map(|folder| folder.join(journal::NAME));
+        let inputs = jobs.iter().map(|job| (job.input.as_path(), "an input"));
+        let results = jobs.iter().map(|job| (job.output.as_path(), "a result"));
+        let given = self.faces.given().chain([model]).map(|path| (path, "a model or list"));
+        let mut others: Vec<_> = inputs.chain(results).chain(given).collect();
+        others.extend(journal.iter().map(|path| (path.as_path(), "the journal")));
+        if let Some(page) = &self.html {
+            target::check_apart(page, &others)?;
+            others.push((page, "the page"));
+        }
+        if let Some(report) = &self.report {
+            target::check_apart(report, &others)?;
+        }
         for (path, begin) in [(&self.report, Report::BEGIN), (&self.html, page::BEGIN)] {
             if let Some(path) = path {
                 target::check_report(path, begin.as_bytes(), self.force)?;

@@ -171,20 +171,25 @@ impl Run<'_> {
         }
     }
 
-    /// Writes the report and the page that were asked for.
+    /// Writes the report and the page that were asked for: both, even when one cannot be written.
     pub fn write(&mut self) -> Result<()> {
         let command = self.command;
         let report = self.report();
-        if let Some(path) = &command.report {
+        let written = command.report.as_ref().map_or(Ok(()), |path| {
             let text = serde_json::to_string_pretty(&report)
                 .map_err(|error| Error::Internal(error.to_string()))?;
-            write_text(path, &(text + "\n"))?;
-        }
-        if let Some(path) = &command.html {
-            write_text(path, &page::of(&report, path)?)?;
-        }
+            write_text(path, &(text + "\n"))
+        });
+        let shown = (command.html.as_ref())
+            .map_or(Ok(()), |path| write_text(path, &page::of(&report, path)?));
         self.pictures = report.pictures;
-        Ok(())
+        match (written, shown) {
+            (Err(error), Err(other)) => {
+                print_error(&error);
+                Err(other)
+            }
+            (written, shown) => written.and(shown),
+        }
     }
 
     pub fn finish(mut self) -> Result<ExitCode> {
@@ -192,7 +197,8 @@ impl Run<'_> {
         for (input, error) in std::mem::take(&mut self.unsettled) {
             self.tell(input, Err(error));
         }
-        self.write()?;
+        // What became of the pictures is said even when it cannot be written.
+        let written = self.write();
         let command = self.command;
         let report = self.report();
         if command.json {
@@ -209,6 +215,7 @@ impl Run<'_> {
             let names = below::few(report.passed_over);
             print_note(&format!("{count} {files} passed over: {names}"));
         }
+        written?;
         if report.interrupted && !command.watch {
             return Ok(ExitCode::from(album::INTERRUPTED));
         }

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use pentimento::photo::Unfinished;
+use pentimento::photo::{Unfinished, takes_stream};
 use pentimento::{Error, Result};
 
-use super::journal::Journal;
+use super::journal::{Journal, whole};
 
 /// What is at the place of a result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +38,11 @@ pub fn check(path: &Path, journal: Option<&Journal>, force: bool) -> Result<Plac
     let link = there.is_symlink();
     if there.is_dir() {
         return Err(Error::Image { path: path.to_owned(), what: "is a folder".to_owned() });
+    }
+    // Nor is it ever replaced: other programs wait at its other end.
+    if !link && !there.is_file() {
+        let what = "is a device or a pipe, not a file; choose another output".to_owned();
+        return Err(Error::Image { path: path.to_owned(), what });
     }
     if !link && journal.is_some_and(|journal| journal.is_ours(path)) {
         return Ok(Place::Ours);
@@ -91,6 +96,22 @@ impl Place {
     }
 }
 
+/// Whether a report or page at `path` is a file of its own, none of `others` with their names.
+///
+/// # Errors
+/// [`Error::Io`] says what it would replace.
+pub fn check_apart(path: &Path, others: &[(&Path, &str)]) -> Result<()> {
+    if takes_stream(path) {
+        return Ok(());
+    }
+    let place = whole(path);
+    // Names first: paths of a whole album take their time.
+    let same = |other: &Path| other.file_name() == place.file_name() && whole(other) == place;
+    let Some((_, name)) = others.iter().find(|(other, _)| same(other)) else { return Ok(()) };
+    let what = format!("it would replace {name} of this run; choose another name");
+    Err(Error::Io { action: "write", path: path.to_owned(), source: std::io::Error::other(what) })
+}
+
 /// Whether the report or page at `path` may be written: it has a folder, and what is there begins as
 /// one that was written before, or `force` is asked for.
 ///
@@ -106,6 +127,9 @@ pub fn check_report(path: &Path, begin: &[u8], force: bool) -> Result<()> {
     }
     if path.is_dir() {
         return Err(other("it is a folder".to_owned()));
+    }
+    if takes_stream(path) {
+        return Ok(());
     }
     let mut start = Vec::new();
     match fs::File::open(path) {

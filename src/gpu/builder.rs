@@ -129,6 +129,17 @@ impl<'a> Builder<'a> {
         self.bindings.push(Binding::Weight(weight));
     }
 
+    /// Binds weights of one type as one array; `${W}` is its element type.
+    pub fn weights(&mut self, weights: Vec<Weight>) {
+        if let [weight] = weights[..] {
+            return self.weight(weight);
+        }
+        if let Some(first) = weights.first() {
+            self.define("W", wgsl(self.plan.weight_dtype(*first)));
+        }
+        self.bindings.push(Binding::Weights(weights));
+    }
+
     /// Binds parameters as one array of f32.
     pub fn values(&mut self, params: Vec<ParamId>) {
         self.bindings.push(Binding::Values(params));

@@ -20,6 +20,8 @@ pub enum Binding {
     View(View),
     /// A packed weight, in the plan's dtype ([`Layout::TapSquares`](crate::plan::Layout) in f32).
     Weight(Weight),
+    /// Packed weights of one type, one after the other without gaps.
+    Weights(Vec<Weight>),
     /// Parameters in f32, one after the other without gaps: bias, slopes, noise.
     Values(Vec<ParamId>),
     /// The bytes of the picture that goes in.

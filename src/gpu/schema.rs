@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// Something that is uploaded once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Constant {
-    /// [`Binding::Weight`]
-    Weight(Weight),
+    /// [`Binding::Weight`] or [`Binding::Weights`]
+    Weights(Vec<Weight>),
     /// [`Binding::Values`]
     Values(Vec<ParamId>),
 }
@@ -143,13 +143,16 @@ impl Schema {
 
     /// Fills buffers in the order of the first use.
     fn place_constants(&mut self, plan: &Plan) -> Result<()> {
+        let bytes_of = |weight: &Weight| {
+            let len = packed_len(plan.graph.param(weight.param), weight.layout);
+            (len * plan.weight_dtype(*weight).size()).next_multiple_of(4)
+        };
         for dispatch in self.steps.iter().flatten() {
             for binding in &dispatch.bindings {
                 let (constant, bytes) = match binding {
-                    Binding::Weight(weight) => {
-                        let len = packed_len(plan.graph.param(weight.param), weight.layout);
-                        let size = plan.weight_dtype(*weight).size();
-                        (Constant::Weight(*weight), (len * size).next_multiple_of(4))
+                    Binding::Weight(weight) => (Constant::Weights(vec![*weight]), bytes_of(weight)),
+                    Binding::Weights(weights) => {
+                        (Constant::Weights(weights.clone()), weights.iter().map(bytes_of).sum())
                     }
                     Binding::Values(params) => {
                         let len: usize = params.iter().map(|&p| plan.graph.param(p).len()).sum();

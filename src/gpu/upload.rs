@@ -7,7 +7,7 @@ use super::Device;
 use super::memory::Buffer;
 use super::schema::{Constant, Schema};
 use crate::graph::ParamId;
-use crate::plan::{Plan, pack};
+use crate::plan::{Plan, Weight, pack};
 use crate::tensor::Dtype;
 use crate::{Error, Result};
 
@@ -37,9 +37,12 @@ pub(super) fn upload_constants(
     for constant in &schema.constants {
         let place = schema.places[constant];
         let bytes = match constant {
-            Constant::Weight(weight) => {
-                let values = pack(plan.graph.param(weight.param), weight.layout);
-                encode(&values, plan.weight_dtype(*weight))
+            Constant::Weights(weights) => {
+                let packed = |weight: &Weight| {
+                    let values = pack(plan.graph.param(weight.param), weight.layout);
+                    encode(&values, plan.weight_dtype(*weight))
+                };
+                weights.iter().flat_map(packed).collect()
             }
             Constant::Values(params) => {
                 let values = |&id: &ParamId| plan.graph.param(id).to_f32();

@@ -10,15 +10,30 @@ const PREFIX: &str = ".pentimento-";
 /// Characters that follow the prefix of a temporary name, at random.
 const RANDOM: usize = 6;
 
-/// Writes `bytes` to `path`: under another name in the same folder, which is then renamed.
+/// Writes `bytes` to `path`: under another name in the same folder, which is then renamed. What
+/// [takes a stream](takes_stream) is written to as it is.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder is missing or not writable, `path` is a folder, or the disk is
 /// full.
 pub fn write_whole(bytes: &[u8], path: &Path) -> Result<()> {
+    if takes_stream(path) {
+        let file = File::options().append(true).open(path);
+        return file.and_then(|mut file| file.write_all(bytes)).map_err(|e| fail(path, e));
+    }
     let mut file = Unfinished::new(path)?;
     file.file().write_all(bytes).map_err(|e| fail(path, e))?;
     file.finish()
+}
+
+/// Whether at `path` there is a device, a pipe or a socket, such as `/dev/null`, or a name for what
+/// the program has open, such as `/dev/stdout`. A file must not take its place.
+pub fn takes_stream(path: &Path) -> bool {
+    let is_device = || ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    std::fs::metadata(path).is_ok_and(|there| {
+        let is_ordinary = there.is_file() || there.is_dir();
+        !is_ordinary || (there.is_file() && path.is_symlink() && is_device())
+    })
 }
 
 /// A file that gets its name when it is finished, and is removed when it is dropped before.
@@ -35,6 +50,9 @@ impl Unfinished {
     pub fn new(path: &Path) -> Result<Self> {
         if path.is_dir() {
             return Err(fail(path, ErrorKind::IsADirectory.into()));
+        }
+        if takes_stream(path) {
+            return Err(fail(path, std::io::Error::other("it is a device or a pipe, not a file")));
         }
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,

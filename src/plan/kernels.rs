@@ -9,7 +9,7 @@
 use std::fmt;
 
 use super::select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathRun, PathTile, WindowTile,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathRun, PathTile, WindowTile,
 };
 
 /// Calls `$expand!` with the table.
@@ -43,6 +43,9 @@ macro_rules! for_each_kernel {
                 /// Implicit products of matrices that subgroups compute together, each by its tile.
                 ConvGemmCooperative(Vec<CooperativeTile>): conv_gemm_cooperative
                     ["conv_gemm_cooperative"],
+                /// Such products of stride 1, whose input is staged once for all taps.
+                ConvPatchCooperative(Vec<PatchTile>): conv_patch_cooperative
+                    ["conv_patch_cooperative"],
                 /// All paths of an MMRB stage in one dispatch.
                 MultiPathConv(PathTile): multi_path_conv ["multi_path_conv"],
             }
@@ -77,6 +80,8 @@ macro_rules! for_each_kernel {
                 GroupNorm: group_norm ["group_norm_moments", "group_norm"] scratch group_norm,
                 /// Normalised pixels.
                 LayerNorm: layer_norm ["layer_norm"],
+                /// Linear layers side by side.
+                Linears: linears ["linears"],
                 /// Largest values of windows.
                 MaxPool2d: max_pool2d ["max_pool2d"],
                 /// Normalised vectors.
@@ -161,6 +166,9 @@ impl fmt::Display for Variant {
                 .collect(),
             Self::ConvGemmCooperative(tiles) => (tiles.iter())
                 .map(|tile| format!("{}x{}{}", tile.rows, tile.columns, split(tile.splits)))
+                .collect(),
+            Self::ConvPatchCooperative(tiles) => (tiles.iter())
+                .map(|tile| format!("{}x{}x{}", tile.rows, tile.height, PatchTile::COLUMNS))
                 .collect(),
             Self::ConvPaths(runs) => (runs.iter())
                 .map(|PathRun { paths, form }| format!("{paths}:{form:?}").to_lowercase())

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::concat::{Known, Parts};
 use super::fuse::{self, Chain, Slot};
+use super::join::join_layers;
 use super::place::place;
 use super::scratch::scratch_len;
 use super::select::{Context, folds, select};
-use super::{Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View};
+use super::{
+    Backend, Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View,
+};
 use crate::error::{Error, Result};
 use crate::graph::ops::{
     self, Demodulate, ModulatedConv2d, Noise, Part, Planning, Pointwise, Resize, Role, Slice,
@@ -106,6 +109,11 @@ impl<'a> Lowering<'a> {
             }
         }
         let outputs: Vec<View> = self.graph.outputs().iter().map(|&id| self.home(id)).collect();
+        if self.target.backend == Backend::Gpu {
+            let kept: Vec<View> = inputs.iter().chain(&outputs).copied().collect();
+            let Self { steps, storages, graph, target, .. } = &mut self;
+            join_layers(steps, storages, &kept, graph, target.max_binding);
+        }
         let last = self.steps.len().saturating_sub(1);
         for view in &outputs {
             self.storages[view.storage.index()].lifetime[1] = last;

@@ -5,6 +5,7 @@ mod cost;
 mod dump;
 mod fuse;
 mod isolate;
+mod join;
 mod kernels;
 mod layout;
 mod lower;
@@ -20,14 +21,14 @@ pub use cost::{Bound, Cost, Counts, Rates};
 pub use dump::fused;
 pub use kernels::Variant;
 pub use layout::{Layout, PANEL_ROWS, SLAB, WINOGRAD_POINTS, Weight, pack, packed_len};
-pub use products::{Product, products};
+pub use products::{Product, are_alike, products};
 pub use scratch::{
     NORM_CHUNKS, NormScratch, WINOGRAD_BLOCK, WINOGRAD_TILE, WINOGRAD_VALUES, WinogradScratch,
     scratch_len,
 };
 pub use select::{
-    CooperativeTile, DirectTile, GemmTile, LinearForm, PathForm, PathRun, PathTile, THRESHOLDS,
-    Threshold, WindowTile,
+    CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, PathTile,
+    THRESHOLDS, Threshold, WindowTile,
 };
 pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};

@@ -4,7 +4,8 @@
 use super::{Layout, Step, Upsample, View, Weight};
 use crate::error::Result;
 use crate::graph::ops::MultiPathConv;
-use crate::graph::{Graph, Op, ParamId};
+use crate::graph::{Conv2d, Graph, Op, ParamId};
+use crate::tensor::Shape;
 
 /// One product: output channels times pixels, summed over input channels and taps. A convolution is
 /// one, a transposed one one per phase, an MMRB stage one per path.
@@ -61,10 +62,52 @@ impl Product {
         Weight { param: self.weight, layout: Layout::Slabs { groups: self.groups } }
     }
 
+    /// The product of `conv` that yields `y`, with a weight of `[O, I, kh, kw]`; without a style.
+    pub(super) fn of(
+        conv: &Conv2d,
+        [o, i, kh, kw]: [usize; 4],
+        upsample: Upsample,
+        y: Shape,
+    ) -> Self {
+        Self {
+            weight: conv.weight,
+            upsample,
+            style: None,
+            groups: conv.groups,
+            first_input: 0,
+            group_inputs: i,
+            first_output: 0,
+            group_outputs: o / conv.groups,
+            size: [y.h, y.w],
+            batch: y.n,
+            stride: conv.stride,
+            step: conv.dilation as i32,
+            corner: [-conv.padding.top, -conv.padding.left],
+            taps: kh * kw,
+            first_tap: 0,
+            used_taps: [kh, kw],
+            tap_steps: [kw, 1],
+            phases: 1,
+            phase: [0, 0],
+        }
+    }
+
     /// Pixels of a picture.
     pub const fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
     }
+}
+
+/// Whether one launch can compute all of these: paths of an MMRB stage that differ by nothing but their
+/// weights, the distance of their taps, and the channels that they read and write.
+pub fn are_alike(products: &[Product]) -> bool {
+    let Some((first, others)) = products.split_first() else { return false };
+    let alike = |path: &Product| {
+        let Product { weight, first_input, first_output, step, corner, .. } = *first;
+        path.corner[0] == path.corner[1]
+            && Product { weight, first_input, first_output, step, corner, ..*path } == *first
+    };
+    !others.is_empty() && first.phases == 1 && products.iter().all(alike)
 }
 
 /// The products that compute `step`, in order.
@@ -88,30 +131,9 @@ fn dims(weight: ParamId, step: &Step, graph: &Graph) -> Result<[usize; 4]> {
 
 fn convolution(step: &Step, graph: &Graph) -> Result<Product> {
     let convolution = step.convolution()?;
-    let conv = convolution.conv;
-    let [o, i, kh, kw] = dims(conv.weight, step, graph)?;
-    let y = step.output.shape;
-    Ok(Product {
-        weight: conv.weight,
-        upsample: step.upsample,
-        style: convolution.style,
-        groups: conv.groups,
-        first_input: 0,
-        group_inputs: i,
-        first_output: 0,
-        group_outputs: o / conv.groups,
-        size: [y.h, y.w],
-        batch: y.n,
-        stride: conv.stride,
-        step: conv.dilation as i32,
-        corner: [-conv.padding.top, -conv.padding.left],
-        taps: kh * kw,
-        first_tap: 0,
-        used_taps: [kh, kw],
-        tap_steps: [kw, 1],
-        phases: 1,
-        phase: [0, 0],
-    })
+    let dims = dims(convolution.conv.weight, step, graph)?;
+    let product = Product::of(&convolution.conv, dims, step.upsample, step.output.shape);
+    Ok(Product { style: convolution.style, ..product })
 }
 
 /// One per path of an MMRB stage.

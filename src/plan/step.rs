@@ -59,6 +59,13 @@ impl View {
     pub const fn span(&self) -> usize {
         (self.shape.n - 1) * self.batch_stride + self.shape.sample()
     }
+
+    /// Whether its rows begin and end with whole words of four values.
+    pub const fn in_quads(&self) -> bool {
+        self.shape.w.is_multiple_of(4)
+            && self.offset.is_multiple_of(4)
+            && self.batch_stride.is_multiple_of(4)
+    }
 }
 
 /// A resize ×2 that a convolution does while it loads its input.
@@ -243,6 +250,14 @@ impl Step {
         let Epilogue { demodulation, sft, residual, .. } = &self.epilogue;
         let sft = sft.iter().flat_map(|sft| [&sft.scale, &sft.shift]);
         self.operands.iter().chain(demodulation).chain(sft).chain(residual).copied()
+    }
+
+    /// Whether its output and what is added to that are [in quads](View::in_quads), so that a kernel may
+    /// store four values at a time.
+    pub fn in_quads(&self) -> bool {
+        let Epilogue { sft, residual, .. } = &self.epilogue;
+        let sft = sft.iter().flat_map(|sft| [&sft.scale, &sft.shift]);
+        sft.chain(residual).chain([&self.output]).all(View::in_quads)
     }
 
     /// Every view but the working memory, to put another in its place.

@@ -190,7 +190,9 @@ fn two_thousand_files_survive_kills_a_panic_and_twenty_kinds_of_damage() {
     assert_eq!(report["passed_over"].as_array().unwrap().len(), 3);
     let panicked = String::from_utf8_lossy(&last.stderr).matches("a test asked for it").count();
     assert_eq!(panicked, 1);
-    assert!(results(&workspace, "out") == whole, "the same bytes");
+    let resumed = results(&workspace, "out");
+    let differ = |name: &&String| resumed.get(*name) != whole.get(*name);
+    assert_eq!(whole.keys().chain(resumed.keys()).find(differ), None, "other bytes");
     eprintln!(
         "{} files in {:.1} s; {} restored, {} kept, {} failed",
         files.len(),

@@ -11,6 +11,8 @@ mod commands;
 mod convert;
 #[path = "../../tools/convert/tests/hostile/corpus.rs"]
 mod corpus;
+#[cfg(unix)]
+mod devices;
 mod faces;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod faults;

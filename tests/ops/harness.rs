@@ -141,9 +141,9 @@ impl Case {
                 [] => continue,
                 // Products by cooperative matrices take its place, or need them.
                 ["conv_winograd"] if by_matrices => continue,
-                ["conv_gemm_cooperative"] if !by_matrices => continue,
+                ["conv_gemm_cooperative" | "conv_patch_cooperative"] if !by_matrices => continue,
                 // The general kernels run what the special ones would have taken.
-                [kernel @ ("conv_direct" | "conv_gemm")] => {
+                [kernel @ ("conv_direct" | "conv_gemm" | "conv_patch_cooperative")] => {
                     for index in 0..plan.steps.len() {
                         if plan.steps[index].convolution().is_ok_and(|conv| !conv.transposed) {
                             plan.force(index, kernel).expect("a convolution");

@@ -6,6 +6,7 @@ mod parts;
 mod probe;
 mod raw;
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
@@ -76,9 +77,9 @@ pub fn run(
         let what = "is the input itself and would be overwritten; choose another output".to_owned();
         return Err(Error::Image { path: output.to_owned(), what });
     }
-    if !input.is_file() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(Error::Io { action: "read", path: input.to_owned(), source });
+    let io = |source| Error::Io { action: "read", path: input.to_owned(), source };
+    if !fs::metadata(input).map_err(io)?.is_file() {
+        return Err(io(std::io::Error::other("it is not a file")));
     }
     let source = Source::of(input)?;
     let digest = format!("{} {:?} {:?}", options.digest, options.codec, options.crf);

@@ -25,7 +25,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         launch.define("U_PASSES", GemmTile::DEPTH * rows / 4 / tile.threads());
         launch.define("V_PASSES", GemmTile::DEPTH * columns / 4 / tile.threads());
         let tiles = product.group_outputs.div_ceil(rows) * product.pixels().div_ceil(columns);
-        product::finish(launch, product, product.panels(), step, tiles)
+        product::finish(launch, product, vec![product.panels()], step, tiles)
     };
     tiles.iter().zip(&products).map(launch).collect()
 }

@@ -4,9 +4,12 @@ use super::shared::product;
 use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
-use crate::plan::{CooperativeTile, Plan, Product, SLAB, Step, Variant, products};
+use crate::plan::{
+    CooperativeTile, Plan, Product, SLAB, Step, Variant, are_alike, packed_len, products,
+};
+use crate::tensor::Dtype;
 
-/// One launch per product of matrices.
+/// One launch per product of matrices, or one for all paths of a stage that are alike.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let products = products(step, &plan.graph)?;
     let Variant::ConvGemmCooperative(tiles) = &step.variant else {
@@ -15,14 +18,43 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     if tiles.len() != products.len() {
         return Err(step.misfit("it has another number of tiles"));
     }
-    let launch = |(tile, product): (&CooperativeTile, &Product)| {
+    let launch = |tile: &CooperativeTile, paths: &[Product]| {
+        let product = paths.first().ok_or_else(|| step.misfit("it has no product"))?;
         let mut launch = Builder::new(plan, "conv_gemm_cooperative");
         define(&mut launch, tile);
+        if paths.len() > 1 {
+            define_paths(&mut launch, paths);
+        }
         let [rows, columns] = [tile.rows, tile.columns];
         let workgroups = product.group_outputs.div_ceil(rows) * product.pixels().div_ceil(columns);
-        product::finish(launch, product, product.slabs(), step, workgroups)
+        let weights = paths.iter().map(Product::slabs).collect();
+        product::finish(launch, product, weights, step, workgroups * paths.len())
     };
-    tiles.iter().zip(&products).map(launch).collect()
+    let bytes = |path: &Product| {
+        packed_len(plan.graph.param(path.weight), path.slabs().layout) * Dtype::F16.size()
+    };
+    let fit = products.iter().map(bytes).sum::<usize>() <= plan.target.max_binding;
+    match tiles.split_first() {
+        Some((first, others))
+            if fit && are_alike(&products) && others.iter().all(|tile| tile == first) =>
+        {
+            Ok(vec![launch(first, &products)?])
+        }
+        _ => {
+            let each = tiles.iter().zip(products.chunks(1));
+            each.map(|(tile, product)| launch(tile, product)).collect()
+        }
+    }
+}
+
+/// What tells paths that are alike from each other, in their order.
+fn define_paths(launch: &mut Builder<'_>, paths: &[Product]) {
+    let list = |each: fn(&Product) -> String| paths.iter().map(each).collect::<Vec<_>>().join(", ");
+    launch.define("PATHS", paths.len());
+    launch.define("FIRST_INPUT", list(|path| format!("{}u", path.first_input)));
+    launch.define("FIRST_OUTPUT", list(|path| format!("{}u", path.first_output)));
+    launch.define("STEP", list(|path| path.step.to_string()));
+    launch.define("CORNER", list(|path| path.corner[0].to_string()));
 }
 
 fn define(launch: &mut Builder<'_>, tile: &CooperativeTile) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::gpu::testing::relative_error;
 use crate::gpu::{Device, DeviceOptions, Dispatch, Executor};
 use crate::graph::{Padding, Param};
-use crate::plan::{Target, Upsample};
+use crate::plan::{Cooperative, Target, Upsample};
 use crate::skipped::skip;
 use crate::tensor::Dtype;
 
@@ -83,6 +83,7 @@ fn products(inputs: usize) -> Vec<Case> {
         Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
         Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
         Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
+        Case { epilogue: true, ..plain([2, 9, 5, 12], 12, 3) },
     ]
 }
 
@@ -108,6 +109,7 @@ fn shared_depths_add_up() {
         for (case, shared) in [
             (Case { epilogue: true, ..plain([2, 70, 6, 13], 70) }, true),
             (Case { stride: 2, groups: 2, style: true, ..plain([1, 66, 9, 12], 66) }, true),
+            (Case { epilogue: true, ..plain([2, 40, 3, 8], 70) }, true),
             (plain([1, 32, 6, 5], 9), false),
         ] {
             let trial = trial(&case, &target);
@@ -124,7 +126,7 @@ fn shared_depths_add_up() {
     }
 }
 
-/// In direct convolutions sixteen invocations sum the channels of each pixel; some of them have none
+/// In direct convolutions 16 invocations, or 64, sum the channels of each pixel; some of them have none
 /// of the last channels.
 #[test]
 fn shared_channels_add_up() {
@@ -136,11 +138,13 @@ fn shared_channels_add_up() {
         for (case, shared) in [
             (Case { style: true, ..plain([2, 70, 9, 13], 3, 1) }, true),
             (Case { epilogue: true, ..plain([2, 40, 7, 6], 3, 3) }, true),
+            (Case { style: true, ..plain([2, 130, 5, 9], 3, 1) }, true),
             (Case { stride: 2, groups: 2, ..plain([1, 66, 9, 12], 6, 3) }, true),
             (Case { upsample: Upsample::Bilinear, ..plain([1, 33, 3, 5], 4, 3) }, true),
             (plain([1, 40, 6, 5], 1, 1), true),
             (plain([1, 40, 6, 5], 5, 1), false),
-            (plain([1, 32, 6, 5], 3, 1), false),
+            (plain([1, 17, 6, 5], 3, 1), true),
+            (plain([1, 15, 6, 5], 3, 1), false),
         ] {
             let trial = trial(&case, target);
             let dispatches = super::record(&trial.plan.steps[0], &trial.plan).unwrap();
@@ -197,6 +201,7 @@ fn cooperative_matrices_multiply() {
             ..Case::new("multi_path_conv", [2, 8, 17, 5], 0, 1)
         },
     ]);
+    cases.extend(alike());
     for (index, case) in cases.iter().enumerate() {
         let tiles = trial(case, &own).tiles();
         for tile in [&tiles[0], &tiles[index % tiles.len()]] {
@@ -209,6 +214,117 @@ fn cooperative_matrices_multiply() {
             assert!(error < 2e-3, "{error:.1e} for {case:?}, {tile} on {own:?}");
         }
     }
+}
+
+/// Paths that differ by their steps, and by what they read.
+fn alike() -> [Case; 2] {
+    let stage = |x, paths| Case { paths, ..Case::new("multi_path_conv", x, 0, 1) };
+    let epilogue = true;
+    [
+        Case {
+            epilogue,
+            ..stage([2, 8, 9, 12], [1, 2, 3].map(|step| [20, 0, 8, 3, step, 1]).to_vec())
+        },
+        stage([1, 40, 6, 7], [[12, 4, 16, 3, 1, 2], [12, 20, 16, 3, 4, 2]].to_vec()),
+    ]
+}
+
+#[test]
+fn paths_that_are_alike_have_one_launch() {
+    let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
+    let target = Target {
+        dtype: Dtype::F16,
+        workgroup_memory: 48 << 10,
+        max_invocations: 1024,
+        cooperative: Some(matrices),
+        ..Target::webgpu_defaults()
+    };
+    let others = vec![[8, 0, 8, 3, 1, 1], [4, 0, 8, 3, 1, 1]];
+    let others = Case { paths: others, ..Case::new("multi_path_conv", [1, 8, 9, 9], 0, 1) };
+    for (case, launches) in alike().iter().zip([1, 1]).chain([(&others, 2)]) {
+        let plan = trial(case, &target).plan;
+        let dispatches = super::record(&plan.steps[0], &plan).unwrap();
+        assert_eq!(dispatches.len(), launches, "{case:?}");
+        assert_eq!(dispatches[0].shader.kernel, "conv_gemm_cooperative");
+    }
+}
+
+/// Convolutions of stride 1, of pixels and channels that fill no tile.
+fn patches() -> Vec<Case> {
+    let plain = |x, outputs, size| Case::new("conv_patch_cooperative", x, outputs, size);
+    vec![
+        plain([1, 9, 5, 16], 3, 3),
+        plain([2, 41, 11, 17], 70, 3),
+        Case { epilogue: true, ..plain([2, 17, 6, 21], 66, 3) },
+        Case { epilogue: true, ..plain([2, 17, 6, 20], 66, 3) },
+        Case { dilation: 2, padding: Padding::all(2), groups: 2, ..plain([2, 34, 9, 19], 40, 3) },
+        Case { dilation: 3, padding: Padding::pair(2, 3), ..plain([1, 16, 9, 23], 130, 3) },
+        Case { taps: [2, 5], padding: Padding::pair(0, 2), ..plain([1, 33, 8, 18], 20, 5) },
+        Case { upsample: Upsample::Nearest, ..plain([1, 12, 3, 9], 5, 3) },
+        Case { upsample: Upsample::Bilinear, ..plain([2, 24, 4, 8], 36, 3) },
+        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 19, 5, 11], 65, 3) },
+        Case {
+            paths: vec![[8, 0, 16, 3, 1, 2], [40, 2, 14, 3, 2, 1], [30, 5, 8, 5, 1, 1]],
+            ..plain([2, 16, 17, 18], 0, 1)
+        },
+    ]
+}
+
+/// Tiles of the family yield the convolution, and all of them the same bits. Software drivers compile
+/// a kernel for seconds: a case has the default tile and one other, which differs from case to case.
+fn check_patches(cases: std::ops::Range<usize>) {
+    let Some((device, _)) = targets() else { return };
+    let own = device.target(Dtype::F16);
+    if own.cooperative.is_none() {
+        skip(format_args!("{} has no cooperative matrices", device.info()));
+        return;
+    }
+    for (index, case) in patches().iter().enumerate().skip(cases.start).take(cases.len()) {
+        let tiles = trial(case, &own).tiles();
+        assert!(tiles.iter().all(|tile| tile.name() == "conv_patch_cooperative"));
+        let mut outputs = Vec::new();
+        for tile in [&tiles[0], &tiles[tiles.len() - 1 - index % tiles.len()]] {
+            let mut trial = trial(case, &own);
+            trial.plan.steps[0].variant = tile.clone();
+            let inputs: Vec<&[f32]> = trial.inputs.iter().map(Vec::as_slice).collect();
+            let plan = Arc::new(trial.plan.clone());
+            let mut executor = Executor::new_blocking(&device, plan).unwrap();
+            outputs.push(executor.run_blocking(&inputs).unwrap());
+            let error = error(&device, trial);
+            assert!(error < 2e-3, "{error:.1e} for {case:?}, {tile} on {own:?}");
+        }
+        assert_eq!(outputs[0], outputs[1], "{case:?}");
+    }
+}
+
+#[test]
+fn patches_multiply_by_cooperative_matrices() {
+    check_patches(0..2);
+}
+
+#[test]
+fn cooperative_patches_have_epilogues() {
+    check_patches(2..4);
+}
+
+#[test]
+fn cooperative_patches_have_steps_between_taps() {
+    check_patches(4..6);
+}
+
+#[test]
+fn cooperative_patches_have_any_taps() {
+    check_patches(6..7);
+}
+
+#[test]
+fn cooperative_patches_are_read_enlarged() {
+    check_patches(7..10);
+}
+
+#[test]
+fn cooperative_patches_have_paths() {
+    check_patches(10..11);
 }
 
 #[test]
@@ -257,9 +373,11 @@ pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
     let few = Case { epilogue: true, ..Case::new("conv_gemm", [2, 70, 6, 13], 70, 3) };
     let narrow = Case { style: true, ..Case::new("conv_direct", [2, 70, 9, 13], 3, 1) };
     let mut cases = [winograd(), products(41), transposed(), paths(), vec![few, narrow]].concat();
+    cases.extend(alike());
     if target.cooperative.is_some() {
         // Halves are not transformed.
         cases.retain(|case| case.kernel != "conv_winograd");
+        cases.extend(patches());
     }
     let launches = |case: &Case| {
         let mut trial = trial(case, target);
@@ -282,12 +400,15 @@ fn unchecked_kernels_pass_the_checks() {
     checked.inner.pipelines.checked.store(true, std::sync::atomic::Ordering::Relaxed);
     let halves = Some(device.target(Dtype::F16)).filter(|target| target.cooperative.is_some());
     let shared = Case::new("conv_gemm", [2, 70, 6, 13], 70, 3);
+    let staged = patches();
     for (case, target) in [
         (winograd().swap_remove(1), Some(&targets[0])),
         (products(41).swap_remove(5), Some(&targets[0])),
         (shared.clone(), Some(&targets[0])),
         (products(41).swap_remove(5), halves.as_ref()),
         (shared, halves.as_ref()),
+        (staged[3].clone(), halves.as_ref()),
+        (staged[9].clone(), halves.as_ref()),
     ] {
         let Some(target) = target else { continue };
         let Trial { plan, inputs, .. } = trial(&case, target);

@@ -80,6 +80,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         launch.view("M", products);
         launch.uint("frequency_stride", sizes.products_stride);
         tiles(&mut launch);
+        launch.flag("IN_QUADS", step.in_quads());
         epilogue::bind(&mut launch, step);
         dispatches.push(launch.finish(blocks * y.c));
     }

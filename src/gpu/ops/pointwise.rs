@@ -9,8 +9,9 @@ use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
-/// Values per invocation: enough loads in flight to hide the memory's latency.
+/// Values, or words of four, per invocation: enough loads in flight to hide the memory's latency.
 const STEPS: usize = 4;
+const QUAD_STEPS: usize = 2;
 
 /// `y = epilogue(x)`
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -18,8 +19,11 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let x = step.x()?;
     let mut launch = Builder::new(plan, "pointwise");
     launch.define("WORKGROUP", WORKGROUP);
-    launch.define("STEPS", STEPS);
+    let quads = x.in_quads() && step.in_quads();
+    let [lanes, steps] = if quads { [4, QUAD_STEPS] } else { [1, STEPS] };
+    launch.flag("IN_QUADS", quads);
+    launch.define("STEPS", steps);
     launch.view("X", x);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * STEPS))])
+    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * lanes * steps))])
 }

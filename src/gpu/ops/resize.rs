@@ -35,6 +35,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.uint("x_width", x.shape.w);
     launch.float("step_h", step_h);
     launch.float("step_w", step_w);
+    let quads = step.in_quads();
+    launch.flag("IN_QUADS", quads);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP))])
+    let lanes = if quads { 4 } else { 1 };
+    Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP * lanes))])
 }

@@ -113,6 +113,33 @@ fn styled() -> Graph {
     })
 }
 
+/// Layers side by side, by words and value by value, and factors.
+fn layers() -> Vec<Graph> {
+    let side_by_side = |x, inputs, kernel: Option<usize>| {
+        graph(x, move |graph, x| {
+            let mut layer = |first, outputs| {
+                let mut dims = vec![outputs, inputs];
+                dims.extend(kernel.into_iter().flat_map(|size| [size, size]));
+                let bias = kernel.is_none().then(|| param(graph, &[outputs]));
+                ops::Layer { weight: param(graph, &dims), bias, first }
+            };
+            let layers = vec![layer(0, 5), layer(8, 70)];
+            add(graph, ops::Linears { layers, demodulate: kernel.is_some() }, &[x])
+        })
+    };
+    vec![
+        side_by_side(Shape::vector(1, 24), 12, None),
+        side_by_side(Shape::vector(3, 21), 13, None),
+        side_by_side(Shape::vector(1, 24), 16, Some(3)),
+        side_by_side(Shape::vector(5, 17), 7, Some(1)),
+    ]
+}
+
+#[test]
+fn layers_side_by_side() {
+    (0..layers().len()).for_each(|i| check(|| layers().swap_remove(i)));
+}
+
 fn resamplings() -> Vec<Graph> {
     let upfirdn = |up, down, padding: Padding| {
         graph(Shape::new(2, 3, 5, 6), move |graph, x| {
@@ -214,8 +241,14 @@ fn constant() -> Graph {
 
 pub(super) fn all() -> Vec<Graph> {
     let mut all = vec![styled(), constant()];
-    let more =
-        [activations(), convolutions(), resamplings(), windows(), normalisations_and_attention()];
+    let more = [
+        activations(),
+        convolutions(),
+        layers(),
+        resamplings(),
+        windows(),
+        normalisations_and_attention(),
+    ];
     all.extend(more.into_iter().flatten());
     all
 }

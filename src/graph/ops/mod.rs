@@ -36,6 +36,7 @@ macro_rules! for_each_op {
             input: Input,
             layer_norm: LayerNorm,
             linear: Linear,
+            linears: Linears,
             max_pool2d: MaxPool2d,
             modulated_conv2d: ModulatedConv2d,
             modulated_conv_transpose2d: ModulatedConvTranspose2d,
@@ -129,6 +130,7 @@ macro_rules! declare {
 
 for_each_op!(declare);
 
+pub use linears::Layer;
 pub use multi_path_conv::Path;
 pub use resize::Interpolation;
 

@@ -2,8 +2,8 @@
 //! the tiles that its kernel has, with what they compute past the edges.
 
 use crate::plan::{
-    Backend, CooperativeTile, DirectTile, GemmTile, Plan, Product, Step, Variant, WINOGRAD_VALUES,
-    WinogradScratch, products,
+    Backend, CooperativeTile, DirectTile, GemmTile, PatchTile, Plan, Product, SLAB, Step, Upsample,
+    Variant, WINOGRAD_VALUES, WinogradScratch, are_alike, products,
 };
 use crate::tensor::Dtype;
 
@@ -12,10 +12,15 @@ use crate::tensor::Dtype;
 const GEMM_SECTORS: f64 = 2.0;
 /// Instructions for a value that an epilogue stores: its place, its channel, what is fused.
 const EPILOGUE: f64 = 130.0;
+/// The three of a value that is stored with three others of its row. Nobody has counted them in machine
+/// code: they are taken to be as many.
+const EPILOGUE_QUADS: f64 = EPILOGUE;
+const RESIZE_QUADS: f64 = RESIZE;
+const VALUE_QUADS: f64 = VALUE;
 /// Instructions for a value of F(4×4, 3×3), both transforms together.
 const TRANSFORMS: f64 = 260.0;
 /// Instructions for a value of a resize: positions, weights, four loads.
-const RESIZE: f64 = 150.0;
+pub(super) const RESIZE: f64 = 150.0;
 /// Instructions for a value of any other kernel, and for each product that it sums.
 const VALUE: f64 = 60.0;
 const PRODUCT: f64 = 2.0;
@@ -28,8 +33,12 @@ const PATH_CHANNELS: usize = 8;
 const PATH_INVOCATIONS: usize = 64;
 /// A load of its loops over what a load of `conv_direct` takes: fitted on MMRB-Net in f32, of an H200.
 const PATH_LOAD: f64 = 0.6;
+/// Bytes of a sector, the least that a cache hands out.
+const SECTOR: usize = 32;
+/// A load from workgroup memory over one from memory that a loop waits for: 30 cycles of an H200.
+const WORKGROUP_LOAD: f64 = 0.02;
 /// Workgroups of kernels that are not tiled have 64 invocations, of one value each.
-const INVOCATIONS: f64 = 64.0;
+pub(super) const INVOCATIONS: f64 = 64.0;
 
 /// What one step costs, on any device.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -51,6 +60,8 @@ pub struct Counts {
     pub gathered_bytes: f64,
     /// Bytes that are read from workgroup memory.
     pub workgroup_bytes: f64,
+    /// Values that products store.
+    pub stored: f64,
     /// Instructions apart from staged products.
     pub slots: f64,
     /// Loads that one invocation does one after the other.
@@ -60,6 +71,13 @@ pub struct Counts {
 impl Counts {
     /// Counts `step` of `plan`; `None` on the CPU, and where no kernel computes it.
     pub fn of(step: &Step, plan: &Plan) -> Option<Self> {
+        // Phases of a transposed convolution do not lie side by side.
+        let apart = step.convolution().is_ok_and(|convolution| convolution.transposed);
+        Self::stored(step, plan, step.in_quads() && !apart)
+    }
+
+    /// The same, by kernels that store four values of a row at a time or one.
+    pub(super) fn stored(step: &Step, plan: &Plan, quads: bool) -> Option<Self> {
         if plan.target.backend == Backend::Cpu {
             return None;
         }
@@ -67,8 +85,19 @@ impl Counts {
         let mut counts = Self { memory_bytes: work.bytes as f64, ..Self::default() };
         match &step.variant {
             Variant::ConvGemmCooperative(tiles) => {
-                for (product, tile) in products(step, &plan.graph).ok()?.iter().zip(tiles) {
+                let products = products(step, &plan.graph).ok()?;
+                for (product, tile) in products.iter().zip(tiles) {
                     counts.cooperative(product, tile);
+                }
+                if are_alike(&products) {
+                    // One launch computes them side by side.
+                    counts.workgroups *= counts.launches;
+                    counts.launches = 1.0;
+                }
+            }
+            Variant::ConvPatchCooperative(tiles) => {
+                for (product, tile) in products(step, &plan.graph).ok()?.iter().zip(tiles) {
+                    counts.patch(product, tile);
                 }
             }
             Variant::ConvGemm(tiles) => {
@@ -80,10 +109,22 @@ impl Counts {
             Variant::ConvWinograd => counts.winograd(step, plan)?,
             Variant::ConvDirect(tile) => counts.direct(step, plan, tile)?,
             Variant::MultiPathConv(_) => counts.paths(step, plan)?,
-            Variant::Resize => counts.each_value(step, plan, RESIZE),
+            Variant::Resize => {
+                counts.each_value(step, plan, if quads { RESIZE_QUADS } else { RESIZE });
+            }
+            Variant::Pointwise => {
+                let quads = quads && step.x().ok()?.in_quads();
+                counts.each_value(step, plan, if quads { VALUE_QUADS } else { VALUE });
+            }
             _ => counts.each_value(step, plan, VALUE),
         }
-        Some(counts)
+        Some(counts.with_epilogue(quads))
+    }
+
+    /// With the instructions of the epilogue of a product.
+    pub(super) fn with_epilogue(self, quads: bool) -> Self {
+        let value = if quads { EPILOGUE_QUADS } else { EPILOGUE };
+        Self { slots: self.slots + self.stored * value, ..self }
     }
 
     pub(super) fn cooperative(&mut self, product: &Product, tile: &CooperativeTile) {
@@ -101,7 +142,32 @@ impl Counts {
         let staged = (rows + columns) * depth;
         let read = parts * (part_rows + part_columns) * depth;
         self.workgroup_bytes += count * steps * half * (read + staged);
-        self.slots += count * rows * columns * EPILOGUE;
+        self.stored += count * rows * columns;
+    }
+
+    pub(super) fn patch(&mut self, product: &Product, tile: &PatchTile) {
+        let count = (tile.tiles(product) * product.groups * product.batch) as f64;
+        let slabs = product.group_inputs.div_ceil(SLAB) as f64;
+        let taps = (product.used_taps[0] * product.used_taps[1]) as f64;
+        let [rows, slab] = [tile.rows, SLAB].map(|n| n as f64);
+        let pixels = (tile.height * PatchTile::COLUMNS) as f64;
+        let half = Dtype::F16.size() as f64;
+        self.launches += 1.0;
+        self.workgroups = self.workgroups.max(count);
+        self.matrix_products += count * slabs * taps * slab * rows * pixels;
+        // Weights pass for every tap, the patch once for all of them.
+        self.staged_bytes += count * slabs * taps * slab * half * rows;
+        self.gathered_bytes += count * slabs * slab * patch_bytes(product, tile);
+        let [part_rows, part_columns] = tile.part.map(|n| n as f64);
+        let parts = rows / part_rows * (pixels / part_columns);
+        let read = parts * (part_rows + part_columns) * slab;
+        let patch = (tile.patch[0] * tile.patch[1]) as f64;
+        // A pixel of the patch is written, or read from four others, too.
+        let written =
+            tile.source.map_or(patch, |[rows, columns]| 5.0 * patch + (rows * columns) as f64);
+        let staged = rows * slab + written * slab / taps;
+        self.workgroup_bytes += count * slabs * taps * half * (read + staged);
+        self.stored += count * rows * pixels;
     }
 
     pub(super) fn gemm(&mut self, product: &Product, tile: &GemmTile, size: f64) {
@@ -115,7 +181,7 @@ impl Counts {
         self.gathered_bytes += count * steps * depth * size * GEMM_SECTORS * columns;
         // 8×8 sums of an invocation share sixteen values, in f32.
         self.workgroup_bytes += products * 16.0 / 64.0 * Dtype::F32.size() as f64;
-        self.slots += count * rows * columns * EPILOGUE;
+        self.stored += count * rows * columns;
     }
 
     fn winograd(&mut self, step: &Step, plan: &Plan) -> Option<()> {
@@ -141,13 +207,14 @@ impl Counts {
         let multiply_adds = plan.multiply_adds(step) as f64;
         let values = step.output.shape.len() as f64;
         let [rows, outputs, parts] = [DirectTile::ROWS, tile.outputs, tile.parts].map(|n| n as f64);
+        let sum = if tile.parts > 1 { parts * WORKGROUP_LOAD } else { 0.0 };
         self.launches = 1.0;
         self.workgroups = (values * parts / (rows * outputs * tile.workgroup() as f64)).ceil();
         // For each tap of a channel an invocation loads its rows and its weights.
         let loads = multiply_adds / (rows * outputs) * (rows + outputs);
         self.slots = multiply_adds + loads * PRODUCT + values * EPILOGUE;
         let taps = product.used_taps[0] * product.used_taps[1];
-        self.serial_loads = (product.group_inputs.div_ceil(tile.parts) * taps) as f64;
+        self.serial_loads = (product.group_inputs.div_ceil(tile.parts) * taps) as f64 + sum;
         Some(())
     }
 
@@ -185,6 +252,21 @@ impl Counts {
         let products = if multiply_adds > values { multiply_adds * PRODUCT } else { 0.0 };
         self.slots = values * slots + products;
     }
+}
+
+/// Bytes of the sectors that a channel of a tile's patch lies in, or of what it is made of.
+fn patch_bytes(product: &Product, tile: &PatchTile) -> f64 {
+    let sector = (SECTOR / Dtype::F16.size()) as i32;
+    let left = product.corner[1];
+    let (first, [rows, columns]) = match (product.upsample, tile.source) {
+        // Each row twice.
+        (Upsample::Nearest, _) => (left.div_euclid(2), [tile.patch[0], tile.patch[1] / 2 + 1]),
+        (Upsample::Bilinear, Some(source)) => ((left - 1).div_euclid(2), source),
+        (Upsample::None | Upsample::Bilinear, _) => (left, tile.patch),
+    };
+    let last = first + columns as i32 - 1;
+    let sectors = (last.div_euclid(sector) - first.div_euclid(sector) + 1) as usize;
+    (rows * sectors * SECTOR) as f64
 }
 
 /// Tiles of a product, and how often each is staged.

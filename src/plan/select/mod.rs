@@ -1,14 +1,17 @@
 //! Which kernel executes a step, and how. The only place that decides it: executors translate what
 //! stands here, and tuning tries the candidates that add in the same order as the first.
 
+mod patch;
 mod thresholds;
 mod tiles;
 
+pub use patch::PatchTile;
 pub use thresholds::{THRESHOLDS, Threshold};
 pub use tiles::{CooperativeTile, DirectTile, GemmTile, PathTile, WindowTile};
 
 use super::{
-    Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, packed_len, products,
+    Backend, Layout, Product, Step, Storage, Target, Upsample, Variant, are_alike, packed_len,
+    products,
 };
 use crate::error::Result;
 use crate::for_each_kernel;
@@ -112,7 +115,7 @@ for_each_kernel!(candidates);
 
 /// Whether a convolution of a doubled input should double it in its loads. A repeated pixel costs
 /// nothing to load again; four weighted ones pay only where each is loaded about twice, not nine
-/// times.
+/// times: where they are transformed, or staged once for all taps.
 pub(super) fn folds(
     conv: &Conv2d,
     upsample: Upsample,
@@ -123,6 +126,25 @@ pub(super) fn folds(
 ) -> bool {
     upsample == Upsample::Nearest
         || algorithm(conv, upsample, input, output, target, graph) == Algorithm::Winograd
+        || is_staged_once(conv, upsample, output, target, graph)
+}
+
+/// Whether `conv_patch_cooperative` is the first candidate for a convolution of halves.
+fn is_staged_once(
+    conv: &Conv2d,
+    upsample: Upsample,
+    output: Shape,
+    target: &Target,
+    graph: &Graph,
+) -> bool {
+    let param = graph.param(conv.weight);
+    let (Some(matrices), &[o, i, kh, kw]) = (target.cooperative, &param.dims[..]) else {
+        return false;
+    };
+    let product = Product::of(conv, [o, i, kh, kw], upsample, output);
+    target.dtype == Dtype::F16
+        && !param.exact
+        && PatchTile::keep_busy(&PatchTile::family(matrices, &product, target), &product)
 }
 
 /// Which kind of kernel a convolution gets.
@@ -244,6 +266,21 @@ fn tiled(step: &Step, context: Context) -> Result<Vec<Variant>> {
         candidates.extend(
             transposed(products.iter().map(family).collect()).map(Variant::ConvGemmCooperative),
         );
+        let family = |product: &Product| {
+            let mut family = PatchTile::family(matrices, product, target);
+            if let Some(rates) = &target.rates {
+                let time = |tile: &PatchTile| rates.patch(product, tile);
+                family.sort_by(|a, b| time(a).total_cmp(&time(b)));
+            }
+            family
+        };
+        let families: Vec<_> = products.iter().map(family).collect();
+        let busy = |(family, product): (&Vec<PatchTile>, _)| PatchTile::keep_busy(family, product);
+        // Paths of a stage have one launch there.
+        let first = families.iter().zip(&products).all(busy) && !are_alike(&products);
+        let at = if first { 0 } else { candidates.len() };
+        let patches = transposed(families).map(Variant::ConvPatchCooperative);
+        candidates.splice(at..at, patches);
     }
     let family = |product: &Product| {
         let mut family = GemmTile::family(product, target);

@@ -80,7 +80,10 @@ fn few_tiles_share_depths_whatever_the_batch() {
     assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 512, 1]), [32, 32, 128, 4]);
     assert_eq!(tile(32, 48 << 10, [512, 32 * 32, 512, 64]), [32, 32, 128, 4]);
     assert_eq!(tile(32, 32 << 10, [512, 32 * 32, 512, 1]), [32, 32, 64, 4]);
-    assert_eq!(tile(64, 48 << 10, [224, 16 * 16, 192, 1]), [32, 32, 128, 4]);
+    assert_eq!(tile(32, 48 << 10, [64, 64 * 64, 64, 1]), [32, 32, 64, 4]);
+    // Very few are smaller.
+    assert_eq!(tile(64, 48 << 10, [224, 16 * 16, 192, 1]), [16, 16, 128, 8]);
+    assert_eq!(tile(32, 48 << 10, [96, 4 * 4, 40, 8]), [16, 16, 64, 4]);
 }
 
 #[test]
@@ -101,5 +104,60 @@ fn narrow_subgroups_hold_small_parts() {
         let tiles =
             CooperativeTile::family(matrices, &product([512, 64 * 64, 32, 1]), &target(48 << 10));
         assert!(!tiles.is_empty() && tiles.iter().all(|tile| tile.part == [16, 16]));
+    }
+}
+
+/// A 3×3 convolution of `channels` at `size`, as products.
+fn square([outputs, inputs, size, stride]: [usize; 4]) -> Product {
+    let mut graph = Graph::new();
+    let values = vec![0.0; outputs * inputs * 9];
+    let weight = graph.add_param(Param::from_values("w", vec![outputs, inputs, 3, 3], &values));
+    let y = Shape::new(1, outputs, size, size);
+    let conv = Conv2d { stride, ..Conv2d::same(weight, 3) };
+    Product::of(&conv, [outputs, inputs, 3, 3], Upsample::None, y)
+}
+
+/// The tiles of a patch that are taken on a device like NVIDIA's, and whether they keep it busy.
+fn patch(sizes: [usize; 4]) -> Option<([usize; 2], bool)> {
+    let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
+    let product = square(sizes);
+    let family = PatchTile::family(matrices, &product, &target(48 << 10));
+    let first = family.first()?;
+    Some(([first.rows, first.height], PatchTile::keep_busy(&family, &product)))
+}
+
+#[test]
+fn patches_are_as_large_as_keeps_a_device_busy() {
+    assert_eq!(patch([512, 512, 64, 1]), Some(([128, 8], true)));
+    assert_eq!(patch([256, 256, 128, 1]), Some(([128, 16], true)));
+    assert_eq!(patch([64, 64, 512, 1]), Some(([64, 16], true)));
+    assert_eq!(patch([32, 32, 512, 1]), Some(([32, 16], true)));
+    assert_eq!(patch([512, 512, 32, 1]), Some(([32, 8], true)));
+    // Few tiles share their depth instead.
+    assert_eq!(patch([256, 256, 16, 1]).map(|(_, busy)| busy), Some(false));
+    // Rows that are no fragment, strides, and hardly any channels are others' business.
+    assert_eq!(patch([512, 512, 8, 1]), None);
+    assert_eq!(patch([512, 512, 64, 2]), None);
+    assert_eq!(patch([64, 3, 512, 1]), None);
+}
+
+/// What the kernel takes for granted.
+#[test]
+fn patches_fit_their_devices() {
+    for (matrices, memory) in [
+        (Cooperative { side: 16, lanes: 32, narrowest: 32 }, 48),
+        (Cooperative { side: 16, lanes: 64, narrowest: 32 }, 64),
+        (Cooperative { side: 8, lanes: 32, narrowest: 32 }, 32),
+        (Cooperative { side: 8, lanes: 8, narrowest: 8 }, 32),
+        (Cooperative { side: 16, lanes: 32, narrowest: 32 }, 16),
+    ] {
+        let family = PatchTile::family(matrices, &square([200, 70, 40, 1]), &target(memory << 10));
+        assert!(!family.is_empty(), "{matrices:?}");
+        for tile in family {
+            assert!(tile.threads() <= 1024 && tile.slots() * tile.narrowest >= tile.threads());
+            assert!(tile.part.iter().all(|part| part.is_multiple_of(tile.side)), "{tile:?}");
+            assert!((tile.part[0] / tile.side).is_multiple_of(tile.round), "{tile:?}");
+            assert!(tile.part[1].is_multiple_of(PatchTile::COLUMNS), "{tile:?}");
+        }
     }
 }

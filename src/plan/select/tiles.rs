@@ -1,8 +1,9 @@
 //! Tiles: how a workgroup shares a convolution on a GPU.
 
 use super::thresholds::{
-    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_WIDE_LANES, DIRECT_FEW_TILES,
-    DIRECT_UNROLLED, GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS, WINDOW_WORDS,
+    COOPERATIVE_BUSY, COOPERATIVE_FEW_TILES, COOPERATIVE_FEWER_TILES, COOPERATIVE_WIDE_LANES,
+    DIRECT_DEEP, DIRECT_FEW_TILES, DIRECT_FEWER_TILES, DIRECT_INPUTS, DIRECT_UNROLLED,
+    GEMM_FEW_TILES, PATH_BLOCK, SHARED_INPUTS, WINDOW_KEYS, WINDOW_WORDS,
 };
 use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 
@@ -11,12 +12,12 @@ use crate::plan::{Cooperative, PANEL_ROWS, Product, SLAB, Target};
 const SPLITS: usize = 4;
 
 impl Product {
-    /// Whether depths are shared where a picture has fewer than `few` tiles of 64 × 64. That changes
-    /// the order of sums, so it depends on nothing else: neither tuning nor a batch changes a
-    /// result.
-    fn shares_depth(&self, few: usize) -> bool {
+    /// Whether depths are shared where a picture has fewer than `few` tiles of 64 × 64 and `least`
+    /// input channels. That changes the order of sums, so it depends on nothing else: neither tuning
+    /// nor a batch changes a result.
+    fn shares_depth(&self, few: usize, least: usize) -> bool {
         let tiles = self.group_outputs.div_ceil(64) * self.pixels().div_ceil(64) * self.groups;
-        tiles < few && self.group_inputs >= SHARED_INPUTS
+        tiles < few && self.group_inputs >= least
     }
 }
 
@@ -34,17 +35,20 @@ impl DirectTile {
     pub const ROWS: usize = 4;
     /// Output channels at most: with 4 rows, 32 sums and as many registers.
     const MOST: usize = 8;
-    /// Invocations that share the channels where there are few pixels.
-    const PARTS: usize = 16;
+    /// Invocations that share the channels where there are few pixels, and where there are many
+    /// channels, too.
+    const PARTS: [usize; 2] = [16, 64];
 
     /// The tile for `product` on a GPU.
     pub(super) fn new(product: &Product, target: &Target) -> Self {
         let rows = product.used_taps[0];
         let outputs = product.group_outputs.next_power_of_two();
         let outputs = outputs.min(Self::MOST).min((DIRECT_UNROLLED / rows).max(1));
-        let shared = Self { outputs, parts: Self::PARTS };
+        let deep = product.shares_depth(DIRECT_FEWER_TILES, DIRECT_DEEP);
+        let parts = Self::PARTS[usize::from(deep)];
+        let shared = Self { outputs, parts };
         let bytes = outputs * shared.workgroup() * size_of::<[f32; Self::ROWS]>();
-        if product.shares_depth(DIRECT_FEW_TILES)
+        if product.shares_depth(DIRECT_FEW_TILES, DIRECT_INPUTS)
             && shared.workgroup() <= target.max_invocations
             && bytes <= target.workgroup_memory
         {
@@ -119,7 +123,7 @@ impl GemmTile {
     pub(super) fn family(product: &Product, target: &Target) -> Vec<Self> {
         let tile = |[rows, columns]: [usize; 2], splits| Self { rows, columns, splits };
         let first = tile(Self::SIZES[0], SPLITS);
-        let shared = product.shares_depth(GEMM_FEW_TILES) && first.fits(target);
+        let shared = product.shares_depth(GEMM_FEW_TILES, SHARED_INPUTS) && first.fits(target);
         let splits = if shared { SPLITS } else { 1 };
         let mut family = Self::SIZES.map(|size| tile(size, splits)).to_vec();
         // The first fits every device.
@@ -167,8 +171,8 @@ impl CooperativeTile {
     /// Every tile for `product`, if the device has room for one, the one to take first. All of them
     /// add in one order; where depths are shared, there is one.
     pub(super) fn family(matrices: Cooperative, product: &Product, target: &Target) -> Vec<Self> {
-        if product.shares_depth(COOPERATIVE_FEW_TILES)
-            && let Some(tile) = Self::shared(matrices, target)
+        if product.shares_depth(COOPERATIVE_FEW_TILES, SHARED_INPUTS)
+            && let Some(tile) = Self::shared(matrices, product, target)
         {
             return vec![tile];
         }
@@ -187,10 +191,23 @@ impl CooperativeTile {
         family
     }
 
-    /// The tile of shared depths, if the device has room for it.
-    fn shared(matrices: Cooperative, target: &Target) -> Option<Self> {
-        let tile = |depth| Self::new(matrices, [32, 32], depth, SPLITS, [32, 32]);
-        [128, 64].map(tile).into_iter().find(|tile| tile.fits(target))
+    /// The tile of shared depths, if the device has room for it: no deeper than there are channels,
+    /// and small where there are so few that they would leave most of a device idle.
+    fn shared(matrices: Cooperative, product: &Product, target: &Target) -> Option<Self> {
+        let Product { group_outputs, groups, group_inputs, .. } = *product;
+        let tile =
+            |side, depth, splits| Self::new(matrices, [side, side], depth, splits, [side, side]);
+        let tiles = group_outputs.div_ceil(32) * product.pixels().div_ceil(32) * groups;
+        let deep = group_inputs > 64;
+        let mut shapes = vec![(32, 64, SPLITS)];
+        if deep {
+            shapes.insert(0, (32, 128, SPLITS));
+        }
+        if tiles < COOPERATIVE_FEWER_TILES {
+            shapes.insert(0, if deep { (16, 128, 2 * SPLITS) } else { (16, 64, SPLITS) });
+        }
+        let tiles = shapes.into_iter().map(|(side, depth, splits)| tile(side, depth, splits));
+        tiles.into_iter().find(|tile| tile.fits(target))
     }
 
     /// Every tile without shared depths that the device has room for, the largest first.

@@ -55,13 +55,18 @@ impl Blob {
     /// The whole file, mapped or read into memory.
     pub fn open(path: &Path, memory_map: bool) -> Result<Self> {
         let io = |source| Error::Io { path: path.into(), source };
+        let there = std::fs::metadata(path).map_err(io)?;
+        if there.is_dir() {
+            return Err(io(std::io::ErrorKind::IsADirectory.into()));
+        }
+        // A pipe would wait for its other end, and cannot be read twice.
+        if !there.is_file() {
+            return Err(io(std::io::Error::other("it is not a file")));
+        }
         if !memory_map {
             return Ok(Self::from_vec(std::fs::read(path).map_err(io)?));
         }
         let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(std::io::ErrorKind::IsADirectory.into()));
-        }
         Self::map(&file).map_err(io)
     }
 

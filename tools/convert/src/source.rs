@@ -245,8 +245,11 @@ fn read_index(path: &Path, options: &Options) -> Result<BTreeMap<String, String>
         weight_map: BTreeMap<String, String>,
     }
     let io = |source| Error::Io { path: path.into(), source };
-    let (value, limit) =
-        (std::fs::metadata(path).map_err(io)?.len(), options.limits.header_bytes as u64);
+    let there = std::fs::metadata(path).map_err(io)?;
+    if !there.is_file() {
+        return Err(io(std::io::Error::other("it is not a file")));
+    }
+    let (value, limit) = (there.len(), options.limits.header_bytes as u64);
     if value > limit {
         let what = path.display().to_string();
         return Err(Error::Limit { what, value, limit, option: "header_bytes" });

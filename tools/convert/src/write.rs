@@ -71,6 +71,10 @@ impl Output {
         if path.is_dir() {
             return Err(io(std::io::ErrorKind::IsADirectory.into()));
         }
+        // Nothing takes the place of a device or a pipe.
+        if path.metadata().is_ok_and(|there| !there.is_file()) {
+            return Err(io(std::io::Error::other("it is a device or a pipe, not a file")));
+        }
         if !overwrite && path.exists() {
             return Err(Error::Exists { path: path.into() });
         }

@@ -103,7 +103,7 @@ fn storage(storages: &mut Vec<Storage>, shape: Shape, dtype: Dtype) -> View {
     // are these gaps.
     let gap = match (shape.plane(), shape.w) {
         (1, _) => 0,
-        (_, 8 | 16 | 60 | 120) => 8,
+        (_, width) if width.is_multiple_of(4) => 8,
         _ => 6,
     };
     let view = View {

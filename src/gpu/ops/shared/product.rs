@@ -7,12 +7,12 @@ use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::plan::{PANEL_ROWS, Product, Step, Weight};
 
-/// Binds what `product` of `step` reads and writes, its weight packed as `weight`, and finishes a
-/// launch of `tiles` workgroups for each group of each picture.
+/// Binds what `product` of `step` reads and writes, and its packed weights, and finishes a launch of
+/// `tiles` workgroups for each group of each picture.
 pub fn finish(
     mut launch: Builder<'_>,
     product: &Product,
-    weight: Weight,
+    weights: Vec<Weight>,
     step: &Step,
     tiles: usize,
 ) -> Result<Dispatch> {
@@ -39,7 +39,9 @@ pub fn finish(
     launch.uint("phases", product.phases);
     launch.uint("phase_row", product.phase[0]);
     launch.uint("phase_column", product.phase[1]);
-    launch.weight(weight);
+    launch.weights(weights);
+    // A phase's pixels do not lie side by side.
+    launch.flag("IN_QUADS", product.phases == 1 && step.in_quads());
     epilogue::bind(&mut launch, step);
     Ok(launch.finish(tiles * product.groups * product.batch))
 }
