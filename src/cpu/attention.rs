@@ -44,25 +44,41 @@ pub fn run(
 ) {
     let width = query.shape.c / heads;
     let scale = (width as f64).sqrt().recip();
-    output.fill_planes(|n, c, y| {
-        let first = c / width * width;
-        for (t, y) in y.iter_mut().enumerate() {
+    let plane = query.shape.plane();
+    output.fill_heads(width, |n, head, y| {
+        let channels = head * width..(head + 1) * width;
+        for t in 0..plane {
             let score = |s: usize| {
                 let product = |j| f64::from(query.plane(n, j)[t]) * f64::from(key.plane(n, j)[s]);
-                (first..first + width).map(product).sum::<f64>() * scale
+                channels.clone().map(product).sum::<f64>() * scale
             };
             let scores: Vec<f64> = (0..key.shape.plane()).map(score).collect();
-            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights = scores.iter().map(|score| (score - highest).exp());
-            let (mut sum, mut total) = (0.0, 0.0);
-            for (weight, v) in weights.zip(value.plane(n, c)) {
-                sum += weight * f64::from(*v);
-                total += weight;
+            let weights = softmax_weights(&scores);
+            for (c, y) in channels.clone().zip(y.chunks_exact_mut(plane)) {
+                let values = value.plane(n, c).iter().map(|v| f64::from(*v));
+                y[t] = weighted_mean(&weights, values);
             }
-            *y = (sum / total) as f32;
         }
-        epilogue.apply(n, c, 0, y);
+        for (c, y) in channels.zip(y.chunks_exact_mut(plane)) {
+            epilogue.apply(n, c, 0, y);
+        }
     });
+}
+
+/// Softmax but for the division by the sum.
+pub fn softmax_weights(scores: &[f64]) -> Vec<f64> {
+    let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    scores.iter().map(|score| (score - highest).exp()).collect()
+}
+
+/// `Σ w·v / Σ w`
+pub fn weighted_mean(weights: &[f64], values: impl Iterator<Item = f64>) -> f32 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (weight, value) in weights.iter().zip(values) {
+        sum += weight * value;
+        total += weight;
+    }
+    (sum / total) as f32
 }
 
 /// Queries that are computed at a time: the columns of both products.

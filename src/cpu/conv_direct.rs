@@ -116,25 +116,48 @@ impl Direct<'_> {
         width: usize,
         plane: &mut [f32],
     ) {
-        let Conv2d { stride, dilation, padding, groups, .. } = self.conv;
+        let Conv2d { stride, dilation, groups, .. } = self.conv;
         let [outputs, depth, kh, kw] = self.dims;
         let first = self.first_channel + o / (outputs / groups) * depth;
-        for (p, y) in plane.iter_mut().enumerate() {
-            let row = (p / width * stride) as isize - padding.top as isize;
-            let column = (p % width * stride) as isize - padding.left as isize;
-            let mut sum = 0.0f64;
-            for i in 0..depth {
-                let gain = style.map_or(1.0, |style| style.samples[n][first + i]);
-                for u in 0..kh {
-                    for v in 0..kw {
-                        let (h, w) =
-                            (row + (u * dilation) as isize, column + (v * dilation) as isize);
-                        let value = gain * upsample::at(x, self.upsample, [n, first + i], h, w);
-                        sum += f64::from(self.weight[((o * depth + i) * kh + u) * kw + v] * value);
+        let height = plane.len() / width;
+        // What the taps read of a channel.
+        let size = [(height, kh), (width, kw)]
+            .map(|(len, taps)| (len - 1) * stride + (taps - 1) * dilation + 1);
+        let mut channel = vec![0.0; size[0] * size[1]];
+        let mut sums = vec![0.0f64; plane.len()];
+        let weights = self.weight[o * depth * kh * kw..].chunks_exact(kh * kw);
+        for (i, weights) in (first..first + depth).zip(weights) {
+            let gain = style.map_or(1.0, |style| style.samples[n][i]);
+            self.read(x, [n, i], gain, size[1], &mut channel);
+            for (tap, weight) in weights.iter().enumerate() {
+                let [u, v] = [tap / kw * dilation, tap % kw * dilation];
+                for (h, sums) in sums.chunks_exact_mut(width).enumerate() {
+                    let row = &channel[(h * stride + u) * size[1] + v..];
+                    match stride {
+                        1 => add(*weight, row.iter(), sums),
+                        _ => add(*weight, row.iter().step_by(stride), sums),
                     }
                 }
             }
-            *y = sum as f32;
         }
+        plane.iter_mut().zip(sums).for_each(|(y, sum)| *y = sum as f32);
+    }
+
+    /// A channel resized and scaled, from the first row and column of the padding on.
+    fn read(&self, x: &Tensor, [n, c]: [usize; 2], gain: f32, width: usize, to: &mut [f32]) {
+        let Padding { top, left, .. } = self.conv.padding;
+        for (h, row) in to.chunks_exact_mut(width).enumerate() {
+            for (w, value) in row.iter_mut().enumerate() {
+                let [h, w] = [h as isize - top as isize, w as isize - left as isize];
+                *value = gain * upsample::at(x, self.upsample, [n, c], h, w);
+            }
+        }
+    }
+}
+
+/// Adds a weight's products to sums in f64.
+fn add<'a>(weight: f32, values: impl Iterator<Item = &'a f32>, sums: &mut [f64]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += f64::from(weight * value);
     }
 }

@@ -70,4 +70,13 @@ impl TensorMut<'_> {
             planes.into_iter().for_each(|([n, c], values)| fill(n, c, values));
         });
     }
+
+    /// Calls `fill(n, head, planes)` for every `width` channels of every sample, on all threads.
+    pub fn fill_heads(&mut self, width: usize, fill: impl Fn(usize, usize, &mut [f32]) + Sync) {
+        let len = width * self.shape.plane();
+        let heads = self.samples.iter_mut().enumerate().flat_map(|(n, sample)| {
+            sample.chunks_exact_mut(len).enumerate().map(move |(head, planes)| (n, head, planes))
+        });
+        team::for_each(heads.collect(), |(n, head, planes)| fill(n, head, planes));
+    }
 }

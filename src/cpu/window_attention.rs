@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::attention::{softmax_weights, weighted_mean};
 use super::epilogue::Epilogue;
 use super::exp::exp;
 use super::kernel::Ready;
@@ -65,33 +66,29 @@ pub fn run(
     let distance = |axis: usize, t: usize, s: isize| {
         (t as isize - s + (window[axis] + margin) as isize - 1) as usize
     };
-    output.fill_planes(|n, c, y| {
-        let head = c / width;
-        for (t, y) in y.iter_mut().enumerate() {
+    let plane = shape.plane();
+    output.fill_heads(width, |n, head, y| {
+        let channels = head * width..(head + 1) * width;
+        for t in 0..plane {
             let (h, w) = (t / shape.w, t % shape.w);
-            let (mut scores, mut values) = (Vec::new(), Vec::new());
-            for row in of(0, h, shape.h) {
-                for column in of(1, w, shape.w) {
-                    let product = |j| {
-                        let j = head * width + j;
-                        f64::from(query.plane(n, j)[t]) * f64::from(key.at(n, j, row, column))
-                    };
-                    let at = (head * sides[0] + distance(0, h, row)) * sides[1];
-                    let bias = f64::from(bias[at + distance(1, w, column)]);
-                    scores.push((0..width).map(product).sum::<f64>() * scale + bias);
-                    values.push(f64::from(value.at(n, c, row, column)));
-                }
+            let pixels = of(0, h, shape.h)
+                .flat_map(|row| of(1, w, shape.w).map(move |column| (row, column)));
+            let score = |(row, column): (isize, isize)| {
+                let product =
+                    |j| f64::from(query.plane(n, j)[t]) * f64::from(key.at(n, j, row, column));
+                let at = (head * sides[0] + distance(0, h, row)) * sides[1];
+                let bias = f64::from(bias[at + distance(1, w, column)]);
+                channels.clone().map(product).sum::<f64>() * scale + bias
+            };
+            let weights = softmax_weights(&pixels.clone().map(score).collect::<Vec<_>>());
+            for (c, y) in channels.clone().zip(y.chunks_exact_mut(plane)) {
+                let values = pixels.clone().map(|(h, w)| f64::from(value.at(n, c, h, w)));
+                y[t] = weighted_mean(&weights, values);
             }
-            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let (mut sum, mut total) = (0.0, 0.0);
-            for (score, value) in scores.iter().zip(&values) {
-                let weight = (score - highest).exp();
-                sum += weight * value;
-                total += weight;
-            }
-            *y = (sum / total) as f32;
         }
-        epilogue.apply(n, c, 0, y);
+        for (c, y) in channels.zip(y.chunks_exact_mut(plane)) {
+            epilogue.apply(n, c, 0, y);
+        }
     });
 }
 
