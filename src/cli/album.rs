@@ -283,6 +283,10 @@ pub fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &R
             "it took longer than {} s; allow more with --patience",
             rules.patience.as_secs()
         ),
+        Ended::NoThread => {
+            "the system has no thread left for it; end other programs, or allow more processes"
+                .to_owned()
+        }
         _ => "the thread that did it has ended; please report it".to_owned(),
     };
     Error::Io { action, path: path.to_owned(), source: std::io::Error::other(what) }

@@ -83,7 +83,8 @@ pub fn run(
     thread::scope(|scope| {
         let (frames, waiting) = sync_channel::<Result<Seen>>(AHEAD);
         let (results, writing) = sync_channel::<(Seen, Picture)>(AHEAD);
-        scope.spawn(move || {
+        let no_thread = |source| failed("start", Path::new("a thread"), source);
+        let reader = move || {
             while let Some(frame) = header.read_frame(&mut from).transpose() {
                 let frame = frame.map(|frame| Seen::of(header, frame));
                 // A damaged frame ends the video; so does an executor that has ended.
@@ -92,14 +93,16 @@ pub fn run(
                     return;
                 }
             }
-        });
-        let writer = scope.spawn(move || -> Result<()> {
+        };
+        thread::Builder::new().spawn_scoped(scope, reader).map_err(no_thread)?;
+        let writer = move || -> Result<()> {
             for (seen, restored) in writing {
                 let frame = seen.restored(result_header, &restored);
                 result_header.write_frame(&frame, &mut to)?;
             }
             to.flush().map_err(|e| failed("write", output, e))
-        });
+        };
+        let writer = thread::Builder::new().spawn_scoped(scope, writer).map_err(no_thread)?;
         let mut compute = || -> Result<()> {
             for frame in &waiting {
                 let seen = frame.map_err(named)?;

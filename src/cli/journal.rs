@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -187,6 +187,12 @@ impl Journal {
     pub fn begin(&mut self, output: &Path, digest: &Digest) -> Result<()> {
         let begun = Begun { begun: self.name(output), digest: digest.clone() };
         self.append(&begun)?;
+        // Else a loss of power may leave a result that no line knows, and later runs refuse it.
+        sync(&self.file).map_err(|source| Error::Io {
+            action: "write",
+            path: self.path.clone(),
+            source,
+        })?;
         self.begun.insert(begun.begun, begun.digest);
         Ok(())
     }
@@ -218,6 +224,14 @@ impl Journal {
         let parent = whole(output.parent().unwrap_or(Path::new("")));
         let path = output.file_name().map_or_else(|| parent.clone(), |name| parent.join(name));
         text(path.strip_prefix(&self.folder).unwrap_or(&path))
+    }
+}
+
+/// Waits until the disk has what was written to `file`, where its file system can.
+fn sync(file: &File) -> std::io::Result<()> {
+    match file.sync_data() {
+        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => Ok(()),
+        result => result,
     }
 }
 

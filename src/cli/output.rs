@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pentimento::{Error, Result};
@@ -123,6 +124,13 @@ pub fn progress(quiet: bool, template: &str) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Lets `bar` move while nothing happens. A bar that nobody sees needs no thread for that.
+pub fn tick(bar: &ProgressBar) {
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
 }
 
 /// The exit code of a command that failed for `failures` of its inputs.

@@ -15,7 +15,7 @@ use super::crew::{Seat, Share};
 use super::faces::FaceArgs;
 use super::inputs::{self, Job, Jobs};
 use super::journal::{self, Journal, Stamp};
-use super::output::{print, print_note, progress, shown};
+use super::output::{print, print_note, progress, shown, tick};
 use super::report::{FORMAT, Report};
 use super::run::Run;
 use super::{EngineArgs, film, model, movie, page, target, value};
@@ -183,7 +183,7 @@ impl Restore {
             None => None,
         };
         let bar = progress(self.quiet, "{bar:30} {pos}/{len} {per_sec} {eta} left  {wide_msg}");
-        bar.enable_steady_tick(Duration::from_millis(200));
+        tick(&bar);
         let mut run = Run {
             start,
             command: self,
@@ -287,7 +287,7 @@ impl Restore {
         worker.expect_film();
         album::stop_gently()?;
         let bar = progress(self.quiet, "{pos} frames {per_sec} {wide_msg}");
-        bar.enable_steady_tick(Duration::from_millis(200));
+        tick(&bar);
         film::run(&mut worker, input, output, place, &bar)?;
         bar.finish_and_clear();
         if let Some(note) = place.note() {
@@ -321,7 +321,7 @@ impl Restore {
         album::stop_gently()?;
         let bar =
             progress(self.quiet, "{bar:30} {pos}/{len} frames {per_sec} {eta} left  {wide_msg}");
-        bar.enable_steady_tick(Duration::from_millis(200));
+        tick(&bar);
         let digest = self.options(&path)?;
         let (codec, crf) = (self.video_codec.as_deref(), self.crf);
         let options = movie::Options { codec, crf, force: self.force, digest: &digest };

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub struct Stage<I, O> {
     tasks: Sender<Task<I, O>>,
     crew: Crew<I, O>,
+    /// Threads that take tasks.
+    threads: usize,
     results: VecDeque<Receiver<News<O>>>,
     patience: Duration,
 }
@@ -23,6 +25,8 @@ pub enum Ended<O> {
     Broke,
     /// It was not done in time. It may go on, on a thread that nobody waits for.
     Hung,
+    /// The system has no thread for it.
+    NoThread,
 }
 
 type Task<I, O> = (I, SyncSender<News<O>>);
@@ -38,10 +42,10 @@ struct Crew<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Crew<I, O> {
-    /// Adds a thread, which ends when the stage is dropped.
-    fn hire(&self) {
+    /// Adds a thread, which ends when the stage is dropped, and says whether the system had one.
+    fn hire(&self) -> bool {
         let (queue, work) = (Arc::clone(&self.queue), Arc::clone(&self.work));
-        thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             loop {
                 // Whoever waits for a task holds the lock; the others wait for the lock.
                 let task = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -51,11 +55,12 @@ impl<I: Send + 'static, O: Send + 'static> Crew<I, O> {
                 let _ = news.send(News::Done(work(task)));
             }
         });
+        thread.is_ok()
     }
 }
 
 impl<I: Send + 'static, O: Send + 'static> Stage<I, O> {
-    /// `threads` threads that end when this is dropped, each task within `patience` of its begin.
+    /// Up to `threads` threads that end when this is dropped, each task within `patience` of its begin.
     pub fn new(
         threads: usize,
         patience: Duration,
@@ -63,8 +68,9 @@ impl<I: Send + 'static, O: Send + 'static> Stage<I, O> {
     ) -> Self {
         let (tasks, queue) = channel();
         let crew = Crew { queue: Arc::new(Mutex::new(queue)), work: Arc::new(work) };
-        (0..threads).for_each(|_| crew.hire());
-        Self { tasks, crew, results: VecDeque::new(), patience }
+        // With fewer than these the work goes on, only slower.
+        let threads = (0..threads).take_while(|_| crew.hire()).count();
+        Self { tasks, crew, threads, results: VecDeque::new(), patience }
     }
 
     /// Begins a task as soon as a thread is free.
@@ -84,6 +90,12 @@ impl<I: Send + 'static, O: Send + 'static> Stage<I, O> {
     /// What became of the oldest of them, when that is known; `None` without any.
     pub fn pop(&mut self) -> Option<Ended<O>> {
         let news = self.results.pop_front()?;
+        if self.threads == 0 {
+            if !self.crew.hire() {
+                return Some(Ended::NoThread);
+            }
+            self.threads = 1;
+        }
         // All before it were taken, so that a thread is free for it or will be.
         let ended = match news.recv() {
             Ok(News::Began(when)) => {
@@ -98,7 +110,7 @@ impl<I: Send + 'static, O: Send + 'static> Stage<I, O> {
         };
         if !matches!(ended, Ended::Done(_)) {
             // Its thread has ended, or is lost to it.
-            self.crew.hire();
+            self.threads -= usize::from(!self.crew.hire());
         }
         Some(ended)
     }

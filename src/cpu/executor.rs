@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::arena::Arena;
+use super::arena::{Arena, Operands};
 use super::kernel::{Prepared, Quality};
 use super::tensor::Tensor;
-use super::workspace::Workspace;
+use super::workspace::{Workspace, until_no_memory};
 use super::{image_to_tensor, tensor_to_image};
 use crate::control::{Instant, Watch};
 use crate::error::{Error, Result};
@@ -150,7 +150,7 @@ impl Executor {
         load(&mut self.arena, &self.plan, inputs)?;
         let mut traces = Vec::with_capacity(self.steps.len());
         for (step, prepared) in self.plan.steps.iter().zip(&self.steps) {
-            prepared.run(self.arena.operands(&self.plan, step)?, &self.workspace);
+            compute(prepared, self.arena.operands(&self.plan, step)?, &self.workspace)?;
             let values = flat(&self.arena.read(&self.plan, step.output)?);
             traces.push(Trace { name: step.name.clone(), shape: step.output.shape, values });
         }
@@ -166,7 +166,7 @@ impl Executor {
         for (done, (step, prepared)) in plan.steps.iter().zip(&self.steps).enumerate() {
             self.watch.report(done, all)?;
             let start = self.watch.time_steps.then(Instant::now);
-            prepared.run(arena.operands(plan, step)?, &self.workspace);
+            compute(prepared, arena.operands(plan, step)?, &self.workspace)?;
             self.step_times.extend(start.map(|start| start.elapsed()));
         }
         self.watch.report(all, all)?;
@@ -180,13 +180,21 @@ impl Executor {
         // Which step it was, a second run tells, with all its outputs checked.
         load(arena, plan)?;
         for (step, prepared) in plan.steps.iter().zip(&self.steps) {
-            prepared.run(arena.operands(plan, step)?, &self.workspace);
+            compute(prepared, arena.operands(plan, step)?, &self.workspace)?;
             if !is_finite(&arena.read(plan, step.output)?) {
                 return Err(Error::NonFinite { node: step.name.clone() });
             }
         }
         Err(Error::NonFinite { node: "input".to_owned() })
     }
+}
+
+/// Runs one step.
+///
+/// # Errors
+/// [`Error::OutOfMemory`] when there is no working memory left.
+fn compute(step: &Prepared, operands: Operands<'_>, workspace: &Workspace) -> Result<()> {
+    until_no_memory(|| step.run(operands, workspace))
 }
 
 /// Copies the caller's inputs into the arena.

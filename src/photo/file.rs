@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, even when the power goes.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
@@ -60,14 +60,10 @@ impl Unfinished {
         };
         let mut options = tempfile::Builder::new();
         options.prefix(PREFIX).rand_bytes(RANDOM);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // What the system gives to new files, less the umask, instead of "owner only".
-            options.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        // tempfile's message would name the temporary file; its kind says enough.
-        let file = options.tempfile_in(folder).map_err(|e| fail(path, e.kind().into()))?;
+        // Opened here: tempfile's own message would name the temporary file, and its permissions are
+        // "owner only", where other new files have what the umask leaves.
+        let new = |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
+        let file = options.make_in(folder, new).map_err(|e| fail(path, e))?;
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -86,9 +82,22 @@ impl Unfinished {
     /// # Errors
     /// As [`write_whole`].
     pub fn finish(self) -> Result<()> {
+        self.sync()?;
         let Self { file, path } = self;
         file.persist(&path).map_err(|e| fail(&path, e.error))?;
         Ok(())
+    }
+
+    /// Waits until the disk has what was written. Otherwise the name may reach it first, and a loss
+    /// of power leaves an empty file of that name.
+    fn sync(&self) -> Result<()> {
+        match self.file.as_file().sync_all() {
+            // Some file systems have no such call.
+            Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
+                Ok(())
+            }
+            result => result.map_err(|e| fail(&self.path, e)),
+        }
     }
 
     /// Gives the file its name, unless another has it by now.
@@ -96,6 +105,7 @@ impl Unfinished {
     /// # Errors
     /// As [`write_whole`], and when there is a file of this name.
     pub fn finish_new(self) -> Result<()> {
+        self.sync()?;
         let Self { file, path } = self;
         match file.persist_noclobber(&path) {
             Ok(_) => Ok(()),

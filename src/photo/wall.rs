@@ -37,40 +37,67 @@ fn wants_backtrace() -> bool {
     std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| !wanted.is_empty() && wanted != "0")
 }
 
+/// Why work behind a wall gave no result.
+enum Fault {
+    #[cfg_attr(any(target_arch = "wasm32", fuzzing), expect(dead_code))]
+    NoThread(std::io::Error),
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code))]
+    Panic(String),
+}
+
+fn with_advice(refused: std::io::Error) -> std::io::Error {
+    std::io::Error::other(format!(
+        "{refused}; end other programs, or allow more processes and memory"
+    ))
+}
+
 /// Runs `work`, which reads, changes or writes one picture, behind a wall.
 ///
 /// # Errors
-/// Those of `work`, and [`Error::Internal`] for its panic.
+/// Those of `work`, [`Error::Internal`] for its panic, and [`Error::Io`] when the system has no
+/// thread left for it.
 pub fn walled<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let panicked = |text| Error::Internal(format!("this picture made the program panic ({text})"));
-    behind(work).map_err(panicked)?
+    behind(work).map_err(|fault| match fault {
+        Fault::NoThread(source) => {
+            Error::Io { action: "start", path: "a thread".into(), source: with_advice(source) }
+        }
+        Fault::Panic(text) => {
+            Error::Internal(format!("this picture made the program panic ({text})"))
+        }
+    })?
 }
 
 /// As [`walled`], for work whose errors are sentences without the picture's name.
 pub(super) fn caught<T: Send>(
     work: impl FnOnce() -> std::result::Result<T, String> + Send,
 ) -> std::result::Result<T, String> {
-    let panicked =
-        |text| format!("a fault in this program stopped the work on it: {text}; please report it");
-    behind(work).map_err(panicked)?
+    behind(work).map_err(|fault| match fault {
+        Fault::NoThread(refused) => {
+            format!("there is no thread left to work on it: {}", with_advice(refused))
+        }
+        Fault::Panic(text) => {
+            format!("a fault in this program stopped the work on it: {text}; please report it")
+        }
+    })?
 }
 
 /// What `work` returns, on a thread of its own with a large stack; else the text of its panic.
 ///
 /// In a browser nothing unwinds, and `work` runs as it is. A fuzzer makes more runs than threads can
 /// be started, and its hook chooses which panics come here.
-fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, String> {
+fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, Fault> {
     #[cfg(target_arch = "wasm32")]
     return Ok(work());
     #[cfg(fuzzing)]
-    return panic::catch_unwind(panic::AssertUnwindSafe(work)).map_err(|panic| text_of(&*panic));
+    return panic::catch_unwind(panic::AssertUnwindSafe(work))
+        .map_err(|panic| Fault::Panic(text_of(&*panic)));
     #[cfg(not(any(target_arch = "wasm32", fuzzing)))]
     {
         WALLS.fetch_add(1, Ordering::Relaxed);
         let result = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
-            let thread = thread.map_err(|e| format!("there is no thread for it left ({e})"))?;
-            thread.join().map_err(|panic| text_of(&*panic))
+            let thread = thread.map_err(Fault::NoThread)?;
+            thread.join().map_err(|panic| Fault::Panic(text_of(&*panic)))
         });
         WALLS.fetch_sub(1, Ordering::Relaxed);
         result

@@ -14,6 +14,8 @@ mod corpus;
 #[cfg(unix)]
 mod devices;
 mod faces;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod faults;
 mod film;
 mod foreign;
 mod lab;

@@ -5,7 +5,8 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufWriter, Seek, Write},
+    fs::File,
+    io::{BufWriter, ErrorKind, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -83,14 +84,10 @@ impl Output {
         };
         let mut options = tempfile::Builder::new();
         options.prefix(".pentimento-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // What the system gives to new files, less the umask, instead of "owner only".
-            options.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        // tempfile's message would name the temporary file; its kind says enough.
-        let file = options.tempfile_in(folder).map_err(|e| io(e.kind().into()))?;
+        // Opened here: tempfile's own message would name the temporary file, and its permissions are
+        // "owner only", where other new files have what the umask leaves.
+        let new = |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
+        let file = options.make_in(folder, new).map_err(io)?;
         Ok(Self { file: BufWriter::with_capacity(PIECE, file), path: path.into(), overwrite })
     }
 
@@ -105,6 +102,12 @@ impl Output {
         let Self { file, path, overwrite } = self;
         let io = |source| Error::Write { path: path.clone(), source };
         let file = file.into_inner().map_err(|e| io(e.into_error()))?;
+        // Otherwise the name may reach the disk first, and a loss of power leaves an empty file of
+        // that name. Some file systems have no such call.
+        match file.as_file().sync_all() {
+            Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {}
+            result => result.map_err(io)?,
+        }
         if overwrite {
             file.persist(&path).map_err(|e| io(e.error))?;
         } else {

@@ -1,0 +1,332 @@
+//! Every system call of a run fails once, and a run dies at every one that changes a file.
+//!
+//! `tools/faults/faults.c` stands between the program and its C library. It fails the n-th place of
+//! a kind, for n = 1, 2, 3 and so on until a run meets none. After each run nothing is half written,
+//! no original is changed, and a run without faults makes the same files as if nothing had been.
+//!
+//! `tools/faults/run` runs them. Without `PENTIMENTO_FAULTS=all` they take some places of each sweep.
+//! `PENTIMENTO_FAULTS_TABLE` names a file that gets a line for each sweep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::support::{Workspace, skip};
+
+/// No run of these takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Places of a sweep that are taken where not all are asked for, about twice as many.
+const SOME: usize = 8;
+/// Calls fail, once each. With "+" all from there on, as on a full disk.
+const FAILING: [&str; 9] =
+    ["enospc", "enospc+", "eio", "eio+", "eintr", "emfile", "emfile+", "eacces", "short"];
+/// The program ends at a call; in the second case everything that was not synced is gone.
+const DEADLY: [&str; 2] = ["kill", "power"];
+const SIGKILL: i32 = 9;
+const SIGABRT: i32 = 6;
+
+/// The library that makes calls fail; `None` where there is no C compiler.
+fn library() -> Option<&'static Path> {
+    static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let build = || {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/faults/faults.c");
+        let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let built = to.join(format!("faults-{}.so", std::process::id()));
+        let done = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&built)
+            .arg(source)
+            .arg("-ldl")
+            .status();
+        done.is_ok_and(|status| status.success()).then_some(built)
+    };
+    let library = LIBRARY.get_or_init(build).as_deref();
+    if library.is_none() {
+        skip("no C compiler for the library that makes calls fail");
+    }
+    library
+}
+
+/// Something that the program does to files.
+struct Workload {
+    name: &'static str,
+    /// Makes the inputs in an empty workspace.
+    prepare: fn(&Workspace),
+    arguments: &'static str,
+    /// The exit code of a run without faults.
+    code: i32,
+    /// Files that a run writes anew each time, with times in them.
+    unlike: &'static [&'static str],
+}
+
+const ONE: Workload = Workload {
+    name: "one photo",
+    prepare: |workspace| workspace.picture("a.png", 150, 150),
+    arguments: "restore a.png -o b.png --model x2.safetensors --device cpu",
+    code: 0,
+    unlike: &[],
+};
+const REPLACED: Workload = Workload {
+    name: "a photo in its own place",
+    prepare: |workspace| workspace.picture("a.png", 12, 9),
+    arguments: "restore a.png -o a.png --aligned --force --model face.safetensors --device cpu",
+    code: 0,
+    unlike: &[],
+};
+const ALBUM: Workload = Workload {
+    name: "an album of 12 with a bad one",
+    prepare: |workspace| {
+        for i in 0..11 {
+            workspace.picture(&format!("album/{i:02}.png"), 12 + i, 9);
+        }
+        fs::write(workspace.path("album/bad.png"), "not a picture").unwrap();
+    },
+    arguments: "restore album -o out --model x2.safetensors --device cpu --report report.json",
+    code: 1,
+    unlike: &["out/.pentimento.jsonl", "report.json"],
+};
+const CONVERT: Workload = Workload {
+    name: "a conversion",
+    prepare: |_| (),
+    arguments: "convert x2.safetensors -o converted.safetensors --force",
+    code: 0,
+    unlike: &[],
+};
+const FILM: Workload = Workload {
+    name: "a YUV4MPEG2 film",
+    prepare: |workspace| {
+        let frame = [&b"FRAME\n"[..], &[90; 16 * 16 * 3 / 2]].concat();
+        let film = [&b"YUV4MPEG2 W16 H16 F25:1 C420jpeg\n"[..], &frame.repeat(3)].concat();
+        fs::write(workspace.path("film.y4m"), film).unwrap();
+    },
+    arguments: "restore --y4m film.y4m -o out.y4m --force --model x2.safetensors --device cpu",
+    code: 0,
+    unlike: &[],
+};
+
+/// How a run of the program ended.
+struct Ended {
+    code: Option<i32>,
+    signal: Option<i32>,
+    err: String,
+    /// The call that failed, where one did.
+    met: Option<String>,
+}
+
+fn run(workspace: &Workspace, arguments: &str, faults: Option<(&Path, &str)>) -> Ended {
+    let log = workspace.path("").with_extension("met");
+    let _ = fs::remove_file(&log);
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("pentimento"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(workspace.path(""))
+        .env_remove("PENTIMENTO_MODEL")
+        .env("NODEVICE_SELECT", "1")
+        .env("RUST_BACKTRACE", "0")
+        .env("RAYON_NUM_THREADS", "2")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    if let Some((library, faults)) = faults {
+        command
+            .env("LD_PRELOAD", library)
+            .env("FAULTS", faults)
+            .env("FAULTS_UNDER", workspace.path(""))
+            .env("FAULTS_LOG", &log);
+    }
+    let mut child = command.spawn().unwrap();
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("{arguments}: {faults:?} never ended");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    let met = fs::read_to_string(&log).ok();
+    let _ = fs::remove_file(&log);
+    Ended {
+        code: output.status.code(),
+        signal: output.status.signal(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        met,
+    }
+}
+
+/// All files of a workspace with their bytes, but those of `unlike`.
+fn files(workspace: &Workspace, unlike: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut open = vec![workspace.path("")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(workspace.path("")).unwrap().to_str().unwrap().to_owned();
+            if !unlike.contains(&name.as_str()) {
+                all.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+fn is_temporary(name: &str) -> bool {
+    Path::new(name).file_name().unwrap().to_str().unwrap().starts_with(".pentimento-")
+}
+
+/// What the runs of a sweep came to.
+#[derive(Default)]
+struct Outcomes {
+    places: usize,
+    /// The run went on, and all is as without the fault.
+    unharmed: usize,
+    /// It said what had failed.
+    said: usize,
+    /// It was ended by the fault, or had no memory to say anything.
+    died: usize,
+}
+
+/// Fails the places of `kind` in `work`, one a run: all, or [`SOME`] spread over the sweep.
+fn sweep(work: &Workload, kind: &str) {
+    let Some(library) = library() else { return };
+    let whole = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
+    let prepared = || {
+        let workspace = Workspace::new();
+        (work.prepare)(&workspace);
+        workspace
+    };
+    let workspace = prepared();
+    let before = files(&workspace, work.unlike);
+    let expected = run(&workspace, work.arguments, None);
+    assert_eq!(expected.code, Some(work.code), "{}: {}", work.name, expected.err);
+    let good = files(&workspace, work.unlike);
+    assert!(good != before, "{} does nothing", work.name);
+
+    let begin = Instant::now();
+    let mut outcomes = Outcomes::default();
+    let mut calls = BTreeSet::new();
+    let mut place = 1;
+    loop {
+        let workspace = prepared();
+        let fault = format!("{kind}:{place}");
+        let ended = run(&workspace, work.arguments, Some((library, &fault)));
+        let Some(met) = &ended.met else { break };
+        let what = format!("{}, {fault} ({}): {}", work.name, met.trim_end(), ended.err);
+        calls.insert(met.split(' ').next().unwrap().to_owned());
+        outcomes.places += 1;
+        judge(&ended, work, kind, &mut outcomes, &what);
+
+        let after = files(&workspace, work.unlike);
+        for (name, bytes) in &before {
+            let now = after.get(name).unwrap_or_else(|| panic!("{name} is gone: {what}"));
+            assert!(now == bytes || Some(now) == good.get(name), "{name} was damaged: {what}");
+        }
+        for (name, bytes) in &after {
+            if is_temporary(name) {
+                assert_ne!(ended.signal, None, "{name} was left: {what}");
+            } else {
+                let whole = good.get(name) == Some(bytes) || before.get(name) == Some(bytes);
+                assert!(whole, "{name} is partial: {what}");
+            }
+        }
+        // As if nothing had been.
+        let again = run(&workspace, work.arguments, None);
+        assert_eq!(again.code, Some(work.code), "the next run: {}; {what}", again.err);
+        let mut finally = files(&workspace, work.unlike);
+        finally.retain(|name, _| !is_temporary(name));
+        if work.name != REPLACED.name {
+            assert!(finally == good, "the next run makes other files: {what}");
+        }
+        // Denser at the begin, where most differ.
+        place += if whole { 1 } else { 1 + place / SOME };
+    }
+    let Outcomes { places, unharmed, said, died } = outcomes;
+    let seconds = begin.elapsed().as_secs_f64();
+    let calls: Vec<String> = calls.into_iter().collect();
+    println!("{} {kind}: {places} places in {seconds:.1} s: {}", work.name, calls.join(", "));
+    assert!(places > 0 || kind == "memory", "{} met no {kind}", work.name);
+    if let Some(table) = std::env::var_os("PENTIMENTO_FAULTS_TABLE") {
+        let mut file = fs::File::options().append(true).create(true).open(table).unwrap();
+        let line = format!(
+            "| {} | {kind} | {places} | {unharmed} | {said} | {died} | 0 | {} |\n",
+            work.name,
+            calls.join(", ")
+        );
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// Whether a run ended as it must, and counts it.
+fn judge(ended: &Ended, work: &Workload, kind: &str, outcomes: &mut Outcomes, what: &str) {
+    assert!(!ended.err.contains("panicked"), "a panic: {what}");
+    match (ended.code, ended.signal) {
+        (Some(code), _) if code == work.code && (code == 0 || is_usual(&ended.err)) => {
+            outcomes.unharmed += 1;
+        }
+        (Some(1), _) => {
+            outcomes.said += 1;
+            let errors: Vec<&str> =
+                ended.err.lines().filter(|line| line.starts_with("error: ")).collect();
+            let told = errors.iter().any(|error| !is_usual(error));
+            assert!(told && errors.len() == ended.err.trim_end().lines().count(), "{what}");
+            assert!(!ended.err.contains("please report"), "not a fault of the program: {what}");
+            for unknown in ["uncategorized", "os error 0"] {
+                assert!(!ended.err.contains(unknown), "no cause: {what}");
+            }
+        }
+        (None, Some(SIGKILL)) if DEADLY.contains(&kind) => outcomes.died += 1,
+        // Rust ends a program whose small needs are not met; what it had written is whole.
+        (None, Some(SIGABRT)) if kind == "memory" => outcomes.died += 1,
+        _ => panic!("it ended with {:?}, {:?}: {what}", ended.code, ended.signal),
+    }
+}
+
+/// Only the picture that is bad anyway failed.
+fn is_usual(errors: &str) -> bool {
+    errors.trim_end().lines().count() == 1 && errors.contains("album/bad.png: not a picture")
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn one_photo() {
+    FAILING.iter().chain(&DEADLY).chain(&["memory", "thread"]).for_each(|kind| sweep(&ONE, kind));
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn a_photo_in_its_own_place() {
+    FAILING.iter().chain(&DEADLY).for_each(|kind| sweep(&REPLACED, kind));
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn an_album() {
+    FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&ALBUM, kind));
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn an_album_that_dies() {
+    DEADLY.iter().for_each(|kind| sweep(&ALBUM, kind));
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn a_conversion() {
+    FAILING.iter().chain(&DEADLY).chain(&["memory"]).for_each(|kind| sweep(&CONVERT, kind));
+}
+
+#[test]
+#[ignore = "takes minutes: tools/faults/run"]
+fn a_film() {
+    FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&FILM, kind));
+}
