@@ -4,7 +4,7 @@
 //! a kind, for n = 1, 2, 3 and so on until a run meets none. After each run nothing is half written,
 //! no original is changed, and a run without faults makes the same files as if nothing had been.
 //!
-//! `tools/faults/run` runs them. Without `PENTIMENTO_FAULTS=all` they take some places of each sweep.
+//! The tests take some places of each sweep; `tools/faults/run` sets `PENTIMENTO_FAULTS=all` and takes all.
 //! `PENTIMENTO_FAULTS_TABLE` names a file that gets a line for each sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,14 +67,17 @@ struct Workload {
 const ONE: Workload = Workload {
     name: "one photo",
     prepare: |workspace| workspace.picture("a.png", 150, 150),
-    arguments: "restore a.png -o b.png --model x2.safetensors --device cpu",
+    arguments: "restore a.png -o b.png --force --model x2.safetensors --device cpu",
     code: 0,
     unlike: &[],
 };
 const REPLACED: Workload = Workload {
-    name: "a photo in its own place",
-    prepare: |workspace| workspace.picture("a.png", 12, 9),
-    arguments: "restore a.png -o a.png --aligned --force --model face.safetensors --device cpu",
+    name: "a photo in another's place",
+    prepare: |workspace| {
+        workspace.picture("a.png", 12, 9);
+        workspace.picture("b.png", 9, 12);
+    },
+    arguments: "restore a.png -o b.png --force --model x2.safetensors --device cpu",
     code: 0,
     unlike: &[],
 };
@@ -232,7 +235,13 @@ fn sweep(work: &Workload, kind: &str) {
         }
         for (name, bytes) in &after {
             if is_temporary(name) {
-                assert_ne!(ended.signal, None, "{name} was left: {what}");
+                // Nobody removes it when the program dies, or where nothing can be removed. An album
+                // that loses its journal ends while others write: its next run removes their files.
+                let stays = ended.signal.is_some()
+                    || kind == "eio+"
+                    || met.starts_with("unlink")
+                    || ended.err.contains(".pentimento.jsonl");
+                assert!(stays, "{name} was left: {what}");
             } else {
                 let whole = good.get(name) == Some(bytes) || before.get(name) == Some(bytes);
                 assert!(whole, "{name} is partial: {what}");
@@ -242,10 +251,12 @@ fn sweep(work: &Workload, kind: &str) {
         let again = run(&workspace, work.arguments, None);
         assert_eq!(again.code, Some(work.code), "the next run: {}; {what}", again.err);
         let mut finally = files(&workspace, work.unlike);
-        finally.retain(|name, _| !is_temporary(name));
-        if work.name != REPLACED.name {
-            assert!(finally == good, "the next run makes other files: {what}");
-        }
+        // An album's run removes what others have left in its folder. A single run removes nothing
+        // that it does not know.
+        finally.retain(|name, _| {
+            !is_temporary(name) || (work.name == ALBUM.name && name.starts_with("out/"))
+        });
+        assert!(finally == good, "the next run makes other files: {what}");
         // Denser at the begin, where most differ.
         place += if whole { 1 } else { 1 + place / SOME };
     }
@@ -296,37 +307,31 @@ fn is_usual(errors: &str) -> bool {
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
 fn one_photo() {
     FAILING.iter().chain(&DEADLY).chain(&["memory", "thread"]).for_each(|kind| sweep(&ONE, kind));
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
-fn a_photo_in_its_own_place() {
+fn a_photo_in_the_place_of_another() {
     FAILING.iter().chain(&DEADLY).for_each(|kind| sweep(&REPLACED, kind));
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
 fn an_album() {
     FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&ALBUM, kind));
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
 fn an_album_that_dies() {
     DEADLY.iter().for_each(|kind| sweep(&ALBUM, kind));
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
 fn a_conversion() {
     FAILING.iter().chain(&DEADLY).chain(&["memory"]).for_each(|kind| sweep(&CONVERT, kind));
 }
 
 #[test]
-#[ignore = "takes minutes: tools/faults/run"]
 fn a_film() {
     FAILING.iter().chain(&["thread"]).for_each(|kind| sweep(&FILM, kind));
 }

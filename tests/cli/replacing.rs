@@ -139,7 +139,9 @@ fn reports_are_tried_before_the_work_and_replace_only_reports() {
         let restore = format!("restore in -o out --model x2.safetensors {option}");
         workspace.run(&format!("{restore} nowhere/file")).fails_with(&["no folder nowhere"]);
         workspace.run(&format!("{restore} mine")).fails_with(&["mine", "--force"]);
-        workspace.run(&format!("{restore} in/a.png")).fails_with(&["in/a.png", "--force"]);
+        workspace
+            .run(&format!("{restore} in/a.png"))
+            .fails_with(&["in/a.png", "an input of this run"]);
         assert!(!workspace.path("out").exists(), "nothing was done yet");
         for _ in 0..2 {
             workspace.run(&format!("{restore} new{option}")).succeeds();

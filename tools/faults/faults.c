@@ -33,8 +33,8 @@
 
 /* What a call does. */
 enum { OPEN = 1, CREATE = 2, READ = 4, WRITE = 8, SYNC = 16, NAME = 32, STAT = 64, LIST = 128, MAP = 256,
-       MEMORY = 512, THREAD = 1024 };
-#define CHANGES (CREATE | WRITE | SYNC | NAME)
+       MEMORY = 512, THREAD = 1024, REMOVE = 2048 };
+#define CHANGES (CREATE | WRITE | SYNC | NAME | REMOVE)
 
 enum action { FAIL, SHORT, KILL, POWER };
 
@@ -43,11 +43,12 @@ static const struct kind {
     int calls, error;
     enum action action;
 } KINDS[] = {
+    /* A full disk still removes files. */
     {"enospc", CREATE | WRITE | SYNC | NAME, ENOSPC, FAIL},
-    {"eio", OPEN | CREATE | READ | WRITE | SYNC | NAME | STAT | LIST | MAP, EIO, FAIL},
+    {"eio", OPEN | CREATE | READ | WRITE | SYNC | NAME | REMOVE | STAT | LIST | MAP, EIO, FAIL},
     {"eintr", OPEN | CREATE | READ | WRITE | SYNC, EINTR, FAIL},
     {"emfile", OPEN | CREATE | LIST, EMFILE, FAIL},
-    {"eacces", OPEN | CREATE | NAME | STAT | LIST, EACCES, FAIL},
+    {"eacces", OPEN | CREATE | NAME | REMOVE | STAT | LIST, EACCES, FAIL},
     {"short", READ | WRITE, 0, SHORT},
     /* Sudden death of the program, and of the machine: what was not synced is gone. */
     {"kill", CHANGES, 0, KILL},
@@ -283,7 +284,7 @@ EXPORT int linkat(int at, const char *from, int there, const char *to, int flags
     return syscall(SYS_linkat, at, from, there, to, flags);
 }
 EXPORT int unlink(const char *path) {
-    if (counts(AT_FDCWD, path) && fails(NAME, "unlink", path)) return -1;
+    if (counts(AT_FDCWD, path) && fails(REMOVE, "unlink", path)) return -1;
     return syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 EXPORT int mkdir(const char *path, mode_t mode) {

@@ -12,7 +12,7 @@ use std::{
 
 use safetensors::tensor::TensorInfo;
 use serde::{Serializer, ser::SerializeMap};
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
 use crate::{
     blob::PIECE,
@@ -59,7 +59,9 @@ pub(crate) fn header(metadata: &BTreeMap<&str, String>, lines: &[Line<'_>]) -> R
 
 /// A file that appears under its name whole or not at all.
 pub(crate) struct Output {
-    file: BufWriter<NamedTempFile>,
+    // Apart from the temporary name, which tempfile's own file would add to each error.
+    file: BufWriter<File>,
+    unfinished: TempPath,
     path: PathBuf,
     overwrite: bool,
 }
@@ -87,8 +89,9 @@ impl Output {
         // Opened here: tempfile's own message would name the temporary file, and its permissions are
         // "owner only", where other new files have what the umask leaves.
         let new = |name: &Path| File::options().read(true).write(true).create_new(true).open(name);
-        let file = options.make_in(folder, new).map_err(io)?;
-        Ok(Self { file: BufWriter::with_capacity(PIECE, file), path: path.into(), overwrite })
+        let (file, unfinished) = options.make_in(folder, new).map_err(io)?.into_parts();
+        let file = BufWriter::with_capacity(PIECE, file);
+        Ok(Self { file, unfinished, path: path.into(), overwrite })
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -99,20 +102,20 @@ impl Output {
     pub fn finish(mut self, head: &[u8]) -> Result<()> {
         let rewound = self.file.rewind().and_then(|()| self.file.write_all(head));
         rewound.and_then(|()| self.file.flush()).map_err(|e| self.error(e))?;
-        let Self { file, path, overwrite } = self;
+        let Self { file, unfinished, path, overwrite } = self;
         let io = |source| Error::Write { path: path.clone(), source };
         let file = file.into_inner().map_err(|e| io(e.into_error()))?;
         // Otherwise the name may reach the disk first, and a loss of power leaves an empty file of
         // that name. Some file systems have no such call.
-        match file.as_file().sync_all() {
+        match file.sync_all() {
             Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {}
             result => result.map_err(io)?,
         }
         if overwrite {
-            file.persist(&path).map_err(|e| io(e.error))?;
+            unfinished.persist(&path).map_err(|e| io(e.error))?;
         } else {
             // The check at the start told this in time; another program may have come between.
-            file.persist_noclobber(&path).map_err(|e| match e.error.kind() {
+            unfinished.persist_noclobber(&path).map_err(|e| match e.error.kind() {
                 std::io::ErrorKind::AlreadyExists => Error::Exists { path: path.clone() },
                 _ => io(e.error),
             })?;

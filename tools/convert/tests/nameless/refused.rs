@@ -66,7 +66,7 @@ fn tensors_that_are_not_what_they_say() {
     refused(with_constant(&mixed), "in the field of another type");
     refused(
         with_constant(&tensor("t", &[2], &[1.0, 2.0], Store::Elsewhere("w", 0))),
-        "it is read from a path, not from memory",
+        "is read from a path, not from memory",
     );
 }
 
