@@ -95,13 +95,7 @@ var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
 var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
 var<workgroup> sums: array<f32, SLOTS * FRAGMENT * FRAGMENT>;
 
-fn sums_at(first: u32) -> Values {
-#if IN_QUADS
-    return Values(sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
-#else
-    return sums[first];
-#endif
-}
+#include "shared/sums.wgsl"
 
 @compute @workgroup_size(THREADS)
 fn main(

@@ -22,14 +22,14 @@
 // in a subgroup is the driver's.
 //
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
-// by x's first, or through a bilinear resize by the nearest, a channel past the last by the last, a panel that is not there by the last
-// one, the step after the last by the last, a sample past the last by the last; only then do addresses
-// arise. Writes: store_channel guards them. Tiles: a word of the patch or of the weights is written
-// where there is one; a fragment begins where it ends inside of the patch, as the host makes PATCH_ROWS
-// and PATCH_COLUMNS of the tile and the taps; of n pixels in a row, those that they are made of are at
-// most n / 2 + 2, as the host makes SOURCE_ROWS and SOURCE_COLUMNS of the patch; a slot is below SLOTS, as is what `at` makes. Divisors:
-// rows, columns and groups of a plan are at least 1, as are subgroups. Loops: each counts up by at
-// least 1 to a number below 2³¹.
+// by x's first, or through a bilinear resize by the nearest, a channel past the last by the last, a
+// panel that is not there by the last one, the step after the last by the last, a sample past the last
+// by the last; only then do addresses arise. Writes: store_channel guards them. Tiles: a word of the
+// patch or of the weights is written where there is one; a fragment begins where it ends inside of the
+// patch, as the host makes PATCH_ROWS and PATCH_COLUMNS of the tile and the taps; of n pixels in a row,
+// those that they are made of are at most n / 2 + 2, as the host makes SOURCE_ROWS and SOURCE_COLUMNS of
+// the patch; a slot is below SLOTS, as is what `at` makes. Divisors: rows, columns and groups of a plan
+// are at least 1, as are subgroups. Loops: each counts up by at least 1 to a number below 2³¹.
 //
 // The twin is that of every convolution, src/cpu/conv_direct.rs.
 #unchecked
@@ -121,6 +121,8 @@ fn source(row: i32, column: i32, quad: u32) -> vec4<f32> {
 }
 #endif
 var<workgroup> sums: array<f32, SLOTS * ROUND * FRAGMENT_CELLS>;
+
+#include "shared/sums.wgsl"
 
 @compute @workgroup_size(THREADS)
 fn main(
@@ -272,12 +274,7 @@ fn main(
                     let h = tile_row + pixel / TILE_COLUMNS;
                     let w = tile_column + pixel % TILE_COLUMNS;
                     let o = first_output + row;
-#if IN_QUADS
-                    let sum = Values(sums[at], sums[at + 1u], sums[at + 2u], sums[at + 3u]);
-#else
-                    let sum = sums[at];
-#endif
-                    store_channel(sum, channel_of(n, o), n, o, h, w);
+                    store_channel(sums_at(at), channel_of(n, o), n, o, h, w);
                 }
             }
             workgroupBarrier();

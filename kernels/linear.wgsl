@@ -14,33 +14,12 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
-#if ALONE
-#enable f16 if X == f16
-@group(0) @binding(_) var<storage, read_write> x: array<vec4<${X}>>;
-#enable f16 if W == f16
-@group(0) @binding(_) var<storage, read> weight: array<vec4<${W}>>;
-#else
-#enable f16 if X == f16
-@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
-#enable f16 if W == f16
-@group(0) @binding(_) var<storage, read> weight: array<${W}>;
-#endif
 
-const WORKGROUP = ${WORKGROUP}u;
-const SAMPLES = ${SAMPLES}u;
-// As many as a vector has components.
-const_assert SAMPLES == 4u;
+#include "shared/linear.wgsl"
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
 #include "shared/reduce.wgsl"
-
-#if !ALONE
-// The last sample again for those that are not there: store_y drops them.
-fn load(n: u32, i: u32) -> f32 {
-    return f32(x[p.x_offset + min(n, p.y_batch - 1u) * p.x_batch_stride + i]);
-}
-#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -51,26 +30,7 @@ fn main(
     let index = workgroup_index(workgroup, workgroups);
     let o = index % p.y_channels;
     let first = index / p.y_channels * SAMPLES;
-    var sum = vec4<f32>();
-#if ALONE
-    // Each lane's sums, then the sample's, in the place of the first of four samples.
-    let words = p.inputs / 4u;
-    for (var i = lane; i < words; i += WORKGROUP) {
-        sum += vec4<f32>(weight[o * words + i]) * vec4<f32>(x[p.x_offset / 4u + i]);
-    }
-    sum = vec4(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0);
-#else
-    for (var i = lane; i < p.inputs; i += WORKGROUP) {
-        let factor = f32(weight[o * p.inputs + i]);
-        sum += factor * vec4(
-            load(first, i),
-            load(first + 1u, i),
-            load(first + 2u, i),
-            load(first + 3u, i),
-        );
-    }
-#endif
-    let total = reduce(lane, sum);
+    let total = reduce(lane, products(lane, first, o * p.inputs, 0u, p.inputs));
     if (lane < SAMPLES) {
         store_y(total[lane], first + lane, o, 0u, 0u);
     }

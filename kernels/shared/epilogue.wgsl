@@ -2,7 +2,6 @@
 // demodulation, gain, noise, bias, activation, activation gain, SFT, residual, output gain.
 //
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
-
 //
 // With IN_QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
 // src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.

@@ -11,6 +11,7 @@ use pentimento::photo::{
 use pentimento::{Engine, Error, Model, Result, Task};
 
 use super::output::with_flags;
+use super::read::plain_file;
 use super::report::Work;
 use super::{model, value};
 
@@ -307,12 +308,7 @@ const LONGEST: u64 = 64 << 20;
 fn given(path: &Path) -> Result<GivenFaces> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let wrong = |what: &str| Error::Input(format!("{}: {what}", path.display()));
-    let there = fs::metadata(path).map_err(io)?;
-    // A pipe would wait for its other end, and a device may have none.
-    if !there.is_file() {
-        return Err(io(std::io::Error::other("it is not a file")));
-    }
-    if there.len() > LONGEST {
+    if plain_file(path)?.len() > LONGEST {
         return Err(wrong("is too long for a list of faces"));
     }
     GivenFaces::parse(&fs::read(path).map_err(io)?).map_err(|what| wrong(&what))

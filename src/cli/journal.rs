@@ -9,11 +9,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use pentimento::photo::is_unfinished;
+use pentimento::photo::{is_unfinished, where_possible};
 use pentimento::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -188,7 +188,7 @@ impl Journal {
         let begun = Begun { begun: self.name(output), digest: digest.clone() };
         self.append(&begun)?;
         // Else a loss of power may leave a result that no line knows, and later runs refuse it.
-        sync(&self.file).map_err(|source| Error::Io {
+        where_possible(self.file.sync_data()).map_err(|source| Error::Io {
             action: "write",
             path: self.path.clone(),
             source,
@@ -224,14 +224,6 @@ impl Journal {
         let parent = whole(output.parent().unwrap_or(Path::new("")));
         let path = output.file_name().map_or_else(|| parent.clone(), |name| parent.join(name));
         text(path.strip_prefix(&self.folder).unwrap_or(&path))
-    }
-}
-
-/// Waits until the disk has what was written to `file`, where its file system can.
-fn sync(file: &File) -> std::io::Result<()> {
-    match file.sync_data() {
-        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => Ok(()),
-        result => result,
     }
 }
 

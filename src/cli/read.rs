@@ -50,12 +50,22 @@ pub fn read(job: Job, page: Option<usize>, options: &ReadOptions) -> Read {
     Read { job, stamp, input, seconds: start.elapsed().as_secs_f64() }
 }
 
-fn opened(path: &Path, page: Option<usize>, options: &ReadOptions) -> Result<Input> {
+/// What is known of the file at `path`. A pipe would never end, some devices neither.
+///
+/// # Errors
+/// [`Error::Io`] when there is nothing, or it is not a file.
+pub fn plain_file(path: &Path) -> Result<fs::Metadata> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    // A pipe would never end, some devices neither.
-    if !fs::metadata(path).map_err(io)?.is_file() {
+    let there = fs::metadata(path).map_err(io)?;
+    if !there.is_file() {
         return Err(io(std::io::Error::other("it is not a file")));
     }
+    Ok(there)
+}
+
+fn opened(path: &Path, page: Option<usize>, options: &ReadOptions) -> Result<Input> {
+    plain_file(path)?;
+    let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let file = fs::read(path).map_err(io)?;
     reserve(path, pixels(&file))?;
     let mut pages = Pages::open(file, path, options)?;

@@ -19,7 +19,7 @@ struct Row {
 pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
     let op: &Linears = step.op()?;
     let demodulate = op.demodulate;
-    let layout = if demodulate { Layout::TapSquares } else { Layout::Plain };
+    let layout = Layout::of_layers(demodulate);
     let mut rows = Vec::new();
     for layer in &op.layers {
         let [_, inputs] = op.sizes(graph, layer).map_err(|error| step.misfit(&error))?;

@@ -125,15 +125,11 @@ impl<'a> Builder<'a> {
 
     /// Binds a weight; `${W}` is its element type.
     pub fn weight(&mut self, weight: Weight) {
-        self.define("W", wgsl(self.plan.weight_dtype(weight)));
-        self.bindings.push(Binding::Weight(weight));
+        self.weights(vec![weight]);
     }
 
     /// Binds weights of one type as one array; `${W}` is its element type.
     pub fn weights(&mut self, weights: Vec<Weight>) {
-        if let [weight] = weights[..] {
-            return self.weight(weight);
-        }
         if let Some(first) = weights.first() {
             self.define("W", wgsl(self.plan.weight_dtype(*first)));
         }

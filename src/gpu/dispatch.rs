@@ -18,9 +18,8 @@ pub struct Shader {
 pub enum Binding {
     /// An intermediate. The kernel adds the element offset that [`Dispatch::params`] gives.
     View(View),
-    /// A packed weight, in the plan's dtype ([`Layout::TapSquares`](crate::plan::Layout) in f32).
-    Weight(Weight),
-    /// Packed weights of one type, one after the other without gaps.
+    /// Packed weights of one type, one after the other without gaps, in the plan's dtype
+    /// ([`Layout::TapSquares`](crate::plan::Layout) in f32).
     Weights(Vec<Weight>),
     /// Parameters in f32, one after the other without gaps: bias, slopes, noise.
     Values(Vec<ParamId>),

@@ -54,6 +54,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/epilogue",
     "shared/epilogue_params",
     "shared/grid",
+    "shared/linear",
     "shared/load",
     "shared/load_params",
     "shared/output",
@@ -69,6 +70,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/tile",
     "shared/tile_accumulate",
     "shared/tile_declare",
+    "shared/sums",
     "shared/winograd",
     "shared/winograd_resize",
 ];

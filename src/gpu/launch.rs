@@ -143,7 +143,6 @@ impl Binder<'_> {
                 let block = self.plan.storages[view.storage.index()].block;
                 Some((&self.arena[block], bound_bytes(self.plan, view)))
             }
-            Binding::Weight(weight) => constant(&Constant::Weights(vec![*weight])),
             Binding::Weights(weights) => constant(&Constant::Weights(weights.clone())),
             Binding::Values(params) => constant(&Constant::Values(params.clone())),
             Binding::PictureIn => self.picture.map(|(buffer, ..)| (buffer, 0..buffer.bytes())),

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// Something that is uploaded once.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Constant {
-    /// [`Binding::Weight`] or [`Binding::Weights`]
+    /// [`Binding::Weights`]
     Weights(Vec<Weight>),
     /// [`Binding::Values`]
     Values(Vec<ParamId>),
@@ -150,7 +150,6 @@ impl Schema {
         for dispatch in self.steps.iter().flatten() {
             for binding in &dispatch.bindings {
                 let (constant, bytes) = match binding {
-                    Binding::Weight(weight) => (Constant::Weights(vec![*weight]), bytes_of(weight)),
                     Binding::Weights(weights) => {
                         (Constant::Weights(weights.clone()), weights.iter().map(bytes_of).sum())
                     }

@@ -26,6 +26,17 @@ pub fn write_whole(bytes: &[u8], path: &Path) -> Result<()> {
     file.finish()
 }
 
+/// The result of waiting for a disk, where its file system can. Some have no such call.
+///
+/// # Errors
+/// Those of file systems that can.
+pub fn where_possible(synced: std::io::Result<()>) -> std::io::Result<()> {
+    match synced {
+        Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => Ok(()),
+        result => result,
+    }
+}
+
 /// Whether at `path` there is a device, a pipe or a socket, such as `/dev/null`, or a name for what
 /// the program has open, such as `/dev/stdout`. A file must not take its place.
 pub fn takes_stream(path: &Path) -> bool {
@@ -91,13 +102,7 @@ impl Unfinished {
     /// Waits until the disk has what was written. Otherwise the name may reach it first, and a loss
     /// of power leaves an empty file of that name.
     fn sync(&self) -> Result<()> {
-        match self.file.as_file().sync_all() {
-            // Some file systems have no such call.
-            Err(e) if matches!(e.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) => {
-                Ok(())
-            }
-            result => result.map_err(|e| fail(&self.path, e)),
-        }
+        where_possible(self.file.as_file().sync_all()).map_err(|e| fail(&self.path, e))
     }
 
     /// Gives the file its name, unless another has it by now.

@@ -84,7 +84,7 @@ pub use encode::{Encoded, Encoding, encode, encode_with, write};
 pub use face::{Face, Pose};
 pub use faces::{AlignedFace, Outcome, PhotoRestorer, RestoredPhoto};
 #[doc(hidden)]
-pub use file::{Unfinished, is_unfinished, takes_stream, write_whole};
+pub use file::{Unfinished, is_unfinished, takes_stream, where_possible, write_whole};
 pub use format::Format;
 #[doc(hidden)]
 pub use formats::dimensions;

@@ -85,8 +85,7 @@ fn common(step: &Step, graph: &Graph) -> Option<Common> {
 fn bytes(steps: &[Step], members: &[usize], graph: &Graph) -> usize {
     let layers = members.iter().filter_map(|&at| layer(&steps[at]));
     let len = |(layer, demodulate): (Layer, bool)| {
-        let layout = if demodulate { Layout::TapSquares } else { Layout::Plain };
-        packed_len(graph.param(layer.weight), layout) * Dtype::F32.size()
+        packed_len(graph.param(layer.weight), Layout::of_layers(demodulate)) * Dtype::F32.size()
     };
     layers.map(len).sum()
 }

@@ -28,6 +28,13 @@ pub enum Layout {
     Winograd,
 }
 
+impl Layout {
+    /// Of the layers of [`Linears`](crate::graph::ops::Linears), which demodulate or do not.
+    pub const fn of_layers(demodulate: bool) -> Self {
+        if demodulate { Self::TapSquares } else { Self::Plain }
+    }
+}
+
 /// Output channels of a panel: the rows of one matrix tile.
 pub const PANEL_ROWS: usize = 64;
 

@@ -6,7 +6,6 @@ mod parts;
 mod probe;
 mod raw;
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Stdio};
@@ -24,6 +23,7 @@ use self::probe::{Source, failed, missing, named, program, said_last};
 use self::raw::Layout;
 use super::faces::Worker;
 use super::film::Seen;
+use super::read::plain_file;
 use super::target::{self, Place};
 use super::{album, inputs};
 
@@ -77,10 +77,7 @@ pub fn run(
         let what = "is the input itself and would be overwritten; choose another output".to_owned();
         return Err(Error::Image { path: output.to_owned(), what });
     }
-    let io = |source| Error::Io { action: "read", path: input.to_owned(), source };
-    if !fs::metadata(input).map_err(io)?.is_file() {
-        return Err(io(std::io::Error::other("it is not a file")));
-    }
+    plain_file(input)?;
     let source = Source::of(input)?;
     let digest = format!("{} {:?} {:?}", options.digest, options.codec, options.crf);
     let mut parts = Parts::open(input, output, &digest, options.force);

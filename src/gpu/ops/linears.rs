@@ -13,7 +13,7 @@ use crate::plan::{Layout, Plan, Step, Weight, packed_len};
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let op: &Linears = step.op()?;
     let (x, y) = (step.x()?, step.output.shape);
-    let layout = if op.demodulate { Layout::TapSquares } else { Layout::Plain };
+    let layout = Layout::of_layers(op.demodulate);
     let weights: Vec<_> =
         op.layers.iter().map(|layer| Weight { param: layer.weight, layout }).collect();
     // First input, inputs, first output, first weight.

@@ -10,13 +10,9 @@ use crate::tensor::Dtype;
 /// A lane of `conv_gemm` loads four neighbouring pixels one after the other, and its neighbours' begin
 /// four further on: each load of a subgroup touches the sectors of all four. Fitted on an H200.
 const GEMM_SECTORS: f64 = 2.0;
-/// Instructions for a value that an epilogue stores: its place, its channel, what is fused.
+/// Instructions for a value that an epilogue stores: its place, its channel, what is fused. Nobody has
+/// counted those of one that is stored with three others of its row: it is taken to need as many.
 const EPILOGUE: f64 = 130.0;
-/// The three of a value that is stored with three others of its row. Nobody has counted them in machine
-/// code: they are taken to be as many.
-const EPILOGUE_QUADS: f64 = EPILOGUE;
-const RESIZE_QUADS: f64 = RESIZE;
-const VALUE_QUADS: f64 = VALUE;
 /// Instructions for a value of F(4×4, 3×3), both transforms together.
 const TRANSFORMS: f64 = 260.0;
 /// Instructions for a value of a resize: positions, weights, four loads.
@@ -71,13 +67,6 @@ pub struct Counts {
 impl Counts {
     /// Counts `step` of `plan`; `None` on the CPU, and where no kernel computes it.
     pub fn of(step: &Step, plan: &Plan) -> Option<Self> {
-        // Phases of a transposed convolution do not lie side by side.
-        let apart = step.convolution().is_ok_and(|convolution| convolution.transposed);
-        Self::stored(step, plan, step.in_quads() && !apart)
-    }
-
-    /// The same, by kernels that store four values of a row at a time or one.
-    pub(super) fn stored(step: &Step, plan: &Plan, quads: bool) -> Option<Self> {
         if plan.target.backend == Backend::Cpu {
             return None;
         }
@@ -109,22 +98,15 @@ impl Counts {
             Variant::ConvWinograd => counts.winograd(step, plan)?,
             Variant::ConvDirect(tile) => counts.direct(step, plan, tile)?,
             Variant::MultiPathConv(_) => counts.paths(step, plan)?,
-            Variant::Resize => {
-                counts.each_value(step, plan, if quads { RESIZE_QUADS } else { RESIZE });
-            }
-            Variant::Pointwise => {
-                let quads = quads && step.x().ok()?.in_quads();
-                counts.each_value(step, plan, if quads { VALUE_QUADS } else { VALUE });
-            }
+            Variant::Resize => counts.each_value(step, plan, RESIZE),
             _ => counts.each_value(step, plan, VALUE),
         }
-        Some(counts.with_epilogue(quads))
+        Some(counts.with_epilogue())
     }
 
     /// With the instructions of the epilogue of a product.
-    pub(super) fn with_epilogue(self, quads: bool) -> Self {
-        let value = if quads { EPILOGUE_QUADS } else { EPILOGUE };
-        Self { slots: self.slots + self.stored * value, ..self }
+    pub(super) fn with_epilogue(self) -> Self {
+        Self { slots: self.slots + self.stored * EPILOGUE, ..self }
     }
 
     pub(super) fn cooperative(&mut self, product: &Product, tile: &CooperativeTile) {

@@ -86,21 +86,21 @@ impl Rates {
     pub(super) fn cooperative(&self, product: &Product, tile: &CooperativeTile) -> f64 {
         let mut counts = Counts::default();
         counts.cooperative(product, tile);
-        self.cost(counts.with_epilogue(true)).seconds
+        self.cost(counts.with_epilogue()).seconds
     }
 
     /// Seconds of a product by cooperative matrices whose input is staged once, tiled so.
     pub(super) fn patch(&self, product: &Product, tile: &PatchTile) -> f64 {
         let mut counts = Counts::default();
         counts.patch(product, tile);
-        self.cost(counts.with_epilogue(true)).seconds
+        self.cost(counts.with_epilogue()).seconds
     }
 
     /// Seconds of a product by ordinary arithmetic, tiled so, from values of this type.
     pub(super) fn gemm(&self, product: &Product, tile: &GemmTile, dtype: Dtype) -> f64 {
         let mut counts = Counts::default();
         counts.gemm(product, tile, dtype.size() as f64);
-        self.cost(counts.with_epilogue(true)).seconds
+        self.cost(counts.with_epilogue()).seconds
     }
 
     /// The time of what was counted.

@@ -60,7 +60,7 @@ fn as_measured(plan: &Plan) -> Vec<(&'static str, f64)> {
             }
             _ => {}
         }
-        let mut counts = Counts::stored(&step, &plan, false).unwrap();
+        let mut counts = Counts::of(&step, &plan).unwrap();
         if let Op::Linears(op) = &step.op {
             counts.launches = op.layers.len() as f64;
             counts.serial_loads = counts.launches;

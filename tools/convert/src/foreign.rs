@@ -88,7 +88,8 @@ impl Beside<'_> {
             return Ok(blob.clone());
         }
         let Some(model) = self.path else {
-            let reason = "has its weights in a second file, so the model is read from a path, not from memory";
+            let reason = "has its weights in a second file, so the model is read from a path, not \
+                          from memory";
             return Err(bad(reason.into()));
         };
         // Plain names only: a model cannot lead out of its folder.
