@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -47,6 +47,10 @@ pub struct EngineOptions {
     /// Where compiled kernels are kept, so that later starts on the same device are quicker. Only
     /// some drivers allow it. Where one does not, or the folder cannot be written, nothing changes.
     /// A browser keeps kernels itself.
+    ///
+    /// New sessions also keep here which kernels this device computes rightly. The first time that a
+    /// driver is to run a kernel, its result is compared with the CPU's. A kernel that differs is left
+    /// to another one, and [`Engine::take_notes`] says so.
     pub cache: Option<PathBuf>,
     /// Where new sessions keep which tile sizes of their kernels are the fastest on this device.
     /// They try it for about a second per network. No result changes by it. Not used in a browser.
@@ -159,6 +163,22 @@ pub struct Engine {
     device: Device,
     options: EngineOptions,
     info: DeviceInfo,
+    notes: Notes,
+}
+
+/// Sentences about the device, each once; shared by clones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn add(&self, note: String) {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.contains(&note) {
+            log::warn!("{note}");
+            notes.push(note);
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -226,7 +246,8 @@ impl Engine {
     }
 
     fn of(device: Device, info: DeviceInfo, options: &EngineOptions) -> Result<Self> {
-        let engine = Self { device, options: options.clone(), info };
+        let notes = Notes::default();
+        let engine = Self { device, options: options.clone(), info, notes };
         if options.precision == Precision::F16 && !engine.has_f16() {
             return Err(Error::Device(format!(
                 "{} has no f16 arithmetic; use the precision f32 or auto",
@@ -326,6 +347,23 @@ impl Engine {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn tuning(&self) -> Option<&Path> {
         self.options.tuning.as_deref()
+    }
+
+    /// Where compiled kernels are kept, and which are right.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn cache(&self) -> Option<&Path> {
+        self.options.cache.as_deref()
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// What sessions found out about the device since the last call: one sentence for each kernel
+    /// that it computes wrongly, and that another one has replaced.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn handle(&self) -> &Device {

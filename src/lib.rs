@@ -22,6 +22,8 @@
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod bench;
 mod blocking;
+#[cfg(not(target_arch = "wasm32"))]
+mod check;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod checkpoint;
 #[cfg(feature = "cli")]
@@ -55,6 +57,9 @@ mod session;
 mod skipped;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod tensor;
+#[cfg(not(target_arch = "wasm32"))]
+mod verify;
+mod wall;
 
 pub use control::Control;
 pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};

@@ -14,6 +14,8 @@ use crate::model::Model;
 use crate::pixels::PixelFormat;
 use crate::plan::Plan;
 use crate::tensor::Shape;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::verify;
 use crate::{cpu, gpu};
 
 /// Bytes that a session holds on its device.
@@ -92,7 +94,7 @@ impl Session {
     pub async fn prepare(engine: &Engine, model: &Model, shape: Shape) -> Result<Self> {
         let plan = Plan::new(Arc::new(model.graph(shape)?), engine.target())?;
         #[cfg(not(target_arch = "wasm32"))]
-        let plan = tuned(engine, plan).await?;
+        let plan = verified(engine, tuned(engine, plan).await?).await?;
         let plan = Arc::new(plan);
         let executor = match engine.handle() {
             Device::Cpu => {
@@ -315,6 +317,17 @@ pub(crate) async fn tuned(engine: &Engine, mut plan: Plan) -> Result<Plan> {
         gpu::tune(device, &mut plan, folder).await?;
     }
     Ok(plan)
+}
+
+/// `plan` with kernels that its driver was seen to compute rightly, where that can be kept.
+#[cfg(not(target_arch = "wasm32"))]
+async fn verified(engine: &Engine, plan: Plan) -> Result<Plan> {
+    match (engine.handle(), engine.cache()) {
+        (Device::Gpu(device), Some(folder)) => {
+            verify::verified(device, plan, folder, engine.notes()).await
+        }
+        _ => Ok(plan),
+    }
 }
 
 fn within(engine: &Engine, needed: usize) -> Result<()> {

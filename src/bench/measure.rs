@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::cases::KernelCase;
-use super::check::{self, Check};
 use super::report::{FORMAT, Kind, Machine, Report, Row, StepRow};
 use super::roofline::{Limit, Peaks, Roof};
 use super::runner::{Runner, clock};
 use super::stats::Timing;
-use super::weights::noise;
+use crate::check::{self, Check, Oracle, noise};
 use crate::engine::{Engine, EngineOptions};
 use crate::error::Result;
 use crate::graph::Graph;
@@ -274,7 +273,7 @@ impl KernelRun {
 
     fn check(&self, tolerance: f64) -> Result<Check> {
         let inputs = slices(&self.inputs[..self.single.inputs.len()]);
-        check::against_twin(&self.single, &inputs, &self.output, tolerance)
+        check::against(Oracle::Twin, &self.single, &inputs, &self.output, tolerance)
     }
 }
 

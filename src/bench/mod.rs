@@ -2,7 +2,6 @@
 //! by `benches/`.
 
 mod cases;
-mod check;
 #[cfg(any(target_os = "linux", windows))]
 mod code;
 mod compare;
@@ -17,8 +16,8 @@ mod stats;
 mod trace;
 mod weights;
 
+pub use crate::check::{Check, noise};
 pub use cases::{KernelCase, kernels};
-pub use check::Check;
 #[cfg(any(target_os = "linux", windows))]
 pub use code::{Classes, Figures, Widths};
 pub use compare::{Change, Comparison, Verdict};
@@ -31,4 +30,3 @@ pub use roofline::{Limit, Peaks, Roof};
 pub use runner::Clock;
 pub use stats::Timing;
 pub use trace::trace;
-pub use weights::noise;

@@ -342,7 +342,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::bench::weights::noise;
+    use crate::check::noise;
     use crate::cpu;
     use crate::plan::{Plan, Target};
 

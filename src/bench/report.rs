@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::Check;
 use super::roofline::{Peaks, Roof};
 use super::runner::Clock;
 use super::stats::Timing;
+use crate::check::Check;
 
 /// Changes whenever the meaning of a field does.
 pub const FORMAT: u32 = 1;

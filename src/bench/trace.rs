@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check;
 use super::runner::{Runner, clock};
+use crate::check;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::Model;

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::check::uniform;
 use crate::graph::Param;
 
 /// `len` values of `mean + spread · u`, `u` uniform in [-1, 1).
@@ -24,19 +25,6 @@ impl AsRef<[u8]> for Uniform {
             values.flat_map(f32::to_le_bytes).collect()
         })
     }
-}
-
-/// Uniform in [0, 1): element `i` of a stream of SplitMix64 (Steele, Lea, Flood 2014).
-fn uniform(stream: u64, i: u64) -> f32 {
-    let z = stream.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32
-}
-
-/// `len` values uniform in [-√3, √3): mean 0 and deviation 1.
-pub fn noise(stream: u64, len: usize) -> Vec<f32> {
-    (0..len as u64).map(|i| 3f32.sqrt() * (2.0 * uniform(stream, i) - 1.0)).collect()
 }
 
 /// Tensors under construction.

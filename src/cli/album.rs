@@ -156,7 +156,8 @@ struct Written {
 /// `renew` makes for the same device. `tell` gets every picture in order, with what became of it,
 /// after it was written and noted in the journal. Ends early when the user stops it.
 ///
-/// A device that is lost leaves its picture to the others. The last one keeps its errors.
+/// A device that is lost, or fails, leaves its picture to the others, and the last one to its spare.
+/// Without a spare it keeps its errors.
 ///
 /// At most a few pictures are held at a time: reading waits for the devices, and those for writing.
 ///
@@ -229,14 +230,21 @@ pub fn run(
                 // Nobody knows in what state the panic left it.
                 seat.worker = renew(&seat.engine)?;
             }
-            if let Err(Error::DeviceLost(why)) = &computed.ready
-                && may_leave().is_ok()
+            if let Err(why) = &computed.ready
+                && seat.has_failed(why)
             {
-                seat.share.lost = Some(why.clone());
-                turn.give_back();
-                return Ok(busy);
+                if may_leave().is_ok() {
+                    seat.share.lost = Some(why.to_string());
+                    turn.give_back();
+                    return Ok(busy);
+                }
+                if seat.take_spare(&why.to_string(), &renew)? {
+                    turn.give_back();
+                    continue;
+                }
             }
-            computed.device = several.then(|| seat.share.device.clone());
+            let is_one_of_some = several || seat.before.is_some();
+            computed.device = is_one_of_some.then(|| seat.share.device.clone());
             let ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
             let working = start.elapsed() - begin;
             busy = Busy { working: busy.working + working, whole: start.elapsed() - first };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pentimento::{DeviceInfo, Engine, EngineOptions, Error, Result};
+use pentimento::{DeviceInfo, Engine, EngineOptions, Error, Precision, Result};
 use serde::Serialize;
 
 use super::EngineArgs;
@@ -14,12 +14,76 @@ pub struct Seat {
     pub engine: Engine,
     pub worker: Worker,
     pub share: Share,
+    /// What goes on when the device is lost and no other is left: the CPU, where nobody named a
+    /// device.
+    pub spare: Option<EngineOptions>,
+    /// What the device did whose place the spare has taken.
+    pub before: Option<Share>,
+    notes: Vec<String>,
+}
+
+impl Seat {
+    /// A device that `--device` calls `device`.
+    pub fn new(
+        device: String,
+        engine: Engine,
+        worker: Worker,
+        spare: Option<EngineOptions>,
+    ) -> Self {
+        let name = engine.device().name.clone();
+        let share = Share { device, name, ..Share::default() };
+        Self { engine, worker, share, spare, before: None, notes: Vec::new() }
+    }
+
+    /// Takes the spare for the device that was lost; false where there is none.
+    ///
+    /// # Errors
+    /// When there is no worker for it.
+    pub fn take_spare(
+        &mut self,
+        why: &str,
+        renew: impl Fn(&Engine) -> Result<Worker>,
+    ) -> Result<bool> {
+        let Some(options) = self.spare.take() else { return Ok(false) };
+        let engine = Engine::new(&options)?;
+        let worker = renew(&engine)?;
+        let lost = Share { lost: Some(why.to_owned()), ..self.share.clone() };
+        let notes = self.take_notes();
+        let spare = Self::new("cpu".to_owned(), engine, worker, None);
+        *self = Self { before: Some(lost), notes, ..spare };
+        Ok(true)
+    }
+
+    /// Whether `error` is the device's, so that another one may do better: a driver without memory,
+    /// too, where no budget was set that would hold for the other as well.
+    pub fn has_failed(&self, error: &Error) -> bool {
+        match error {
+            Error::DeviceLost(_) | Error::Device(_) => true,
+            Error::OutOfMemory { .. } => {
+                let no_budget = |spare: &EngineOptions| spare.memory.is_none();
+                self.spare.as_ref().is_some_and(no_budget)
+            }
+            _ => false,
+        }
+    }
+
+    /// What was found out about its devices since the last call.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.engine.take_notes());
+        notes
+    }
+
+    /// What its devices did, the one that was lost first.
+    pub fn shares(&self) -> impl Iterator<Item = &Share> {
+        self.before.iter().chain([&self.share])
+    }
 }
 
 /// What a device did in a run.
 #[derive(Clone, Default, Serialize)]
 pub struct Share {
-    /// What `--device` calls it.
+    /// What `--device` calls it; nothing where the device was not named.
     pub device: String,
     pub name: String,
     /// Pictures that it computed, with those that failed.
@@ -40,7 +104,13 @@ impl EngineArgs {
     pub fn engines(&self) -> Result<Vec<(String, Engine)>> {
         let options = self.options();
         let Some(list) = options.device.as_deref().filter(|list| is_list(list)) else {
-            let engine = Engine::new(&options)?;
+            let engine = match (Engine::new(&options), cpu_instead(&options)) {
+                (Err(Error::Device(why)), Some(instead)) => {
+                    print_note(&format!("{why}; the CPU computes instead"));
+                    Engine::new(&instead)?
+                }
+                (engine, _) => engine?,
+            };
             return Ok(vec![(options.device.unwrap_or_default(), engine)]);
         };
         let known = Engine::devices();
@@ -61,6 +131,12 @@ impl EngineArgs {
         share_memory(&mut engines, &options)?;
         Ok(engines)
     }
+}
+
+/// What computes where the best device fails; `None` where a device was named, or what only a GPU has.
+pub fn cpu_instead(options: &EngineOptions) -> Option<EngineOptions> {
+    let is_open = options.device.is_none() && options.precision != Precision::F16;
+    is_open.then(|| options.clone().device("cpu"))
 }
 
 /// Whether the argument may name several devices.
@@ -134,6 +210,11 @@ fn share_memory(engines: &mut [(String, Engine)], options: &EngineOptions) -> Re
     Ok(())
 }
 
+/// The devices that were lost.
+pub fn lost(crew: &[Seat]) -> impl Iterator<Item = &Share> {
+    crew.iter().flat_map(Seat::shares).filter(|share| share.lost.is_some())
+}
+
 /// The devices of `shares` for a person: by name, with how many pictures each had where there are
 /// several, and which were lost.
 pub fn described(shares: &[Share]) -> String {
@@ -143,7 +224,8 @@ pub fn described(shares: &[Share]) -> String {
     let one = |share: &Share| {
         let Share { device, name, pictures, lost, .. } = share;
         let lost = if lost.is_some() { ", lost" } else { "" };
-        format!("{name} ({device}: {pictures}{lost})")
+        let colon = if device.is_empty() { "" } else { ": " };
+        format!("{name} ({device}{colon}{pictures}{lost})")
     };
     shares.iter().map(one).collect::<Vec<_>>().join(" and ")
 }

@@ -39,6 +39,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use pentimento::photo::silence_panics;
 use pentimento::{Engine, EngineOptions, Error, Precision, Result};
 
 /// Restores degraded faces in pictures, on any GPU or on the CPU.
@@ -80,6 +81,7 @@ enum Command {
 
 /// Reads the arguments, the program's name first, and does what they ask for.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    silence_panics();
     let cli = Cli::parse_from(arguments);
     if cli.offline {
         defaults::stay_offline();

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pentimento::photo::{Encoding, ReadOptions, silence_panics};
-use pentimento::{Engine, Error, Model, Result};
+use pentimento::photo::{Encoding, ReadOptions};
+use pentimento::{DeviceInfo, Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::album::{self, Busy, Rules, Shared};
-use super::crew::{Seat, Share};
+use super::crew::{self, Seat};
 use super::faces::FaceArgs;
 use super::inputs::{self, Job, Jobs};
 use super::journal::{self, Journal, Stamp};
@@ -174,7 +174,6 @@ impl Restore {
         model::tell(&path, &model, self.quiet);
         let crew = self.crew(&model)?;
         album::stop_gently()?;
-        silence_panics();
         let journal = match &folder {
             Some(folder) => {
                 inputs::create_folder(folder)?;
@@ -230,9 +229,17 @@ impl Restore {
             return Err(Error::Input(what.to_owned()));
         }
         let seat = |(device, engine): (String, Engine)| {
-            let worker = self.faces.worker(&engine, model)?;
-            let name = engine.device().name.clone();
-            Ok(Seat { engine, worker, share: Share { device, name, ..Share::default() } })
+            let DeviceInfo { name, kind, .. } = engine.device();
+            let spare = crew::cpu_instead(&self.engine.options()).filter(|_| kind != "cpu");
+            match (self.faces.worker(&engine, model), spare) {
+                (Err(why @ (Error::DeviceLost(_) | Error::Device(_))), Some(spare)) => {
+                    print_note(&format!("{name}: {why}; the CPU computes instead"));
+                    let engine = Engine::new(&spare)?;
+                    let worker = self.faces.worker(&engine, model)?;
+                    Ok(Seat::new(device, engine, worker, None))
+                }
+                (worker, spare) => Ok(Seat::new(device, engine, worker?, spare)),
+            }
         };
         engines.into_iter().map(seat).collect()
     }

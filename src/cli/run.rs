@@ -70,7 +70,7 @@ impl Run<'_> {
         let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
         let renew =
             |engine: &Engine| command.faces.worker(engine, &command.assumptions.open(model)?);
-        let lost_before = self.crew.iter().filter(|seat| seat.share.lost.is_some()).count();
+        let lost_before = crew::lost(&self.crew).count();
         let context = Context {
             journal: &self.journal,
             rules: &self.rules,
@@ -84,7 +84,10 @@ impl Run<'_> {
                 }
                 result => command.keep(pictures, command.tell(&bar, input, result)),
             })?;
-        if self.crew.iter().filter(|seat| seat.share.lost.is_some()).count() > lost_before {
+        for note in self.crew.iter_mut().flat_map(Seat::take_notes) {
+            self.bar.suspend(|| print_note(&note));
+        }
+        if crew::lost(&self.crew).count() > lost_before {
             self.say_what_was_lost();
         }
         self.busy.working += busy.working;
@@ -93,12 +96,15 @@ impl Run<'_> {
     }
 
     fn say_what_was_lost(&self) {
-        for share in self.crew.iter().map(|seat| &seat.share) {
-            if let (Some(why), Share { device, name, .. }) = (&share.lost, share) {
-                let what = "the other devices took its pictures";
-                let note = format!("{name} (--device {device}) was lost: {why}; {what}");
-                self.bar.suspend(|| print_note(&note));
-            }
+        for Share { device, name, lost, .. } in crew::lost(&self.crew) {
+            let why = lost.as_deref().unwrap_or_default();
+            // Only a device that nobody named has a spare.
+            let (named, others) = match device.as_str() {
+                "" => (String::new(), "the CPU"),
+                device => (format!(" (--device {device})"), "the other devices"),
+            };
+            let note = format!("{name}{named}: {why}; {others} took its pictures");
+            self.bar.suspend(|| print_note(&note));
         }
     }
 
@@ -155,7 +161,7 @@ impl Run<'_> {
             version: env!("CARGO_PKG_VERSION"),
             // There is always one.
             device: self.crew[0].engine.device(),
-            devices: self.crew.iter().map(|seat| seat.share.clone()).collect(),
+            devices: self.crew.iter().flat_map(Seat::shares).cloned().collect(),
             model: self.model,
             architecture: self.architecture,
             restored: self.count(|ending| ending.became(Became::Restored)),

@@ -9,6 +9,7 @@ use super::memory::{Allocator, Counters};
 use super::pipelines::Pipelines;
 use crate::plan::{Backend, Cooperative, Rates, Target};
 use crate::tensor::Dtype;
+use crate::wall::panic_of_future_caught;
 use crate::{Error, Result};
 
 /// Used when present, never required.
@@ -54,6 +55,12 @@ pub fn descriptor(adapter: &wgpu::Adapter) -> wgpu::DeviceDescriptor<'static> {
     }
 }
 
+/// The last line of what wgpu says: the cause.
+pub(super) fn cause(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.next_back().unwrap_or("the driver gives no reason").to_owned()
+}
+
 impl Device {
     /// Opens the device that `options` ask for.
     ///
@@ -96,10 +103,14 @@ impl Device {
             // words, and whole subgroups execute every operation.
             wanted.experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
-        let (device, queue) = adapter
-            .request_device(&wanted)
-            .await
-            .map_err(|error| Error::Device(format!("cannot open {info}: {error}")))?;
+        // wgpu panics where its own first kernels are refused.
+        let request = async { adapter.request_device(&wanted).await };
+        let opened = match panic_of_future_caught(request).await {
+            Ok(opened) => opened.map_err(|error| error.to_string()),
+            Err(panic) => Err(cause(&panic)),
+        };
+        let (device, queue) =
+            opened.map_err(|why| Error::Device(format!("cannot open {info}: {why}")))?;
         Ok(Self::own(device, queue, info))
     }
 

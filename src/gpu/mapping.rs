@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 use super::Device;
+#[cfg(not(target_arch = "wasm32"))]
+use super::device::cause;
 use super::memory::Buffer;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::blocking::may_block;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::wall::panic_caught;
 use crate::{Error, Result};
 
 /// Something that one thread or callback says once and a future waits for.
@@ -49,11 +53,14 @@ impl<T> Signal<T> {
 
 /// Waits until `index`, or everything that was submitted, is done: on this thread where it
 /// [may be blocked](may_block), otherwise on one of its own.
+///
+/// wgpu panics when the device was lost meanwhile.
 #[cfg(not(target_arch = "wasm32"))]
-async fn poll(
-    device: &Device,
-    index: Option<wgpu::SubmissionIndex>,
-) -> Result<(), wgpu::PollError> {
+async fn poll(device: &Device, index: Option<wgpu::SubmissionIndex>) -> Result<(), String> {
+    let poll = |raw: &wgpu::Device, wanted| match panic_caught(|| raw.poll(wanted)) {
+        Ok(polled) => polled.map(drop).map_err(|error| error.to_string()),
+        Err(panic) => Err(cause(&panic)),
+    };
     let raw = &device.inner.raw;
     let wait = wgpu::PollType::Wait { submission_index: index, timeout: None };
     if !may_block() {
@@ -61,19 +68,16 @@ async fn poll(
         let (raw, done, wanted) = (raw.clone(), signal.clone(), wait.clone());
         let thread = std::thread::Builder::new().name("pentimento-wait".to_owned());
         // Where there is no thread to be had, this one must do.
-        if thread.spawn(move || done.set(raw.poll(wanted))).is_ok() {
-            return signal.wait().await.map(drop);
+        if thread.spawn(move || done.set(poll(&raw, wanted))).is_ok() {
+            return signal.wait().await;
         }
     }
-    raw.poll(wait).map(drop)
+    poll(raw, wait)
 }
 
 /// Waits in a browser, whose event loop calls back when all is done.
 #[cfg(target_arch = "wasm32")]
-async fn poll(
-    device: &Device,
-    _index: Option<wgpu::SubmissionIndex>,
-) -> Result<(), wgpu::PollError> {
+async fn poll(device: &Device, _index: Option<wgpu::SubmissionIndex>) -> Result<(), String> {
     let signal = Signal::new();
     let done = signal.clone();
     device.inner.queue.on_submitted_work_done(move || done.set(()));
@@ -88,7 +92,7 @@ async fn poll(
 pub async fn finished(device: &Device, index: wgpu::SubmissionIndex) -> Result<()> {
     let result = poll(device, Some(index)).await;
     device.check()?;
-    result.map_err(|error| Error::DeviceLost(error.to_string()))
+    result.map_err(Error::DeviceLost)
 }
 
 /// A buffer that is mapped, or will be, until this goes: also when nobody waits for it any longer.
@@ -117,7 +121,7 @@ pub async fn read_back<T>(
     let unmapped_at_last = Mapped(buffer);
     if let Err(error) = poll(device, None).await {
         device.check()?;
-        return Err(Error::DeviceLost(error.to_string()));
+        return Err(Error::DeviceLost(error));
     }
     let result = mapped.wait().await;
     device.check()?;

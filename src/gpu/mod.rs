@@ -40,6 +40,8 @@ mod trace;
 #[cfg(not(target_arch = "wasm32"))]
 mod tune;
 mod upload;
+#[cfg(not(target_arch = "wasm32"))]
+mod verdicts;
 
 /// The graphics library, at the version that this crate was built with.
 pub use ::wgpu;
@@ -56,3 +58,5 @@ pub use profile::StepTime;
 pub use schema::{Schema, predict};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use tune::tune;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use verdicts::{Verdicts, fingerprints};

@@ -62,6 +62,12 @@ impl Pipelines {
         Ok(())
     }
 
+    /// The kernels' texts.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// Compilations so far.
     pub fn compiled(&self) -> u64 {
         self.compiled.load(Ordering::Relaxed)

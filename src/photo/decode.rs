@@ -8,8 +8,8 @@ use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::metadata::{Metadata, Samples16, narrow};
 use super::pages::{self, Count, Page, PageKind};
-use super::wall::caught;
 use super::{Format, Picture, tiff_tags};
+use crate::wall::caught;
 use crate::{Error, Result};
 
 /// The largest picture that is read: 268 megapixels (the largest phone sensor has 200).

@@ -59,7 +59,6 @@ mod tone;
 mod track;
 mod unsupported_formats;
 mod visible;
-mod wall;
 #[doc(hidden)]
 pub mod warp;
 mod webp;
@@ -68,6 +67,8 @@ mod xmp;
 pub mod y4m;
 
 pub use crate::models::Detection;
+#[doc(hidden)]
+pub use crate::wall::{silence_panics, walled};
 pub use align::Landmarks;
 pub use annotations::GivenFace;
 #[doc(hidden)]
@@ -98,8 +99,6 @@ pub use parse::FaceParser;
 pub use pipeline::{Pipeline, PipelineBuilder, Restoration};
 pub use restore::{Restored, Restorer, TileReport};
 pub use track::Tracker;
-#[doc(hidden)]
-pub use wall::{silence_panics, walled};
 
 /// An upright 8-bit picture.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::support::{Workspace, skip};
@@ -30,13 +30,13 @@ const DEADLY: [&str; 2] = ["kill", "power"];
 const SIGKILL: i32 = 9;
 const SIGABRT: i32 = 6;
 
-/// The library that makes calls fail; `None` where there is no C compiler.
-fn library() -> Option<&'static Path> {
-    static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+/// A library of `tools/faults`, built once; `None`, said aloud, where there is no C compiler.
+pub fn library(name: &'static str) -> Option<PathBuf> {
+    static BUILT: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
     let build = || {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/faults/faults.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tools/faults/{name}.c"));
         let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let built = to.join(format!("faults-{}.so", std::process::id()));
+        let built = to.join(format!("{name}-{}.so", std::process::id()));
         let done = Command::new("cc")
             .args(["-shared", "-fPIC", "-O1", "-o"])
             .arg(&built)
@@ -45,7 +45,7 @@ fn library() -> Option<&'static Path> {
             .status();
         done.is_ok_and(|status| status.success()).then_some(built)
     };
-    let library = LIBRARY.get_or_init(build).as_deref();
+    let library = BUILT.lock().unwrap().entry(name).or_insert_with(build).clone();
     if library.is_none() {
         skip("no C compiler for the library that makes calls fail");
     }
@@ -200,7 +200,7 @@ struct Outcomes {
 
 /// Fails the places of `kind` in `work`, one a run: all, or [`SOME`] spread over the sweep.
 fn sweep(work: &Workload, kind: &str) {
-    let Some(library) = library() else { return };
+    let Some(library) = library("faults") else { return };
     let whole = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
     let prepared = || {
         let workspace = Workspace::new();
@@ -221,7 +221,7 @@ fn sweep(work: &Workload, kind: &str) {
     loop {
         let workspace = prepared();
         let fault = format!("{kind}:{place}");
-        let ended = run(&workspace, work.arguments, Some((library, &fault)));
+        let ended = run(&workspace, work.arguments, Some((&library, &fault)));
         let Some(met) = &ended.met else { break };
         let what = format!("{}, {fault} ({}): {}", work.name, met.trim_end(), ended.err);
         calls.insert(met.split(' ').next().unwrap().to_owned());

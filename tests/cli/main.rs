@@ -18,6 +18,8 @@ mod faces;
 mod faults;
 mod film;
 mod foreign;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod gpu_faults;
 mod lab;
 mod large_album;
 mod limits;

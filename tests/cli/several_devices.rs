@@ -91,8 +91,8 @@ fn a_lost_device_leaves_its_pictures_to_the_others() {
     let lost: Vec<_> =
         shares.as_array().unwrap().iter().filter(|s| s["lost"].is_string()).collect();
     assert_eq!(lost.len(), 1, "{shares}");
-    let said =
-        format!("(--device {}) was lost: a test asked for it", lost[0]["device"].as_str().unwrap());
+    let device = lost[0]["device"].as_str().unwrap();
+    let said = format!("(--device {device}): the device was lost: a test asked for it");
     assert!(run.err.contains(&said), "{}", run.err);
     assert!(run.out.contains(", lost)"), "{}", run.out);
 }

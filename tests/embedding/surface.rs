@@ -46,6 +46,7 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Engine = Engine::from_wgpu(device, queue, &options)?;
     let _: wgpu::DeviceDescriptor<'static> = Engine::wgpu_descriptor(adapter);
     let _: (u64, Option<usize>) = (engine.allocated(), engine.memory_budget());
+    let _: Vec<String> = engine.take_notes();
     let _: Vec<DeviceInfo> = Engine::devices();
     let _: Vec<DeviceInfo> = pollster::block_on(Engine::all_devices());
     let info: &DeviceInfo = engine.device();

@@ -22,8 +22,8 @@ use super::decode::{self, ReadOptions};
 use super::formats::{self, Decoded};
 use super::kept::Kept;
 use super::tiff::Tiff;
-use super::wall::caught;
 use super::{Format, Metadata, Picture, exif};
+use crate::wall::caught;
 use crate::{Error, Result};
 
 pub(super) use self::animation::{Animation, gif as in_gif};

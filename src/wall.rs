@@ -1,12 +1,15 @@
-//! A wall around the work on one picture.
+//! A wall around the work on one picture, and around calls of a GPU's driver.
 //!
-//! A decoder may panic on a file that nobody has tried yet. Behind the wall, the panic is an error of
-//! that picture, and the caller goes on.
+//! A decoder may panic on a file that nobody has tried yet, and wgpu panics when a driver refuses what
+//! it should not. Behind the wall, the panic is an error, and the caller goes on.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::panic;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
 use crate::{Error, Result};
 
@@ -68,7 +71,7 @@ pub fn walled<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 }
 
 /// As [`walled`], for work whose errors are sentences without the picture's name.
-pub(super) fn caught<T: Send>(
+pub(crate) fn caught<T: Send>(
     work: impl FnOnce() -> std::result::Result<T, String> + Send,
 ) -> std::result::Result<T, String> {
     behind(work).map_err(|fault| match fault {
@@ -104,13 +107,36 @@ fn behind<T: Send>(work: impl FnOnce() -> T + Send) -> std::result::Result<T, Fa
     }
 }
 
+/// What `work` returns, on this thread; else the text of its panic. In a browser nothing unwinds.
+pub(crate) fn panic_caught<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    WALLS.fetch_add(1, Ordering::Relaxed);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    WALLS.fetch_sub(1, Ordering::Relaxed);
+    result.map_err(|panic| message(&*panic).to_owned())
+}
+
+/// As [`panic_caught`], for a future. After a panic it is not polled again.
+pub(crate) async fn panic_of_future_caught<T>(
+    work: impl Future<Output = T>,
+) -> std::result::Result<T, String> {
+    let mut work = pin!(work);
+    poll_fn(|context| match panic_caught(|| work.as_mut().poll(context)) {
+        Ok(poll) => poll.map(Ok),
+        Err(text) => Poll::Ready(Err(text)),
+    })
+    .await
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    format!("{}{}", message(panic), place.unwrap_or_default()).replace(char::is_control, " ")
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let text = text.unwrap_or("for no known reason");
-    format!("{text}{}", place.unwrap_or_default()).replace(char::is_control, " ")
+    text.unwrap_or("for no known reason")
 }
 
 /// Bytes. Some decoders call themselves.
@@ -132,5 +158,28 @@ mod tests {
         let error = walled::<()>(|| Err(Error::Cancelled)).unwrap_err();
         assert!(matches!(error, Error::Cancelled));
         assert_eq!(walled(|| Ok(5)).unwrap(), 5);
+    }
+
+    #[test]
+    fn a_future_that_panics_ends_with_its_text() {
+        let run = |fails: bool| {
+            let work = async move {
+                let mut waited = false;
+                poll_fn(|context| {
+                    context.waker().wake_by_ref();
+                    if std::mem::replace(&mut waited, true) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+                assert!(!fails, "after a while");
+                3
+            };
+            pollster::block_on(panic_of_future_caught(work))
+        };
+        assert_eq!(run(false), Ok(3));
+        assert_eq!(run(true), Err("after a while".to_owned()));
     }
 }

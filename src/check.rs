@@ -1,17 +1,19 @@
-//! Every result that is timed is compared with the CPU twin in the same run.
+//! One step of a plan, compared with what the CPU computes: what is timed, and what a driver computes
+//! for the first time.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::weights::noise;
 use crate::cpu;
 use crate::error::Result;
 use crate::graph::Op;
 use crate::graph::ops::Embedding;
 use crate::plan::Plan;
 
+/// The same of the CPU executor in a few milliseconds.
+const CPU_WORK: u64 = 100_000_000;
 /// Multiply-adds that a twin computes in about a tenth of a second on one core.
 const TWIN_WORK: u64 = 40_000_000;
 /// Multiply-adds of a twin for steps whose channels cannot be taken apart.
@@ -76,12 +78,22 @@ pub fn inputs(plan: &Plan) -> Vec<Vec<f32>> {
     inputs
 }
 
-/// Compares `actual`, the first output of a plan of a single step on `inputs`, with the twin: whole
-/// where it takes little time, otherwise some of its channels.
+/// Who computes what a result is compared with.
+#[derive(Clone, Copy, Debug)]
+pub enum Oracle {
+    /// The twins, which are plain loops.
+    Twin,
+    /// The CPU executor, which is many times as fast.
+    Cpu,
+}
+
+/// Compares `actual`, the first output of a plan of a single step on `inputs`, with the twin or the
+/// CPU executor: whole where it takes little time, otherwise some of its channels.
 ///
 /// # Errors
-/// When the twin cannot run.
-pub fn against_twin(
+/// When the CPU cannot run it.
+pub fn against(
+    oracle: Oracle,
     plan: &Plan,
     inputs: &[&[f32]],
     actual: &[f32],
@@ -90,11 +102,15 @@ pub fn against_twin(
     let plan = plan.for_cpu()?;
     let work = plan.multiply_adds(&plan.steps[0]);
     let shape = plan.steps[0].output.shape;
-    let some = channels(&plan, work, shape.c);
+    let (name, most) = match oracle {
+        Oracle::Twin => ("twin", TWIN_WORK),
+        Oracle::Cpu => ("CPU executor", CPU_WORK),
+    };
+    let some = channels(&plan, work, most, shape.c);
     let restricted = some.clone().and_then(|some| plan.restricted(0, some));
     match (restricted, some) {
         (Some(plan), Some(some)) => {
-            let expected = twin(plan, inputs)?;
+            let expected = expected(oracle, plan, inputs)?;
             let sample = |n: usize| {
                 let first = n * shape.sample();
                 &actual[first + some.start * shape.plane()..first + some.end * shape.plane()]
@@ -106,22 +122,42 @@ pub fn against_twin(
                 &expected[first + some.start * shape.plane()..first + some.end * shape.plane()]
             };
             let expected: Vec<f32> = (0..shape.n).flat_map(part).copied().collect();
-            let against = format!("twin, {} of {} channels", some.len(), shape.c);
+            let against = format!("{name}, {} of {} channels", some.len(), shape.c);
             Ok(Check::of(against, &actual, &expected, tolerance))
         }
         _ if work > WHOLE_TWIN_WORK => Ok(Check::none("the twin would take too long")),
-        _ => Ok(Check::of("twin".to_owned(), actual, &twin(plan, inputs)?, tolerance)),
+        _ => {
+            let expected = expected(oracle, plan, inputs)?;
+            Ok(Check::of(name.to_owned(), actual, &expected, tolerance))
+        }
     }
 }
 
-/// The channels that the twin computes of a step of so much work; `None`: all of them.
-fn channels(plan: &Plan, work: u64, all: usize) -> Option<Range<usize>> {
-    let count = (TWIN_WORK * all as u64 / work.max(1)).max(1) as usize;
+/// The channels that are computed of a step of so much work, `most` of it; `None`: all of them.
+fn channels(plan: &Plan, work: u64, most: u64, all: usize) -> Option<Range<usize>> {
+    let count = (most * all as u64 / work.max(1)).max(1) as usize;
     let first = plan.steps[0].epilogue.sft.map_or(all / 3, |sft| sft.first_channel);
     (count < all).then(|| first..(first + count).min(all))
 }
 
-fn twin(plan: Plan, inputs: &[&[f32]]) -> Result<Vec<f32>> {
-    let outputs = cpu::Executor::reference(Arc::new(plan))?.run(inputs)?;
-    Ok(outputs.into_iter().next().unwrap_or_default())
+fn expected(oracle: Oracle, plan: Plan, inputs: &[&[f32]]) -> Result<Vec<f32>> {
+    let plan = Arc::new(plan);
+    let mut executor = match oracle {
+        Oracle::Twin => cpu::Executor::reference(plan)?,
+        Oracle::Cpu => cpu::Executor::new(plan)?,
+    };
+    Ok(executor.run(inputs)?.into_iter().next().unwrap_or_default())
+}
+
+/// Uniform in [0, 1): element `i` of a stream of SplitMix64 (Steele, Lea, Flood 2014).
+pub fn uniform(stream: u64, i: u64) -> f32 {
+    let z = stream.wrapping_add((i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32
+}
+
+/// `len` values uniform in [-√3, √3): mean 0 and deviation 1.
+pub fn noise(stream: u64, len: usize) -> Vec<f32> {
+    (0..len as u64).map(|i| 3f32.sqrt() * (2.0 * uniform(stream, i) - 1.0)).collect()
 }

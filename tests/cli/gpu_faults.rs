@@ -1,0 +1,248 @@
+//! A GPU that fails: every call of its driver fails once, and the CPU goes on.
+//!
+//! `tools/faults/vulkan.c` stands between the program and a driver that runs on the CPU, which it
+//! shows as a real GPU. It fails the n-th call of a kind, for n = 1, 2, 3 and so on until a run meets
+//! none.
+//!
+//! As in `faults.rs`, the tests take some places and `tools/faults/run` all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::faults;
+use super::support::{Run, Workspace, skip};
+
+/// As the layer calls it.
+const NAME: &str = "a GPU with faults";
+/// Calls that fail once.
+const FAILING: [&str; 8] =
+    ["device", "buffer", "memory", "shader", "pipeline", "map", "lost", "lost-while-waiting"];
+/// Places of a sweep that are taken where not all are asked for, about twice as many.
+const SOME: usize = 2;
+/// No run of these takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Largest difference of 8-bit samples between the CPU and a GPU.
+const LEVELS: u8 = 1;
+
+/// A workspace with an album of four, and the layer in it; `None` where there is no driver for it.
+fn workspace() -> Option<Workspace> {
+    let library = faults::library("vulkan")?;
+    let workspace = Workspace::new();
+    for i in 0..4 {
+        workspace.picture(&format!("album/{i}.png"), 12 + i, 9);
+    }
+    let layer = serde_json::json!({
+        "file_format_version": "1.1.2",
+        "layer": {
+            "name": "VK_LAYER_PENTIMENTO_faults",
+            "type": "GLOBAL",
+            "library_path": library,
+            "api_version": "1.3.0",
+            "implementation_version": "1",
+            "description": "fails calls",
+        },
+    });
+    fs::create_dir(workspace.path("layer")).unwrap();
+    fs::write(workspace.path("layer/faults.json"), layer.to_string()).unwrap();
+    let devices = run(&workspace, "devices", "lost:0");
+    if !devices.out.contains(NAME) {
+        skip("there is no Vulkan driver that runs on the CPU");
+        return None;
+    }
+    Some(workspace)
+}
+
+/// Runs the program with the layer.
+fn run(workspace: &Workspace, arguments: &str, fault: &str) -> Run {
+    run_with(workspace, arguments, fault, &[])
+}
+
+/// The same with further environment variables.
+fn run_with(workspace: &Workspace, arguments: &str, fault: &str, more: &[(&str, &str)]) -> Run {
+    let path = |name: &str| workspace.path(name).to_str().unwrap().to_owned();
+    let (layer, log, cache) = (path("layer"), path("met"), path("cache"));
+    let _ = fs::remove_file(&log);
+    let variables = [
+        ("VK_LAYER_PATH", layer.as_str()),
+        ("VK_INSTANCE_LAYERS", "VK_LAYER_PENTIMENTO_faults"),
+        ("FAULTS_GPU", fault),
+        ("FAULTS_GPU_LOG", log.as_str()),
+        // What is kept of a run must not change which calls the next one makes.
+        ("PENTIMENTO_CACHE", cache.as_str()),
+        ("RUST_BACKTRACE", "0"),
+    ];
+    let begin = Instant::now();
+    let run = workspace.run_with(arguments, &[&variables[..], more].concat());
+    let _ = fs::remove_dir_all(&cache);
+    assert!(begin.elapsed() < PATIENCE, "{fault} took {:?}", begin.elapsed());
+    run
+}
+
+/// The call that failed, where the run met it.
+fn met(workspace: &Workspace) -> Option<String> {
+    fs::read_to_string(workspace.path("met")).ok().map(|met| met.trim_end().to_owned())
+}
+
+fn results(workspace: &Workspace) -> BTreeMap<String, Vec<u8>> {
+    let open = |name: &str| {
+        let picture = image::open(workspace.path("out").join(name));
+        picture.unwrap_or_else(|error| panic!("{name}: {error}")).to_rgb8().into_raw()
+    };
+    workspace.files("out").into_iter().map(|name| (name.clone(), open(&name))).collect()
+}
+
+fn same(results: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>) -> bool {
+    let near = |a: &Vec<u8>, b: &Vec<u8>| {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= LEVELS)
+    };
+    results.keys().eq(expected.keys())
+        && results.iter().all(|(name, picture)| near(picture, &expected[name]))
+}
+
+/// Fails the places of `kind` while the album is restored, one a run, and hands each to `judge`, with
+/// the names of what the run left. A row of the table says what came of it.
+fn sweep(workload: &str, device: &str, kind: &str, judge: impl Fn(&Run, bool, &str) -> bool) {
+    let Some(workspace) = workspace() else { return };
+    let whole = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
+    let arguments = format!("restore album -o out --model x2.safetensors{device}");
+    workspace.run("restore album -o out --model x2.safetensors").succeeds();
+    let expected = results(&workspace);
+    let (mut places, mut unharmed, mut said) = (0, 0, 0);
+    let mut place = 1;
+    loop {
+        fs::remove_dir_all(workspace.path("out")).unwrap();
+        let ended = run(&workspace, &arguments, &format!("{kind}:{place}"));
+        let Some(met) = met(&workspace) else { break };
+        places += 1;
+        let what = format!("{kind}:{place} ({met}): {}{}", ended.out, ended.err);
+        assert!(!ended.err.contains("panicked") && !ended.err.contains("report"), "{what}");
+        let left =
+            if workspace.path("out").exists() { results(&workspace) } else { BTreeMap::new() };
+        for (name, picture) in &left {
+            let one = BTreeMap::from([(name.clone(), picture.clone())]);
+            let its = BTreeMap::from([(name.clone(), expected[name].clone())]);
+            assert!(same(&one, &its), "{name} differs: {what}");
+        }
+        match judge(&ended, same(&left, &expected), &what) {
+            true => unharmed += 1,
+            false => said += 1,
+        }
+        // As if nothing had been.
+        let again = run(&workspace, &arguments, &format!("{kind}:0"));
+        assert_eq!(again.code, 0, "the next run: {}; {what}", again.err);
+        assert!(same(&results(&workspace), &expected), "the next run makes others: {what}");
+        place += if whole { 1 } else { 1 + place / SOME };
+    }
+    assert!(places > 0, "no call of {kind} was met");
+    println!("{workload} {kind}: {places} places, {unharmed} unharmed, {said} said");
+    if let Some(table) = std::env::var_os("PENTIMENTO_FAULTS_TABLE") {
+        let mut file = fs::File::options().append(true).create(true).open(table).unwrap();
+        let line =
+            format!("| {workload} | GPU: {kind} | {places} | {unharmed} | {said} | 0 | 0 | |\n");
+        file.write_all(line.as_bytes()).unwrap();
+    }
+}
+
+/// Nobody named a device: every picture is restored, and a note names the GPU and the cause.
+#[test]
+fn the_cpu_goes_on_where_nobody_named_a_device() {
+    for kind in FAILING {
+        sweep("an album on the best device", "", kind, |ended, all_there, what| {
+            assert!(ended.code == 0 && all_there, "{what}");
+            let notes: Vec<&str> = ended.err.lines().collect();
+            if notes.is_empty() {
+                return true;
+            }
+            assert!(notes.len() == 1 && notes[0].contains(NAME), "{what}");
+            assert!(notes[0].contains("the CPU"), "{what}");
+            false
+        });
+    }
+}
+
+/// The GPU was named: what it did not restore is said, with the cause.
+#[test]
+fn a_device_that_is_named_keeps_its_errors() {
+    for kind in FAILING {
+        sweep("an album on a named GPU", " --device vulkan", kind, |ended, all_there, what| {
+            if ended.code == 0 {
+                assert!(all_there && ended.err.is_empty(), "{what}");
+                return true;
+            }
+            assert_eq!(ended.code, 1, "{what}");
+            let is_error = |line: &str| line.starts_with("error: ");
+            assert!(!ended.err.is_empty() && ended.err.lines().all(is_error), "{what}");
+            let causes = ["lost", "memory", "cannot open"];
+            assert!(causes.iter().any(|cause| ended.err.contains(cause)), "{what}");
+            false
+        });
+    }
+}
+
+/// A folder for `PENTIMENTO_KERNELS` that holds one kernel with an error in it.
+fn broken(workspace: &Workspace, kernel: &str, from: &str, to: &str) -> String {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels").join(kernel);
+    let text = fs::read_to_string(own).unwrap();
+    assert!(text.contains(from), "{kernel} has changed");
+    let folder = workspace.path("kernels");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(kernel), text.replace(from, to)).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+/// A driver that computes a kernel wrongly: another one takes its place, and the run says so.
+#[test]
+fn a_kernel_that_is_wrong_is_replaced() {
+    let Some(workspace) = workspace() else { return };
+    // Large enough for the kernel.
+    workspace.picture("album/large.png", 64, 48);
+    workspace.run("restore album -o out --model x2.safetensors").succeeds();
+    let expected = results(&workspace);
+    let kernels = broken(&workspace, "conv_direct.wgsl", "* column_x", "* column_x * 0.9");
+    let variables = [("PENTIMENTO_KERNELS", kernels.as_str())];
+    let arguments = "restore album -o out --model x2.safetensors --device vulkan --force";
+    let ended = run_with(&workspace, arguments, "lost:0", &variables);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let said = "computes the kernel conv_direct wrongly; conv_gemm takes its place";
+    assert!(ended.err.contains(said), "{}", ended.err);
+    assert!(same(&results(&workspace), &expected));
+}
+
+/// Where no other kernel does the same, the CPU computes, or the run says why it cannot.
+#[test]
+fn a_wrong_kernel_without_another_is_not_used() {
+    let Some(workspace) = workspace() else { return };
+    workspace.run("restore album -o out --model x2.safetensors").succeeds();
+    let expected = results(&workspace);
+    let [from, to] = ["(o * FACTOR + h % FACTOR)", "(o * FACTOR + w % FACTOR)"];
+    let kernels = broken(&workspace, "pixel_shuffle.wgsl", from, to);
+    let variables = [("PENTIMENTO_KERNELS", kernels.as_str())];
+    let arguments = "restore album -o out --model x2.safetensors --force";
+    let ended = run_with(&workspace, arguments, "lost:0", &variables);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let said = "computes the kernel pixel_shuffle wrongly";
+    assert!(ended.err.contains(said) && ended.err.contains("the CPU took"), "{}", ended.err);
+    assert!(same(&results(&workspace), &expected));
+
+    fs::remove_dir_all(workspace.path("out")).unwrap();
+    let ended = run_with(&workspace, &format!("{arguments} --device vulkan"), "lost:0", &variables);
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains(said), "{}", ended.err);
+    assert!(!workspace.path("out").exists() || workspace.files("out").is_empty());
+}
+
+/// A driver that never answers costs the pictures that it has, and the run ends.
+#[test]
+fn a_gpu_that_hangs_ends_within_the_patience() {
+    let Some(workspace) = workspace() else { return };
+    let arguments = "restore album/0.png -o b.png --model x2.safetensors --patience 2";
+    let ended = run(&workspace, arguments, "hang:1");
+    assert!(met(&workspace).is_some());
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    let is_restored = workspace.path("b.png").exists();
+    assert_eq!(ended.code, if is_restored { 0 } else { 1 }, "{}", ended.err);
+    assert!(ended.err.contains(NAME) || ended.err.contains("2 s"), "{}", ended.err);
+}
