@@ -33,7 +33,7 @@ enum { SUCCESS = 0, TIMEOUT = 2, NO_HOST_MEMORY = -1, NO_DEVICE_MEMORY = -2, NO_
 enum { DISCRETE = 2, ON_CPU = 4, INSTANCE_LINK = 47, DEVICE_LINK = 48 };
 
 /* What a call does. */
-enum { DEVICE = 1, BUFFER = 2, MEMORY = 4, SHADER = 8, PIPELINE = 16, SUBMIT = 32, WAIT = 64, MAP = 128, DISPATCH = 256 };
+enum { DEVICE = 1, BUFFER = 2, MEMORY = 4, SHADER = 8, PIPELINE = 16, SUBMIT = 32, WAIT = 64, MAP = 128 };
 
 static const struct kind {
     const char *name;
@@ -51,8 +51,6 @@ static const struct kind {
     {"lost-while-waiting", WAIT, LOST},
     /* The device never becomes ready. */
     {"hang", WAIT, TIMEOUT},
-    /* One dispatch computes nothing. */
-    {"nothing", DISPATCH, SUCCESS},
 };
 
 static const struct kind *plan;
@@ -77,11 +75,15 @@ __attribute__((constructor)) static void begin(void) {
     }
 }
 
-/* Whether this call fails. */
+static get_function next_of_device;
+static handle the_device;
+
+/* Whether this call fails. A device that is lost does nothing more, so that all may be destroyed. */
 static int fails(int call, const char *name) {
     if (!plan || !(plan->calls & call)) return 0;
     if (atomic_fetch_add(&met, 1) + 1 != place) return 0;
     if (plan->error == LOST || plan->error == TIMEOUT) over = 1;
+    if (plan->error == LOST) ((result(*)(handle))next_of_device(the_device, "vkDeviceWaitIdle"))(the_device);
     int log = log_path ? open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
     if (log >= 0) {
         ssize_t unused = write(log, name, strlen(name)) + write(log, "\n", 1);
@@ -129,9 +131,6 @@ static struct instance *of_instance(handle of) {
     abort();
 }
 
-static get_function next_of_device;
-static handle the_device;
-
 /* A call of a device that fails or is passed on. */
 #define CALL(name, kind, types, values)                                                                  \
     static result name types {                                                                           \
@@ -141,19 +140,12 @@ static handle the_device;
         return real values;                                                                              \
     }
 
-/* A device that is lost does nothing more, so that all may be destroyed. */
-static int loses(int call, const char *name) {
-    if (!fails(call, name)) return 0;
-    if (plan->error == LOST) ((result(*)(handle))next_of_device(the_device, "vkDeviceWaitIdle"))(the_device);
-    return 1;
-}
-
 /* One that tells of a lost device from then on. */
 #define ASK(name, kind, types, values)                                                                   \
     static result name types {                                                                           \
         static result (*real) types;                                                                     \
         if (!real) real = (result(*) types)next_of_device(the_device, #name);                            \
-        if (loses(kind, #name) || (over && (plan->error == LOST || (kind) == WAIT))) return plan->error; \
+        if (fails(kind, #name) || (over && (plan->error == LOST || (kind) == WAIT))) return plan->error; \
         return real values;                                                                              \
     }
 
@@ -187,12 +179,6 @@ static result vkGetSemaphoreCounterValue(handle d, object semaphore, uint64_t *v
 }
 static result vkGetSemaphoreCounterValueKHR(handle d, object semaphore, uint64_t *value) {
     return counted("vkGetSemaphoreCounterValueKHR", d, semaphore, value);
-}
-
-static void vkCmdDispatch(handle commands, uint32_t x, uint32_t y, uint32_t z) {
-    static void (*real)(handle, uint32_t, uint32_t, uint32_t);
-    if (!real) real = (void (*)(handle, uint32_t, uint32_t, uint32_t))next_of_device(the_device, "vkCmdDispatch");
-    if (!fails(DISPATCH, "vkCmdDispatch")) real(commands, x, y, z);
 }
 
 static struct with_link *chain(const void *info, int32_t type) {
@@ -265,7 +251,7 @@ static const struct own {
     OWN(vkCreateBuffer), OWN(vkAllocateMemory), OWN(vkCreateShaderModule), OWN(vkCreateComputePipelines),
     OWN(vkMapMemory), OWN(vkQueueSubmit), OWN(vkWaitSemaphores), OWN(vkWaitSemaphoresKHR), OWN(vkWaitForFences),
     OWN(vkGetFenceStatus), OWN(vkDeviceWaitIdle), OWN(vkQueueWaitIdle), OWN(vkGetSemaphoreCounterValue),
-    OWN(vkGetSemaphoreCounterValueKHR), OWN(vkCmdDispatch), {"vkGetDeviceProcAddr", (function)faults_of_device},
+    OWN(vkGetSemaphoreCounterValueKHR), {"vkGetDeviceProcAddr", (function)faults_of_device},
 }, OF_INSTANCE[] = {
     OWN(vkCreateInstance), OWN(vkCreateDevice), OWN(vkGetPhysicalDeviceProperties),
     OWN(vkGetPhysicalDeviceProperties2), OWN(vkGetPhysicalDeviceProperties2KHR),
