@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { copyFile, readFile, readdir, stat, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 
 const root = resolve(import.meta.dirname, "page");
@@ -48,8 +48,10 @@ function licences(): Plugin {
     name: "licences",
     apply: "build",
     closeBundle: async () => {
-      for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) {
-        await copyFile(join(repository, name), join(root, "../dist/page", `${name}.txt`));
+      const texts = ["LICENSE-MIT", "LICENSE-APACHE", "weights/LICENSE-YuNet.txt"];
+      for (const text of texts) {
+        const name = `${basename(text, ".txt")}.txt`;
+        await copyFile(join(repository, text), join(root, "../dist/page", name));
       }
     },
   };

@@ -24,12 +24,21 @@ __all__ = [
 
 __version__: str
 
-class PentimentoError(RuntimeError): ...
-class Cancelled(PentimentoError): ...
-class DeviceLost(PentimentoError): ...
+class PentimentoError(RuntimeError):
+    """An error of the engine, as one sentence."""
+
+class Cancelled(PentimentoError):
+    """The work was stopped before its end."""
+
+class DeviceLost(PentimentoError):
+    """The device stopped working. A new Restorer opens it again."""
 
 @type_check_only
 class Face(TypedDict):
+    """A face of the last photo, in pixels of the photo as it is shown: the five landmarks as (x, y)
+    (eyes, nose, corners of the mouth), the bounds as [left, top, right, bottom], the detector's
+    score, and whether the face was restored. If not, ``skipped`` says why."""
+
     landmarks: list[tuple[float, float]]
     bounds: list[float] | None
     score: float | None
@@ -38,6 +47,9 @@ class Face(TypedDict):
 
 @type_check_only
 class About(TypedDict):
+    """What became of a file: both sizes as (height, width), whether faces were searched, whether the
+    result is the input's file, and notes on what was dropped or replaced."""
+
     input_size: tuple[int, int]
     output_size: tuple[int, int]
     is_photo: bool
@@ -46,6 +58,8 @@ class About(TypedDict):
 
 @type_check_only
 class Device(TypedDict):
+    """A device that can compute. ``index`` is its number for ``device=``; the CPU has none."""
+
     index: int | None
     name: str
     backend: str
@@ -129,4 +143,5 @@ def from_state_dict(
     scale: int = 1,
     which: Literal["all", "largest", "central"] = "all",
 ) -> Restorer: ...
-def devices() -> list[Device]: ...
+def devices() -> list[Device]:
+    """Every device of this machine, the CPU last."""
