@@ -138,10 +138,11 @@ def tiffs() -> None:
              planarconfig="separate" if planes else "contig", **layout)
     for packing, order, tiled in itertools.product(["lzw", "deflate"], "<>", [False, True]):
         end = f"{packing}{'-mm' if order == '>' else ''}{'-tiles' if tiled else ''}.tif"
+        how = f"{packing}, {'tiles' if tiled else 'strips'}, {'big' if order == '>' else 'little'} endian"
         layout = dict(tile=(16, 16)) if tiled else dict(rowsperstrip=4)
         common = dict(photometric="rgb", compression=packing, byteorder=order, predictor=True, **layout)
-        tiff(f"rgb-predictor-{end}", f"RGB, 8 bits, predictor, {end}", PICTURE, PICTURE, **common)
-        tiff(f"rgb16-predictor-{end}", f"RGB, 16 bits, predictor, {end}", deep, deep, **common)
+        tiff(f"rgb-predictor-{end}", f"RGB, 8 bits, predictor, {how}", PICTURE, PICTURE, **common)
+        tiff(f"rgb16-predictor-{end}", f"RGB, 16 bits, predictor, {how}", deep, deep, **common)
     float_gray = (GRAY / np.float32(255)).astype(np.float32)
     as_words = colour(np.floor(float_gray.astype(np.float64) * 65535 + 0.5).astype(np.uint16))
     for order, packing in itertools.product("<>", [None, "deflate"]):
