@@ -32,7 +32,7 @@ import pentimento.ray
 import workers
 from album import Line, make_album, run_line
 from places import Bucket, Folder
-from workers import Fragile, Memory, Sleeper
+from workers import Cpu, Fragile, Memory, Sleeper
 
 # Actors find no file of this folder.
 for module in (album, workers):
@@ -168,11 +168,13 @@ def memory(arguments, folder):
 
 def speed(arguments, folder):
     """The command line and one or two workers on the same cores, in turns. Each measures all of a
-    run but the start of its processes, as the slope between a short and a long album."""
+    run but the start of its processes, as the slope between a short and a long album. The time of
+    the processors hardly depends on what else the machine does."""
     paths = folder / "short", folder / "long"
     counts = arguments.count // 4, arguments.count
     for path, count in zip(paths, counts):
         make_album(path, count, poison=False)
+    more = counts[1] - counts[0]
     for actors in arguments.workers:
         cores = ",".join(str(core) for core in range(actors))
         os.sched_setaffinity(0, range(actors))
@@ -180,26 +182,30 @@ def speed(arguments, folder):
         ray.init(address=cluster.address, log_to_driver=False)
 
         def by_line(path, out):
-            return run_line(path, out, cores=cores)
+            before, seconds = os.times(), run_line(path, out, cores=cores)
+            return seconds, sum(os.times()[2:4]) - sum(before[2:4])
 
         def by_ray(path, out):
-            began = time.monotonic()
+            began, watch = time.monotonic(), Cpu()
             pentimento.ray.restore(path, out, concurrency=actors, progress=False)
-            return time.monotonic() - began
+            return time.monotonic() - began, watch.stop()
 
-        rates = {by_line: [], by_ray: []}
+        found = {by_line: [], by_ray: []}
         for turn in range(arguments.turns):
-            for measured, found in rates.items():
+            for measured, slopes in found.items():
                 outs = [folder / f"{measured.__name__}{actors}{turn}{path.name}" for path in paths]
-                seconds = [measured(path, out) for path, out in zip(paths, outs)]
-                found.append((counts[1] - counts[0]) / (seconds[1] - seconds[0]))
-        pairs = [round(100 * (1 - ray / line)) for line, ray in zip(*rates.values())]
-        line, with_ray = (statistics.median(found) for found in rates.values())
-        print(
-            f"{actors} workers on {actors} cores: command line {line:.2f} photos/s, Ray "
-            f"{with_ray:.2f} photos/s; Ray is slower by {statistics.median(pairs)}%, in each turn by "
-            f"{pairs}% ({counts[1]} photos, load {os.getloadavg()[0]:.1f})", flush=True,
-        )
+                short, long = (measured(path, out) for path, out in zip(paths, outs))
+                slopes.append([(b - a) / more for a, b in zip(short, long)])
+                print(f"  {measured.__name__}: s a photo, wall and CPU: {slopes[-1]}", flush=True)
+        for kind, what in enumerate(["wall", "CPU"]):
+            line, with_ray = ([slope[kind] for slope in slopes] for slopes in found.values())
+            ratios = [b / a for a, b in zip(line, with_ray)]
+            print(
+                f"{actors} workers on {actors} cores, {what} time of a photo: command line "
+                f"{statistics.median(line):.3f} s, Ray {statistics.median(with_ray):.3f} s, "
+                f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f} in "
+                f"{arguments.turns} turns of {more} photos; load {os.getloadavg()[0]:.1f})", flush=True,
+            )
         ray.shutdown()
         cluster.shutdown()
 
@@ -249,7 +255,7 @@ def main():
     part = parts.add_parser("memory")
     part.add_argument("--count", type=int, default=2000)
     part = parts.add_parser("speed")
-    part.add_argument("--count", type=int, default=400)
+    part.add_argument("--count", type=int, default=200)
     part.add_argument("--turns", type=int, default=3)
     part.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     part = parts.add_parser("feed")

@@ -74,6 +74,38 @@ class Memory:
         return [round(max(sizes)) for sizes in parts if sizes]
 
 
+class Cpu:
+    """The processor time of this process and of all below it, in a thread: a cluster's nodes and
+    actors, those that have ended too."""
+
+    def __init__(self):
+        self._times, self._ends = {}, threading.Event()
+        self._take()
+        self._start = dict(self._times)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self):
+        while not self._ends.wait(2.0):
+            self._take()
+
+    def _take(self):
+        own = psutil.Process()
+        for process in [own, *own.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            self._times[process.pid] = times.user + times.system
+
+    def stop(self):
+        """Seconds since the start."""
+        self._ends.set()
+        self._thread.join()
+        self._take()
+        return sum(time - self._start.get(pid, 0) for pid, time in self._times.items())
+
+
 def _size(process):
     try:
         title = (process.cmdline() or [""])[0]
