@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
 use crate::gpu;
 use crate::graph::Graph;
 use crate::plan::{Plan, Target};
 use crate::tensor::Dtype;
+use crate::{Error, Result};
 
 /// How numbers are stored on the device. Sums are always f32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]

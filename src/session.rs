@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::control::{Control, Instant, Watch};
 use crate::engine::{Device, Engine};
-use crate::error::{Error, Result};
 use crate::gpu::GpuPicture;
 use crate::model::Model;
 use crate::pixels::PixelFormat;
@@ -16,6 +15,7 @@ use crate::plan::Plan;
 use crate::tensor::Shape;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::verify;
+use crate::{Error, Result};
 use crate::{cpu, gpu};
 
 /// Bytes that a session holds on its device.
@@ -115,6 +115,22 @@ impl Session {
 
     /// Lets `control` watch the following runs, and cancel them. A cancelled session can be run
     /// again with another control, or with none.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use pentimento::{Control, Engine, EngineOptions, Error, Model, Session};
+    ///
+    /// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
+    /// let model = Model::open("tests/goldens/mmrbnet/default/checkpoint.safetensors")?;
+    /// let mut session = Session::new(&engine, &model, 16, 16)?;
+    /// let half = |done| if done < 0.5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    /// session.set_control(Some(Control::with_progress(half)));
+    /// let degraded = vec![128; session.input_shape().len()];
+    /// assert!(matches!(session.run(&degraded), Err(Error::Cancelled)));
+    /// session.set_control(None);
+    /// session.run(&degraded)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set_control(&mut self, control: Option<Control>) {
         self.watch.control = control;
     }
