@@ -41,6 +41,8 @@ pub mod models;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod nn;
 pub mod photo;
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
+pub mod room;
 mod session;
 #[cfg(test)]
 #[path = "../tests/support/skipped.rs"]

@@ -98,6 +98,7 @@ impl Session {
         let plan = Arc::new(plan);
         let executor = match engine.handle() {
             Device::Cpu => {
+                has_room(engine, plan.arena_bytes())?;
                 let executor = cpu::Executor::new(plan.clone())?;
                 within(engine, executor.memory())?;
                 Executor::Cpu(executor)
@@ -343,6 +344,18 @@ async fn verified(engine: &Engine, plan: Plan) -> Result<Plan> {
             verify::verified(device, plan, folder, engine.notes()).await
         }
         _ => Ok(plan),
+    }
+}
+
+/// Before so much is taken on the CPU.
+fn has_room(engine: &Engine, needed: usize) -> Result<()> {
+    match engine.memory_left() {
+        Some(available) if needed > available => Err(Error::OutOfMemory {
+            needed,
+            available,
+            hint: "end other programs, or use smaller tiles".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 
