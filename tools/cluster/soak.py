@@ -1,7 +1,9 @@
-"""Long tests of pentimento.ray on a Ray cluster of four nodes, which are processes of this machine.
+"""Long tests of pentimento.ray on Ray clusters, whose nodes are processes of this machine.
 
-soak.py crash      nodes and drivers that are killed, a folder and an S3 server
-soak.py speed      photos a second beside the command line on the same cores, and workers' memory
+soak.py same       a folder and an S3 server, on one node and on four: the command line's results
+soak.py crash      nodes and drivers that are killed at random moments, and the rerun
+soak.py memory     the resident memory of one worker over the whole album, with the default network
+soak.py speed      photos a second beside the command line on the same cores
 soak.py feed       actors whose network sleeps: how many one driver keeps busy
 
 It needs pentimento[ray], psutil, Pillow, moto[server] and boto3, and the command line's program in
@@ -18,285 +20,186 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
-import numpy as np
-import psutil
 import pyarrow.parquet as pq
 import ray
 from PIL import Image
 from ray.cluster_utils import Cluster
 
-import pentimento
+import album
 import pentimento.ray
+import workers
+from album import Line, make_album, run_line
+from places import Bucket, Folder
+from workers import Fragile, Memory, Sleeper
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SMALL = ROOT / "tests/goldens/mmrbnet/default_32/checkpoint.safetensors"
-POISON = "poison.png"
-# One of this many pictures is broken.
-BROKEN = 20
-
-
-class Fragile:
-    """A restorer whose process ends at one picture."""
-
-    device = "cpu"
-
-    def __init__(self, delay):
-        self._delay = delay
-        self._restorer = pentimento.Restorer(SMALL.read_bytes(), device="cpu")
-        self.faces = []
-
-    def restore_file(self, data, name, output, **options):
-        if name.endswith(POISON):
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self._delay)
-        return self._restorer.restore_file(data, name, output, **options)
+# Actors find no file of this folder.
+for module in (album, workers):
+    ray.cloudpickle.register_pickle_by_value(module)
 
 
-class Sleeper:
-    """A network that takes its time and computes nothing."""
-
-    device, faces = "sleep", []
-
-    def __init__(self, seconds):
-        self._seconds = seconds
-
-    def restore_file(self, data, name, output, **options):
-        time.sleep(self._seconds)
-        return data, {"is_photo": False, "copied": True, "notes": []}
-
-
-def album(folder, count, poison=True):
-    """Pictures that differ; the count of those that are whole."""
-    folder.mkdir(parents=True)
-    endings = ["png", "jpg", "ppm"]
-    broken = 0
-    for i in range(count - poison):
-        path = folder / f"{i % 10}" / f"{i:05}.{endings[i % 3]}"
-        path.parent.mkdir(exist_ok=True)
-        if i % BROKEN == 7:
-            path.write_bytes(b"this is no picture")
-            broken += 1
-            continue
-        pixels = np.random.default_rng(i).integers(0, 256, (32 + i % 9, 40, 3), np.uint8)
-        Image.fromarray(pixels).save(path)
-    if poison:
-        Image.new("RGB", (40, 40)).save(folder / POISON)
-    return count - poison - broken
-
-
-def results(folder):
-    names = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return {n.as_posix(): (folder / n).read_bytes() for n in names if n.parts[0][0] not in "._"}
-
-
-def line(folder, out, cores=None):
-    """The command line's results and its seconds."""
-    command = [os.environ["PENTIMENTO_PROGRAM"], "restore", folder, "-o", out, "--quiet"]
-    command += ["--model", SMALL, "--aligned", "--device", "cpu"]
-    if cores:
-        command = ["taskset", "-c", cores, *command]
-    start = time.monotonic()
-    subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
-    return time.monotonic() - start
-
-
-def check(rows, found, expected, whole, count):
-    """One row a picture, and for each whole one the result that the command line writes."""
-    names = [row["input"] for row in rows]
-    assert len(names) == len(set(names)) == count, (len(names), len(set(names)), count)
-    ends = [row["status"] for row in rows]
-    assert ends.count("restored") == whole, (ends.count("restored"), whole)
-    assert ends.count("failed") == count - 1 - whole and ends.count("killed") == 1
-    assert all(row["attempts"] == 2 for row in rows if row["status"] == "killed")
-    assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
-    differ = [name for name in expected if found[name] != expected[name]]
-    assert not differ, f"{len(differ)} results differ, as {differ[0]}"
+def start(nodes, cpus):
+    """A cluster of a head, where the driver and no restorer lives, and the other nodes."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    return cluster, [cluster.add_node(num_cpus=cpus) for _ in range(nodes - 1)]
 
 
 def driver(arguments):
+    """A run of its own process, which a test may kill."""
     ray.init(address=arguments.address, log_to_driver=False)
-    made = lambda: Fragile(arguments.delay)  # noqa: E731
+    network, delay, tries = album.small_network(), arguments.delay, arguments.tries
     summary = pentimento.ray.restore(
-        arguments.source, arguments.to, detector=None, concurrency=4, progress=False, restorer=made
+        arguments.source, arguments.to, concurrency=arguments.actors, progress=False,
+        restorer=lambda: Fragile(network, delay, tries),
     )
-    print(summary, flush=True)
+    print(f"  {summary}", flush=True)
 
 
-def drive(cluster, source, to, delay):
-    command = [sys.executable, __file__, "driver", source, to, cluster.address, str(delay)]
-    return subprocess.Popen([str(part) for part in command])
+def drive(cluster, place, actors, delay, tries):
+    command = [sys.executable, __file__, "driver", place.source, place.out, cluster.address]
+    return subprocess.Popen([*command, str(actors), str(delay), str(tries)])
+
+
+def prepared(arguments, folder):
+    """The album, and what the command line makes of it."""
+    source, network = folder / "album", folder / "small.safetensors"
+    network.write_bytes(album.small_network())
+    whole = make_album(source, arguments.count)
+    line = Line(source, folder / "line", network)
+    faces = sum(1 for end in line.ends.values() if not isinstance(end, str) and end[3])
+    print(
+        f"the command line: {len(line.results)} results of {arguments.count} photos, {faces} with a "
+        f"face, {line.seconds:.0f} s", flush=True,
+    )
+    assert whole == len(line.results)
+    return source, line
+
+
+def same(arguments, folder):
+    """The command line's results, whatever holds the album and however many nodes there are."""
+    source, line = prepared(arguments, folder)
+    for nodes, kinds in ((2, ["folder"]), (4, ["folder", "S3"])):
+        cluster, _ = start(nodes, arguments.cpus)
+        actors = arguments.cpus * (nodes - 1)
+        for kind in kinds:
+            place = Folder(source, folder / f"out{nodes}") if kind == "folder" else Bucket(source)
+            tries, watch, began = folder / f"tries{nodes}{kind}", Memory(), time.monotonic()
+            assert drive(cluster, place, actors, 0, tries).wait() == 0
+            seconds, memory = time.monotonic() - began, watch.stop()
+            line.check(place.rows(), place.results(), place.root)
+            assert not place.left_over(), place.left_over()
+            given = tries.read_text().split("\n")[:-1]
+            twice = len(given) - len(set(given))
+            print(
+                f"{kind}, {nodes} nodes, {actors} actors: all rows and bytes are right, {twice} "
+                f"photos were given twice, {seconds:.0f} s; MB of the largest actor: {memory}",
+                flush=True,
+            )
+        cluster.shutdown()
 
 
 def crash(arguments, folder):
     """At random moments a node is killed, then the driver. The next run finishes."""
-    count, delay = arguments.count, arguments.delay
-    source, expected = folder / "album", folder / "line"
-    whole = album(source, count)
-    line(source, expected)
-    expected = results(expected)
-    expected.pop(POISON)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=2) for _ in range(3)]
-    chance = random.Random(arguments.seed)
-    for moment in range(3):
-        out = folder / f"out{moment}"
-        started = time.monotonic()
-        run = drive(cluster, source, out, delay)
-        while not list(out.glob("_pentimento/rows-*")) and run.poll() is None:
-            time.sleep(0.1)
-        time.sleep(chance.uniform(0, arguments.within))
+    source, line = prepared(arguments, folder)
+    cluster, nodes = start(4, arguments.cpus)
+    actors, chance = arguments.cpus * 3, random.Random(arguments.seed)
+    for moment, kind in enumerate(["folder", "S3", "folder"]):
+        place = Folder(source, folder / f"out{moment}") if kind == "folder" else Bucket(source)
+        tries = [folder / f"tries{moment}{run}" for run in (0, 1)]
+        began = time.monotonic()
+        run = drive(cluster, place, actors, arguments.delay, tries[0])
+        # Some share of the photos is done when the node goes, and some more when the driver does.
+        at = sorted(chance.uniform(0.02, 0.9) for _ in range(2))
+        wait_for(run, place, at[0] * len(line.results))
         node = nodes.pop(chance.randrange(len(nodes)))
-        rows = len(results(out))
-        raylet = node.all_processes["raylet"][0].process
-        os.kill(raylet.pid, signal.SIGKILL)
-        nodes.append(cluster.add_node(num_cpus=2))
-        time.sleep(chance.uniform(0, arguments.within))
-        also = len(results(out))
-        if run.poll() is None:
-            os.kill(run.pid, signal.SIGKILL)
+        counts = [place.count()]
+        os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        nodes.append(cluster.add_node(num_cpus=arguments.cpus))
+        wait_for(run, place, at[1] * len(line.results))
+        counts.append(place.count())
+        assert run.poll() is None, "the driver had ended before it was killed"
+        os.kill(run.pid, signal.SIGKILL)
         run.wait()
         print(
-            f"moment {moment}: the node was killed with {rows} results of {whole}, the driver "
-            f"with {also}", flush=True,
+            f"moment {moment}, {kind}: the node was killed with {counts[0]} results of "
+            f"{len(line.results)}, the driver with {counts[1]}", flush=True,
         )
-        assert drive(cluster, source, out, delay).wait() == 0
-        table = pq.read_table(out / "_pentimento/manifest.parquet").to_pylist()
-        check(table, results(out), expected, whole, count)
-        left = [path for path in out.rglob(".pentimento-*")] + list(out.glob("_pentimento/rows-*"))
-        assert not left, left
-        runs = {}
-        for row in table:
-            runs[row["run"]] = runs.get(row["run"], 0) + 1
-        print(
-            f"  all rows and bytes are right; rows by run: {sorted(runs.values())}; "
-            f"{time.monotonic() - started:.0f} s in all", flush=True,
-        )
-    if not arguments.no_store:
-        store(cluster, source, expected, whole, arguments)
+        assert drive(cluster, place, actors, 0, tries[1]).wait() == 0
+        rows = place.rows()
+        line.check(rows, place.results(), place.root)
+        assert not place.left_over(), place.left_over()
+        again(rows, tries)
+        print(f"  all rows and bytes are right; {time.monotonic() - began:.0f} s in all", flush=True)
     cluster.shutdown()
 
 
-def store(cluster, source, expected, whole, arguments):
-    """The same from and to an S3 server, without a crash but that of the poisoned picture."""
-    import boto3
-    from moto.server import ThreadedMotoServer
+def wait_for(run, place, count):
+    """Until there are so many results, or the run has ended."""
+    while place.count() < count and run.poll() is None:
+        time.sleep(0.2)
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    there = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-    there.create_bucket(Bucket="photos")
-    for name, data in results(source).items():
-        there.put_object(Bucket="photos", Key=f"in/{name}", Body=data)
-    query = f"?scheme=http&endpoint_override={host}:{port}&region=us-east-1"
-    start = time.monotonic()
-    run = drive(cluster, f"s3://photos/in{query}", f"s3://photos/out{query}", 0)
-    assert run.wait() == 0
-    seconds = time.monotonic() - start
-    found, rows = {}, None
-    for page in there.get_paginator("list_objects_v2").paginate(Bucket="photos", Prefix="out/"):
-        for entry in page["Contents"]:
-            data = there.get_object(Bucket="photos", Key=entry["Key"])["Body"].read()
-            if "_pentimento/" not in entry["Key"]:
-                found[entry["Key"][4:]] = data
-            elif entry["Key"].endswith("manifest.parquet"):
-                import pyarrow
 
-                rows = pq.read_table(pyarrow.BufferReader(data)).to_pylist()
-    check(rows, found, expected, whole, arguments.count)
-    print(f"S3: all rows and bytes are right, {seconds:.0f} s", flush=True)
-    server.stop()
+def again(rows, tries):
+    """What the second run did again had no row of the first run."""
+    given = [path.read_text().split("\n")[:-1] for path in tries]
+    first = min(rows, key=lambda row: row["finished"])["run"]
+    kept = {row["input"] for row in rows if row["run"] == first}
+    assert not kept & set(given[1]), kept & set(given[1])
+    done = len(set(given[0]) & set(given[1]))
+    print(
+        f"  rows of the first run: {len(kept)} of {len(rows)}; both runs were given {done} photos; "
+        f"the first was given {len(given[0]) - len(set(given[0]))} again", flush=True,
+    )
+
+
+def memory(arguments, folder):
+    """One worker over all photos, with the networks that the package brings."""
+    source = folder / "album"
+    make_album(source, arguments.count, poison=False)
+    cluster, _ = start(2, 1)
+    ray.init(address=cluster.address, log_to_driver=False)
+    watch = Memory(2.0)
+    summary = pentimento.ray.restore(source, folder / "out", concurrency=1, progress=False)
+    print(f"{summary}\n  MB of the worker, by eighths of the run: {watch.stop()}", flush=True)
 
 
 def speed(arguments, folder):
     """The command line and one or two workers on the same cores, in turns. Each measures all of a
     run but the start of its processes, as the slope between a short and a long album."""
-    short, long = folder / "short", folder / "long"
+    paths = folder / "short", folder / "long"
     counts = arguments.count // 4, arguments.count
-    for path, count in zip((short, long), counts):
-        photos(path, count)
-    for workers in (1, 2):
-        cores = ",".join(str(core) for core in range(workers))
-        os.sched_setaffinity(0, range(workers))
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        cluster.add_node(num_cpus=workers)
+    for path, count in zip(paths, counts):
+        make_album(path, count, poison=False)
+    for actors in arguments.workers:
+        cores = ",".join(str(core) for core in range(actors))
+        os.sched_setaffinity(0, range(actors))
+        cluster, _ = start(2, actors)
         ray.init(address=cluster.address, log_to_driver=False)
-        rates, memory = {"line": [], "ray": []}, []
+
+        def by_line(path, out):
+            return run_line(path, out, cores=cores)
+
+        def by_ray(path, out):
+            began = time.monotonic()
+            pentimento.ray.restore(path, out, concurrency=actors, progress=False)
+            return time.monotonic() - began
+
+        rates = {by_line: [], by_ray: []}
         for turn in range(arguments.turns):
-            seconds = []
-            for path in (short, long):
-                seconds.append(photo_line(path, folder / f"line{workers}{turn}{path.name}", cores))
-            rates["line"].append((counts[1] - counts[0]) / (seconds[1] - seconds[0]))
-            seconds = []
-            for path in (short, long):
-                start, watch = time.monotonic(), Memory()
-                pentimento.ray.restore(
-                    path,
-                    folder / f"ray{workers}{turn}{path.name}",
-                    concurrency=workers,
-                    progress=False,
-                )
-                seconds.append(time.monotonic() - start)
-                memory.append(watch.stop())
-            rates["ray"].append((counts[1] - counts[0]) / (seconds[1] - seconds[0]))
-        line_rate, ray_rate = (statistics.median(rates[name]) for name in ("line", "ray"))
+            for measured, found in rates.items():
+                outs = [folder / f"{measured.__name__}{actors}{turn}{path.name}" for path in paths]
+                seconds = [measured(path, out) for path, out in zip(paths, outs)]
+                found.append((counts[1] - counts[0]) / (seconds[1] - seconds[0]))
+        pairs = [round(100 * (1 - ray / line)) for line, ray in zip(*rates.values())]
+        line, with_ray = (statistics.median(found) for found in rates.values())
         print(
-            f"{workers} workers on {workers} cores: command line {line_rate:.2f} photos/s, Ray "
-            f"{ray_rate:.2f} photos/s, {100 * (1 - ray_rate / line_rate):.0f}% less "
-            f"(medians of {arguments.turns} turns, {counts[1]} photos)", flush=True,
+            f"{actors} workers on {actors} cores: command line {line:.2f} photos/s, Ray "
+            f"{with_ray:.2f} photos/s; Ray is slower by {statistics.median(pairs)}%, in each turn by "
+            f"{pairs}% ({counts[1]} photos, load {os.getloadavg()[0]:.1f})", flush=True,
         )
-        print(f"  RSS of a worker, MB, by quarters of the long run: {memory[-1]}", flush=True)
         ray.shutdown()
         cluster.shutdown()
-
-
-def photos(path, count):
-    """Photos of one face, all of it the same face at other places."""
-    path.mkdir()
-    with Image.open(os.environ["PENTIMENTO_PHOTO"]) as photo:
-        photo = photo.convert("RGB")
-        photo.thumbnail((512, 512))
-        for i in range(count):
-            place = Image.new("RGB", (photo.width + 40, photo.height + 40), (i % 256, 99, 120))
-            place.paste(photo, (i % 40, i * 7 % 40))
-            place.save(path / f"{i:05}.jpg")
-
-
-def photo_line(folder, out, cores):
-    command = [os.environ["PENTIMENTO_PROGRAM"], "restore", folder, "-o", out, "--quiet"]
-    command += ["--device", "cpu"]
-    start = time.monotonic()
-    subprocess.run(["taskset", "-c", cores, *command], cwd=ROOT, check=True)
-    return time.monotonic() - start
-
-
-class Memory:
-    """The resident memory of the actors, in a thread."""
-
-    def __init__(self):
-        self._sizes, self._ends = [], threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-
-    def _watch(self):
-        while not self._ends.wait(0.5):
-            sizes = []
-            for process in psutil.process_iter(["cmdline", "memory_info"]):
-                words = process.info["cmdline"] or [""]
-                if words[0].startswith("ray::") and "MapWorker" in words[0]:
-                    sizes.append(process.info["memory_info"].rss)
-            if sizes:
-                self._sizes.append(max(sizes) / 1e6)
-
-    def stop(self):
-        self._ends.set()
-        self._thread.join()
-        part = max(1, len(self._sizes) // 4)
-        parts = [self._sizes[i : i + part] for i in range(0, 4 * part, part)]
-        return [round(max(sizes)) for sizes in parts if sizes]
 
 
 def feed(arguments, folder):
@@ -328,15 +231,20 @@ def feed(arguments, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
+    part = parts.add_parser("same")
+    part.add_argument("--count", type=int, default=2000)
+    part.add_argument("--cpus", type=int, default=1, help="cores of each node")
     part = parts.add_parser("crash")
     part.add_argument("--count", type=int, default=2000)
-    part.add_argument("--delay", type=float, default=0.02, help="seconds that a picture takes more")
-    part.add_argument("--within", type=float, default=5.0, help="seconds until something is killed")
+    part.add_argument("--cpus", type=int, default=1, help="cores of each node")
+    part.add_argument("--delay", type=float, default=0.0, help="seconds that a photo takes more")
     part.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
-    part.add_argument("--no-store", action="store_true")
+    part = parts.add_parser("memory")
+    part.add_argument("--count", type=int, default=2000)
     part = parts.add_parser("speed")
     part.add_argument("--count", type=int, default=400)
     part.add_argument("--turns", type=int, default=3)
+    part.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     part = parts.add_parser("feed")
     part.add_argument("--actors", type=int, default=100)
     part.add_argument("--seconds", type=float, default=1.0)
@@ -344,12 +252,14 @@ def main():
     part = parts.add_parser("driver", help=argparse.SUPPRESS)
     for name in ("source", "to", "address"):
         part.add_argument(name)
+    part.add_argument("actors", type=int)
     part.add_argument("delay", type=float)
+    part.add_argument("tries")
     arguments = parser.parse_args()
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")
     os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
     # As the command line, which they are compared with.
-    os.environ["RAY_worker_niceness"] = "0"
+    os.environ.setdefault("RAY_worker_niceness", "0")
     if arguments.part == "driver":
         return driver(arguments)
     if hasattr(arguments, "seed"):

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pathlib
@@ -69,6 +70,19 @@ def test_pil_images(restorer):
     assert (np.asarray(restored) == restorer.restore(face)).all()
     gray = image.fromarray(face[..., 0])
     assert restorer.restore(gray).mode == "RGB"
+
+
+def test_files_have_the_formats_of_the_command_line(restorer):
+    image = pytest.importorskip("PIL.Image")
+    features = pytest.importorskip("PIL.features")
+    for kind in ("webp", "avif"):
+        if not features.check(kind):
+            pytest.skip(f"this Pillow writes no {kind}")
+        data = io.BytesIO()
+        image.fromarray(picture(8)).save(data, kind, quality=80)
+        result, about = restorer.restore_file(data.getvalue(), f"a.{kind}", "a.webp", quality=80)
+        assert about["input_size"] == (32, 32) and about["notes"] == []
+        assert result[12:16] == b"VP8 ", "a lossy picture of a quality"
 
 
 def test_batches_and_progress(restorer):

@@ -163,6 +163,9 @@ def restore(
     for kind, count in ray.get(ledger.counts.remote()).items():
         setattr(summary, kind, getattr(summary, kind) + count)
     ray.kill(ledger)
+    if open_pictures and not place.is_store:
+        # A process that ended may have been writing.
+        _tidy(place, place.files())
     table = manifest.merge()
     if report is not None:
         ours = {row["input"] for row in pictures + refused}
@@ -221,9 +224,7 @@ def _check(place, force):
     """Refuses a destination that is not one of runs, and removes what a run had not finished."""
     files = place.files()
     own = place.join(_places.OWN) + "/"
-    for file in files:
-        if file.path.rpartition("/")[2].startswith(_places.UNFINISHED):
-            place.fs.delete_file(file.path)
+    _tidy(place, files)
     if files and not force and not any(file.path.startswith(own) for file in files):
         raise FileExistsError(
             f"{place.uri} holds files that no run is known to have written; choose another "
@@ -231,6 +232,13 @@ def _check(place, force):
         )
     # From now on it is one.
     place.write(own + "README", b"Pentimento keeps here which pictures it restored. Keep it.\n")
+
+
+def _tidy(place, files):
+    """Removes results that nobody has finished."""
+    for file in files:
+        if file.path.rpartition("/")[2].startswith(_places.UNFINISHED):
+            place.fs.delete_file(file.path)
 
 
 def _network(network):
