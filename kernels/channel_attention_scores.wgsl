@@ -6,7 +6,7 @@
 //
 // The trick: norms are summed beside the products, so that everything is read once.
 //
-// The twin of this and of channel_attention is src/cpu/channel_attention.rs.
+// The twin of this and of channel_attention is core/src/cpu/channel_attention.rs.
 
 struct Params {
     query_offset: u32,

@@ -33,7 +33,7 @@
 // groups of a plan are at least 1, as are subgroups. Loops: each counts up by at least 1 to a number
 // below 2³¹.
 //
-// The twin is that of every convolution, src/cpu/conv_direct.rs.
+// The twin is that of every convolution, core/src/cpu/conv_direct.rs.
 #unchecked
 
 #enable f16

@@ -9,7 +9,7 @@
 // Lanes are neighbouring tiles of one channel. Bilinear ×2 needs only 4×4 values of x for the
 // 6×6 values of d: rows -1..5 of a resized tile lie between rows -1..3 of x (its padding is 1).
 //
-// The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
+// The twin of all three is that of every convolution, core/src/cpu/conv_direct.rs.
 
 const BLOCK = ${BLOCK}u;
 

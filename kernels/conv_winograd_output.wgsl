@@ -6,7 +6,7 @@
 // product leaves them. y: [N, O, H, W] with any batch stride. Tiles count over all samples, row by
 // row; a dispatch writes those from p.first_tile on. Lanes are neighbouring tiles of one channel.
 //
-// The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
+// The twin of all three is that of every convolution, core/src/cpu/conv_direct.rs.
 
 const BLOCK = ${BLOCK}u;
 

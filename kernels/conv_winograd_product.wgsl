@@ -11,11 +11,11 @@
 //
 // It runs without wgpu's checks, because none could fail: f, row_block and column_block are below
 // 36 and the numbers of blocks, i below p.inputs wherever it makes an address, rows of M below
-// p.outputs, and src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
+// p.outputs, and core/src/plan/layout.rs and scratch.rs make U, V and M as long as these strides say.
 // In the tiles, lane is below THREADS and PASSES of THREADS fill one. Divisors are numbers of
 // blocks, at least 1; loops count up by a constant to p.inputs.
 //
-// The twin of all three is that of every convolution, src/cpu/conv_direct.rs.
+// The twin of all three is that of every convolution, core/src/cpu/conv_direct.rs.
 #unchecked
 
 struct Params {

@@ -7,7 +7,7 @@
 // The trick: distances from the chunk's own mean, in a second pass over what the cache still
 // holds; the difference of two large sums would lose digits.
 //
-// The twin of this and of group_norm, which joins the chunks, is src/cpu/group_norm.rs.
+// The twin of this and of group_norm, which joins the chunks, is core/src/cpu/group_norm.rs.
 
 struct Params {
     x_offset: u32,

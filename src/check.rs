@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::cpu;
-use crate::error::Result;
 use crate::graph::Op;
 use crate::graph::ops::Embedding;
 use crate::plan::Plan;
 
-/// The same of the CPU executor in a few milliseconds.
-const CPU_WORK: u64 = 100_000_000;
 /// Multiply-adds that a twin computes in about a tenth of a second on one core.
 const TWIN_WORK: u64 = 40_000_000;
-/// Multiply-adds of a twin for steps whose channels cannot be taken apart.
-const WHOLE_TWIN_WORK: u64 = 2_000_000_000;
+/// Multiply-adds that the CPU executor computes in a few milliseconds.
+const CPU_WORK: u64 = 100_000_000;
+/// The most multiply-adds of a step whose channels cannot be taken apart.
+const WHOLE_WORK: u64 = 2_000_000_000;
 
 /// What a result was compared with, and how far it is from it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -112,21 +112,17 @@ pub fn against(
     match (restricted, some) {
         (Some(plan), Some(some)) => {
             let expected = expected(oracle, plan, inputs)?;
-            let sample = |n: usize| {
-                let first = n * shape.sample();
-                &actual[first + some.start * shape.plane()..first + some.end * shape.plane()]
+            // The outputs are read as a whole; the channels that were not computed are left out.
+            let part = |values: &[f32]| -> Vec<f32> {
+                let samples = values.chunks(shape.sample());
+                let planes = some.start * shape.plane()..some.end * shape.plane();
+                samples.flat_map(|sample| &sample[planes.clone()]).copied().collect()
             };
-            let actual: Vec<f32> = (0..shape.n).flat_map(sample).copied().collect();
-            // The output is read as a whole; the channels that were not computed are left out.
-            let part = |n: usize| {
-                let first = n * shape.sample();
-                &expected[first + some.start * shape.plane()..first + some.end * shape.plane()]
-            };
-            let expected: Vec<f32> = (0..shape.n).flat_map(part).copied().collect();
+            let (actual, expected) = (part(actual), part(&expected));
             let against = format!("{name}, {} of {} channels", some.len(), shape.c);
             Ok(Check::of(against, &actual, &expected, tolerance))
         }
-        _ if work > WHOLE_TWIN_WORK => Ok(Check::none("the twin would take too long")),
+        _ if work > WHOLE_WORK => Ok(Check::none(&format!("the {name} would take too long"))),
         _ => {
             let expected = expected(oracle, plan, inputs)?;
             Ok(Check::of(name.to_owned(), actual, &expected, tolerance))

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
 use crate::gpu;
 use crate::graph::Graph;
 use crate::plan::{Plan, Target};
 use crate::tensor::Dtype;
+use crate::{Error, Result, room};
 
 /// How numbers are stored on the device. Sums are always f32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -378,6 +378,12 @@ impl Engine {
             Device::Cpu => 0,
             Device::Gpu(device) => device.counters().bytes_alive,
         }
+    }
+
+    /// Bytes that the system leaves for sessions on the CPU; `None` on a GPU, whose driver tells by
+    /// itself, and where the system does not say.
+    pub(crate) fn memory_left(&self) -> Option<usize> {
+        if matches!(self.device, Device::Cpu) { room::left() } else { None }
     }
 
     /// The most bytes that a session may take.

@@ -29,18 +29,12 @@ pub mod checkpoint;
 #[cfg(feature = "cli")]
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod cli;
-mod control;
-#[cfg_attr(not(feature = "internals"), doc(hidden))]
-pub mod cpu;
 mod engine;
-mod error;
 #[cfg(feature = "capi")]
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod ffi;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod gpu;
-#[cfg_attr(not(feature = "internals"), doc(hidden))]
-pub mod graph;
 mod model;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
 pub mod models;
@@ -48,28 +42,28 @@ pub mod models;
 pub mod nn;
 pub mod photo;
 #[cfg_attr(not(feature = "internals"), doc(hidden))]
-pub mod pixels;
-#[cfg_attr(not(feature = "internals"), doc(hidden))]
-pub mod plan;
+pub mod room;
 mod session;
 #[cfg(test)]
 #[path = "../tests/support/skipped.rs"]
 mod skipped;
-#[cfg_attr(not(feature = "internals"), doc(hidden))]
-pub mod tensor;
 #[cfg(not(target_arch = "wasm32"))]
 mod verify;
 mod wall;
 
-pub use control::Control;
 pub use engine::{DeviceInfo, Engine, EngineOptions, Precision};
-pub use error::{Error, Result};
 pub use gpu::{GpuPicture, PixelOrder, wgpu};
 pub use model::{Model, ModelInfo};
 pub use models::{CodeFormerOptions, Options, Task, Truncation, ValueRange};
 pub use nn::stylegan2::Resample;
+pub use pentimento_core::{Control, Error, Result, Shape};
 pub use session::{Memory, Session, Timings};
-pub use tensor::Shape;
+
+// The rooms of the core, by the names that they have there.
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
+pub use pentimento_core::{cpu, for_each_kernel, graph, pixels, plan, tensor};
+
+use pentimento_core::control;
 
 /// The command line uses the library by its name, as every program does.
 #[cfg(feature = "cli")]

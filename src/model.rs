@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::Result;
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{self, Detection, Network, Options, Task};
 use crate::pixels::PixelFormat;

@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::control::{Control, Instant, Watch};
 use crate::engine::{Device, Engine};
-use crate::error::{Error, Result};
 use crate::gpu::GpuPicture;
 use crate::model::Model;
 use crate::pixels::PixelFormat;
@@ -16,6 +15,7 @@ use crate::plan::Plan;
 use crate::tensor::Shape;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::verify;
+use crate::{Error, Result};
 use crate::{cpu, gpu};
 
 /// Bytes that a session holds on its device.
@@ -98,6 +98,7 @@ impl Session {
         let plan = Arc::new(plan);
         let executor = match engine.handle() {
             Device::Cpu => {
+                has_room(engine, plan.arena_bytes())?;
                 let executor = cpu::Executor::new(plan.clone())?;
                 within(engine, executor.memory())?;
                 Executor::Cpu(executor)
@@ -115,6 +116,22 @@ impl Session {
 
     /// Lets `control` watch the following runs, and cancel them. A cancelled session can be run
     /// again with another control, or with none.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use pentimento::{Control, Engine, EngineOptions, Error, Model, Session};
+    ///
+    /// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
+    /// let model = Model::open("tests/goldens/mmrbnet/default/checkpoint.safetensors")?;
+    /// let mut session = Session::new(&engine, &model, 16, 16)?;
+    /// let half = |done| if done < 0.5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
+    /// session.set_control(Some(Control::with_progress(half)));
+    /// let degraded = vec![128; session.input_shape().len()];
+    /// assert!(matches!(session.run(&degraded), Err(Error::Cancelled)));
+    /// session.set_control(None);
+    /// session.run(&degraded)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn set_control(&mut self, control: Option<Control>) {
         self.watch.control = control;
     }
@@ -327,6 +344,18 @@ async fn verified(engine: &Engine, plan: Plan) -> Result<Plan> {
             verify::verified(device, plan, folder, engine.notes()).await
         }
         _ => Ok(plan),
+    }
+}
+
+/// Before so much is taken on the CPU.
+fn has_room(engine: &Engine, needed: usize) -> Result<()> {
+    match engine.memory_left() {
+        Some(available) if needed > available => Err(Error::OutOfMemory {
+            needed,
+            available,
+            hint: "end other programs, or use smaller tiles".to_owned(),
+        }),
+        _ => Ok(()),
     }
 }
 

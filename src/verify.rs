@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::check::{self, Oracle};
 use crate::engine::Notes;
-use crate::error::{Error, Result};
 use crate::gpu;
 use crate::graph::Op;
 use crate::plan::Plan;
 use crate::tensor::Dtype;
+use crate::{Error, Result};
 
 /// Largest relative L2 error of a kernel that is right, in f32 and in f16. A wrong one is off by far
 /// more: it leaves parts out, or reads others.
@@ -33,13 +33,13 @@ pub async fn verified(
     folder: &Path,
     notes: &Notes,
 ) -> Result<Plan> {
-    let mut verdicts = gpu::Verdicts::open(device, folder);
+    let mut verdicts = gpu::verdicts(device, folder);
     let mut refused: BTreeSet<(usize, &'static str)> = BTreeSet::new();
     loop {
         let kernels = gpu::fingerprints(device, &plan)?;
         let mut smallest: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, kernel) in kernels.iter().enumerate() {
-            if verdicts.of(kernel).is_some() || !is_comparable(&plan.steps[index].op) {
+            if verdicts.get(kernel).is_some() || !is_comparable(&plan.steps[index].op) {
                 continue;
             }
             let work = |index: usize| {
@@ -58,7 +58,7 @@ pub async fn verified(
         if news {
             verdicts.keep();
         }
-        let is_wrong = |index: &usize| verdicts.of(&kernels[*index]) == Some(false);
+        let is_wrong = |index: &usize| verdicts.get(&kernels[*index]) == Some(false);
         let wrong: Vec<usize> = (0..kernels.len()).filter(is_wrong).collect();
         if wrong.is_empty() {
             return Ok(plan);

@@ -1,10 +1,10 @@
-// What happens to a value before it is stored (Epilogue of src/plan/step.rs), in this order:
+// What happens to a value before it is stored (Epilogue of core/src/plan/step.rs), in this order:
 // demodulation, gain, noise, bias, activation, activation gain, SFT, residual, output gain.
 //
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
 //
 // With IN_QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
-// src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.
+// core/src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.
 
 #enable f16 if Y == f16
 #if IN_QUADS

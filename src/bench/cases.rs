@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::networks::NETWORKS;
 use super::weights::Weights;
+use crate::Result;
 use crate::engine::Engine;
-use crate::error::Result;
 use crate::graph::ops::{self, Layer};
 use crate::graph::{Conv2d, Graph, NodeId, Op, Padding, ParamId};
 use crate::plan::{Plan, Step, Upsample, Variant, Work, scratch_len};

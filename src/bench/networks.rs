@@ -1,8 +1,8 @@
 //! The networks that are measured: the sizes of the released ones, without their files.
 
 use super::weights::Weights;
+use crate::Result;
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
 use crate::model::Model;
 use crate::models::Options;
 
@@ -339,12 +339,7 @@ fn mmrbnet(w: &mut Weights, size: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::check::noise;
-    use crate::cpu;
-    use crate::plan::{Plan, Target};
 
     /// Multiply-adds of the published networks: the tables build the real ones.
     #[test]
@@ -365,22 +360,6 @@ mod tests {
             let actual = graph.multiply_adds() / 1_000_000;
             // GFPGAN's 1×1 skips are computed before they are enlarged: 0.8% less.
             assert!(actual.abs_diff(millions) <= millions / 100, "{name}: {actual} M");
-        }
-    }
-
-    /// Weights whose scales multiply from level to level end in infinities where f16 ends.
-    #[test]
-    fn random_weights_leave_room_below_the_largest_f16() {
-        for network in NETWORKS.iter().filter(|n| n.config.is_some()) {
-            let model = network.model().unwrap();
-            let [h, w] = network.size;
-            let shape = model.input_shape(h, w);
-            let graph = Arc::new(model.graph(shape).unwrap());
-            let plan = Arc::new(Plan::new(graph, Target::cpu()).unwrap());
-            let input: Vec<f32> = noise(17, shape.len()).iter().map(|v| 0.5 * v).collect();
-            let outputs = cpu::Executor::new(plan).unwrap().run(&[&input]).unwrap();
-            let largest = outputs[0].iter().fold(0.0, |m: f32, v| m.max(v.abs()));
-            assert!(largest < 1000.0, "{}: {largest}", network.name);
         }
     }
 }

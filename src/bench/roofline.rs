@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::cpu;
 use crate::engine::{Device, Engine};
-use crate::error::Result;
 use crate::plan::{Rates, Work};
 use crate::tensor::Dtype;
 

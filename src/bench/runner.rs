@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::engine::{Device, Engine};
-use crate::error::Result;
 use crate::plan::Plan;
 use crate::{cpu, gpu};
 

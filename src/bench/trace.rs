@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::runner::{Runner, clock};
+use crate::Result;
 use crate::check;
 use crate::engine::Engine;
-use crate::error::Result;
 use crate::model::Model;
 use crate::tensor::Shape;
 

@@ -12,8 +12,8 @@ use pentimento_convert::{Dtype, Elements, Options, Source};
 
 pub use taken::Taken;
 
-use crate::error::{Error, Result};
 use crate::graph::{Encoding, Param};
+use crate::{Error, Result};
 
 /// Named tensors and the file's metadata.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pentimento::{Error, Result};
+use pentimento::{Error, Result, room};
 
 /// Bytes per pixel while a picture is decoded: what the decoder holds, at up to 16 bits, and what is
 /// made of it. With 6 megapixels JPEG took 5, PNG 6, BMP 8, TIFF 9 and HEIC of 4:2:0 12.
@@ -24,13 +24,21 @@ fn bytes_per_pixel(path: &Path) -> usize {
 /// [`Error::Image`] where there is not so much.
 pub fn reserve(path: &Path, pixels: usize) -> Result<()> {
     let bytes = pixels.saturating_mul(bytes_per_pixel(path));
-    let mut room = Vec::<u8>::new();
-    room.try_reserve_exact(bytes).map_err(|_| Error::Image {
+    let left = room::left();
+    let mut memory = Vec::<u8>::new();
+    if left.is_none_or(|left| bytes <= left) && memory.try_reserve_exact(bytes).is_ok() {
+        return Ok(());
+    }
+    let megabytes = |bytes: usize| bytes / 1_000_000;
+    let there = left.map_or("there is".to_owned(), |left| {
+        format!("the {} MB that there are", megabytes(left.min(bytes)))
+    });
+    Err(Error::Image {
         path: path.to_owned(),
         what: format!(
-            "this picture needs about {} MB of memory, more than there is; scale it down first, or \
+            "this picture needs about {} MB of memory, more than {there}; scale it down first, or \
              end other programs",
-            bytes / 1_000_000
+            megabytes(bytes)
         ),
     })
 }

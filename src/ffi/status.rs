@@ -74,7 +74,8 @@ impl From<Error> for Failure {
             Error::OutOfMemory { .. } => Status::OutOfMemory,
             Error::NonFinite { .. } => Status::NonFinite,
             Error::Cancelled => Status::Cancelled,
-            Error::Internal(_) => Status::Internal,
+            // What the core may add.
+            _ => Status::Internal,
         };
         Self::new(status, error.to_string())
     }

@@ -59,4 +59,4 @@ pub use schema::{Schema, predict};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use tune::tune;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use verdicts::{Verdicts, fingerprints};
+pub(crate) use verdicts::{fingerprints, verdicts};

@@ -29,6 +29,9 @@ pub struct Pipelines {
     files: Files,
     cache: Mutex<HashMap<Shader, Arc<Pipeline>>>,
     compiled: AtomicU64,
+    /// Of the text that each kernel expands to.
+    #[cfg(not(target_arch = "wasm32"))]
+    text_hashes: Mutex<HashMap<Shader, u64>>,
     /// Whether kernels that declare `#unchecked` are checked all the same.
     #[cfg(test)]
     pub checked: std::sync::atomic::AtomicBool,
@@ -62,12 +65,6 @@ impl Pipelines {
         Ok(())
     }
 
-    /// The kernels' texts.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn files(&self) -> &Files {
-        &self.files
-    }
-
     /// Compilations so far.
     pub fn compiled(&self) -> u64 {
         self.compiled.load(Ordering::Relaxed)
@@ -83,6 +80,21 @@ impl Pipelines {
             // Another thread may have been first.
             let _ = self.disk.set(cache);
         }
+    }
+
+    /// A hash of the text that `shader` expands to.
+    ///
+    /// # Errors
+    /// As [`shader::expand`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn text_hash(&self, shader: &Shader) -> Result<u64> {
+        let mut hashes = self.text_hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&hash) = hashes.get(shader) {
+            return Ok(hash);
+        }
+        let hash = super::kept::hash(shader::expand(&self.files, shader)?.code.as_bytes());
+        hashes.insert(shader.clone(), hash);
+        Ok(hash)
     }
 
     /// The pipeline of `shader`, if [`prepare`](Self::prepare) has seen it.

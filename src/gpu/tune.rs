@@ -3,11 +3,12 @@
 //! time and no bit of the result.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Device, Executor, kept};
+use super::kept::Table;
+use super::{Device, Executor};
 use crate::Result;
 use crate::control::Instant;
 use crate::graph::Conv2d;
@@ -19,34 +20,30 @@ const BUDGET: Duration = Duration::from_secs(1);
 /// Rounds over all tiles at most; the least of each one's times counts.
 const ROUNDS: usize = 5;
 
-/// Larger files than this are none of ours.
-const MAX_BYTES: u64 = 1 << 20;
-
 /// Chooses the tiles of `plan`'s steps by what `folder` holds, and tries those that it does not.
 /// Without timestamps, or where no kernel of the plan has a choice, nothing changes.
 ///
 /// # Errors
 /// As [`Executor::new`] and [`Executor::profile`].
 pub async fn tune(device: &Device, plan: &mut Plan, folder: &Path) -> Result<()> {
-    let path = file(device, folder);
-    let mut known = read(&path);
+    let mut known = table(device, folder);
     let mut trials: BTreeMap<String, (Step, Vec<Variant>)> = BTreeMap::new();
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
         let variants = alternatives(plan, index)?;
         let key = key(step, plan);
-        if variants.len() > 1 && known.get(&key).is_none_or(|&tile| tile >= variants.len()) {
+        if variants.len() > 1 && known.get(&key).is_none_or(|tile| tile >= variants.len()) {
             trials.entry(key).or_insert_with(|| (step.clone(), variants));
         }
     }
     if !trials.is_empty() && device.info().timestamps {
         for (key, tile) in fastest(device, plan, &trials).await? {
-            known.insert(key, tile);
+            known.note(&key, tile);
         }
-        write(&path, &known);
+        known.keep();
     }
     for index in 0..plan.steps.len() {
-        let chosen = known.get(&key(&plan.steps[index], plan)).copied();
+        let chosen = known.get(&key(&plan.steps[index], plan));
         let mut variants = alternatives(plan, index)?;
         if let Some(tile) = chosen.filter(|&tile| tile < variants.len()) {
             plan.steps[index].variant = variants.swap_remove(tile);
@@ -116,22 +113,9 @@ fn key(step: &Step, plan: &Plan) -> String {
     format!("{op} {variant} {} {x} {y} {taps:?} {geometry}", plan.target.dtype)
 }
 
-/// One file per device and driver.
-fn file(device: &Device, folder: &Path) -> PathBuf {
-    let name = format!("{} {}", device.info(), env!("CARGO_PKG_VERSION"));
-    folder.join(format!("tiles-{:016x}.json", kept::hash(name.as_bytes())))
-}
-
-/// What was found before. A file that is damaged counts as none.
-fn read(path: &Path) -> BTreeMap<String, usize> {
-    let bytes = kept::read(path, MAX_BYTES).unwrap_or_default();
-    serde_json::from_slice(&bytes).unwrap_or_default()
-}
-
-fn write(path: &Path, known: &BTreeMap<String, usize>) {
-    if let Ok(text) = serde_json::to_vec_pretty(known) {
-        kept::write(path, &[&text]);
-    }
+/// The tiles that were the fastest, by [`key`].
+fn table(device: &Device, folder: &Path) -> Table<usize> {
+    Table::open(device, folder, "tiles")
 }
 
 #[cfg(test)]
@@ -140,20 +124,6 @@ mod tests {
     use crate::gpu::testing::{device, param, random};
     use crate::graph::Graph;
     use crate::tensor::{Dtype, Shape};
-
-    #[test]
-    fn damaged_files_count_as_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new").join("tiles.json");
-        assert!(read(&path).is_empty());
-        let known = BTreeMap::from([("a".to_owned(), 2)]);
-        write(&path, &known);
-        assert_eq!(read(&path), known);
-        for text in ["", "{", "[1]", "{\"a\": -1}", "{\"a\": \"b\"}"] {
-            std::fs::write(&path, text).unwrap();
-            assert!(read(&path).is_empty(), "{text}");
-        }
-    }
 
     /// The choice is kept, and no tile changes a bit.
     #[test]
@@ -177,10 +147,11 @@ mod tests {
         let chosen = &plan.steps[0].variant;
         assert!(variants.len() > 1 && variants.contains(chosen));
 
-        let path = file(device, folder.path());
+        let mut known = table(device, folder.path());
         let now = variants.iter().position(|variant| variant == chosen).unwrap();
         let other = (now + 1) % variants.len();
-        write(&path, &BTreeMap::from([(key(&plan.steps[0], &plan), other)]));
+        known.note(&key(&plan.steps[0], &plan), other);
+        known.keep();
         crate::blocking::block_on(tune(device, &mut plan, folder.path())).unwrap();
         assert_eq!(plan.steps[0].variant, variants[other]);
 

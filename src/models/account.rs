@@ -8,7 +8,7 @@ use pentimento_convert::matches;
 
 use super::{Network, relatives};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Single values of any network that only count: steps of the training, and what thop counted.
 const COUNTERS: [&str; 16] = [

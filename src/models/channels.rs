@@ -1,6 +1,6 @@
 //! Networks of one or four channels on pictures of three.
 
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{Conv2d, NodeId, ops};
 use crate::nn::Builder;
 

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 
 use super::{CodeFormerOptions, Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec, check_square, transformer, vqgan};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Side of the faces that the published networks were trained on.
 const PUBLISHED_SIZE: usize = 512;

@@ -6,13 +6,13 @@
 use super::enlarger::{self, DIV2K_MEAN};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Conv2d, Graph, NodeId, ParamId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::border::{crop_to, zeros_to_multiple};
 use crate::nn::{Builder, ConvSpec, swin, transformer};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// What PyTorch's layer norm adds to the variance.
 const EPSILON: f64 = 1e-5;

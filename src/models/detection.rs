@@ -1,7 +1,7 @@
 //! The candidates of a detector, before non-maximum suppression.
 
-use crate::error::{Error, Result};
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// A face that a detector found. Positions are pixels of the picture that it saw.
 #[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]

@@ -1,10 +1,10 @@
 //! Common parts of networks for pictures of any size.
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Mean colour of DIV2K's pictures, which EDSR and its successors subtract.
 pub(super) const DIV2K_MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];

@@ -6,12 +6,12 @@
 use super::stylegan2::{Synthesis, names};
 use super::{Network, Options, Task, resolutions};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{Family, Resample, fir_kernel, mapping};
 use crate::nn::{Builder, ConvSpec, check_square};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 #[derive(Debug)]
 struct Gfpgan {

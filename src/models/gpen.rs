@@ -6,7 +6,6 @@
 use super::stylegan2::{checked_size, names, rows_of_modulated};
 use super::{Network, Options, Task, ValueRange, resolutions};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::stylegan2::{
     Family, Modulated, Resample, Sampling, mapping, modulated_conv, to_rgb,
@@ -14,6 +13,7 @@ use crate::nn::stylegan2::{
 use crate::nn::{Builder, ConvSpec, check_square};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 const FAMILY: Family = Family { resample: Resample::Fir, equalised: true };
 

@@ -8,13 +8,13 @@
 use super::enlarger::{self, DIV2K_MEAN};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::border::{crop_to, mirrored_to_multiple};
 use crate::nn::swin::{self, Names, Windows};
 use crate::nn::{Builder, ConvSpec, transformer};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Share of the channel attention's result, that of the published networks; files do not hold it.
 const CONV_SCALE: f32 = 0.01;

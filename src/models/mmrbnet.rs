@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Network, Options, Task, resolutions};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParamId, ops};
 use crate::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
 use crate::nn::stylegan2::{Family, Modulated, Resample, Sampling, modulated_conv, to_rgb};
 use crate::nn::{Builder, ConvSpec, check_square};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// More channels than any layer can have use of.
 const MOST_CHANNELS: usize = 1 << 14;

@@ -30,11 +30,11 @@ mod swinir;
 mod yunet;
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::nn::stylegan2::Resample;
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 pub(crate) use account::account;
 pub use detection::Detection;

@@ -7,12 +7,12 @@
 use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::border::{crop_to, zeros_to_multiple};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// What its layer norms add to variances.
 const EPSILON: f32 = 1e-6;

@@ -8,12 +8,12 @@
 use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, Interpolation, NodeId, Padding, ParamId, ops};
 use crate::nn::border::{crop_to, mirrored, zeros_to_multiple};
 use crate::nn::{Builder, ConvSpec, swin, transformer};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// What layer norms of pictures add to variances; those of tokens have PyTorch's own.
 const EPSILON: f32 = 1e-6;

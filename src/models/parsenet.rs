@@ -3,12 +3,12 @@
 
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Side of the faces that public checkpoints were trained on.
 const SIZE: usize = 512;

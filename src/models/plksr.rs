@@ -8,11 +8,11 @@
 use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Groups of RealPLKSR's group norm, which no tensor tells: the published default.
 const GROUPS: usize = 4;

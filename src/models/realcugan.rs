@@ -6,13 +6,13 @@
 use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, NodeId, Padding, ops};
 use crate::nn::border::{crop, crop_to, mirrored};
 use crate::nn::transposed::{Transposed, conv_transpose};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Slope of every leaky ReLU.
 const SLOPE: f32 = 0.1;

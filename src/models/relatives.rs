@@ -5,8 +5,8 @@
 
 use pentimento_convert::matches;
 
+use crate::Error;
 use crate::checkpoint::Checkpoint;
-use crate::error::Error;
 
 /// A network that is not supported.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
 use crate::nn::{Builder, ConvSpec, vqgan};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Side in pixels of what the encoder's attention was trained on.
 const ATTENTION_SIZE: usize = 16;

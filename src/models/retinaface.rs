@@ -4,12 +4,12 @@
 use super::detection::{Detection, STRIDES, levels};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, Interpolation, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec, resnet};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Mean of blue, green, red.
 const MEAN: [f32; 3] = [104.0, 117.0, 123.0];

@@ -8,11 +8,11 @@
 use super::channels::Channels;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Share of a block's result that is added to its input.
 const RESIDUAL: f32 = 0.2;

@@ -9,7 +9,6 @@ use super::channels::Channels;
 use super::enlarger;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, Padding, ops};
 use crate::nn::border::{crop_to, mirrored_to_multiple};
 use crate::nn::swin::{self, Names, Windows};
@@ -17,6 +16,7 @@ use crate::nn::transposed::{Transposed, conv_transpose};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Side of a window.
 const WINDOW: usize = 8;

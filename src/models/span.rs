@@ -8,8 +8,8 @@
 
 use super::enlarger::{self, DIV2K_MEAN};
 use super::{Network, Options, Task};
+use crate::Result;
 use crate::checkpoint::Checkpoint;
-use crate::error::Result;
 use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;

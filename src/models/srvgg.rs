@@ -4,11 +4,11 @@
 use super::channels::Channels;
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, Graph, NodeId, ops};
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// The slope of public checkpoints without PReLU tensors; the file cannot tell it from ReLU.
 const DEFAULT_SLOPE: f32 = 0.1;

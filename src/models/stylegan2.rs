@@ -3,7 +3,6 @@
 
 use super::{Network, Options, Task, Truncation, resolutions};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ops};
 use crate::nn::Builder;
 use crate::nn::stylegan2::{
@@ -11,6 +10,7 @@ use crate::nn::stylegan2::{
 };
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// How an implementation names its tensors.
 #[derive(Debug)]

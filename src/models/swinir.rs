@@ -8,13 +8,13 @@ use super::channels::Channels;
 use super::enlarger::{self, DIV2K_MEAN};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ops};
 use crate::nn::border::{crop_to, mirrored_to_multiple};
 use crate::nn::swin::{self, Names, Windows};
 use crate::nn::{Builder, ConvSpec, transformer};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Slope of the leaky ReLUs of the real-world ending.
 const SLOPE: f32 = 0.2;

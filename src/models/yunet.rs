@@ -5,12 +5,12 @@
 use super::detection::{Detection, STRIDES, levels};
 use super::{Network, Options, Task};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Conv2d, Graph, NodeId, ops};
 use crate::nn::batch_norm::Normalised;
 use crate::nn::{Builder, ConvSpec};
 use crate::pixels::PixelFormat;
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Sides are multiples of the coarsest level's step.
 const MULTIPLE: usize = STRIDES[2];

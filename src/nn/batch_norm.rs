@@ -4,8 +4,8 @@
 //! channel (S. Ioffe, C. Szegedy, *Batch Normalization*, 2015).
 
 use super::{Builder, ConvSpec};
-use crate::error::{Error, Result};
 use crate::graph::{NodeId, ParamId, ops};
+use crate::{Error, Result};
 
 /// ε of PyTorch's `BatchNorm2d`.
 const EPSILON: f64 = 1e-5;

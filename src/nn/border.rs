@@ -1,7 +1,7 @@
 //! Borders of pictures: mirrored ones around them, and crops.
 
 use super::Builder;
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{Interpolation, NodeId, Padding, ops};
 
 /// `x` with mirrored borders of any size, the edge not repeated: `x` goes on to and fro, as often

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Builder, ConvSpec};
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{NodeId, Path, ops};
 
 /// Kernel of one path.

@@ -14,11 +14,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{
     Activation, Conv2d, Graph, Interpolation, NodeId, Op, Padding, Param, ParamId, ops,
 };
 use crate::tensor::Shape;
+use crate::{Error, Result};
 
 /// Geometry of a convolution with bias.
 #[derive(Clone, Copy, Debug)]

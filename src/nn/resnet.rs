@@ -3,7 +3,7 @@
 
 use super::batch_norm::Normalised;
 use super::{Builder, ConvSpec};
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{NodeId, ops};
 
 /// 7×7 convolution with stride 2, then the largest of each 3×3 window, with stride 2.

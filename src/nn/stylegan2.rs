@@ -3,7 +3,7 @@
 //! GFPGAN's implementations.
 
 use super::Builder;
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{Conv2d, NodeId, Padding, ParamId, ops};
 
 /// How a family resamples.

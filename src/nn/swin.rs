@@ -4,8 +4,8 @@
 
 use super::{Builder, ConvSpec, transformer};
 use crate::checkpoint::Checkpoint;
-use crate::error::{Error, Result};
 use crate::graph::{Activation, NodeId, ParamId, ops};
+use crate::{Error, Result};
 
 /// Windows and heads of a block.
 #[derive(Clone, Copy, Debug)]

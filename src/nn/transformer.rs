@@ -2,7 +2,7 @@
 //! linear layer on tokens is a 1×1 convolution.
 
 use super::{Builder, ConvSpec};
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{Activation, Conv2d, NodeId, ops};
 
 /// What PyTorch's layer norm adds to the variance.

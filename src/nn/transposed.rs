@@ -6,8 +6,8 @@
 //! convolution of the rows `b`. The phases become channels, the shuffle puts them side by side.
 
 use super::{Builder, border};
-use crate::error::{Error, Result};
 use crate::graph::{Conv2d, NodeId, Padding, ops};
+use crate::{Error, Result};
 
 /// Geometry of PyTorch's `ConvTranspose2d`, without output padding and dilation.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Blocks of VQGAN (Esser et al. 2021), from which RestoreFormer and CodeFormer are made.
 
 use super::{Builder, ConvSpec};
-use crate::error::Result;
+use crate::Result;
 use crate::graph::{Activation, Conv2d, NodeId, Padding, ops};
 
 /// Groups of every group norm.

@@ -169,14 +169,16 @@ impl Restorer {
     }
 
     /// A session for tiles of this size: as [`Self::open`], but without a budget from outside
-    /// within [`TILE_MEMORY`].
+    /// within [`TILE_MEMORY`], and on the CPU within half of what the system leaves.
     async fn open_tile(&mut self, height: usize, width: usize) -> Result<Session> {
         if self.engine.memory_budget().is_none() {
             let graph = self.model.graph(self.model.input_shape(height, width))?;
             let needed = self.engine.plan(graph)?.arena_bytes();
-            if needed > TILE_MEMORY {
+            let left = self.engine.memory_left().unwrap_or(usize::MAX);
+            let available = TILE_MEMORY.min(left / 2);
+            if needed > available {
                 let hint = "use smaller tiles".to_owned();
-                return Err(Error::OutOfMemory { needed, available: TILE_MEMORY, hint });
+                return Err(Error::OutOfMemory { needed, available, hint });
             }
         }
         self.open(height, width).await

@@ -5,6 +5,7 @@
 mod support;
 
 mod codes;
+mod cost;
 mod detect;
 mod fullsize;
 mod golden;

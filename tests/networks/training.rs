@@ -23,7 +23,9 @@ fn python(modules: &str) -> Option<Command> {
     let mut command = Command::new(python);
     command
         .env("PYTHONPATH", std::env::join_paths(paths).expect("paths"))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        // Tests run beside each other, and on tiny tensors more threads only wait for each other.
+        .env("OMP_NUM_THREADS", "1");
     Some(command)
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::harness::{Case, config, parts};
 
 proptest! {
-    #![proptest_config(config(16))]
+    #![proptest_config(config(10))]
     #[test]
     fn agrees_with_its_twin(
         seed: u64,
@@ -34,7 +34,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(8))]
+    #![proptest_config(config(5))]
     #[test]
     fn modulates(
         seed: u64,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::harness::{Case, config, parts};
 
 proptest! {
-    #![proptest_config(config(8))]
+    #![proptest_config(config(5))]
     #[test]
     fn agrees_with_its_twin(
         seed: u64,
@@ -29,7 +29,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(4))]
+    #![proptest_config(config(3))]
     #[test]
     fn modulates_and_doubles_in_its_loads(
         seed: u64,

@@ -3,10 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cpu;
 mod golden_cases;
 mod goldens;
 mod harness;
 mod images;
+mod one_step;
 
 /// Each row of the table of kernels has a file of its name here.
 macro_rules! cases {

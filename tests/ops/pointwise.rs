@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::harness::{Case, config, parts};
 
 proptest! {
-    #![proptest_config(config(16))]
+    #![proptest_config(config(12))]
     #[test]
     fn agrees_with_its_twin(
         seed: u64,

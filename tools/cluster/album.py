@@ -90,10 +90,11 @@ class Line:
 
     def __init__(self, source, out, network):
         report = out.with_suffix(".json")
-        # Where other work takes turns, several threads wait for each other with such a small network.
-        os.environ["RAYON_NUM_THREADS"] = "1"
-        self.seconds = run_line(source, out, "--model", network, "--report", report)
-        del os.environ["RAYON_NUM_THREADS"]
+        if not report.exists():
+            # Where other work takes turns, several threads wait for each other with such a network.
+            os.environ["RAYON_NUM_THREADS"] = "1"
+            run_line(source, out, "--model", network, "--report", report)
+            del os.environ["RAYON_NUM_THREADS"]
         self.results = results(out)
         self.results.pop(POISON, None)
         pictures = json.loads(report.read_text())["pictures"]
@@ -121,7 +122,7 @@ def end_of(picture, name):
     and without advice, or its sizes and faces."""
     if picture.get("error"):
         return picture["error"].replace(name, "").partition(";")[0]
-    faces = [(round(face["score"], 5), face.get("skipped")) for face in picture["faces"] or []]
+    faces = [(np.float32(face["score"]), face.get("skipped")) for face in picture["faces"] or []]
     return picture["input_size"], picture["output_size"], picture["copied"], faces
 
 

@@ -17,7 +17,8 @@ class Folder:
 
     def count(self):
         """How many results there are."""
-        return len(results(self._out)) if self._out.is_dir() else 0
+        names = [path.relative_to(self._out) for path in self._out.rglob("*") if path.is_file()]
+        return sum(name.parts[0][0] not in "._" and name.name[0] != "." for name in names)
 
     def results(self):
         return results(self._out)

@@ -32,7 +32,7 @@ import pentimento.ray
 import workers
 from album import Line, make_album, run_line
 from places import Bucket, Folder
-from workers import Fragile, Memory, Sleeper
+from workers import Cpu, Fragile, Memory, Sleeper
 
 # Actors find no file of this folder.
 for module in (album, workers):
@@ -63,16 +63,18 @@ def drive(cluster, place, actors, delay, tries):
 
 def prepared(arguments, folder):
     """The album, and what the command line makes of it."""
-    source, network = folder / "album", folder / "small.safetensors"
-    network.write_bytes(album.small_network())
-    whole = make_album(source, arguments.count)
-    line = Line(source, folder / "line", network)
+    kept = arguments.album or folder
+    source, network = kept / "album", kept / "small.safetensors"
+    if not source.exists():
+        network.write_bytes(album.small_network())
+        make_album(source, arguments.count)
+    line = Line(source, kept / "line", network)
     faces = sum(1 for end in line.ends.values() if not isinstance(end, str) and end[3])
     print(
         f"the command line: {len(line.results)} results of {arguments.count} photos, {faces} with a "
-        f"face, {line.seconds:.0f} s", flush=True,
+        f"face", flush=True,
     )
-    assert whole == len(line.results)
+    assert len(line.ends) == arguments.count, "another --count needs another --album"
     return source, line
 
 
@@ -86,15 +88,15 @@ def same(arguments, folder):
             place = Folder(source, folder / f"out{nodes}") if kind == "folder" else Bucket(source)
             tries, watch, began = folder / f"tries{nodes}{kind}", Memory(), time.monotonic()
             assert drive(cluster, place, actors, 0, tries).wait() == 0
-            seconds, memory = time.monotonic() - began, watch.stop()
+            seconds = time.monotonic() - began
+            print(f"  MB of the largest actor, by eighths of the time: {watch.stop()}", flush=True)
             line.check(place.rows(), place.results(), place.root)
             assert not place.left_over(), place.left_over()
             given = tries.read_text().split("\n")[:-1]
             twice = len(given) - len(set(given))
             print(
                 f"{kind}, {nodes} nodes, {actors} actors: all rows and bytes are right, {twice} "
-                f"photos were given twice, {seconds:.0f} s; MB of the largest actor: {memory}",
-                flush=True,
+                f"photos were given twice, {seconds:.0f} s", flush=True,
             )
         cluster.shutdown()
 
@@ -166,11 +168,13 @@ def memory(arguments, folder):
 
 def speed(arguments, folder):
     """The command line and one or two workers on the same cores, in turns. Each measures all of a
-    run but the start of its processes, as the slope between a short and a long album."""
+    run but the start of its processes, as the slope between a short and a long album. The time of
+    the processors hardly depends on what else the machine does."""
     paths = folder / "short", folder / "long"
     counts = arguments.count // 4, arguments.count
     for path, count in zip(paths, counts):
         make_album(path, count, poison=False)
+    more = counts[1] - counts[0]
     for actors in arguments.workers:
         cores = ",".join(str(core) for core in range(actors))
         os.sched_setaffinity(0, range(actors))
@@ -178,26 +182,30 @@ def speed(arguments, folder):
         ray.init(address=cluster.address, log_to_driver=False)
 
         def by_line(path, out):
-            return run_line(path, out, cores=cores)
+            before, seconds = os.times(), run_line(path, out, cores=cores)
+            return seconds, sum(os.times()[2:4]) - sum(before[2:4])
 
         def by_ray(path, out):
-            began = time.monotonic()
+            began, watch = time.monotonic(), Cpu()
             pentimento.ray.restore(path, out, concurrency=actors, progress=False)
-            return time.monotonic() - began
+            return time.monotonic() - began, watch.stop()
 
-        rates = {by_line: [], by_ray: []}
+        found = {by_line: [], by_ray: []}
         for turn in range(arguments.turns):
-            for measured, found in rates.items():
+            for measured, slopes in found.items():
                 outs = [folder / f"{measured.__name__}{actors}{turn}{path.name}" for path in paths]
-                seconds = [measured(path, out) for path, out in zip(paths, outs)]
-                found.append((counts[1] - counts[0]) / (seconds[1] - seconds[0]))
-        pairs = [round(100 * (1 - ray / line)) for line, ray in zip(*rates.values())]
-        line, with_ray = (statistics.median(found) for found in rates.values())
-        print(
-            f"{actors} workers on {actors} cores: command line {line:.2f} photos/s, Ray "
-            f"{with_ray:.2f} photos/s; Ray is slower by {statistics.median(pairs)}%, in each turn by "
-            f"{pairs}% ({counts[1]} photos, load {os.getloadavg()[0]:.1f})", flush=True,
-        )
+                short, long = (measured(path, out) for path, out in zip(paths, outs))
+                slopes.append([(b - a) / more for a, b in zip(short, long)])
+                print(f"  {measured.__name__}: s a photo, wall and CPU: {slopes[-1]}", flush=True)
+        for kind, what in enumerate(["wall", "CPU"]):
+            line, with_ray = ([slope[kind] for slope in slopes] for slopes in found.values())
+            ratios = [b / a for a, b in zip(line, with_ray)]
+            print(
+                f"{actors} workers on {actors} cores, {what} time of a photo: command line "
+                f"{statistics.median(line):.3f} s, Ray {statistics.median(with_ray):.3f} s, "
+                f"{statistics.median(ratios):.2f} times ({min(ratios):.2f} to {max(ratios):.2f} in "
+                f"{arguments.turns} turns of {more} photos; load {os.getloadavg()[0]:.1f})", flush=True,
+            )
         ray.shutdown()
         cluster.shutdown()
 
@@ -212,19 +220,22 @@ def feed(arguments, folder):
     picture.save(source / "0.png")
     for i in range(1, count):
         shutil.copy(source / "0.png", source / f"{i}.png")
-    ray.init(num_cpus=actors, log_to_driver=False)
+    # All of them start at once, on the cores of this machine.
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", "900")
+    ray.init("local", num_cpus=actors, log_to_driver=False)
     summary = pentimento.ray.restore(
         source, folder / "out", detector=None, concurrency=actors, progress=False,
-        restorer=lambda: Sleeper(seconds),
+        restorer=lambda: Sleeper(seconds, folder / "there", actors),
     )
     rows = pq.read_table(folder / "out/_pentimento/manifest.parquet", columns=["finished"])
     ends = sorted(row / 1e9 for row in rows["finished"].to_pylist())
-    # Once all actors have started, and before the first has ended.
-    first, last = count // 4, count * 9 // 10
+    # Without the first pictures, for which all wait, and before the first actor has none left.
+    first, last = 2 * actors, count * 9 // 10
     rate = (last - first) / (ends[last] - ends[first])
     print(
         f"{actors} actors whose network takes {seconds} s: {rate:.0f} pictures/s of "
-        f"{actors / seconds:.0f}, {100 * rate * seconds / actors:.0f}% busy; {summary}", flush=True,
+        f"{actors / seconds:.0f}, {100 * rate * seconds / actors:.0f}% busy, load "
+        f"{os.getloadavg()[0]:.1f}; {summary}", flush=True,
     )
 
 
@@ -233,16 +244,18 @@ def main():
     parts = parser.add_subparsers(dest="part", required=True)
     part = parts.add_parser("same")
     part.add_argument("--count", type=int, default=2000)
+    part.add_argument("--album", type=pathlib.Path, help="a folder that keeps the album for later runs")
     part.add_argument("--cpus", type=int, default=1, help="cores of each node")
     part = parts.add_parser("crash")
     part.add_argument("--count", type=int, default=2000)
+    part.add_argument("--album", type=pathlib.Path, help="a folder that keeps the album for later runs")
     part.add_argument("--cpus", type=int, default=1, help="cores of each node")
     part.add_argument("--delay", type=float, default=0.0, help="seconds that a photo takes more")
     part.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     part = parts.add_parser("memory")
     part.add_argument("--count", type=int, default=2000)
     part = parts.add_parser("speed")
-    part.add_argument("--count", type=int, default=400)
+    part.add_argument("--count", type=int, default=200)
     part.add_argument("--turns", type=int, default=3)
     part.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     part = parts.add_parser("feed")

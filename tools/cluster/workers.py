@@ -34,14 +34,20 @@ class Fragile:
 
 
 class Sleeper:
-    """A network that takes its time and computes nothing."""
+    """A network that takes its time and computes nothing. It begins when all ``actors`` are there:
+    each adds a byte to the file ``there``."""
 
     device, faces = "sleep", []
 
-    def __init__(self, seconds):
-        self._seconds = seconds
+    def __init__(self, seconds, there, actors):
+        self._seconds, self._there, self._actors = seconds, there, actors
+        with open(there, "ab") as file:
+            file.write(b"x")
 
     def restore_file(self, data, name, output, **options):
+        while os.path.getsize(self._there) < self._actors:
+            time.sleep(0.5)
+        self._actors = 0
         time.sleep(self._seconds)
         return data, {"is_photo": False, "copied": True, "notes": []}
 
@@ -66,6 +72,38 @@ class Memory:
         self._thread.join()
         parts = [self._sizes[i * len(self._sizes) // 8 :][: -(-len(self._sizes) // 8)] for i in range(8)]
         return [round(max(sizes)) for sizes in parts if sizes]
+
+
+class Cpu:
+    """The processor time of this process and of all below it, in a thread: a cluster's nodes and
+    actors, those that have ended too."""
+
+    def __init__(self):
+        self._times, self._ends = {}, threading.Event()
+        self._take()
+        self._start = dict(self._times)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self):
+        while not self._ends.wait(2.0):
+            self._take()
+
+    def _take(self):
+        own = psutil.Process()
+        for process in [own, *own.children(recursive=True)]:
+            try:
+                times = process.cpu_times()
+            except psutil.Error:
+                continue
+            self._times[process.pid] = times.user + times.system
+
+    def stop(self):
+        """Seconds since the start."""
+        self._ends.set()
+        self._thread.join()
+        self._take()
+        return sum(time - self._start.get(pid, 0) for pid, time in self._times.items())
 
 
 def _size(process):

@@ -175,6 +175,7 @@ def test_an_object_store(cluster, tmp_path):
             if "_pentimento" not in entry["Key"]
         }
         assert found == expected(folder, tmp_path)
+        assert not any("-" in entry["ETag"] for entry in objects), "each is one put, none has parts"
         again = pentimento.ray.restore(
             f"s3://photos/in{query}", f"s3://photos/out{query}", **options
         )

@@ -90,8 +90,17 @@ def _opened(uri, filesystem):
         return filesystem, path
     if "://" not in uri:
         return pafs.LocalFileSystem(), os.path.abspath(uri)
+    quoted = _quoted(uri)
     try:
-        return pafs.FileSystem.from_uri(_quoted(uri))
+        if quoted.startswith("s3://"):
+            try:
+                # One put for a small object. Else it is sent in parts, of which a process that ends
+                # leaves some.
+                sign = "&" if "?" in quoted else "?"
+                return pafs.FileSystem.from_uri(f"{quoted}{sign}allow_delayed_open=true")
+            except pa.ArrowInvalid:
+                pass
+        return pafs.FileSystem.from_uri(quoted)
     except (pa.ArrowInvalid, ImportError):
         # A scheme that Arrow does not know.
         import fsspec

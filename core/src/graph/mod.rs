@@ -6,7 +6,7 @@ mod param;
 mod shape;
 mod work;
 
-pub(crate) use dump::escaped;
+pub use dump::escaped;
 pub use ops::{Activation, Conv2d, Interpolation, Op, Padding, Path};
 pub use param::{Encoding, Param, Storage};
 pub use shape::ShapeError;

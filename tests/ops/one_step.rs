@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Executor;
-use crate::graph::{Activation, Graph, Op, Param, ParamId};
-use crate::plan::{Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View};
-use crate::tensor::{Dtype, Shape};
+use pentimento::cpu::Executor;
+use pentimento::graph::{Activation, Graph, Op, Param, ParamId};
+use pentimento::plan::{
+    Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View,
+};
+use pentimento::tensor::{Dtype, Shape};
 
 /// A plan under construction: every tensor has a storage of its own, in two blocks.
 pub struct OneStep {
@@ -132,12 +134,4 @@ impl OneStep {
             first.into_iter().next().unwrap()
         })
     }
-}
-
-/// `|a - b| / |b|`
-pub fn relative_error(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    difference / norm(&mut b.iter().map(|b| f64::from(*b))).max(f64::MIN_POSITIVE)
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::counts::{INVOCATIONS, RESIZE};
-use super::{Bound, Counts, Rates};
-use crate::graph::{Conv2d, Graph, Op, Param, ops};
-use crate::plan::{
-    CooperativeTile, DirectTile, Plan, Step, Target, Upsample, Variant, are_alike, products,
+use pentimento::bench;
+use pentimento::graph::{Conv2d, Graph, Op, Param, ops};
+use pentimento::plan::{
+    Bound, CooperativeTile, Counts, DirectTile, Plan, Rates, Step, Target, Upsample, Variant,
+    are_alike, products,
 };
-use crate::tensor::{Dtype, Shape};
+use pentimento::tensor::{Dtype, Shape};
 
 /// Channels and side of the five layers, and their microseconds in f16 and f32.
 const LAYERS: [([usize; 2], [f64; 2]); 5] = [
@@ -86,9 +86,9 @@ fn doubled(from: Shape) -> Counts {
     let values = 4.0 * from.len() as f64;
     Counts {
         launches: 1.0,
-        workgroups: values / INVOCATIONS,
+        workgroups: values / Counts::INVOCATIONS,
         memory_bytes: 1.25 * values * Dtype::F16.size() as f64,
-        slots: values * RESIZE,
+        slots: values * Counts::RESIZE,
         serial_loads: 1.0,
         ..Counts::default()
     }
@@ -117,7 +117,6 @@ fn the_five_layers_are_predicted_within_15_percent() {
 }
 
 /// Milliseconds from bytes to bytes in f16 and f32.
-#[cfg(feature = "cli")]
 const NETWORKS: [(&str, [f64; 2]); 7] = [
     ("mmrbnet-256", [3.4, 10.6]),
     ("mmrbnet-512", [5.4, 15.2]),
@@ -127,13 +126,11 @@ const NETWORKS: [(&str, [f64; 2]); 7] = [
     ("srvgg-x4-256", [3.8, 7.3]),
     ("srvgg-x4-512", [15.5, 25.0]),
 ];
-
-#[cfg(feature = "cli")]
 #[test]
 fn the_networks_are_predicted_within_25_percent() {
     let mut wrong = Vec::new();
     for (name, measured) in NETWORKS {
-        let network = crate::bench::NETWORKS.iter().find(|n| n.name == name).unwrap();
+        let network = bench::NETWORKS.iter().find(|n| n.name == name).unwrap();
         let model = network.model().unwrap();
         let [h, w] = network.size;
         let graph = Arc::new(model.graph(model.input_shape(h, w)).unwrap());

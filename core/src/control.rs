@@ -9,31 +9,15 @@ use crate::error::{Error, Result};
 
 /// In a browser the standard library has no clock.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use std::time::Instant;
+pub use std::time::Instant;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use web_time::Instant;
+pub use web_time::Instant;
 
 type Report = dyn Fn(f32) -> ControlFlow<()> + Send + Sync;
 
-/// Watches work and stops it. Given to a [`Session`](crate::Session) or to one of the restorers in
-/// [`photo`](crate::photo), it is asked at every step on the CPU and between submissions on a GPU.
-/// Clones share one state, so that another thread or a signal handler can cancel.
-///
-/// ```
-/// use std::ops::ControlFlow;
-/// use pentimento::{Control, Engine, EngineOptions, Error, Model, Session};
-///
-/// let engine = Engine::new(&EngineOptions::new().device("cpu"))?;
-/// let model = Model::open("tests/goldens/mmrbnet/default/checkpoint.safetensors")?;
-/// let mut session = Session::new(&engine, &model, 16, 16)?;
-/// let half = |done| if done < 0.5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) };
-/// session.set_control(Some(Control::with_progress(half)));
-/// let degraded = vec![128; session.input_shape().len()];
-/// assert!(matches!(session.run(&degraded), Err(Error::Cancelled)));
-/// session.set_control(None);
-/// session.run(&degraded)?;
-/// # Ok::<(), Error>(())
-/// ```
+/// Watches work and stops it. Given to a `Session` or to one of the restorers in `photo`, it is asked
+/// at every step on the CPU and between submissions on a GPU. Clones share one state, so that another
+/// thread or a signal handler can cancel.
 #[derive(Clone)]
 pub struct Control {
     shared: Arc<Shared>,
@@ -81,14 +65,16 @@ impl Control {
     }
 
     /// A control for piece `index` of `count` equal ones of its work.
-    pub(crate) fn piece(&self, index: usize, count: usize) -> Self {
+    #[doc(hidden)]
+    pub fn piece(&self, index: usize, count: usize) -> Self {
         let [start, length] = self.part;
         let length = length / count.max(1) as f32;
         Self { shared: Arc::clone(&self.shared), part: [start + index as f32 * length, length] }
     }
 
     /// A control for work that counts for nothing: it can be cancelled, and its progress stays.
-    pub(crate) fn still(&self) -> Self {
+    #[doc(hidden)]
+    pub fn still(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), part: [self.part[0], 0.0] }
     }
 
@@ -96,7 +82,8 @@ impl Control {
     ///
     /// # Errors
     /// [`Error::Cancelled`]
-    pub(crate) fn report(&self, done: f32) -> Result<()> {
+    #[doc(hidden)]
+    pub fn report(&self, done: f32) -> Result<()> {
         if self.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -117,7 +104,8 @@ impl fmt::Debug for Control {
 
 /// How a run of an executor is watched.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Watch {
+pub struct Watch {
+    /// What is told of progress, and stops the run.
     pub control: Option<Control>,
     /// Whether every step is timed.
     pub time_steps: bool,

@@ -1,7 +1,7 @@
 //! Where the pixels of a warped picture come from.
 
 /// Fractions of a pixel that positions are rounded to.
-pub(crate) const STEPS: i64 = 32;
+pub const STEPS: i64 = 32;
 /// Positions are summed in units of 1/1024 pixel.
 const FINE: f64 = 1024.0;
 /// What is farther away than a million pixels is outside of every picture.

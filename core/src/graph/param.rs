@@ -92,8 +92,7 @@ impl Param {
     }
 
     /// A parameter of f32 whose bytes come when they are first read: as many as `dims` say.
-    #[cfg(feature = "cli")]
-    pub(crate) fn deferred(name: impl Into<String>, dims: Vec<usize>, storage: Storage) -> Self {
+    pub fn deferred(name: impl Into<String>, dims: Vec<usize>, storage: Storage) -> Self {
         let bytes = 0..dims.iter().product::<usize>() * size_of::<f32>();
         let (name, scale, exact) = (name.into(), 1.0, false);
         Self { name, dims, scale, exact, storage, bytes, encoding: Encoding::F32 }
@@ -101,7 +100,7 @@ impl Param {
 
     /// A parameter whose bytes, as many as `dims` say, come when they are first read; `None` when
     /// their number overflows.
-    pub(crate) fn lazy(
+    pub fn lazy(
         name: impl Into<String>,
         dims: Vec<usize>,
         encoding: Encoding,

@@ -1,14 +1,15 @@
 //! Every fast version against its twin, on random shapes with everything in the epilogue.
 
+use pentimento::Error;
+use pentimento::cpu::Executor;
+use pentimento::graph::{Conv2d, Interpolation, Op, Padding, Path, ops};
+use pentimento::pixels::PixelFormat;
+use pentimento::plan::{Epilogue, Plan, Upsample, Variant};
+use pentimento::tensor::Shape;
 use proptest::prelude::*;
 
-use super::Executor;
-use super::testing::{OneStep, relative_error};
-use crate::error::Error;
-use crate::graph::{Conv2d, Interpolation, Op, Padding, Path, ops};
-use crate::pixels::PixelFormat;
-use crate::plan::{Epilogue, Plan, Upsample, Variant};
-use crate::tensor::Shape;
+use crate::one_step::OneStep;
+use crate::support::relative_error;
 
 const BOUND: f64 = 1e-5;
 

@@ -11,8 +11,6 @@
 
 mod counts;
 mod rates;
-#[cfg(test)]
-mod tests;
 
 pub use counts::Counts;
 pub use rates::Rates;

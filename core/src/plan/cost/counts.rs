@@ -15,8 +15,6 @@ const GEMM_SECTORS: f64 = 2.0;
 const EPILOGUE: f64 = 130.0;
 /// Instructions for a value of F(4×4, 3×3), both transforms together.
 const TRANSFORMS: f64 = 260.0;
-/// Instructions for a value of a resize: positions, weights, four loads.
-pub(super) const RESIZE: f64 = 150.0;
 /// Instructions for a value of any other kernel, and for each product that it sums.
 const VALUE: f64 = 60.0;
 const PRODUCT: f64 = 2.0;
@@ -33,8 +31,6 @@ const PATH_LOAD: f64 = 0.6;
 const SECTOR: usize = 32;
 /// A load from workgroup memory over one from memory that a loop waits for: 30 cycles of an H200.
 const WORKGROUP_LOAD: f64 = 0.02;
-/// Workgroups of kernels that are not tiled have 64 invocations, of one value each.
-pub(super) const INVOCATIONS: f64 = 64.0;
 
 /// What one step costs, on any device.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -65,6 +61,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Instructions for a value of a resize: positions, weights, four loads.
+    pub const RESIZE: f64 = 150.0;
+    /// Workgroups of kernels that are not tiled have 64 invocations, of one value each.
+    pub const INVOCATIONS: f64 = 64.0;
+
     /// Counts `step` of `plan`; `None` on the CPU, and where no kernel computes it.
     pub fn of(step: &Step, plan: &Plan) -> Option<Self> {
         if plan.target.backend == Backend::Cpu {
@@ -98,7 +99,7 @@ impl Counts {
             Variant::ConvWinograd => counts.winograd(step, plan)?,
             Variant::ConvDirect(tile) => counts.direct(step, plan, tile)?,
             Variant::MultiPathConv(_) => counts.paths(step, plan)?,
-            Variant::Resize => counts.each_value(step, plan, RESIZE),
+            Variant::Resize => counts.each_value(step, plan, Self::RESIZE),
             _ => counts.each_value(step, plan, VALUE),
         }
         Some(counts.with_epilogue())
@@ -229,7 +230,7 @@ impl Counts {
         let values = step.output.shape.len() as f64;
         let multiply_adds = plan.multiply_adds(step) as f64;
         self.launches = 1.0;
-        self.workgroups = (values / INVOCATIONS).ceil();
+        self.workgroups = (values / Self::INVOCATIONS).ceil();
         self.serial_loads = 1.0;
         let products = if multiply_adds > values { multiply_adds * PRODUCT } else { 0.0 };
         self.slots = values * slots + products;

@@ -2,7 +2,7 @@
 
 mod format;
 mod grain;
-pub(crate) mod positions;
+pub mod positions;
 
 pub use format::PixelFormat;
 pub use grain::{BINS, luminance, noise};

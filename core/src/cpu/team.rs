@@ -11,16 +11,31 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
-use std::{hint, thread};
 
 use rayon::prelude::*;
 
+use sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, hint, thread};
+
+#[cfg(not(all(test, loom)))]
+mod sync {
+    pub use std::sync::atomic::{AtomicUsize, Ordering};
+    pub use std::sync::{Condvar, Mutex, MutexGuard};
+    pub use std::{hint, thread};
+}
+
+/// The same of loom, which tries every order in which threads may go.
+#[cfg(all(test, loom))]
+mod sync {
+    pub use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub use loom::sync::{Condvar, Mutex, MutexGuard};
+    pub use loom::{hint, thread};
+}
+
 /// How long a helper looks for work before it sleeps: several times the longest step that only one
 /// thread computes.
-const PATIENCE: Duration = Duration::from_micros(200);
+const PATIENCE: Duration = Duration::from_micros(if cfg!(all(test, loom)) { 0 } else { 200 });
 /// Looks between two that let other threads of the system run.
 const LOOKS: usize = 64;
 
@@ -71,7 +86,6 @@ pub fn threads() -> usize {
 type Job = &'static (dyn Fn(usize) + Sync);
 
 /// Helpers, and what they help with.
-#[derive(Default)]
 struct Team {
     helpers: usize,
     /// Held by the thread that is helped.
@@ -91,9 +105,23 @@ struct State {
     job: Option<Job>,
     sleeping: usize,
     panic: Option<Box<dyn Any + Send>>,
+    /// The helpers are to return. Those of a process never do.
+    over: bool,
 }
 
 impl Team {
+    fn new(helpers: usize) -> Self {
+        Self {
+            helpers,
+            turn: Mutex::new(()),
+            state: Mutex::new(State::default()),
+            woken: Condvar::new(),
+            jobs: AtomicUsize::new(0),
+            places: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
+        }
+    }
+
     /// The team of this process, as many threads as rayon has; none where one thread is all.
     fn get() -> Option<&'static Self> {
         static TEAM: OnceLock<Option<&'static Team>> = OnceLock::new();
@@ -102,7 +130,7 @@ impl Team {
             if helpers == 0 {
                 return None;
             }
-            let team: &Team = Box::leak(Box::new(Self { helpers, ..Self::default() }));
+            let team: &Team = Box::leak(Box::new(Self::new(helpers)));
             for thread in 1..=helpers {
                 let helper = thread::Builder::new().name("pentimento".to_owned());
                 helper.spawn(move || team.help(thread)).ok()?;
@@ -137,8 +165,7 @@ impl Team {
     /// What helper `thread` does.
     fn help(&self, thread: usize) {
         let mut seen = 0;
-        loop {
-            let job = self.next(&mut seen);
+        while let Some(job) = self.next(&mut seen) {
             let result = catch_unwind(AssertUnwindSafe(|| job(thread)));
             if let Err(panic) = result {
                 lock(&self.state).panic = Some(panic);
@@ -147,29 +174,34 @@ impl Team {
         }
     }
 
-    /// Waits for a job after the `seen`-th.
-    fn next(&self, seen: &mut usize) -> Job {
+    /// Waits for a job after the `seen`-th; `None` when the team is over.
+    fn next(&self, seen: &mut usize) -> Option<Job> {
         let start = Instant::now();
         loop {
-            self.wait(*seen, start);
+            if !self.wait(*seen, start) {
+                return None;
+            }
             *seen = self.jobs.load(Ordering::Acquire);
             let fewer = |places: usize| places.checked_sub(1);
             if self.places.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok() {
                 let state = lock(&self.state);
                 if let Some(job) = state.job {
+                    // It may be a later one than that whose place this is; nobody does a job twice.
+                    *seen = self.jobs.load(Ordering::Relaxed);
                     self.working.fetch_add(1, Ordering::Relaxed);
-                    return job;
+                    return Some(job);
                 }
             }
         }
     }
 
-    /// Returns when there is another job than the `seen`-th.
-    fn wait(&self, seen: usize, start: Instant) {
+    /// Whether there is another job than the `seen`-th, as soon as there is; `false` when the team is
+    /// over.
+    fn wait(&self, seen: usize, start: Instant) -> bool {
         while start.elapsed() < PATIENCE {
             for _ in 0..LOOKS {
                 if self.jobs.load(Ordering::Acquire) != seen {
-                    return;
+                    return true;
                 }
                 hint::spin_loop();
             }
@@ -177,10 +209,11 @@ impl Team {
         }
         let mut state = lock(&self.state);
         state.sleeping += 1;
-        while self.jobs.load(Ordering::Relaxed) == seen {
+        while !state.over && self.jobs.load(Ordering::Relaxed) == seen {
             state = self.woken.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.sleeping -= 1;
+        !state.over
     }
 }
 
@@ -202,7 +235,78 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+/// Every order in which the threads may go, as loom tries them: core/README.md.
+#[cfg(all(test, loom))]
+mod model {
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+
+    use super::*;
+
+    impl Team {
+        /// Lets all helpers return.
+        fn end(&self) {
+            let mut state = lock(&self.state);
+            state.over = true;
+            self.woken.notify_all();
+        }
+    }
+
+    /// Runs as many jobs with as many helpers. A job reads what lives on the caller's stack, and the
+    /// caller writes it as soon as the job has ended: loom sees who comes too late.
+    fn jobs_end_before_their_data(helpers: usize, jobs: usize) {
+        loom::model(move || {
+            let team = Arc::new(Team::new(helpers));
+            let helper = |thread: usize| {
+                let team = team.clone();
+                thread::spawn(move || team.help(thread))
+            };
+            let threads: Vec<_> = (1..=helpers).map(helper).collect();
+            for _ in 0..jobs {
+                let data = Shared(UnsafeCell::new(1));
+                let calls = AtomicUsize::new(0);
+                team.run(helpers, &|_| {
+                    assert_eq!(data.read(), 1);
+                    calls.fetch_add(1, Ordering::Relaxed);
+                });
+                data.write(2);
+                let calls = calls.load(Ordering::Relaxed);
+                assert!((1..=1 + helpers).contains(&calls), "{calls} calls");
+            }
+            team.end();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    struct Shared(UnsafeCell<u32>);
+
+    // SAFETY: loom watches every access and ends the test where two of them conflict.
+    unsafe impl Sync for Shared {}
+
+    impl Shared {
+        fn read(&self) -> u32 {
+            // SAFETY: as above.
+            self.0.with(|value| unsafe { *value })
+        }
+
+        fn write(&self, value: u32) {
+            // SAFETY: as above.
+            self.0.with_mut(|place| unsafe { *place = value });
+        }
+    }
+
+    #[test]
+    fn one_helper_and_two_jobs() {
+        jobs_end_before_their_data(1, 2);
+    }
+
+    #[test]
+    fn two_helpers_and_a_job() {
+        jobs_end_before_their_data(2, 1);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

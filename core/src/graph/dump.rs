@@ -21,7 +21,7 @@ impl fmt::Display for Graph {
 }
 
 /// A string inside a Graphviz label.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 

@@ -20,9 +20,10 @@ pub struct Executor {
     steps: Vec<Prepared>,
     arena: Arena,
     workspace: Workspace,
-    pub(crate) watch: Watch,
+    /// How runs are watched.
+    pub watch: Watch,
     /// How long each step of the last run took, where that was asked for.
-    pub(crate) step_times: Vec<Duration>,
+    pub step_times: Vec<Duration>,
 }
 
 /// The result of one step of a traced run.

@@ -7,30 +7,25 @@
 //! so has `attention`.
 
 mod arena;
-pub(crate) mod block_luminance;
+pub mod block_luminance;
 mod blocks;
 mod epilogue;
 mod executor;
 mod exp;
 mod gather;
-pub(crate) mod grain_histogram;
-pub(crate) mod image_to_tensor;
+pub mod grain_histogram;
+pub mod image_to_tensor;
 mod kernel;
-pub(crate) mod match_colours;
+pub mod match_colours;
 mod matmul;
 mod pages;
-pub(crate) mod paste;
-#[cfg(feature = "cli")]
+pub mod paste;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod probe;
 mod team;
 mod tensor;
 mod tensor_to_image;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
-pub(crate) mod tone;
+pub mod tone;
 mod upsample;
 mod vectorize;
 pub mod warp_affine;
