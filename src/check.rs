@@ -82,6 +82,7 @@ pub fn inputs(plan: &Plan) -> Vec<Vec<f32>> {
 #[derive(Clone, Copy, Debug)]
 pub enum Oracle {
     /// The twins, which are plain loops.
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "only benchmarks ask for it"))]
     Twin,
     /// The CPU executor, which is many times as fast.
     Cpu,

@@ -64,7 +64,8 @@ pub fn can_fetch() -> bool {
     !is_offline() && address(None).is_some()
 }
 
-fn is_offline() -> bool {
+/// Whether `--offline` or the environment forbids to fetch anything.
+pub fn is_offline() -> bool {
     let variable = env::var_os(VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
     variable || OFFLINE.load(Ordering::Relaxed)
 }
@@ -87,15 +88,19 @@ pub fn missing(file: &str, instead: &str) -> Error {
 }
 
 /// Brings every default file into the cache: from the folder or file `from`, else from `mirror`,
-/// else from the release. Gives their paths.
+/// else from the release. Gives their paths. Offline they are those that are on this machine.
 ///
 /// # Errors
 /// [`Error::Input`] when no address is known; [`Error::Checkpoint`] when a file is not the one of
-/// this version; [`Error::Io`].
+/// this version, or is missing offline; [`Error::Io`].
 pub fn pull(from: Option<&Path>, mirror: Option<&str>, quiet: bool) -> Result<Vec<PathBuf>> {
     let files = sums().map(|(_, file)| file);
     match from {
         Some(from) => files.map(|file| copy(from, file)).collect(),
+        None if is_offline() => {
+            let here = |file| find(file)?.ok_or_else(|| missing(file, "--model or --detector"));
+            files.map(here).collect()
+        }
         None => files.map(|file| fetch(file, mirror, quiet)).collect(),
     }
 }
@@ -186,11 +191,15 @@ fn own(path: PathBuf) -> Result<PathBuf> {
 /// Where the files are searched.
 fn folders() -> Vec<PathBuf> {
     let current = env::current_dir().ok();
-    let executable = env::current_exe().ok().and_then(|path| path.canonicalize().ok());
+    // A system without /proc knows the program only by what it was called.
+    let called = || env::args_os().next().map(PathBuf::from);
+    let executable = env::current_exe().ok().or_else(called);
+    let executable = executable.and_then(|path| path.canonicalize().ok());
     let above = executable.iter().flat_map(|path| path.ancestors().skip(1));
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Not on another machine than that of the build.
+    let sources = Some(Path::new(env!("CARGO_MANIFEST_DIR"))).filter(|path| path.is_dir());
     let mut folders: Vec<PathBuf> = Vec::new();
-    let roots = current.iter().map(PathBuf::as_path).chain(above).chain([sources]);
+    let roots = current.iter().map(PathBuf::as_path).chain(above).chain(sources);
     for folder in roots.map(|root| root.join(FOLDER)).chain(cache::models().ok()) {
         if !folders.contains(&folder) {
             folders.push(folder);

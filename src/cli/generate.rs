@@ -30,6 +30,9 @@ impl Generate {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell] {
                 clap_complete::generate_to(shell, &mut command, "pentimento", &completions)?;
             }
+            // Without `help`, which only shows what the other pages hold.
+            let command = Cli::command().disable_help_subcommand(true);
+            let command = command.mut_subcommands(|sub| sub.disable_help_subcommand(true));
             std::fs::write(self.folder.join("options.md"), options(&command))?;
             clap_mangen::generate_to(command, &pages)
         });

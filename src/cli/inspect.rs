@@ -209,7 +209,7 @@ impl Report<'_> {
     fn text(&self) -> String {
         let mut text = format!("{}\n", self.file.display());
         let mut row = |name: &str, value: &str| {
-            let _ = writeln!(text, "  {name:18}{value}");
+            let _ = writeln!(text, "  {name:17} {value}");
         };
         row("architecture", self.info.architecture);
         row("task", &task(self.info.task));
@@ -238,7 +238,7 @@ impl Report<'_> {
         let [_, _, height, width] = run.output;
         let _ = writeln!(text, "\nOne input of {:?} on {}", run.input, run.device);
         let mut row = |name: &str, value: &str| {
-            let _ = writeln!(text, "  {name:18}{value}");
+            let _ = writeln!(text, "  {name:17} {value}");
         };
         row("output", &format!("{width}x{height} pixels"));
         row("arithmetic", &format!("{} multiply-adds", count(run.multiply_adds)));

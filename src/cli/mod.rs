@@ -49,8 +49,8 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Never fetch the default model and detector, which are fetched once where they are missing
-    /// (as with the environment variable PENTIMENTO_OFFLINE=1)
+    /// Fetch nothing. The default model and detector are otherwise fetched once where they are
+    /// missing (as with the environment variable PENTIMENTO_OFFLINE=1)
     #[arg(long, global = true)]
     offline: bool,
 }

@@ -187,6 +187,12 @@ impl Pull {
     /// The fetched file.
     fn fetch(&self, published: &Published, folder: &Path) -> Result<PathBuf> {
         let Published { name, file, page, .. } = published;
+        if defaults::is_offline() {
+            return Err(Error::Input(format!(
+                "--offline or PENTIMENTO_OFFLINE forbids to fetch {name}; name its file with \
+                 `pentimento models pull {name} --from {file}`"
+            )));
+        }
         let url = match (&self.mirror, published.url) {
             (Some(mirror), _) => format!("{}/{file}", mirror.trim_end_matches('/')),
             (None, Some(url)) => url.to_owned(),

@@ -150,3 +150,19 @@ fn the_default_files_come_from_a_mirror_unless_one_was_changed() {
     server.join().unwrap();
     assert_eq!(workspace.files("cache"), DEFAULTS.map(|name| format!("models/{name}")));
 }
+
+#[test]
+fn nothing_is_fetched_offline() {
+    let workspace = Workspace::new();
+    let cache = workspace.path("cache");
+    let cache = [("PENTIMENTO_CACHE", cache.to_str().unwrap())];
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mirror = format!("--offline --mirror http://{}", listener.local_addr().unwrap());
+    let run = workspace.run_with(&format!("models pull {NAME} -q {mirror}"), &cache);
+    run.fails_with(&["--offline", NAME, "--from"]);
+    // These are in the source tree.
+    let run = workspace.run_with(&format!("models pull default {mirror}"), &cache);
+    assert!(DEFAULTS.iter().all(|name| run.succeeds().out.contains(name)), "{}", run.out);
+    assert!(listener.accept().is_err(), "somebody asked for a file");
+}
