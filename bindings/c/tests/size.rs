@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// The budget, this crate included, for the system that the test runs on.
-const CRATES: usize = 135;
+/// The budget, the two crates of the engine included, for the system that the test runs on.
+const CRATES: usize = 136;
 
 #[test]
 fn the_library_is_made_of_few_crates() {
