@@ -15,8 +15,8 @@ use crate::tensor::{Dtype, Shape};
 
 impl Plan {
     /// Step `index` alone, `copies` times on storages and parameters of their own: its inputs are
-    /// what the step reads, copy by copy, in the order of [`Step::reads`] without repetitions; its
-    /// outputs are what the copies write.
+    /// what the step reads, copy by copy, in the order of [`Step::reads`](super::Step::reads) without
+    /// repetitions; its outputs are what the copies write.
     #[must_use]
     pub fn isolated(&self, index: usize, copies: usize) -> Plan {
         let original = &self.steps[index];
