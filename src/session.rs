@@ -18,6 +18,11 @@ use crate::verify;
 use crate::{Error, Result};
 use crate::{cpu, gpu};
 
+/// What helps where the memory budget is too small.
+const RAISE: &str = "raise the memory budget, or use smaller tiles";
+/// What helps where the system has too little memory.
+const END_OTHERS: &str = "end other programs, or use smaller tiles";
+
 /// Bytes that a session holds on its device.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Memory {
@@ -98,13 +103,13 @@ impl Session {
         let plan = Arc::new(plan);
         let executor = match engine.handle() {
             Device::Cpu => {
-                has_room(engine, plan.arena_bytes())?;
+                within(engine.memory_left(), plan.arena_bytes(), END_OTHERS)?;
                 let executor = cpu::Executor::new(plan.clone())?;
-                within(engine, executor.memory())?;
+                within(engine.memory_budget(), executor.memory(), RAISE)?;
                 Executor::Cpu(executor)
             }
             Device::Gpu(device) => {
-                within(engine, gpu::predict(&plan)?.total())?;
+                within(engine.memory_budget(), gpu::predict(&plan)?.total(), RAISE)?;
                 Executor::Gpu(Box::new(gpu::Executor::new(device, plan.clone()).await?))
             }
         };
@@ -330,7 +335,7 @@ impl fmt::Debug for Session {
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) async fn tuned(engine: &Engine, mut plan: Plan) -> Result<Plan> {
     if let (Device::Gpu(device), Some(folder)) = (engine.handle(), engine.tuning()) {
-        within(engine, gpu::predict(&plan)?.total())?;
+        within(engine.memory_budget(), gpu::predict(&plan)?.total(), RAISE)?;
         gpu::tune(device, &mut plan, folder).await?;
     }
     Ok(plan)
@@ -347,25 +352,13 @@ async fn verified(engine: &Engine, plan: Plan) -> Result<Plan> {
     }
 }
 
-/// Before so much is taken on the CPU.
-fn has_room(engine: &Engine, needed: usize) -> Result<()> {
-    match engine.memory_left() {
-        Some(available) if needed > available => Err(Error::OutOfMemory {
-            needed,
-            available,
-            hint: "end other programs, or use smaller tiles".to_owned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn within(engine: &Engine, needed: usize) -> Result<()> {
-    match engine.memory_budget() {
-        Some(available) if needed > available => Err(Error::OutOfMemory {
-            needed,
-            available,
-            hint: "raise the memory budget, or use smaller tiles".to_owned(),
-        }),
+/// # Errors
+/// [`Error::OutOfMemory`] with `hint` where more is `needed` than there is.
+fn within(available: Option<usize>, needed: usize, hint: &str) -> Result<()> {
+    match available {
+        Some(available) if needed > available => {
+            Err(Error::OutOfMemory { needed, available, hint: hint.to_owned() })
+        }
         _ => Ok(()),
     }
 }

@@ -30,9 +30,9 @@ pub fn reserve(path: &Path, pixels: usize) -> Result<()> {
         return Ok(());
     }
     let megabytes = |bytes: usize| bytes / 1_000_000;
-    let there = left.map_or("there is".to_owned(), |left| {
-        format!("the {} MB that there are", megabytes(left.min(bytes)))
-    });
+    let there = left
+        .filter(|&left| left < bytes)
+        .map_or("there is".to_owned(), |left| format!("the {} MB that there are", megabytes(left)));
     Err(Error::Image {
         path: path.to_owned(),
         what: format!(

@@ -126,6 +126,7 @@ const NETWORKS: [(&str, [f64; 2]); 7] = [
     ("srvgg-x4-256", [3.8, 7.3]),
     ("srvgg-x4-512", [15.5, 25.0]),
 ];
+
 #[test]
 fn the_networks_are_predicted_within_25_percent() {
     let mut wrong = Vec::new();

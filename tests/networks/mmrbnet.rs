@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use pentimento::bench::{NETWORKS, noise};
 use pentimento::checkpoint::Checkpoint;
 use pentimento::nn::Builder;
 use pentimento::nn::mmrb::{Mix, Mmrb, PathSpec, mmrb};
 use pentimento::plan::{Plan, Target};
-use pentimento::{Model, gpu};
+use pentimento::{Model, cpu, gpu};
 use serde::Deserialize;
 
 use crate::golden::{F16, F32, compare, executors};
@@ -92,4 +93,23 @@ fn the_default_model_needs_no_more_than_webgpus_default_limits() {
     let gpu = executor.run_blocking(&[&input]).expect("a result");
     let error = relative_error(&gpu[0], &cpu[0]);
     assert!(error <= F32, "{error:.2e}");
+}
+
+/// Weights of the benchmarks whose scales multiply from level to level end in infinities where f16
+/// ends.
+#[test]
+fn random_weights_leave_room_below_the_largest_f16() {
+    let networks: Vec<_> = NETWORKS.iter().filter(|n| n.name.starts_with("mmrbnet-")).collect();
+    assert!(!networks.is_empty());
+    for network in networks {
+        let model = network.model().unwrap();
+        let [h, w] = network.size;
+        let shape = model.input_shape(h, w);
+        let graph = Arc::new(model.graph(shape).unwrap());
+        let plan = Arc::new(Plan::new(graph, Target::cpu()).unwrap());
+        let input: Vec<f32> = noise(17, shape.len()).iter().map(|v| 0.5 * v).collect();
+        let outputs = cpu::Executor::new(plan).unwrap().run(&[&input]).unwrap();
+        let largest = outputs[0].iter().fold(0.0, |m: f32, v| m.max(v.abs()));
+        assert!(largest < 1000.0, "{}: {largest}", network.name);
+    }
 }
