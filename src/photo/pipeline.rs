@@ -4,8 +4,8 @@
 use super::faces::NOBODY;
 use super::options::{BlendMask, PhotoOptions};
 use super::{
-    AlignedFace, Detector, DetectorOptions, Face, FaceParser, GivenFace, Outcome, PhotoRestorer,
-    Picture, Restored, RestoredPhoto, Restorer, TileReport,
+    AlignedFace, Batch, BatchReport, Detector, DetectorOptions, Face, FaceParser, GivenFace,
+    Outcome, PhotoRestorer, Picture, Restored, RestoredPhoto, Restorer, TileReport,
 };
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
@@ -34,6 +34,7 @@ pub struct Pipeline {
     engine: Engine,
     model: Model,
     options: PhotoOptions,
+    batch: Batch,
     whole: Restorer,
     /// There from the start where pictures are photos, otherwise from the first given faces on.
     photo: Option<PhotoRestorer>,
@@ -49,6 +50,7 @@ pub struct PipelineBuilder {
     background: Option<Model>,
     parser: Option<Model>,
     options: PhotoOptions,
+    batch: Batch,
     given_faces: bool,
 }
 
@@ -64,6 +66,12 @@ pub struct Restoration {
     pub tiles: Option<TileReport>,
     /// Notes for a person about the result.
     pub notes: Vec<String>,
+}
+
+impl Restoration {
+    fn of(RestoredPhoto { picture, faces, notes }: RestoredPhoto) -> Self {
+        Self { picture, faces: Some(faces), tiles: None, notes }
+    }
 }
 
 impl PipelineBuilder {
@@ -88,6 +96,11 @@ impl PipelineBuilder {
         Self { options, ..self }
     }
 
+    /// Sets how many faces of photos the network takes at a time.
+    pub fn batch(self, batch: Batch) -> Self {
+        Self { batch, ..self }
+    }
+
     /// Pictures are photos whose faces will be given; no detector is needed.
     pub fn given_faces(self) -> Self {
         Self { given_faces: true, ..self }
@@ -109,10 +122,11 @@ impl PipelineBuilder {
     /// As [`PipelineBuilder::build`].
     pub async fn prepare(self) -> Result<Pipeline> {
         self.check()?;
-        let Self { engine, model, detector, background, parser, options, given_faces } = self;
+        let Self { engine, model, detector, background, parser, options, batch, given_faces } =
+            self;
         let whole = Restorer::new(&engine, &model);
         let is_photo = detector.is_some() || given_faces;
-        let mut pipeline = Pipeline { engine, model, options, whole, photo: None, is_photo };
+        let mut pipeline = Pipeline { engine, model, options, batch, whole, photo: None, is_photo };
         if !is_photo {
             return Ok(pipeline);
         }
@@ -128,6 +142,7 @@ impl PipelineBuilder {
         };
         let mut photo =
             PhotoRestorer::prepare(engine, &pipeline.model, detector, background, options).await?;
+        photo = photo.with_batch(batch)?;
         if let Some(parser) = parser {
             photo = photo.with_parser(parser);
         }
@@ -139,6 +154,7 @@ impl PipelineBuilder {
         let whole = Restorer::new(&self.engine, &self.model);
         // Says at once when the model is of another kind.
         whole.output_size(1, 1)?;
+        self.batch.check()?;
         let set = self.set();
         let is_face_model = matches!(self.model.task(), Task::RestoreFace { .. });
         if !is_face_model && (self.detector.is_some() || self.given_faces || !set.is_empty()) {
@@ -185,6 +201,7 @@ impl Pipeline {
             background: None,
             parser: None,
             options: PhotoOptions::default(),
+            batch: Batch::default(),
             given_faces: false,
         }
     }
@@ -238,6 +255,12 @@ impl Pipeline {
         if let Some(photo) = &mut self.photo {
             photo.time_steps(wanted);
         }
+    }
+
+    /// How many faces of photos the network takes at a time, and how many it has restored so; `None`
+    /// where pictures are no photos.
+    pub fn batch(&self) -> Option<BatchReport> {
+        self.photo.as_ref().map(PhotoRestorer::batch)
     }
 
     /// The session of the network that restores faces of photos.
@@ -308,6 +331,33 @@ impl Pipeline {
         self.run(picture, given, Some(show)).await
     }
 
+    /// Restores photos as [`Pipeline::restore`] does each of them, as many faces at a time as its
+    /// [`Batch`] says. A photo that fails fails alone. Pictures that are no photos are restored one after
+    /// the other.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn restore_all(
+        &mut self,
+        pictures: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<Restoration>> {
+        crate::blocking::block_on(self.restore_all_async(pictures))
+    }
+
+    /// [`Pipeline::restore_all`] for programs with an async runtime.
+    pub async fn restore_all_async(
+        &mut self,
+        pictures: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<Restoration>> {
+        if let (true, Some(photo)) = (self.is_photo, &mut self.photo) {
+            let restored = photo.restore_all_async(pictures).await.into_iter();
+            return restored.map(|restored| restored.map(Restoration::of)).collect();
+        }
+        let mut restored = Vec::new();
+        for (picture, given) in pictures {
+            restored.push(self.run(picture, *given, NOBODY).await);
+        }
+        restored
+    }
+
     async fn run(
         &mut self,
         picture: &Picture,
@@ -318,9 +368,7 @@ impl Pipeline {
             let Restored { picture, tiles, notes } = self.whole.restore_async(picture).await?;
             return Ok(Restoration { picture, faces: None, tiles: Some(tiles), notes });
         }
-        let restored = self.photo().await?.run(picture, given, show).await?;
-        let RestoredPhoto { picture, faces, notes } = restored;
-        Ok(Restoration { picture, faces: Some(faces), tiles: None, notes })
+        Ok(Restoration::of(self.photo().await?.run(picture, given, show).await?))
     }
 
     /// What restores photos, made now where it is not there yet.
@@ -332,7 +380,7 @@ impl Pipeline {
                 let mut made =
                     PhotoRestorer::prepare(engine, model, None, None, self.options).await?;
                 made.set_control(self.whole.control());
-                made
+                made.with_batch(self.batch)?
             }
         };
         Ok(self.photo.insert(made))
