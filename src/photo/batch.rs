@@ -1,8 +1,11 @@
 //! Faces of one or several photos in one run of their network.
 
+use std::sync::Arc;
+
 use super::aligned::AlignedPixels;
 use super::surface::Surface;
-use crate::{Control, Engine, Error, Model, Result, Session, gpu};
+use crate::plan::{Plan, Rates, Target};
+use crate::{Control, Engine, Error, Model, Result, Session, Shape, gpu};
 
 /// How many faces a network takes at a time.
 ///
@@ -87,7 +90,7 @@ impl FaceNetwork {
     /// As [`Session::prepare`].
     pub async fn prepare(engine: &Engine, model: &Model, size: usize) -> Result<Self> {
         let single = Session::prepare(engine, model, model.input_shape(size, size)).await?;
-        let chosen = chosen(engine, model, size);
+        let chosen = chosen(engine, model);
         let report = BatchReport { faces: chosen.faces, ..BatchReport::default() };
         let (engine, model) = (engine.clone(), model.clone());
         Ok(Self { engine, model, size, single, several: None, chosen, report })
@@ -99,9 +102,10 @@ impl FaceNetwork {
         batch.check()?;
         self.several = None;
         self.chosen = match batch {
-            Batch::Auto => chosen(&self.engine, &self.model, self.size),
+            Batch::Auto => chosen(&self.engine, &self.model),
             Batch::Faces(faces) => {
-                let shares = [1, faces].map(|n| share(&self.engine, &self.model, self.size, n));
+                let target = self.engine.target();
+                let shares = [1, faces].map(|n| share(&self.model, &target, n));
                 let worth = match shares {
                     [Some((alone, _)), Some((of_several, _))] => worth(faces, of_several / alone),
                     _ => faces,
@@ -182,7 +186,7 @@ impl FaceNetwork {
         let control = from.as_ref().zip(to.as_ref()).map(|(from, to)| from.until(to));
         if self.several.is_none() {
             let shape = self.model.input_shape(self.size, self.size);
-            let shape = crate::Shape { n: faces * shape.n, ..shape };
+            let shape = Shape { n: faces * shape.n, ..shape };
             match Session::prepare(&self.engine, &self.model, shape).await {
                 Ok(session) => self.several = Some(session),
                 Err(why) => {
@@ -232,18 +236,30 @@ impl FaceNetwork {
     }
 }
 
-/// What a plan's choice asks for.
-fn chosen(engine: &Engine, model: &Model, size: usize) -> Chosen {
-    let Some((alone, _)) = share(engine, model, size, 1) else { return ALONE };
+/// What [`Batch::Auto`] is on this device.
+fn chosen(engine: &Engine, model: &Model) -> Chosen {
+    // GPUs that share the machine's memory have few units, and drivers on the CPU fewer cores.
+    if engine.device().kind == "discrete" { chosen_for(model, &engine.target()) } else { ALONE }
+}
+
+fn chosen_for(model: &Model, target: &Target) -> Chosen {
+    let Some((alone, _)) = share(model, target, 1) else { return ALONE };
     let (mut faces, mut least) = (1, alone);
     while 2 * faces <= MOST_CHOSEN
-        && let Some((each, bytes)) = share(engine, model, size, 2 * faces)
+        && let Some((each, bytes)) = share(model, target, 2 * faces)
         && each <= WORTH * least
-        && bytes <= engine.memory_budget().unwrap_or(MOST_BYTES)
+        && bytes <= target.memory_budget.unwrap_or(MOST_BYTES)
     {
         (faces, least) = (2 * faces, each);
     }
     Chosen { faces, worth: worth(faces, least / alone) }
+}
+
+/// How many faces `model` takes at a time on a discrete GPU, and the fewest for which that pays.
+#[doc(hidden)]
+pub fn faces_at_a_time(model: &Model, target: &Target) -> [usize; 2] {
+    let Chosen { faces, worth } = chosen_for(model, target);
+    [faces, worth]
 }
 
 /// The fewest faces that take less time in one run of `faces`, each with this part of the time that it
@@ -252,17 +268,14 @@ fn worth(faces: usize, part: f64) -> usize {
     ((part * faces as f64).floor() as usize + 1).clamp(1, faces)
 }
 
-/// What each of `faces` faces takes in one run, as plans of the same network on the same device compare,
-/// and the bytes of such a session. `None` where a batch gains nothing that could be told beforehand.
-fn share(engine: &Engine, model: &Model, size: usize, faces: usize) -> Option<(f64, usize)> {
-    if engine.device().kind != "discrete" {
-        return None;
-    }
-    let shape = model.input_shape(size, size);
-    let shape = crate::Shape { n: faces * shape.n, ..shape };
-    let plan = engine.plan(model.graph(shape).ok()?).ok()?;
+/// What each of `faces` faces takes in one run, as plans of the same network on the same GPU compare, and
+/// the bytes of such a session. `None` where there is no such plan, or it is one for the CPU.
+fn share(model: &Model, target: &Target, faces: usize) -> Option<(f64, usize)> {
+    let shape = model.input_shape(0, 0);
+    let shape = Shape { n: faces * shape.n, ..shape };
+    let plan = Plan::new(Arc::new(model.graph(shape).ok()?), target.clone()).ok()?;
     let time = match &plan.target.rates {
-        Some(rates) => plan.predicted(rates)?,
+        Some(rates) => plan.predicted(rates)? + Rates::host(0),
         None => plan.occupied(UNITS)?,
     };
     Some((time / faces as f64, gpu::predict(&plan).ok()?.total()))

@@ -76,6 +76,8 @@ pub use align::Landmarks;
 pub use annotations::GivenFace;
 #[doc(hidden)]
 pub use annotations::GivenFaces;
+#[doc(hidden)]
+pub use batch::faces_at_a_time;
 pub use batch::{Batch, BatchReport};
 #[doc(hidden)]
 pub use cut::Cuts;

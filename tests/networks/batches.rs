@@ -34,7 +34,12 @@ fn models() -> Vec<(String, Model)> {
 fn a_batch_is_its_pictures_to_the_last_bit() {
     for (case, model) in models() {
         let one = model.input_shape(0, 0);
-        for (executor, count) in [(Executor::Cpu, 3), (Executor::Gpu, 3)] {
+        // Larger ones take a driver on the CPU a minute.
+        let gpu = if one.plane() <= 64 * 64 { 2 } else { 0 };
+        for (executor, count) in [(Executor::Cpu, 3), (Executor::Gpu, gpu)] {
+            if count == 0 {
+                continue;
+            }
             let inputs: Vec<_> = (0..count).map(|i| support::noise(i as u64, one.len())).collect();
             let run = |n: usize, values: &[f32]| {
                 let graph = model.graph(Shape { n, ..one }).expect("a graph");

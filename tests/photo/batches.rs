@@ -127,7 +127,7 @@ fn what_has_no_room_for_several_faces_restores_each_alone() {
     let needed = one.session().expect("a session").memory().total;
     let options = EngineOptions::new().device("cpu").memory(needed + needed / 8);
     let engine = Engine::new(&options).expect("the CPU is there");
-    let mut restorer = pipeline(&engine, Batch::Faces(16));
+    let mut restorer = pipeline(&engine, Batch::Faces(4));
     let found = restorer.restore_all(&all(&photos));
     assert!(found.iter().all(Result::is_ok), "{found:?}");
     let report = restorer.batch().expect("photos");
