@@ -225,14 +225,13 @@ impl FaceNetwork {
         Ok(restored)
     }
 
-    #[cfg_attr(target_arch = "wasm32", expect(clippy::unused_self))]
     fn tell(&self, why: &Error) {
         let what =
             format!("there is no room for several faces at a time: {why}; each is restored alone");
         #[cfg(not(target_arch = "wasm32"))]
         self.engine.notes().add(what);
         #[cfg(target_arch = "wasm32")]
-        log::warn!("{what}");
+        log::warn!("{}: {what}", self.engine.device().name);
     }
 }
 
