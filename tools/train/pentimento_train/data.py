@@ -15,6 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from .alignment import Jitter, mirror_points, warp, warp_points
 from .degradation import DegradationConfig, degrade, from_bytes, gray
+from .old_photos import cast, toned
 
 
 def faces_folder(part: str) -> Path:
@@ -62,6 +63,15 @@ def load_faces(files: list[Path], size: int) -> Tensor:
             picture = picture.resize((size, size), Image.Resampling.LANCZOS)
         faces[i] = np.asarray(picture).transpose(2, 0, 1)
     return torch.from_numpy(faces)
+
+
+def recoloured(target: Tensor, config: DegradationConfig, rng: np.random.Generator) -> Tensor:
+    """The face in colours that nothing in the input would tell: gray, toned, or with faded dyes."""
+    damage = config.damage
+    if rng.random() < config.gray:
+        target = gray(target).contiguous()
+        return toned(target, rng) if damage and rng.random() < damage.toned else target
+    return cast(target, rng) if damage and rng.random() < damage.cast else target
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,7 @@ class Source:
             target, points = warp(target, matrix), warp_points(points, matrix)
         if self.degradation is None:
             return target, target, points
-        if rng.random() < self.degradation.gray:
-            target = gray(target).contiguous()
+        target = recoloured(target, self.degradation, rng)
         return degrade(target, self.degradation, rng), target, points
 
 

@@ -18,7 +18,9 @@ from .alignment import COMPONENTS, components, crop
 from .critics import CriticConfig, Critics
 from .data import Batch
 from .feature_network import Perceptual
+from .identity import identity_distance
 from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
+from .recognition import Recognition
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 from .texture import texture_distance
@@ -32,7 +34,8 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `texture`; `adversarial` (the whole face), `detail` (a square of it at
+    of a network on disk; `texture`; `identity`, the distance of a recognition network's embeddings,
+    which counts by how badly a face is degraded; `adversarial` (the whole face), `detail` (a square of it at
     full resolution), `components` (its parts) and `matching` (the discriminators' features, of
     all)."""
     feature_levels: tuple[int, ...]
@@ -84,11 +87,15 @@ class Restoration(Stage):
         config: RestorationConfig,
         perceptual: Perceptual | None,
         detector: Perceptual | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         super().__init__(networks, config.schedule)
         self.config = config
         self.perceptual = perceptual
         self.detector = detector
+        self.recognition = recognition
+        if config.loss.get("identity", 0) > 0 and recognition is None:
+            raise SystemExit("the run's `identity` has a weight: name the network by --identity")
         model = networks.model
         self.teacher: MmrbNet = copy.deepcopy(model).requires_grad_(False).eval()
         self.modules["teacher"] = self.teacher
@@ -226,7 +233,12 @@ class Restoration(Stage):
             )
             loss = loss + weights["features"] * terms["features"]
         weight = severity(batch.degraded, batch.target) if config.balanced else None
-        for name, term in self._likeness(restored, batch.target, weight).items():
+        likeness = self._likeness(restored, batch.target, weight)
+        if self.recognition is not None and weights.get("identity", 0) > 0:
+            likeness["identity"] = identity_distance(
+                self.recognition, restored, batch, weight, self.networks.random
+            )
+        for name, term in likeness.items():
             terms[name] = term
             loss = loss + weights[name] * term
         part = self._adversarial_part()

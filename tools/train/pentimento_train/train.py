@@ -37,6 +37,7 @@ from .half import multiplies_bf16
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
+from .recognition import Recognition, load_recognition
 from .reconstruction import Reconstruction
 from .restoration import Restoration
 from .run_config import RunConfig
@@ -85,6 +86,7 @@ class Trainer:
         device: str = "cpu",
         detector: Perceptual | None = None,
         critics: Path | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         machine = config.machine
         self.config = config
@@ -92,6 +94,9 @@ class Trainer:
         last = torch.channels_last
         self.perceptual = perceptual.to(device, memory_format=last) if perceptual else None
         self.detector = detector.to(device, memory_format=last) if detector else None
+        self.recognition = (
+            recognition.to(device, memory_format=last) if recognition is not None else None
+        )
         self.critics = critics
         self.save_every_seconds = SAVE_EVERY_SECONDS
         torch.manual_seed(machine.seed)
@@ -191,7 +196,9 @@ class Trainer:
                 Reconstruction(networks, config.reconstruction) if config.reconstruction else None
             ),
             "restoration": lambda: (
-                Restoration(networks, config.restoration, self.perceptual, self.detector)
+                Restoration(
+                    networks, config.restoration, self.perceptual, self.detector, self.recognition
+                )
                 if config.restoration
                 else None
             ),
@@ -340,6 +347,9 @@ def main() -> None:
         "--features", type=Path, help="feature network, or face detector, of the perceptual term"
     )
     parser.add_argument(
+        "--identity", type=Path, help="recognition network of the identity term, see recognition.py"
+    )
+    parser.add_argument(
         "--critics",
         type=Path,
         help="state.pt of another run, whose restoration's discriminators go on",
@@ -369,8 +379,16 @@ def main() -> None:
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size
     )
     seen = DetectorFeatures(detector) if detector else None
+    recognition = load_recognition(arguments.identity) if arguments.identity else None
     trainer = Trainer(
-        config, arguments.run, start, perceptual, arguments.device, seen, arguments.critics
+        config,
+        arguments.run,
+        start,
+        perceptual,
+        arguments.device,
+        seen,
+        arguments.critics,
+        recognition,
     )
     source = Source(faces, landmarks, config.jitter, config.degradation, repeated)
     trainer.train(source, val)

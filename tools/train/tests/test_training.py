@@ -38,6 +38,7 @@ RUNS = [
     for name in (
         "restoration",
         "adversarial",
+        "identity",
         "three-stages",
         "ablation",
         "ablation-plain",
