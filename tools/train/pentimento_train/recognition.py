@@ -107,12 +107,12 @@ def _template_in_chip() -> Tensor:
 CHIP = _template_in_chip()
 
 
-def similarities(landmarks: Tensor) -> Tensor:
-    """[N, 5, 2] → affines [N, 2, 3] from a chip to the picture, both in coordinates -1 to 1.
+def least_squares(points: Tensor, landmarks: Tensor) -> Tensor:
+    """[5, 2] and [N, 5, 2] → affines [N, 2, 3] from a crop to the picture, both from -1 to 1.
 
-    Least squares over turns, scales and shifts that take the template's points in the chip to these.
+    Of all turns, scales and shifts that take the crop's points nearest to the landmarks.
     """
-    source = (2 * CHIP - 1).to(landmarks).expand_as(landmarks)
+    source = (2 * points - 1).to(landmarks).expand_as(landmarks)
     wanted = 2 * landmarks - 1
     a_mean, b_mean = source.mean(1, keepdim=True), wanted.mean(1, keepdim=True)
     a, b = source - a_mean, wanted - b_mean
@@ -129,7 +129,7 @@ def chips(pictures: Tensor, landmarks: Tensor, moved: Tensor | None = None) -> T
 
     `moved` [N, 3, 3] is what is done to the chip first, in coordinates -1 to 1.
     """
-    matrices = similarities(landmarks)
+    matrices = least_squares(CHIP, landmarks)
     if moved is not None:
         matrices = matrices @ moved
     shape = [len(pictures), 3, SIDE, SIDE]

@@ -17,8 +17,9 @@ from .adversarial import requires_grad
 from .alignment import COMPONENTS, components, crop
 from .critics import CriticConfig, Critics
 from .data import Batch
-from .feature_network import Perceptual
+from .feature_network import DetectorFeatures, Perceptual
 from .identity import identity_distance
+from .landmark_loss import landmark_distance
 from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
 from .recognition import Recognition
 from .schedule import Schedule
@@ -34,7 +35,7 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `texture`; `identity`, the distance of a recognition network's embeddings,
+    of a network on disk; `landmarks`, which a face detector finds; `texture`; `identity`, the distance of a recognition network's embeddings,
     which counts by how badly a face is degraded; `adversarial` (the whole face), `detail` (a square of it at
     full resolution), `components` (its parts) and `matching` (the discriminators' features, of
     all)."""
@@ -53,6 +54,8 @@ class RestorationConfig:
     noise: bool = True
     """Whether the generator adds its stored noise. Its weights are zero without, and stay so: what is
     stored is the same grain for every face, and the easiest answer to a discriminator."""
+    inside_only: bool = False
+    """Whether what is mirrored at the faces' borders is left out of every term."""
     perceptual_side: int = 0
     """Side of the squares, somewhere in each face, that `perceptual` and `texture` compare; 0: the
     whole face."""
@@ -178,13 +181,17 @@ class Restoration(Stage):
         return min(1.0, max(0.0, (self.progress - self.config.adversarial_from) / 0.1))
 
     def _likeness(self, restored: Tensor, target: Tensor, weight: Tensor | None) -> Terms:
-        """`detection`, `perceptual` and `texture`, where they have a weight."""
+        """`detection`, `landmarks`, `perceptual` and `texture`, where they have a weight."""
         weights, network, detector = self.config.loss, self.perceptual, self.detector
         terms = {}
         if detector is not None and weights.get("detection", 0) > 0:
             with torch.no_grad():
                 seen = detector.levels(target)
             terms["detection"] = feature_distance(detector.levels(restored), seen)
+        if detector is not None and weights.get("landmarks", 0) > 0:
+            if not isinstance(detector, DetectorFeatures):
+                raise SystemExit("the run's `landmarks` has a weight: name a YuNet by --detector")
+            terms["landmarks"] = landmark_distance(detector.detector, restored, target)
         if self.config.perceptual_side:
             restored, target = self._squares([restored, target], self.config.perceptual_side)
         if network is not None and weights.get("perceptual", 0) > 0:
@@ -213,6 +220,8 @@ class Restoration(Stage):
         with self.networks.autocast():
             restored, code = self.restore(batch.degraded)
         restored = restored.float()
+        if config.inside_only and batch.inside is not None:
+            restored = torch.where(batch.inside > 0.5, restored, batch.target)
         scale = balancing(batch.degraded, batch.target) if config.balanced else None
         loss, terms = picture_loss(restored, batch.target, weights, scale)
         if weights.get("parts", 0) > 0:

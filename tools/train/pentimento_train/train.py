@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader
 
 from . import parallel
 from .alignment import TEMPLATE, find_landmarks
+from .borders import known_borders
 from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
 from .feature_network import DetectorFeatures, Perceptual, load_features
@@ -390,7 +391,17 @@ def main() -> None:
         arguments.critics,
         recognition,
     )
-    source = Source(faces, landmarks, config.jitter, config.degradation, repeated)
+    wanted = config.restoration is not None and config.restoration.inside_only
+    source = Source(
+        faces,
+        landmarks,
+        config.jitter,
+        config.degradation,
+        repeated,
+        known_borders(arguments.run, faces) if wanted else None,
+        config.light,
+        config.glasses,
+    )
     trainer.train(source, val)
     parallel.leave()
 

@@ -39,6 +39,7 @@ RUNS = [
         "restoration",
         "adversarial",
         "identity",
+        "identity-gpu",
         "three-stages",
         "ablation",
         "ablation-plain",
