@@ -129,7 +129,7 @@ impl Restorer {
         let steps = timings.steps.iter().zip(steps).map(|((name, time), step)| {
             json!({
                 "name": name,
-                "kernel": format!("{:?}", step.kernel),
+                "kernel": step.variant.to_string(),
                 "time": milliseconds(*time),
             })
         });
