@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .alignment import Jitter, mirror_points, warp, warp_points
+from .alignment import PROFILE, Jitter, mirror_points, warp, warp_points, yaw
 from .borders import inside
 from .degradation import DegradationConfig, degrade, from_bytes, gray
 from .glasses import Glasses
@@ -45,6 +45,13 @@ class Repetition:
     faces: Path
     """A text file of their names, one a line; `#` begins a remark."""
     times: int
+    profiles: int = 1
+    """How often an epoch shows each face in profile."""
+
+    def turned(self, landmarks: Tensor) -> tuple[int, ...]:
+        """Where profiles are among faces with landmarks [N, 5, 2], once for each time but the first."""
+        places = (yaw(landmarks) >= PROFILE).nonzero()[:, 0].tolist()
+        return tuple(places) * (self.profiles - 1)
 
     def places(self, files: list[Path]) -> tuple[int, ...]:
         """Where the faces are among `files`, once for each time but the first."""
@@ -110,7 +117,8 @@ class Source:
     """Faces uint8 [N, 3, S, S], their landmarks [N, 5, 2], and what is done to them.
 
     Without a degradation the network's input is the face itself. An epoch shows every face once,
-    and again for each time that its place is among the `repeated`, which wear glasses already.
+    and again for each time that its place is among the `repeated`: they wear glasses or are profiles,
+    and get no drawn ones.
     """
 
     faces: Tensor

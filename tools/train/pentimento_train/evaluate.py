@@ -16,7 +16,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from pentimento_reference import srvgg, yunet
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
 from torch import Tensor
 
-from .alignment import TEMPLATE, find_landmarks
+from .alignment import PROFILE, TEMPLATE, find_landmarks, height, yaw
 from .data import face_files, faces_folder, load_faces
 from .degradation import from_bytes, resize, to_bytes
 from .distances import Reference
@@ -88,22 +88,9 @@ def bicubic(given: Degraded) -> Tensor:
     return given.enlarged
 
 
-def height(points: Tensor) -> Tensor:
-    """From between the eyes to between the corners of the mouth, [N]."""
-    return (points[:, 3:].mean(1) - points[:, :2].mean(1)).norm(dim=1)
-
-
-def yaw(points: Tensor) -> Tensor:
-    """How far the nose is off the line from between the eyes to the mouth, as a part of it, [N]."""
-    eyes, mouth = points[:, :2].mean(1), points[:, 3:].mean(1)
-    down = (mouth - eyes) / (mouth - eyes).norm(dim=1, keepdim=True)
-    off = points[:, 2] - (eyes + mouth) / 2
-    return (off[:, 0] * down[:, 1] - off[:, 1] * down[:, 0]).abs() / height(points)
-
-
 def poses(points: Tensor) -> list[str]:
     """The pose of every face by its `yaw`: below 0.12 frontal, below 0.3 turned, else profile."""
-    return [POSES[(y >= 0.12) + (y >= 0.3)] for y in yaw(points).tolist()]
+    return [POSES[(y >= 0.12) + (y >= PROFILE)] for y in yaw(points).tolist()]
 
 
 @dataclass(frozen=True)
@@ -116,6 +103,8 @@ class Judge:
     features: FeatureNetwork | None
     recognition: Recognition | None = None
     second: FaceRes | None = None
+    own: dict[str, Tensor] = field(default_factory=dict)
+    """Embeddings of the faces themselves, as soon as they are known."""
 
     @staticmethod
     def of(
@@ -158,7 +147,9 @@ class Judge:
             error[~found] = torch.nan
             metrics["landmarks"] = 100 * error.double().numpy()
         for name, embedding in self.embeddings().items():
-            distance = (embedding(pictures) - embedding(self.faces)).norm(dim=1)
+            if name not in self.own:
+                self.own[name] = embedding(self.faces)
+            distance = (embedding(pictures) - self.own[name]).norm(dim=1)
             metrics[name] = distance.double().numpy()
         features = None if self.features is None else embed(self.features, pictures)
         return Rows(metrics, features)

@@ -120,7 +120,7 @@ def _merged(base: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repetition(source: Mapping[str, Any] | None, folder: Path) -> Repetition | None:
-    return Repetition(folder / source["faces"], source["times"]) if source else None
+    return Repetition(**{**source, "faces": folder / source["faces"]}) if source else None
 
 
 def _parts(source: Mapping[str, Any]) -> dict[str, Any]:

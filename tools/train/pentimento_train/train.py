@@ -375,6 +375,8 @@ def main() -> None:
     faces = load_faces(files, config.model.size)
     detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
     landmarks = training_landmarks(arguments.run, detector, faces)
+    if config.repeated:
+        repeated += config.repeated.turned(landmarks)
     perceptual = load_features(arguments.features) if arguments.features else None
     val = load_faces(
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size

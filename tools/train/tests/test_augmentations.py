@@ -14,7 +14,7 @@ from runs import TINY, only
 
 from pentimento_train.alignment import TEMPLATE, Jitter
 from pentimento_train.borders import inside, known_borders, mirrored_borders
-from pentimento_train.data import Batch, Pairs
+from pentimento_train.data import Batch, Pairs, Repetition
 from pentimento_train.degradation import from_bytes
 from pentimento_train.glasses import Glasses, drawn
 from pentimento_train.landmark_loss import landmark_distance
@@ -134,6 +134,14 @@ def test_the_stream_has_all_of_it_and_follows_its_seed() -> None:
     assert torch.equal(first.degraded, again.degraded) and torch.equal(first.inside, again.inside)
     assert 0.5 < first.inside.mean() < 1
     assert not torch.equal(first.target, next(iter(Pairs(plain, 4, 3, 0))).target)
+
+
+def test_profiles_are_shown_as_often_as_said() -> None:
+    aside = TEMPLATE.clone()
+    aside[2, 0] += 0.09
+    landmarks = torch.stack([TEMPLATE, aside, TEMPLATE])
+    assert Repetition(Path("faces.txt"), 1, 3).turned(landmarks) == (1, 1)
+    assert Repetition(Path("faces.txt"), 4).turned(landmarks) == ()
 
 
 def test_a_wide_jitter_is_wider() -> None:
