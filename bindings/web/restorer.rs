@@ -27,7 +27,7 @@ pub struct Watch {
 impl Watch {
     /// For one photo.
     #[wasm_bindgen(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript knows no defaults")]
+    #[allow(clippy::new_without_default, reason = "JavaScript knows no defaults")]
     pub fn new() -> Self {
         let done = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&done);
