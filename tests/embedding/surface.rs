@@ -8,11 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento::photo::{
-    self, AlignedFace, BlendMask, Density, Detection, Detector, DetectorOptions, Encoded, Encoding,
-    Face, FaceParser, FaceSelection, Format, GivenFace, Kept, Landmarks, MAX_PIXELS, Metadata,
-    Outcome, Page, PageKind, Pages, PagesWriter, PhotoOptions, PhotoRestorer, Picture, Pipeline,
-    PipelineBuilder, Pose, ReadOptions, Restoration, Restored, RestoredPhoto, Restorer, Samples16,
-    TileReport, Tracker,
+    self, AlignedFace, Batch, BatchReport, BlendMask, Density, Detection, Detector,
+    DetectorOptions, Encoded, Encoding, Face, FaceParser, FaceSelection, Format, GivenFace, Kept,
+    Landmarks, MAX_PIXELS, Metadata, Outcome, Page, PageKind, Pages, PagesWriter, PhotoOptions,
+    PhotoRestorer, Picture, Pipeline, PipelineBuilder, Pose, ReadOptions, Restoration, Restored,
+    RestoredPhoto, Restorer, Samples16, TileReport, Tracker,
 };
 use pentimento::{
     CodeFormerOptions, Control, DeviceInfo, Engine, EngineOptions, Error, GpuPicture, Memory,
@@ -197,7 +197,10 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _ = [FaceSelection::Largest, FaceSelection::Central];
     let mut restorer: PhotoRestorer =
         PhotoRestorer::new(&engine, &model, Some(detector), Some(restorer), options)?
-            .with_parser(parser);
+            .with_parser(parser)
+            .with_batch(Batch::Faces(2_usize))?;
+    let BatchReport { faces, together, alone } = restorer.batch();
+    let _: ([usize; 3], usize, Batch) = ([faces, together, alone], Batch::MOST, Batch::Auto);
     restorer.set_control(None);
     let mut faces: Vec<Face> = restorer.find(&picture)?;
     let mut tracker = Tracker::new(0.85_f64);
@@ -212,6 +215,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     };
     let _: RestoredPhoto =
         pollster::block_on(restorer.restore_async(&picture, Some(&faces), show))?;
+    let photos = [(&picture, Some(&faces[..]))];
+    let _: Vec<Result<RestoredPhoto>> = restorer.restore_all(&photos);
+    let _: Vec<Result<RestoredPhoto>> = pollster::block_on(restorer.restore_all_async(&photos));
     restorer.set_options(options)?;
     let _: &Session = restorer.session();
     let _: [usize; 2] = restorer.output_size(1, 1);
@@ -226,6 +232,10 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let _: Vec<Face> = pollster::block_on(pipeline.find_async(&picture))?;
     let _: Vec<Face> = pipeline.locate(&picture, &pointed)?;
     let _: Vec<Face> = pollster::block_on(pipeline.locate_async(&picture, &pointed))?;
+    let photos: [(&Picture, Option<&[Face]>); 1] = [(&picture, None)];
+    let _: Vec<Result<Restoration>> = pipeline.restore_all(&photos);
+    let _: Vec<Result<Restoration>> = pollster::block_on(pipeline.restore_all_async(&photos));
+    let _: Option<BatchReport> = pipeline.batch();
     let Restoration { picture, faces, tiles, notes, .. } = pipeline.restore(&picture, None)?;
     let _: (Option<Vec<Outcome>>, Option<TileReport>, Vec<String>) = (faces, tiles, notes);
     let restored = pipeline.restore_async(&picture, None, |_, _| ());
