@@ -231,7 +231,7 @@ pub fn run(
                 seat.worker = renew(&seat.engine)?;
             }
             if let Err(why) = &computed.ready
-                && seat.has_failed(why)
+                && seat.engine.has_failed(why)
             {
                 if may_leave().is_ok() {
                     seat.share.lost = Some(why.to_string());

@@ -22,7 +22,7 @@ use self::parts::{Part, Parts};
 use self::probe::{Source, failed, missing, named, program, said_last};
 use self::raw::Layout;
 use super::faces::Worker;
-use super::film::Seen;
+use super::film::{self, Seen};
 use super::read::plain_file;
 use super::target::{self, Place};
 use super::{album, inputs};
@@ -128,7 +128,7 @@ pub fn run(
         let mut compute = || -> Result<()> {
             for seen in &waiting {
                 let seen = seen?;
-                let restored = worker.restore(input, 0, &seen.picture)?.picture;
+                let restored = film::restored(worker, input, &seen.picture, bar)?;
                 let frame = seen.restored(result_header, &restored);
                 if results.send(frame.planes().to_vec()).is_err() || album::is_stopped() {
                     break;
