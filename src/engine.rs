@@ -311,6 +311,9 @@ impl Engine {
             .collect();
         let reason = match default {
             Some(_) => "there is a GPU",
+            None if cfg!(all(target_env = "musl", target_feature = "crt-static")) => {
+                "a static program cannot open a GPU's driver; one that links its libc can"
+            }
             None => "there is no real GPU",
         };
         devices.push(DeviceInfo {

@@ -27,7 +27,7 @@ pub struct Watch {
 impl Watch {
     /// For one photo.
     #[wasm_bindgen(constructor)]
-    #[expect(clippy::new_without_default, reason = "JavaScript knows no defaults")]
+    #[allow(clippy::new_without_default, reason = "JavaScript knows no defaults")]
     pub fn new() -> Self {
         let done = Arc::new(AtomicU32::new(0));
         let told = Arc::clone(&done);
@@ -129,7 +129,7 @@ impl Restorer {
         let steps = timings.steps.iter().zip(steps).map(|((name, time), step)| {
             json!({
                 "name": name,
-                "kernel": format!("{:?}", step.kernel),
+                "kernel": step.variant.to_string(),
                 "time": milliseconds(*time),
             })
         });

@@ -149,6 +149,13 @@ impl<'a> Builder<'a> {
     /// The dispatch, on a folded grid.
     pub fn finish(mut self, workgroups: usize) -> Dispatch {
         self.shader.defines.sort();
+        // A view defines its name, too: `SHIFT` is the type of the epilogue's shift.
+        debug_assert!(
+            self.shader.defines.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0] == pair[1]),
+            "{}: two definitions of one name in {:?}",
+            self.shader.kernel,
+            self.shader.defines
+        );
         Dispatch {
             shader: self.shader,
             bindings: self.bindings,

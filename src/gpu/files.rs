@@ -106,6 +106,7 @@ impl Files {
     }
 
     /// Whether they may differ from those that are built in.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn edited(&self) -> bool {
         self.folder.is_some()
     }

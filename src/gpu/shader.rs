@@ -50,6 +50,7 @@ pub struct Source {
 
 impl Source {
     /// "kernels/x.wgsl:12", for a line of the code, from 1.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn place(&self, line: usize) -> Option<String> {
         let (file, number) = self.lines.get(line.checked_sub(1)?)?;
         Some(format!("{}:{number}", self.files.get(*file)?))

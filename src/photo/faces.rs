@@ -61,6 +61,7 @@ const LARGEST: f64 = 2.0;
 const LEAST_AGREEMENT: f64 = 0.75;
 
 /// Sees no face.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
 
 /// Restores the faces of photos. Keeps its sessions.

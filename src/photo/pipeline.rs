@@ -1,6 +1,7 @@
 //! One front door: from a picture to its result, with whatever networks take part. The command line,
 //! C, Python and the browser make their restorers here, so that their checks cannot differ.
 
+#[cfg(not(target_arch = "wasm32"))]
 use super::faces::NOBODY;
 use super::options::{BlendMask, PhotoOptions};
 use super::{

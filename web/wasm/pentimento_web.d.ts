@@ -2,20 +2,6 @@
 /* tslint:disable */
 /* eslint-disable */
 
-/** The subject of an error of the engine: its property `code`. */
-export type ErrorCode =
-| "cancelled"
-| "checkpoint"
-| "device"
-| "device-lost"
-| "image"
-| "input"
-| "internal"
-| "memory"
-| "non-finite";
-
-
-
 /** The device that the engine computes on. */
 export interface Device {
     name: string;
@@ -63,6 +49,20 @@ face: Outcome,
 rgba?: Uint8ClampedArray<ArrayBuffer>,
 transform?: [number, number, number, number, number, number],
 ) => void;
+
+
+
+/** The subject of an error of the engine: its property `code`. */
+export type ErrorCode =
+| "cancelled"
+| "checkpoint"
+| "device"
+| "device-lost"
+| "image"
+| "input"
+| "internal"
+| "memory"
+| "non-finite";
 
 
 

@@ -13,8 +13,12 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .alignment import Jitter, mirror_points, warp, warp_points
+from .alignment import PROFILE, Jitter, mirror_points, warp, warp_points, yaw
+from .borders import inside
 from .degradation import DegradationConfig, degrade, from_bytes, gray
+from .glasses import Glasses
+from .light import Light
+from .old_photos import cast, toned
 
 
 def faces_folder(part: str) -> Path:
@@ -41,6 +45,13 @@ class Repetition:
     faces: Path
     """A text file of their names, one a line; `#` begins a remark."""
     times: int
+    profiles: int = 1
+    """How often an epoch shows each face in profile."""
+
+    def turned(self, landmarks: Tensor) -> tuple[int, ...]:
+        """Where profiles are among faces with landmarks [N, 5, 2], once for each time but the first."""
+        places = (yaw(landmarks) >= PROFILE).nonzero()[:, 0].tolist()
+        return tuple(places) * (self.profiles - 1)
 
     def places(self, files: list[Path]) -> tuple[int, ...]:
         """Where the faces are among `files`, once for each time but the first."""
@@ -64,13 +75,26 @@ def load_faces(files: list[Path], size: int) -> Tensor:
     return torch.from_numpy(faces)
 
 
+def recoloured(target: Tensor, config: DegradationConfig, rng: np.random.Generator) -> Tensor:
+    """The face in colours that nothing in the input would tell: gray, toned, or with faded dyes."""
+    damage = config.damage
+    if rng.random() < config.gray:
+        target = gray(target).contiguous()
+        return toned(target, rng) if damage and rng.random() < damage.toned else target
+    return cast(target, rng) if damage and rng.random() < damage.cast else target
+
+
 @dataclass(frozen=True)
 class Batch:
-    """`degraded` and `target` [batch, 3, S, S] in [-1, 1]; `landmarks` [batch, 5, 2], parts of S."""
+    """`degraded` and `target` [batch, 3, S, S] in [-1, 1]; `landmarks` [batch, 5, 2], parts of S.
+
+    `inside` [batch, 1, S, S] is 0 where a picture is only mirrored, at its borders.
+    """
 
     degraded: Tensor
     target: Tensor
     landmarks: Tensor
+    inside: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """On a device, the pictures in the layout that its convolutions like."""
@@ -79,12 +103,13 @@ class Batch:
             self.degraded.to(device, non_blocking=True, memory_format=last),
             self.target.to(device, non_blocking=True, memory_format=last),
             self.landmarks.to(device, non_blocking=True),
+            None if self.inside is None else self.inside.to(device, non_blocking=True),
         )
 
     def pin_memory(self) -> Batch:
         """Where a GPU fetches it by itself; a `DataLoader` asks for it by this name."""
         pinned = (t.pin_memory() for t in (self.degraded, self.target, self.landmarks))
-        return Batch(*pinned)
+        return Batch(*pinned, None if self.inside is None else self.inside.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -92,7 +117,8 @@ class Source:
     """Faces uint8 [N, 3, S, S], their landmarks [N, 5, 2], and what is done to them.
 
     Without a degradation the network's input is the face itself. An epoch shows every face once,
-    and again for each time that its place is among the `repeated`.
+    and again for each time that its place is among the `repeated`: they wear glasses or are profiles,
+    and get no drawn ones.
     """
 
     faces: Tensor
@@ -100,6 +126,10 @@ class Source:
     jitter: Jitter
     degradation: DegradationConfig | None
     repeated: tuple[int, ...] = ()
+    borders: Tensor | None = None
+    """Mirrored pixels of the faces [N, 4], see `borders.py`."""
+    light: Light | None = None
+    glasses: Glasses | None = None
 
     def __len__(self) -> int:
         """Samples of an epoch."""
@@ -110,19 +140,26 @@ class Source:
         turn = int(np.random.default_rng([seed, 0, epoch]).permutation(len(self))[within])
         return turn if turn < len(self.faces) else self.repeated[turn - len(self.faces)]
 
-    def sample(self, place: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """The face at `place`, mirrored half of the time: input, target and landmarks."""
+    def sample(self, place: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+        """The face at `place`, mirrored half of the time: input, target, landmarks and inside."""
         target, points = from_bytes(self.faces[place]), self.landmarks[place]
-        if rng.random() < 0.5:
+        mirrored = rng.random() < 0.5
+        if mirrored:
             target, points = target.flip(-1), mirror_points(points)
+        if self.glasses is not None and place not in self.repeated:
+            target = self.glasses.put_on(target, points, rng)
         matrix = self.jitter.draw(rng)
+        none = torch.zeros(4, dtype=torch.int64)
+        borders = none if self.borders is None else self.borders[place]
+        within = inside(borders, target.shape[-1], mirrored, matrix)
         if matrix is not None:
             target, points = warp(target, matrix), warp_points(points, matrix)
+        if self.light is not None:
+            target = self.light.change(target, rng)
         if self.degradation is None:
-            return target, target, points
-        if rng.random() < self.degradation.gray:
-            target = gray(target).contiguous()
-        return degrade(target, self.degradation, rng), target, points
+            return target, target, points, within
+        target = recoloured(target, self.degradation, rng)
+        return degrade(target, self.degradation, rng), target, points, within
 
 
 class Pairs(IterableDataset[Batch]):
@@ -142,7 +179,7 @@ class Pairs(IterableDataset[Batch]):
         self.start = start
         self.place = place
 
-    def _sample(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _sample(self, index: int) -> tuple[Tensor, ...]:
         place = self.source.shown(*divmod(index, len(self.source)), self.seed)
         return self.source.sample(place, np.random.default_rng([self.seed, 1, index]))
 
@@ -154,5 +191,4 @@ class Pairs(IterableDataset[Batch]):
         while True:
             samples = [self._sample(index + i) for i in range(self.batch)]
             index += workers * ranks * self.batch
-            degraded, target, landmarks = (torch.stack(v) for v in zip(*samples, strict=True))
-            yield Batch(degraded, target, landmarks)
+            yield Batch(*(torch.stack(v) for v in zip(*samples, strict=True)))

@@ -18,6 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from .blur import blur, defocus_kernel, gaussian_kernel, motion_kernel
+from .old_photos import bled, halftoned, scratched
+from .processing import rescaled, sharpened, waxy
 
 Range = tuple[float, float]
 
@@ -49,6 +51,22 @@ class Strength:
 
 
 @dataclass(frozen=True)
+class Damage:
+    """How often further damage happens (parts of 1), beside what a camera and a file do."""
+
+    toned: float = 0.0
+    """Of the pictures without colours: those in the tone of a print, as the original is then."""
+    cast: float = 0.0
+    """Faded dyes, which the original then has too."""
+    halftone: float = 0.0
+    bled: float = 0.0
+    scratched: float = 0.0
+    waxy: float = 0.0
+    sharpened: float = 0.0
+    rescaled: float = 0.0
+
+
+@dataclass(frozen=True)
 class DegradationConfig:
     """From mild to serious, and how often each kind of damage happens (parts of 1)."""
 
@@ -72,6 +90,7 @@ class DegradationConfig:
     """Loss of contrast and a tint, which the original does not have."""
     gray: float
     """No colours, which the original then does not have either."""
+    damage: Damage | None = None
 
     @staticmethod
     def from_table(source: Mapping[str, Any]) -> DegradationConfig:
@@ -79,6 +98,8 @@ class DegradationConfig:
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in source.items()}
         for name in ("mild", "serious"):
             values[name] = Strength(**{k: tuple(v) for k, v in source[name].items()})
+        if "damage" in source:
+            values["damage"] = Damage(**source["damage"])
         return DegradationConfig(**values)
 
 
@@ -166,6 +187,21 @@ def compressed(
     return jpeg(x, round(rng.uniform(*s.quality)), form)
 
 
+def damaged(x: Tensor, damage: Damage, rng: np.random.Generator) -> Tensor:
+    """First what happens to a print, then what software does to its scan."""
+    chances = (
+        (damage.halftone, halftoned),
+        (damage.bled, bled),
+        (damage.scratched, scratched),
+        (damage.waxy, waxy),
+        (damage.sharpened, sharpened),
+    )
+    for chance, does in chances:
+        if rng.random() < chance:
+            x = does(x, rng)
+    return x
+
+
 def degrade_small(x: Tensor, config: DegradationConfig, rng: np.random.Generator) -> Tensor:
     """[3, H, H] in [-1, 1] → the degraded picture at its own, smaller side, on the 8-bit grid."""
     s = config.mild.towards(config.serious, rng.uniform(*config.strength))
@@ -184,12 +220,16 @@ def degrade_small(x: Tensor, config: DegradationConfig, rng: np.random.Generator
             x = shrunk(x, side, rng)
         else:
             x = noisy(x, s, config, rng)
+    if config.damage is not None:
+        x = damaged(x, config.damage, rng)
     x = compressed(x, s, config, rng)
     if rng.random() < config.second_order:
         x = blurred(x, 1.0, s, config, rng)
         x = shrunk(x, max(4, round(side * rng.uniform(0.7, 1.3))), rng)
         x = noisy(x, s, config, rng)
         x = compressed(shrunk(x, side, rng), s, config, rng)
+    if config.damage is not None and rng.random() < config.damage.rescaled:
+        x = compressed(rescaled(x, rng), s, config, rng)
     return from_bytes(to_bytes(x))
 
 

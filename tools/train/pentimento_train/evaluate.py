@@ -4,7 +4,9 @@
         --enlarger realesr-general-x4v3.f16.safetensors default=weights/mmrbnet-256.safetensors …
 
 Every restorer sees the same pictures: `levels.py` seeds them by level and by place in the folder.
-Intervals are bootstrap intervals of 95 % over the faces. Fréchet and kernel distances are those of
+Intervals are bootstrap intervals of 95 % over the faces. `--identity` and `--second` add the distances
+of two recognition networks' embeddings from the face's own; only the first has taken part in training.
+Fréchet and kernel distances are those of
 `feature_network.py`, from the training faces; they are not comparable with Inception's.
 """
 
@@ -14,7 +16,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,16 @@ from pentimento_reference import srvgg, yunet
 from pentimento_reference.mmrbnet import MmrbNet, load_checkpoint
 from torch import Tensor
 
-from .alignment import find_landmarks
+from .alignment import PROFILE, TEMPLATE, find_landmarks, height, yaw
 from .data import face_files, faces_folder, load_faces
 from .degradation import from_bytes, resize, to_bytes
 from .distances import Reference
 from .feature_network import FeatureNetwork, load_features
+from .graph_model import FaceRes
 from .levels import LEVELS, Degraded, degraded
 from .metrics import measures
+from .overfitting import gap_table
+from .recognition import Recognition, chips, load_recognition
 
 Array = NDArray[np.float64]
 Restorer = Callable[[Degraded], Tensor]
@@ -43,6 +48,9 @@ POSES = ("frontal", "turned", "profile")
 
 FORMS = {"PSNR": ".2f", "SSIM": ".4f", "MS-SSIM": ".4f", "gradient": ".3f", "frequency": ".2f"}
 """How the metrics of single pictures are printed; `landmarks` and the distances come on top."""
+
+IDENTITIES = ("identity", "second")
+"""Distances of embeddings: by the network that training has seen, and by one that it has not."""
 
 
 @dataclass(frozen=True)
@@ -80,41 +88,55 @@ def bicubic(given: Degraded) -> Tensor:
     return given.enlarged
 
 
-def height(points: Tensor) -> Tensor:
-    """From between the eyes to between the corners of the mouth, [N]."""
-    return (points[:, 3:].mean(1) - points[:, :2].mean(1)).norm(dim=1)
-
-
-def yaw(points: Tensor) -> Tensor:
-    """How far the nose is off the line from between the eyes to the mouth, as a part of it, [N]."""
-    eyes, mouth = points[:, :2].mean(1), points[:, 3:].mean(1)
-    down = (mouth - eyes) / (mouth - eyes).norm(dim=1, keepdim=True)
-    off = points[:, 2] - (eyes + mouth) / 2
-    return (off[:, 0] * down[:, 1] - off[:, 1] * down[:, 0]).abs() / height(points)
-
-
 def poses(points: Tensor) -> list[str]:
     """The pose of every face by its `yaw`: below 0.12 frontal, below 0.3 turned, else profile."""
-    return [POSES[(y >= 0.12) + (y >= 0.3)] for y in yaw(points).tolist()]
+    return [POSES[(y >= 0.12) + (y >= PROFILE)] for y in yaw(points).tolist()]
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The held-out faces and what compares pictures with them; the last two are optional."""
+    """The held-out faces and what compares pictures with them; the networks are optional."""
 
     faces: Tensor
     detector: yunet.YuNet | None
     landmarks: Tensor
     features: FeatureNetwork | None
+    recognition: Recognition | None = None
+    second: FaceRes | None = None
+    own: dict[str, Tensor] = field(default_factory=dict)
+    """Embeddings of the faces themselves, as soon as they are known."""
 
     @staticmethod
-    def of(faces: Tensor, detector: yunet.YuNet | None, features: FeatureNetwork | None) -> Judge:
+    def of(
+        faces: Tensor,
+        detector: yunet.YuNet | None,
+        features: FeatureNetwork | None,
+        recognition: Recognition | None = None,
+        second: FaceRes | None = None,
+    ) -> Judge:
         """Finds the faces' landmarks; those without are judged without landmarks."""
         landmarks = torch.full((len(faces), 5, 2), torch.nan)
         if detector is not None:
             points, found = find_landmarks(detector, faces)
             landmarks[found] = points[found]
-        return Judge(faces, detector, landmarks, features)
+        return Judge(faces, detector, landmarks, features, recognition, second)
+
+    def embeddings(self) -> dict[str, Callable[[Tensor], Tensor]]:
+        """By name of `IDENTITIES`: what makes embeddings [N, D] of uint8 pictures of the faces.
+
+        Crops lie by the landmarks of the faces, not of the pictures: those have landmarks of their own.
+        """
+        out: dict[str, Callable[[Tensor], Tensor]] = {}
+        if self.recognition is not None:
+            network = self.recognition
+            points = torch.where(self.landmarks.isfinite(), self.landmarks, TEMPLATE)
+            out["identity"] = lambda pictures: recognised(network, pictures, points)
+        if self.second is not None:
+            other = self.second
+            out["second"] = lambda pictures: torch.cat(
+                [other(from_bytes(x)) for x in pictures.split(8)]
+            )
+        return out
 
     def rows(self, pictures: Tensor) -> Rows:
         """Everything about restored pictures uint8 [N, 3, S, S]."""
@@ -124,8 +146,20 @@ class Judge:
             error = (points - self.landmarks).norm(dim=2).mean(1) / height(self.landmarks)
             error[~found] = torch.nan
             metrics["landmarks"] = 100 * error.double().numpy()
+        for name, embedding in self.embeddings().items():
+            if name not in self.own:
+                self.own[name] = embedding(self.faces)
+            distance = (embedding(pictures) - self.own[name]).norm(dim=1)
+            metrics[name] = distance.double().numpy()
         features = None if self.features is None else embed(self.features, pictures)
         return Rows(metrics, features)
+
+
+@torch.no_grad()
+def recognised(network: Recognition, pictures: Tensor, landmarks: Tensor) -> Tensor:
+    """Embeddings [N, 128] of uint8 pictures of faces with these landmarks."""
+    parts = zip(pictures.split(8), landmarks.split(8), strict=True)
+    return torch.cat([network(chips(from_bytes(x), points)) for x, points in parts])
 
 
 @torch.no_grad()
@@ -156,15 +190,22 @@ def common(rows: Mapping[str, Rows]) -> NDArray[np.bool_]:
     return np.all([np.isfinite(r.metrics["landmarks"]) for r in rows.values()], axis=0)
 
 
+def identities(rows: Mapping[str, Rows]) -> dict[str, str]:
+    """How those of `IDENTITIES` that the rows have are printed."""
+    metrics = next(iter(rows.values())).metrics
+    return {name: ".3f" for name in IDENTITIES if name in metrics}
+
+
 def level_table(rows: Mapping[str, Rows], reference: Reference | None) -> str:
     """One level: a line for each restorer."""
     landmarks = "landmarks" in next(iter(rows.values())).metrics
-    head = ["restorer", *FORMS]
+    forms = FORMS | identities(rows)
+    head = ["restorer", *forms]
     head += ["landmarks %", "missed"] if landmarks else []
     head += ["Fréchet", "kernel ×1000"] if reference else []
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name, row in rows.items():
-        cells = [name] + [cell(row.metrics[k], form) for k, form in FORMS.items()]
+        cells = [name] + [cell(row.metrics[k], form) for k, form in forms.items()]
         if landmarks:
             error = row.metrics["landmarks"]
             cells += [cell(error[common(rows)], ".2f"), str(int(np.isnan(error).sum()))]
@@ -210,8 +251,13 @@ def pose_table(levels: Mapping[int, Mapping[str, Rows]], pose: list[str]) -> str
 
 
 def paired_table(levels: Mapping[int, Mapping[str, Rows]], name: str) -> str:
-    """What one restorer gains on each of the others, face by face; landmarks: error it saves."""
-    lines = ["| level | over | PSNR | SSIM | landmarks % |", "|---|---|---|---|---|"]
+    """What one restorer gains on each of the others, face by face.
+
+    Of landmarks the error that it saves, of identities the distance.
+    """
+    judged = identities(next(iter(levels.values())))
+    head = ["level", "over", "PSNR", "SSIM", "landmarks %", *judged]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for level, rows in levels.items():
         own = rows[name].metrics
         for other, row in rows.items():
@@ -223,6 +269,7 @@ def paired_table(levels: Mapping[int, Mapping[str, Rows]], name: str) -> str:
                 cells.append(cell(saved[np.isfinite(saved)], ".2f"))
             else:
                 cells.append("–")
+            cells += [cell(row.metrics[k] - own[k], form) for k, form in judged.items()]
             lines.append("| " + " | ".join([f"×{level}", other, *cells]) + " |")
     return "\n".join(lines)
 
@@ -289,6 +336,15 @@ def main() -> None:
     parser.add_argument("--enlarger", type=Path, help="SRVGGNetCompact as a baseline")
     parser.add_argument("--detector", type=Path, help="YuNet, for landmarks and poses")
     parser.add_argument("--features", type=Path, help="feature network, for the two distances")
+    parser.add_argument("--identity", type=Path, help="recognition network, see recognition.py")
+    parser.add_argument("--second", type=Path, help="FaceRes's .json, see graph_model.py")
+    parser.add_argument(
+        "--trained-on",
+        type=int,
+        default=0,
+        metavar="N",
+        help="compare what identity gains on N training faces and on the held-out ones",
+    )
     parser.add_argument("--limit", type=int, help="use only the first faces")
     parser.add_argument("--json", type=Path, help="also write every value to this file")
     parser.add_argument(
@@ -315,7 +371,9 @@ def main() -> None:
     if features is not None and not isinstance(features, FeatureNetwork):
         raise SystemExit(f"{arguments.features} is no network that feature_network.py trained")
     faces = load_faces(face_files(faces_folder("val"), arguments.limit), size)
-    judge = Judge.of(faces, detector, features)
+    recognition = load_recognition(arguments.identity) if arguments.identity else None
+    second = FaceRes(arguments.second) if arguments.second else None
+    judge = Judge.of(faces, detector, features, recognition, second)
     reference = None
     if features is not None:
         train = load_faces(face_files(faces_folder("train")), size)
@@ -327,7 +385,8 @@ def main() -> None:
     kept = {}
     if arguments.rows:
         arguments.rows.mkdir(parents=True, exist_ok=True)
-        judges = [f for f in (arguments.detector, arguments.features) if f]
+        judges = [arguments.detector, arguments.features, arguments.identity, arguments.second]
+        judges = [f for f in judges if f]
         number = f"{len(faces)}x{size}"
         kept = {
             name: kept_in(arguments.rows, f"{name}-{number}", *own, *judges)
@@ -340,6 +399,18 @@ def main() -> None:
     print(f"\n### What {ours} gains\n\n{paired_table(levels, ours)}")
     if detector is not None:
         print(f"\n### By pose\n\n{pose_table(levels, poses(judge.landmarks))}")
+    if arguments.trained_on:
+        names = [name for name, _ in arguments.checkpoints]
+        files = face_files(faces_folder("train"))
+        step = max(1, len(files) // arguments.trained_on)
+        known = load_faces(files[::step][: arguments.trained_on], size)
+        own = Judge.of(known, detector, None, recognition, second)
+        seen = {
+            name: own.rows(restorers[name](degraded(known, LEVELS[-1])))
+            for name in ("bicubic", *names)
+        }
+        print(f"\n### Identity at ×{LEVELS[-1]}, trained on and held out\n")
+        print(gap_table(seen, levels[LEVELS[-1]], names))
     if arguments.json:
         values = {
             f"x{level}": {n: {k: v.tolist() for k, v in r.metrics.items()} for n, r in rows.items()}

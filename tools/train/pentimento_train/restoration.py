@@ -17,8 +17,11 @@ from .adversarial import requires_grad
 from .alignment import COMPONENTS, components, crop
 from .critics import CriticConfig, Critics
 from .data import Batch
-from .feature_network import Perceptual
+from .feature_network import DetectorFeatures, Perceptual
+from .identity import identity_distance
+from .landmark_loss import landmark_distance
 from .losses import balancing, charbonnier, feature_distance, gradient, picture_loss, severity
+from .recognition import Recognition
 from .schedule import Schedule
 from .stage import Networks, Stage, Terms, parameter_groups
 from .texture import texture_distance
@@ -32,7 +35,8 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `texture`; `adversarial` (the whole face), `detail` (a square of it at
+    of a network on disk; `landmarks`, which a face detector finds; `texture`; `identity`, the distance of a recognition network's embeddings,
+    which counts by how badly a face is degraded; `adversarial` (the whole face), `detail` (a square of it at
     full resolution), `components` (its parts) and `matching` (the discriminators' features, of
     all)."""
     feature_levels: tuple[int, ...]
@@ -50,6 +54,8 @@ class RestorationConfig:
     noise: bool = True
     """Whether the generator adds its stored noise. Its weights are zero without, and stay so: what is
     stored is the same grain for every face, and the easiest answer to a discriminator."""
+    inside_only: bool = False
+    """Whether what is mirrored at the faces' borders is left out of every term."""
     perceptual_side: int = 0
     """Side of the squares, somewhere in each face, that `perceptual` and `texture` compare; 0: the
     whole face."""
@@ -84,11 +90,15 @@ class Restoration(Stage):
         config: RestorationConfig,
         perceptual: Perceptual | None,
         detector: Perceptual | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         super().__init__(networks, config.schedule)
         self.config = config
         self.perceptual = perceptual
         self.detector = detector
+        self.recognition = recognition
+        if config.loss.get("identity", 0) > 0 and recognition is None:
+            raise SystemExit("the run's `identity` has a weight: name the network by --identity")
         model = networks.model
         self.teacher: MmrbNet = copy.deepcopy(model).requires_grad_(False).eval()
         self.modules["teacher"] = self.teacher
@@ -171,13 +181,17 @@ class Restoration(Stage):
         return min(1.0, max(0.0, (self.progress - self.config.adversarial_from) / 0.1))
 
     def _likeness(self, restored: Tensor, target: Tensor, weight: Tensor | None) -> Terms:
-        """`detection`, `perceptual` and `texture`, where they have a weight."""
+        """`detection`, `landmarks`, `perceptual` and `texture`, where they have a weight."""
         weights, network, detector = self.config.loss, self.perceptual, self.detector
         terms = {}
         if detector is not None and weights.get("detection", 0) > 0:
             with torch.no_grad():
                 seen = detector.levels(target)
             terms["detection"] = feature_distance(detector.levels(restored), seen)
+        if detector is not None and weights.get("landmarks", 0) > 0:
+            if not isinstance(detector, DetectorFeatures):
+                raise SystemExit("the run's `landmarks` has a weight: name a YuNet by --detector")
+            terms["landmarks"] = landmark_distance(detector.detector, restored, target)
         if self.config.perceptual_side:
             restored, target = self._squares([restored, target], self.config.perceptual_side)
         if network is not None and weights.get("perceptual", 0) > 0:
@@ -206,6 +220,8 @@ class Restoration(Stage):
         with self.networks.autocast():
             restored, code = self.restore(batch.degraded)
         restored = restored.float()
+        if config.inside_only and batch.inside is not None:
+            restored = torch.where(batch.inside > 0.5, restored, batch.target)
         scale = balancing(batch.degraded, batch.target) if config.balanced else None
         loss, terms = picture_loss(restored, batch.target, weights, scale)
         if weights.get("parts", 0) > 0:
@@ -226,7 +242,12 @@ class Restoration(Stage):
             )
             loss = loss + weights["features"] * terms["features"]
         weight = severity(batch.degraded, batch.target) if config.balanced else None
-        for name, term in self._likeness(restored, batch.target, weight).items():
+        likeness = self._likeness(restored, batch.target, weight)
+        if self.recognition is not None and weights.get("identity", 0) > 0:
+            likeness["identity"] = identity_distance(
+                self.recognition, restored, batch, weight, self.networks.random
+            )
+        for name, term in likeness.items():
             terms[name] = term
             loss = loss + weights[name] * term
         part = self._adversarial_part()

@@ -14,6 +14,8 @@ from .alignment import Jitter
 from .critics import CriticConfig
 from .data import Repetition
 from .degradation import DegradationConfig
+from .glasses import Glasses
+from .light import Light
 from .prior import PriorConfig
 from .reconstruction import ReconstructionConfig
 from .restoration import RestorationConfig
@@ -41,7 +43,8 @@ class Machine:
 class RunConfig:
     """Sections `machine`, `model`, `jitter`, `degradation`, and one for each stage that is run.
 
-    `repeated` may name a list beside the file, of faces that are shown more often.
+    `repeated` may name a list beside the file, of faces that are shown more often. `light` and
+    `glasses` may change the faces themselves.
     """
 
     machine: Machine
@@ -52,6 +55,8 @@ class RunConfig:
     prior: PriorConfig | None
     reconstruction: ReconstructionConfig | None
     restoration: RestorationConfig | None
+    light: Light | None = None
+    glasses: Glasses | None = None
 
     @staticmethod
     def from_toml(path: Path) -> RunConfig:
@@ -73,6 +78,8 @@ class RunConfig:
             jitter=Jitter(**source.pop("jitter")),
             degradation=DegradationConfig.from_table(source.pop("degradation")),
             repeated=_repetition(source.pop("repeated", None), path.parent),
+            light=Light(**source.pop("light")) if "light" in source else None,
+            glasses=Glasses(**source.pop("glasses")) if "glasses" in source else None,
             **read,
             **source,
         )
@@ -113,7 +120,7 @@ def _merged(base: dict[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _repetition(source: Mapping[str, Any] | None, folder: Path) -> Repetition | None:
-    return Repetition(folder / source["faces"], source["times"]) if source else None
+    return Repetition(**{**source, "faces": folder / source["faces"]}) if source else None
 
 
 def _parts(source: Mapping[str, Any]) -> dict[str, Any]:

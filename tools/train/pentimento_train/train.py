@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader
 
 from . import parallel
 from .alignment import TEMPLATE, find_landmarks
+from .borders import known_borders
 from .data import Pairs, Source, face_files, faces_folder, load_faces
 from .degradation import from_bytes, to_bytes
 from .feature_network import DetectorFeatures, Perceptual, load_features
@@ -37,6 +38,7 @@ from .half import multiplies_bf16
 from .levels import LEVELS, degraded
 from .metrics import psnr, ssim
 from .prior import Prior
+from .recognition import Recognition, load_recognition
 from .reconstruction import Reconstruction
 from .restoration import Restoration
 from .run_config import RunConfig
@@ -85,6 +87,7 @@ class Trainer:
         device: str = "cpu",
         detector: Perceptual | None = None,
         critics: Path | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         machine = config.machine
         self.config = config
@@ -92,6 +95,9 @@ class Trainer:
         last = torch.channels_last
         self.perceptual = perceptual.to(device, memory_format=last) if perceptual else None
         self.detector = detector.to(device, memory_format=last) if detector else None
+        self.recognition = (
+            recognition.to(device, memory_format=last) if recognition is not None else None
+        )
         self.critics = critics
         self.save_every_seconds = SAVE_EVERY_SECONDS
         torch.manual_seed(machine.seed)
@@ -191,7 +197,9 @@ class Trainer:
                 Reconstruction(networks, config.reconstruction) if config.reconstruction else None
             ),
             "restoration": lambda: (
-                Restoration(networks, config.restoration, self.perceptual, self.detector)
+                Restoration(
+                    networks, config.restoration, self.perceptual, self.detector, self.recognition
+                )
                 if config.restoration
                 else None
             ),
@@ -340,6 +348,9 @@ def main() -> None:
         "--features", type=Path, help="feature network, or face detector, of the perceptual term"
     )
     parser.add_argument(
+        "--identity", type=Path, help="recognition network of the identity term, see recognition.py"
+    )
+    parser.add_argument(
         "--critics",
         type=Path,
         help="state.pt of another run, whose restoration's discriminators go on",
@@ -364,15 +375,35 @@ def main() -> None:
     faces = load_faces(files, config.model.size)
     detector = yunet.load_checkpoint(arguments.detector) if arguments.detector else None
     landmarks = training_landmarks(arguments.run, detector, faces)
+    if config.repeated:
+        repeated += config.repeated.turned(landmarks)
     perceptual = load_features(arguments.features) if arguments.features else None
     val = load_faces(
         face_files(faces_folder("val"), config.machine.report_faces), config.model.size
     )
     seen = DetectorFeatures(detector) if detector else None
+    recognition = load_recognition(arguments.identity) if arguments.identity else None
     trainer = Trainer(
-        config, arguments.run, start, perceptual, arguments.device, seen, arguments.critics
+        config,
+        arguments.run,
+        start,
+        perceptual,
+        arguments.device,
+        seen,
+        arguments.critics,
+        recognition,
     )
-    source = Source(faces, landmarks, config.jitter, config.degradation, repeated)
+    wanted = config.restoration is not None and config.restoration.inside_only
+    source = Source(
+        faces,
+        landmarks,
+        config.jitter,
+        config.degradation,
+        repeated,
+        known_borders(arguments.run, faces) if wanted else None,
+        config.light,
+        config.glasses,
+    )
     trainer.train(source, val)
     parallel.leave()
 

@@ -38,6 +38,8 @@ RUNS = [
     for name in (
         "restoration",
         "adversarial",
+        "identity",
+        "identity-gpu",
         "three-stages",
         "ablation",
         "ablation-plain",

@@ -1,6 +1,6 @@
 //! Goldens in the browser: single operations, built as the native tests build them, and networks.
 
-#![cfg(target_arch = "wasm32")]
+#![cfg(any(target_arch = "wasm32", feature = "anywhere"))]
 
 use std::path::Path;
 use std::sync::Arc;
