@@ -46,7 +46,7 @@ const ALBUM: Workload = Workload {
 };
 const FILM: Workload = Workload {
     name: "a YUV4MPEG2 film",
-    arguments: "restore --y4m film.y4m -o out/film.y4m --model x2.safetensors",
+    arguments: "restore --y4m film.y4m -o out/film.y4m --force --model x2.safetensors",
     results: |workspace| {
         let film = fs::read(workspace.path("out/film.y4m"));
         film.map(|film| BTreeMap::from([("film.y4m".to_owned(), film)])).unwrap_or_default()
@@ -56,7 +56,7 @@ const FILM: Workload = Workload {
 /// Without losses, so that frames can be compared.
 const MOVIE: Workload = Workload {
     name: "a film through ffmpeg",
-    arguments: "restore film.mkv -o out/film.mkv --model x2.safetensors --video-codec ffv1",
+    arguments: "restore film.mkv -o out/film.mkv --force --model x2.safetensors --video-codec ffv1",
     results: |workspace| {
         if !workspace.path("out/film.mkv").exists() {
             return BTreeMap::new();
