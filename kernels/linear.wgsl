@@ -1,10 +1,10 @@
 // y[n, o] = epilogue(Σ_i W[o, i] · x[n, i])
 //
 // x: [N, I], a sample flattened in the order C, H, W. weight: [O, I]. y: [N, O].
-// A workgroup computes one output of four samples, or of the only one.
+// A workgroup computes one output of one sample, or of four.
 //
-// The trick: it is bound by the weight, so neighbours read neighbouring weights, each once for
-// four samples, or four at a time for the only one.
+// The trick: it is bound by the weight, so neighbours read neighbouring weights, four at a time, or each
+// once for four samples where words are not whole.
 
 struct Params {
     x_offset: u32,

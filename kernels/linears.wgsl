@@ -5,7 +5,7 @@
 //
 // x: [N, I], a sample flattened in the order C, H, W. weight: all W_p [O_p, I_p] one after the other, or
 // all S_p, the sums of the squares of each filter's taps, in f32. biases: all b_p. y: [N, O].
-// A workgroup computes one output of four samples, or of the only one, as in linear.wgsl: one launch
+// A workgroup computes one output of one sample, or of four, as in linear.wgsl: one launch
 // takes the place of as many as there are layers, each of which has too few outputs to fill a device.
 
 const LAYERS = ${LAYERS}u;

@@ -235,12 +235,24 @@ impl Session {
         input: GpuPicture<'_>,
         output: GpuPicture<'_>,
     ) -> Result<()> {
+        self.run_batch_on_gpu(&[input], &[output]).await
+    }
+
+    /// [`Session::run_on_gpu_async`] of as many pictures as the session was prepared for.
+    ///
+    /// # Errors
+    /// As [`Session::run_on_gpu`].
+    pub(crate) async fn run_batch_on_gpu(
+        &mut self,
+        inputs: &[GpuPicture<'_>],
+        outputs: &[GpuPicture<'_>],
+    ) -> Result<()> {
         let start = self.begin();
         let Executor::Gpu(executor) = &mut self.executor else {
             let what = "the engine computes on the CPU, it cannot read a picture on a GPU";
             return Err(Error::Input(what.to_owned()));
         };
-        executor.run_on_device(&input, &output, self.pixels).await?;
+        executor.run_on_device(inputs, outputs, self.pixels).await?;
         self.end(start);
         Ok(())
     }

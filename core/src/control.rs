@@ -72,6 +72,14 @@ impl Control {
         Self { shared: Arc::clone(&self.shared), part: [start + index as f32 * length, length] }
     }
 
+    /// A control for the work from this piece to `last`, a later one of the same work.
+    #[doc(hidden)]
+    pub fn until(&self, last: &Self) -> Self {
+        let [start, length] = last.part;
+        let length = (start + length - self.part[0]).max(self.part[1]);
+        Self { shared: Arc::clone(&self.shared), part: [self.part[0], length] }
+    }
+
     /// A control for work that counts for nothing: it can be cancelled, and its progress stays.
     #[doc(hidden)]
     pub fn still(&self) -> Self {

@@ -10,21 +10,20 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use pentimento::photo::{
-    self, Encoding, Format, Metadata, PageKind, Picture, ReadOptions, Unfinished, walled,
+    self, Encoding, Metadata, PageKind, Picture, ReadOptions, Unfinished, walled,
 };
 use pentimento::{Engine, Error, Result};
 
+use super::compute::{Computed, Group, compute, read_of, together};
 use super::crew::Seat;
-use super::faces::{Finished, Worker};
+use super::faces::Worker;
 use super::fault::fault;
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
-use super::memory::reserve;
 use super::output::{shown, with_flags};
 use super::queue::{Behind, Feed};
-use super::read::{Input, One, Read, read};
-use super::report::{Done, PageDone, Seconds, Work};
-use super::several;
+use super::read::{Read, read};
+use super::report::{Done, PageDone, Work};
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
 
@@ -118,14 +117,6 @@ pub struct Context<'a> {
     pub start: Instant,
 }
 
-struct Computed {
-    stamp: Option<Stamp>,
-    ready: Result<Ready>,
-    /// What computed it, where there are several.
-    device: Option<String>,
-    seconds: Seconds,
-}
-
 /// A result without its name.
 pub struct Ready {
     pub work: Work,
@@ -200,8 +191,10 @@ pub fn run(
     let several = crew.len() > 1;
     let mut present: Vec<&mut Seat> =
         crew.iter_mut().filter(|seat| seat.share.lost.is_none()).collect();
-    let most = (2 * threads).max(present.len());
-    let feed = Feed::new(jobs, reading, most);
+    // Before the first picture nobody knows how large they are.
+    let few = (2 * threads).max(present.len());
+    let most = few.max(2 * present.iter().map(|seat| seat.worker.at_a_time()).sum::<usize>());
+    let feed = Feed::new(jobs, reading, few);
     let behind = Mutex::new(Behind::new(writing, tell));
     let lock_behind = || behind.lock().unwrap_or_else(PoisonError::into_inner);
     let (alive, first) = (AtomicUsize::new(present.len()), OnceLock::new());
@@ -210,50 +203,73 @@ pub fn run(
         || alive.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n > 1).then(|| n - 1));
     let serve = |seat: &mut Seat| -> Result<Busy> {
         let mut busy = Busy::default();
-        while let Some(mut turn) = feed.next() {
-            let read = match turn.read.take() {
-                Some(Ended::Done(read)) => read,
-                lost => {
-                    let ended = lost.unwrap_or(Ended::Broke);
-                    let input = Err(lost_in("read", &turn.job.input, &ended, rules));
-                    Read { job: turn.job.clone(), stamp: None, input, seconds: 0.0 }
-                }
-            };
-            bar.set_message(shown(&read.job.input));
-            let begin = start.elapsed();
-            let first = *first.get_or_init(|| begin);
-            let (mut computed, broke) = compute(&mut seat.worker, read, begin, context);
-            if is_stopped() && matches!(computed.ready, Err(Error::Cancelled)) {
-                break;
-            }
-            if broke {
-                // Nobody knows in what state the panic left it.
-                seat.worker = renew(&seat.engine)?;
-            }
-            if let Err(why) = &computed.ready
-                && seat.engine.has_failed(why)
+        // How many the last picture lets wait, and so be at work at the same time.
+        let mut ahead = few;
+        while let Some(turn) = feed.next() {
+            let mut turns = vec![turn];
+            while turns.len() < seat.worker.at_a_time().min(ahead)
+                && let Some(turn) = feed.more()
             {
-                if may_leave().is_ok() {
-                    seat.share.lost = Some(why.to_string());
-                    turn.give_back();
-                    return Ok(busy);
-                }
-                if seat.take_spare(&why.to_string(), &renew)? {
+                turns.push(turn);
+            }
+            let mut from = start.elapsed();
+            let first = *first.get_or_init(|| from);
+            let reads: Vec<Read> = turns.iter_mut().map(|turn| read_of(turn, rules)).collect();
+            let (works, broke) = together(&mut seat.worker, reads, from, context);
+            if broke {
+                seat.replace(renew(&seat.engine)?);
+            }
+            // Whether its device has failed, after which only what is done is kept of these pictures.
+            let (mut failed, mut leaves) = (false, false);
+            for (turn, group) in turns.into_iter().zip(works) {
+                if failed && !matches!(&group, Group::Done(done) if done.ready.is_ok()) {
                     turn.give_back();
                     continue;
                 }
-            }
-            let is_one_of_some = several || seat.before.is_some();
-            computed.device = is_one_of_some.then(|| seat.share.device.clone());
-            let ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
-            let working = start.elapsed() - begin;
-            busy = Busy { working: busy.working + working, whole: start.elapsed() - first };
-            seat.share.pictures += 1;
-            seat.share.working += working.as_secs_f64();
-            {
+                let (mut computed, broke) = match group {
+                    Group::Done(computed) => (*computed, false),
+                    Group::Alone(read) => {
+                        bar.set_message(shown(&read.job.input));
+                        compute(&mut seat.worker, *read, start.elapsed(), context)
+                    }
+                };
+                if is_stopped() && matches!(computed.ready, Err(Error::Cancelled)) {
+                    return Ok(busy);
+                }
+                if broke {
+                    // Nobody knows in what state the panic left it.
+                    seat.replace(renew(&seat.engine)?);
+                }
+                if let Err(why) = &computed.ready
+                    && seat.engine.has_failed(why)
+                {
+                    if may_leave().is_ok() {
+                        seat.share.lost = Some(why.to_string());
+                        (failed, leaves) = (true, true);
+                    } else {
+                        failed = seat.take_spare(&why.to_string(), &renew)?;
+                    }
+                    if failed {
+                        turn.give_back();
+                        continue;
+                    }
+                }
+                let is_one_of_some = several || seat.before.is_some();
+                computed.device = is_one_of_some.then(|| seat.share.device.clone());
+                ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
+                let now = start.elapsed();
+                let working = now - from;
+                from = now;
+                busy = Busy { working: busy.working + working, whole: now - first };
+                seat.share.pictures += 1;
+                seat.share.working += working.as_secs_f64();
                 let mut behind = lock_behind();
                 behind.push(turn.index, turn.job.clone(), computed);
                 behind.shrink(ahead, note)?;
+            }
+            seat.count();
+            if leaves {
+                return Ok(busy);
             }
             feed.read_ahead(ahead);
         }
@@ -275,8 +291,9 @@ pub fn run(
             let join = |thread: thread::ScopedJoinHandle<'_, Result<Busy>>| {
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic))
             };
-            let ended =
-                |thread: std::io::Result<_>| thread.map_err(several::no_thread).and_then(join);
+            let ended = |thread: std::io::Result<_>| {
+                thread.map_err(super::several::no_thread).and_then(join)
+            };
             threads.into_iter().map(ended).collect()
         }),
     };
@@ -304,74 +321,6 @@ pub fn lost_in<T>(action: &'static str, path: &Path, ended: &Ended<T>, rules: &R
         _ => "the thread that did it has ended; please report it".to_owned(),
     };
     Error::Io { action, path: path.to_owned(), source: std::io::Error::other(what) }
-}
-
-impl Computed {
-    /// What the pixels of the input or the result take, whichever is more; nothing without any.
-    fn bytes(&self) -> usize {
-        let Ok(Ready { input_size: [height, width], content, .. }) = &self.ready else { return 0 };
-        match content {
-            Content::Copy(file) => 3 * height * width + file.len(),
-            Content::Picture(picture, metadata) => {
-                let deep = if metadata.deep.is_some() { 3 } else { 1 };
-                picture.rgb.len().max(3 * height * width) * deep
-            }
-            Content::File(_) => 0,
-        }
-    }
-}
-
-/// Also whether the worker panicked.
-fn compute(
-    worker: &mut Worker,
-    read: Read,
-    begin: Duration,
-    context: &Context<'_>,
-) -> (Computed, bool) {
-    let start = Instant::now();
-    let Read { job, stamp, input, seconds } = read;
-    let ready = input.and_then(|input| match input {
-        Input::One(one) => restored(worker, *one, &job, context),
-        Input::Several(pages) => several::restore(worker, pages, &job, context),
-    });
-    let broke = matches!(ready, Err(Error::Internal(_)));
-    let (began, restore) = (begin.as_secs_f64(), start.elapsed().as_secs_f64());
-    let seconds = Seconds { began, read: seconds, restore, write: 0.0 };
-    (Computed { stamp, ready, device: None, seconds }, broke)
-}
-
-/// Restores the only picture of a file, or the only one that is asked for.
-fn restored(worker: &mut Worker, one: One, job: &Job, context: &Context<'_>) -> Result<Ready> {
-    let One { picture, metadata, file, is_part, notes } = one;
-    let rules = context.rules;
-    let [height, width] = worker.output_size(picture.height, picture.width)?;
-    let format = Format::of(&job.output)?;
-    format.check_size(&job.output, height, width)?;
-    target::check(&job.output, context.journal.lock().as_ref(), rules.force)?;
-    reserve(&job.input, height.saturating_mul(width))?;
-    let index = rules.page.map_or(0, |page| page - 1);
-    let Finished { picture: result, mut work, faces } = walled(|| {
-        fault("restore", &job.input)?;
-        worker.restore(&job.input, index, &picture)
-    })?;
-    // What was turned upright is written so, and what was salvaged is written whole.
-    let salvaged = rules.reading.salvage && !notes.is_empty();
-    work.notes.extend(notes);
-    let same = result == picture
-        && Format::of_bytes(&file) == Some(format)
-        && !metadata.kept.turned
-        && !salvaged
-        && !is_part;
-    let input_size = [picture.height, picture.width];
-    let output_size = [result.height, result.width];
-    let content = if same && !rules.has_quality() {
-        copied(&mut work.notes);
-        Content::Copy(file)
-    } else {
-        Content::Picture(result, Box::new(metadata))
-    };
-    let (kind, pages) = (PageKind::Single, Vec::new());
-    Ok(Ready { work, faces, pages, kind, input_size, output_size, content })
 }
 
 /// The notes of a result that is a copy of its input: nothing was left out of it.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use pentimento::photo::BatchReport;
 use pentimento::{DeviceInfo, Engine, EngineOptions, Error, Result};
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub struct Seat {
     pub spare: Option<EngineOptions>,
     /// What the device did whose place the spare has taken.
     pub before: Option<Share>,
+    /// What workers did that were replaced.
+    replaced: Option<BatchReport>,
     notes: Vec<String>,
 }
 
@@ -32,7 +35,24 @@ impl Seat {
     ) -> Self {
         let name = engine.device().name.clone();
         let share = Share { device, name, ..Share::default() };
-        Self { engine, worker, share, spare, before: None, notes: Vec::new() }
+        Self { engine, worker, share, spare, before: None, replaced: None, notes: Vec::new() }
+    }
+
+    /// Goes on with another worker on the same device.
+    pub fn replace(&mut self, worker: Worker) {
+        self.count();
+        self.replaced = self.share.batch;
+        self.worker = worker;
+    }
+
+    /// Notes how many faces were restored at a time.
+    pub fn count(&mut self) {
+        self.share.batch = self.worker.batch().map(|now| match self.replaced {
+            Some(BatchReport { together, alone, .. }) => {
+                BatchReport { together: now.together + together, alone: now.alone + alone, ..now }
+            }
+            None => now,
+        });
     }
 
     /// Takes the spare for the device that was lost; false where there is none.
@@ -77,6 +97,9 @@ pub struct Share {
     pub pictures: usize,
     /// Seconds that it had a picture.
     pub working: f64,
+    /// How many faces of photos its network took at a time, and how many it restored so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchReport>,
     /// Why it was lost, after which the others took its pictures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pentimento::photo::{
-    BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome, PageKind,
-    PhotoOptions, Picture, Pipeline, PipelineBuilder, Restoration, Tracker,
+    Batch, BatchReport, BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome,
+    PageKind, PhotoOptions, Picture, Pipeline, PipelineBuilder, Restoration, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -157,8 +157,8 @@ impl FaceArgs {
     /// # Errors
     /// As [`PipelineBuilder::build`](pentimento::photo::PipelineBuilder::build) and [`Model::open`];
     /// [`Error::Input`] when the faces' file is not a list of faces.
-    pub fn worker(&self, engine: &Engine, model: &Model) -> Result<Worker> {
-        self.ready(engine, model, |builder| builder)
+    pub fn worker(&self, engine: &Engine, model: &Model, batch: Batch) -> Result<Worker> {
+        self.ready(engine, model, batch, |builder| builder)
     }
 
     /// The same for the frames of a film, in which the places of faces are smoothed from frame to
@@ -166,8 +166,8 @@ impl FaceArgs {
     ///
     /// # Errors
     /// As [`worker`](Self::worker).
-    pub fn film_worker(&self, engine: &Engine, model: &Model) -> Result<Worker> {
-        let mut worker = self.ready(engine, model, PipelineBuilder::or_cpu)?;
+    pub fn film_worker(&self, engine: &Engine, model: &Model, batch: Batch) -> Result<Worker> {
+        let mut worker = self.ready(engine, model, batch, PipelineBuilder::or_cpu)?;
         worker.film.get_or_insert_with(|| Film::new(FILM));
         Ok(worker)
     }
@@ -176,6 +176,7 @@ impl FaceArgs {
         &self,
         engine: &Engine,
         model: &Model,
+        batch: Batch,
         finish: impl Fn(PipelineBuilder) -> PipelineBuilder,
     ) -> Result<Worker> {
         let is_face_model = matches!(model.task(), Task::RestoreFace { .. });
@@ -185,7 +186,7 @@ impl FaceArgs {
             named => model::detector(named.as_deref())?,
         };
         let is_photo = detector.is_some() || given.is_some();
-        let mut builder = Pipeline::builder(engine, model).options(self.options());
+        let mut builder = Pipeline::builder(engine, model).options(self.options()).batch(batch);
         if let Some(path) = detector {
             let mut options = DetectorOptions::default();
             options.threshold = self.threshold.unwrap_or(options.threshold);
@@ -267,6 +268,38 @@ impl Worker {
     pub fn restore(&mut self, input: &Path, index: usize, picture: &Picture) -> Result<Finished> {
         let faces = self.places(input, index, picture)?;
         let restored = self.pipeline.restore(picture, faces.as_deref())?;
+        Ok(self.finished(restored))
+    }
+
+    /// Restores photos as [`restore`](Self::restore) does each of them, several faces at a time.
+    pub fn restore_all(&mut self, photos: &[(&Path, usize, &Picture)]) -> Vec<Result<Finished>> {
+        let found: Vec<_> =
+            photos.iter().map(|(input, index, photo)| self.places(input, *index, photo)).collect();
+        let known = photos.iter().zip(&found);
+        let known: Vec<_> = known
+            .filter_map(|((.., photo), faces)| Some((*photo, faces.as_ref().ok()?.as_deref())))
+            .collect();
+        let mut restored = self.pipeline.restore_all(&known).into_iter();
+        let missing = || Error::Internal("a photo has no result".to_owned());
+        let finished = found.into_iter().map(|faces| {
+            faces?;
+            Ok(self.finished(restored.next().unwrap_or_else(|| Err(missing()))?))
+        });
+        finished.collect()
+    }
+
+    /// How many faces the network takes at a time, and how many it has restored so; `None` where
+    /// pictures are no photos.
+    pub fn batch(&self) -> Option<BatchReport> {
+        self.pipeline.batch()
+    }
+
+    /// How many photos it gains by having at the same time. The frames of a film depend on each other.
+    pub fn at_a_time(&self) -> usize {
+        self.batch().filter(|_| self.film.is_none()).map_or(1, |batch| batch.faces)
+    }
+
+    fn finished(&self, restored: Restoration) -> Finished {
         let Restoration { picture, faces, tiles, notes, .. } = restored;
         let mut notes: Vec<String> = notes.iter().map(|note| with_flags(note)).collect();
         notes.extend(self.note.map(str::to_owned));
@@ -278,7 +311,7 @@ impl Worker {
                 notes.push(format!("face {} from the left was skipped: {why}", i + 1));
             }
         }
-        Ok(Finished { picture, work: Work { tiles, notes }, faces })
+        Finished { picture, work: Work { tiles, notes }, faces }
     }
 
     /// Where the faces of a photo are; `None` for a picture that is restored as a whole.

@@ -5,6 +5,7 @@ mod below;
 mod bench;
 mod cache;
 mod case;
+mod compute;
 mod convert;
 mod crew;
 mod defaults;

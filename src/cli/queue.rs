@@ -53,19 +53,13 @@ impl<R: Send + 'static> Feed<R> {
     pub fn next(&self) -> Option<Turn<'_, R>> {
         let mut ahead = self.lock();
         loop {
-            while ahead.reading.len() < ahead.most && !is_stopped() {
-                let Some((index, job)) = ahead.jobs.next() else { break };
-                ahead.order.push_back((index, job.clone()));
-                ahead.reading.push(job);
-            }
+            ahead.read_on();
             if is_stopped() || ahead.ended {
                 return None;
             }
             // Whoever waits for a file holds the lock; the others wait for the lock.
-            if let (Some(read), Some((index, job))) = (ahead.reading.pop(), ahead.order.pop_front())
-            {
-                ahead.at_work += 1;
-                return Some(Turn { feed: self, index, job, read: Some(read) });
+            if let Some(turn) = self.taken(&mut ahead) {
+                return Some(turn);
             }
             if ahead.at_work == 0 {
                 return None;
@@ -74,9 +68,36 @@ impl<R: Send + 'static> Feed<R> {
         }
     }
 
+    /// The next picture where one is left: it does not wait for what other devices have.
+    pub fn more(&self) -> Option<Turn<'_, R>> {
+        let mut ahead = self.lock();
+        if is_stopped() || ahead.ended {
+            return None;
+        }
+        ahead.read_on();
+        self.taken(&mut ahead)
+    }
+
+    fn taken<'a>(&'a self, ahead: &mut Ahead<R>) -> Option<Turn<'a, R>> {
+        let (read, (index, job)) = (ahead.reading.pop()?, ahead.order.pop_front()?);
+        ahead.at_work += 1;
+        Some(Turn { feed: self, index, job, read: Some(read) })
+    }
+
     /// From now on `most` pictures are read ahead.
     pub fn read_ahead(&self, most: usize) {
         self.lock().most = most;
+    }
+}
+
+impl<R: Send + 'static> Ahead<R> {
+    /// Reads as many as may wait.
+    fn read_on(&mut self) {
+        while self.reading.len() < self.most && !is_stopped() {
+            let Some((index, job)) = self.jobs.next() else { break };
+            self.order.push_back((index, job.clone()));
+            self.reading.push(job);
+        }
     }
 }
 
@@ -199,6 +220,17 @@ mod tests {
         }
         rest.sort();
         assert_eq!(rest, [(0, PathBuf::from("0.in")), (2, PathBuf::from("2.in"))]);
+    }
+
+    #[test]
+    fn more_is_what_is_left_and_not_what_others_have() {
+        let feed = Feed::new(jobs(2), stage(), 2);
+        let first = feed.next().unwrap();
+        let second = feed.more().unwrap();
+        assert_eq!((first.index, second.index), (0, 1));
+        assert!(feed.more().is_none(), "it would wait for itself");
+        second.give_back();
+        assert_eq!(feed.more().map(|turn| turn.index), Some(1));
     }
 
     #[test]

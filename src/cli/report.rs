@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pentimento::photo::{self, PageKind, TileReport};
+use pentimento::photo::{self, BatchReport, PageKind, TileReport};
 use pentimento::{DeviceInfo, Error, Result};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -25,6 +25,9 @@ pub struct Report<'a> {
     /// What each device did, where there are several.
     #[serde(skip_serializing_if = "is_one")]
     pub devices: Vec<Share>,
+    /// How many faces of photos the network took at a time on the first device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchReport>,
     #[serde(serialize_with = "lossy")]
     pub model: &'a Path,
     pub architecture: &'a str,
@@ -166,7 +169,8 @@ pub struct Seconds {
     /// From the beginning of the run to when the executor took the picture.
     pub began: f64,
     pub read: f64,
-    /// With the setup of the network, when it has not run at this size before.
+    /// With the setup of the network, when it has not run at this size before. Of photos that were
+    /// restored together, each has an equal part.
     pub restore: f64,
     pub write: f64,
 }

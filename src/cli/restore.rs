@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use pentimento::photo::{Encoding, ReadOptions};
+use pentimento::photo::{Batch, Encoding, ReadOptions};
 use pentimento::{DeviceInfo, Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
@@ -70,6 +70,12 @@ pub struct Restore {
 
     #[command(flatten)]
     pub faces: FaceArgs,
+
+    /// How many faces the network takes at a time, of one photo or of several: a number, or "auto", by
+    /// what keeps the device busy. Results are the same.
+    #[arg(long, value_name = "N", value_parser = value::batch, default_value = "auto",
+          help_heading = "Faces")]
+    pub batch: Batch,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -231,11 +237,11 @@ impl Restore {
         let seat = |(device, engine): (String, Engine)| {
             let DeviceInfo { name, kind, .. } = engine.device();
             let spare = self.engine.options().cpu_instead().filter(|_| kind != "cpu");
-            match (self.faces.worker(&engine, model), spare) {
+            match (self.faces.worker(&engine, model, self.batch), spare) {
                 (Err(why @ (Error::DeviceLost(_) | Error::Device(_))), Some(spare)) => {
                     print_note(&format!("{name}: {why}; the CPU computes instead"));
                     let engine = Engine::new(&spare)?;
-                    let worker = self.faces.worker(&engine, model)?;
+                    let worker = self.faces.worker(&engine, model, self.batch)?;
                     Ok(Seat::new(device, engine, worker, None))
                 }
                 (worker, spare) => Ok(Seat::new(device, engine, worker?, spare)),
@@ -290,7 +296,7 @@ impl Restore {
         };
         let place = film::check(input, output, self.force)?;
         let model = self.assumptions.open(&model::path(self.model.as_deref())?)?;
-        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model)?;
+        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model, self.batch)?;
         album::stop_gently()?;
         let bar = progress(self.quiet, "{pos} frames {per_sec} {wide_msg}");
         tick(&bar);
@@ -322,7 +328,7 @@ impl Restore {
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
         let model = self.assumptions.open(&path)?;
-        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model)?;
+        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model, self.batch)?;
         album::stop_gently()?;
         let bar =
             progress(self.quiet, "{bar:30} {pos}/{len} frames {per_sec} {eta} left  {wide_msg}");

@@ -68,8 +68,10 @@ impl Run<'_> {
         self.bar.set_length((self.bar.position() + open.len() as u64).max(1));
         let (command, bar, model) = (self.command, self.bar.clone(), self.model);
         let (pictures, unsettled) = (&mut self.pictures, &mut self.unsettled);
-        let renew =
-            |engine: &Engine| command.faces.worker(engine, &command.assumptions.open(model)?);
+        let renew = |engine: &Engine| {
+            let model = command.assumptions.open(model)?;
+            command.faces.worker(engine, &model, command.batch)
+        };
         let lost_before = crew::lost(&self.crew).count();
         let context = Context {
             journal: &self.journal,
@@ -162,6 +164,7 @@ impl Run<'_> {
             // There is always one.
             device: self.crew[0].engine.device(),
             devices: self.crew.iter().flat_map(Seat::shares).cloned().collect(),
+            batch: self.crew[0].share.batch,
             model: self.model,
             architecture: self.architecture,
             restored: self.count(|ending| ending.became(Became::Restored)),

@@ -1,6 +1,7 @@
 //! Values of arguments, from text.
 
 use pentimento::Precision;
+use pentimento::photo::Batch;
 use pentimento_convert::Element;
 
 pub fn precision(text: &str) -> Result<Precision, String> {
@@ -26,6 +27,15 @@ pub fn page(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("expected a number, from 1".into()),
+    }
+}
+
+/// "auto", or a number of faces.
+pub fn batch(text: &str) -> Result<Batch, String> {
+    match text.parse() {
+        Ok(faces) if (1..=Batch::MOST).contains(&faces) => Ok(Batch::Faces(faces)),
+        _ if text == "auto" => Ok(Batch::Auto),
+        _ => Err(format!("expected auto, or a number of faces from 1 to {}", Batch::MOST)),
     }
 }
 

@@ -84,6 +84,19 @@ impl Wanted {
         4 * u64::from(self.width)
     }
 
+    /// Which colour comes first in all pictures of a batch.
+    fn order(&self, pictures: &[GpuPicture<'_>]) -> Result<PixelOrder> {
+        let mut orders = pictures.iter().map(|picture| self.check(picture));
+        let first = orders.next().unwrap_or(Ok(PixelOrder::Rgba))?;
+        for order in orders {
+            if order? != first {
+                let what = format!("the {} pictures differ in which colour comes first", self.name);
+                return Err(Error::Input(what));
+            }
+        }
+        Ok(first)
+    }
+
     /// Which colour comes first.
     fn check(&self, picture: &GpuPicture<'_>) -> Result<PixelOrder> {
         let fail = |what: String| Err(Error::Input(format!("the {} {what}", self.name)));
@@ -147,23 +160,26 @@ fn padded(row: u64) -> u64 {
 }
 
 impl Executor {
-    /// Runs the network on a picture that stays on the device. Only four bytes come back: whether
-    /// every value was finite.
+    /// Runs the network on pictures that stay on the device, as many as it takes at a time. Only four
+    /// bytes come back: whether every value was finite.
     ///
     /// # Errors
-    /// [`Error::Input`] when the network does not take and yield one picture, or a buffer or
+    /// [`Error::Input`] when the network does not take and yield so many pictures, or a buffer or
     /// texture has another size, format or usage; [`Error::Device`] when it belongs to another
     /// device; otherwise as [`run`](Self::run).
     pub async fn run_on_device(
         &mut self,
-        input: &GpuPicture<'_>,
-        output: &GpuPicture<'_>,
+        inputs: &[GpuPicture<'_>],
+        outputs: &[GpuPicture<'_>],
         pixels: PixelFormat,
     ) -> Result<()> {
         let (x, y) = (self.plan.inputs[0].shape, self.plan.outputs[0].shape);
         self.picture_out()?;
-        if x.n != 1 {
-            return Err(Error::Input("the network takes a batch, not one picture".to_owned()));
+        if [inputs.len(), outputs.len()] != [x.n; 2] {
+            let (takes, given) = (x.n, inputs.len());
+            let what =
+                format!("the network takes {takes} pictures at a time, and {given} are given");
+            return Err(Error::Input(what));
         }
         let from = Wanted {
             height: x.h as u32,
@@ -179,12 +195,16 @@ impl Executor {
             buffer_usage: wgpu::BufferUsages::COPY_DST,
             texture_usage: wgpu::TextureUsages::COPY_DST,
         };
-        let orders = [from.check(input)?, to.check(output)?];
-        self.prepare_rows(&[(input, &from), (output, &to)]).await?;
+        let orders = [from.order(inputs)?, to.order(outputs)?];
+        let all = inputs.iter().map(|input| (input, &from));
+        let all: Vec<_> = all.chain(outputs.iter().map(|output| (output, &to))).collect();
+        self.prepare_rows(&all).await?;
         self.set_formats(ordered(pixels, orders[0]), ordered(pixels, orders[1]))?;
 
         let mut encoder = self.encoder();
-        self.copy_in(&mut encoder, input, &from)?;
+        for (index, input) in inputs.iter().enumerate() {
+            self.copy_in(&mut encoder, input, index, &from)?;
+        }
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             self.picture()?.input.record(&mut pass);
@@ -201,7 +221,9 @@ impl Executor {
             picture.launch.record(&mut pass);
         }
         encoder.copy_buffer_to_buffer(bytes, flag, &self.readback.raw, 0, 4);
-        self.copy_out(&mut encoder, output, &to)?;
+        for (index, output) in outputs.iter().enumerate() {
+            self.copy_out(&mut encoder, output, index, &to)?;
+        }
         self.submit_checked(encoder).await?;
         let finite = read_back(&self.device, &self.readback, 4, |bytes| bytes == [0; 4]).await?;
         self.finish();
@@ -247,56 +269,62 @@ impl Executor {
         self.rows.as_ref().map(|rows| &rows.raw).ok_or_else(missing)
     }
 
-    /// The program's picture becomes the bytes that `image_to_tensor` reads.
+    /// The program's picture becomes the bytes of sample `index` that `image_to_tensor` reads.
     fn copy_in(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         input: &GpuPicture<'_>,
+        index: usize,
         wanted: &Wanted,
     ) -> Result<()> {
         let bytes = &self.picture()?.bytes_in.raw;
         let (row, height) = (wanted.row(), u64::from(wanted.height));
+        let at = index as u64 * row * height;
         match *input {
             GpuPicture::Buffer { buffer, offset, bytes_per_row, .. } => {
-                copy_rows(encoder, [buffer, bytes], [offset, 0], [bytes_per_row, row], row, height);
+                let (offsets, strides) = ([offset, at], [bytes_per_row, row]);
+                copy_rows(encoder, [buffer, bytes], offsets, strides, row, height);
             }
             GpuPicture::Texture(texture) => {
                 let stride = padded(row);
-                let rows = if stride == row { bytes } else { self.rows()? };
+                let (rows, start) = if stride == row { (bytes, at) } else { (self.rows()?, 0) };
                 encoder.copy_texture_to_buffer(
                     texture.as_image_copy(),
-                    in_buffer(rows, stride),
+                    in_buffer(rows, start, stride),
                     extent(wanted),
                 );
                 if stride != row {
-                    copy_rows(encoder, [rows, bytes], [0, 0], [stride, row], row, height);
+                    copy_rows(encoder, [rows, bytes], [0, at], [stride, row], row, height);
                 }
             }
         }
         Ok(())
     }
 
-    /// The bytes that `tensor_to_image` wrote become the program's picture.
+    /// The bytes that `tensor_to_image` wrote of sample `index` become the program's picture.
     fn copy_out(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         output: &GpuPicture<'_>,
+        index: usize,
         wanted: &Wanted,
     ) -> Result<()> {
         let bytes = &self.picture_out()?.bytes.raw;
         let (row, height) = (wanted.row(), u64::from(wanted.height));
+        let at = index as u64 * row * height;
         match *output {
             GpuPicture::Buffer { buffer, offset, bytes_per_row, .. } => {
-                copy_rows(encoder, [bytes, buffer], [0, offset], [row, bytes_per_row], row, height);
+                let (offsets, strides) = ([at, offset], [row, bytes_per_row]);
+                copy_rows(encoder, [bytes, buffer], offsets, strides, row, height);
             }
             GpuPicture::Texture(texture) => {
                 let stride = padded(row);
-                let rows = if stride == row { bytes } else { self.rows()? };
+                let (rows, start) = if stride == row { (bytes, at) } else { (self.rows()?, 0) };
                 if stride != row {
-                    copy_rows(encoder, [bytes, rows], [0, 0], [row, stride], row, height);
+                    copy_rows(encoder, [bytes, rows], [at, 0], [row, stride], row, height);
                 }
                 encoder.copy_buffer_to_texture(
-                    in_buffer(rows, stride),
+                    in_buffer(rows, start, stride),
                     texture.as_image_copy(),
                     extent(wanted),
                 );
@@ -325,9 +353,9 @@ fn copy_rows(
     }
 }
 
-fn in_buffer(buffer: &wgpu::Buffer, stride: u64) -> wgpu::TexelCopyBufferInfo<'_> {
+fn in_buffer(buffer: &wgpu::Buffer, offset: u64, stride: u64) -> wgpu::TexelCopyBufferInfo<'_> {
     let bytes_per_row = Some(stride as u32);
-    let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row, rows_per_image: None };
+    let layout = wgpu::TexelCopyBufferLayout { offset, bytes_per_row, rows_per_image: None };
     wgpu::TexelCopyBufferInfo { buffer, layout }
 }
 

@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use super::align::{self, Affine};
+use super::aligned::AlignedPixels;
+use super::batch::{Batch, BatchReport, FaceNetwork};
 use super::detail;
 use super::enlarge::enlarged;
 use super::face::{Face, Pose};
 use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape};
-use super::surface::{AlignedPixels, Place, Surface};
+use super::surface::{Place, Surface};
 use super::tone::tones;
 use super::warp::View;
 use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
@@ -61,7 +63,6 @@ const LARGEST: f64 = 2.0;
 const LEAST_AGREEMENT: f64 = 0.75;
 
 /// Sees no face.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
 
 /// Restores the faces of photos. Keeps its sessions.
@@ -82,14 +83,14 @@ pub(super) const NOBODY: Option<fn(&Outcome, Option<&AlignedFace>)> = None;
 /// # Ok::<(), pentimento::Error>(())
 /// ```
 pub struct PhotoRestorer {
-    detector: Option<Detector>,
-    background: Option<Restorer>,
+    pub(super) detector: Option<Detector>,
+    pub(super) background: Option<Restorer>,
     parser: Option<FaceParser>,
-    engine: Engine,
-    session: Session,
-    size: usize,
+    pub(super) engine: Engine,
+    pub(super) network: FaceNetwork,
+    pub(super) size: usize,
     options: PhotoOptions,
-    control: Option<Control>,
+    pub(super) control: Option<Control>,
 }
 
 impl PhotoRestorer {
@@ -133,9 +134,9 @@ impl PhotoRestorer {
             let what = format!("{} restores no faces; use a face model", model.architecture());
             return Err(Error::Input(what));
         };
-        let session = Session::prepare(engine, model, model.input_shape(size, size)).await?;
-        let input = session.input_shape();
-        if (input.h, input.w) != (size, size) || session.output_size() != (size, size) {
+        let network = FaceNetwork::prepare(engine, model, size).await?;
+        let (input, output) = (network.session().input_shape(), network.session().output_size());
+        if (input.h, input.w) != (size, size) || output != (size, size) {
             let what = format!("{} enlarges faces, it cannot put them back", model.architecture());
             return Err(Error::Input(what));
         }
@@ -145,7 +146,7 @@ impl PhotoRestorer {
             background,
             parser: None,
             engine,
-            session,
+            network,
             size,
             options,
             control: None,
@@ -179,12 +180,26 @@ impl PhotoRestorer {
     /// The session of the face network.
     #[doc(hidden)]
     pub fn session(&self) -> &Session {
-        &self.session
+        self.network.session()
     }
 
     /// Whether the face network times its steps; see [`Session::time_steps`].
     pub fn time_steps(&mut self, wanted: bool) {
-        self.session.time_steps(wanted);
+        self.network.time_steps(wanted);
+    }
+
+    /// Restores so many faces at a time; without this, as [`Batch::Auto`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a number that is out of its range.
+    pub fn with_batch(mut self, batch: Batch) -> Result<Self> {
+        self.network.set_batch(batch)?;
+        Ok(self)
+    }
+
+    /// How many faces the network takes at a time, and how many it has restored so.
+    pub fn batch(&self) -> BatchReport {
+        self.network.report()
     }
 
     /// Blends restored faces where `parser` sees them, not in an oval.
@@ -196,17 +211,6 @@ impl PhotoRestorer {
     /// Lets `control` watch the following photos, and cancel them.
     pub fn set_control(&mut self, control: Option<Control>) {
         self.control = control;
-    }
-
-    /// Hands the control on: the search for faces counts for nothing, what is around them for as
-    /// much as all of them.
-    fn watch(&mut self) -> Option<Control> {
-        if let Some(detector) = &mut self.detector {
-            detector.set_control(self.control.clone());
-        }
-        let Some(background) = &mut self.background else { return self.control.clone() };
-        background.set_control(self.control.as_ref().map(|c| c.piece(0, 2)));
-        self.control.as_ref().map(|c| c.piece(1, 2))
     }
 
     /// Height and width of the result for a photo of `height × width`.
@@ -280,6 +284,16 @@ impl PhotoRestorer {
         crate::blocking::block_on(self.run(photo, given, NOBODY))
     }
 
+    /// Restores the faces of several photos as [`PhotoRestorer::restore`] does each of them, as many
+    /// faces at a time as its [`Batch`] says. A photo that fails fails alone.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn restore_all(
+        &mut self,
+        photos: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<RestoredPhoto>> {
+        crate::blocking::block_on(self.run_all(photos, NOBODY))
+    }
+
     /// [`PhotoRestorer::restore`] for programs with an async runtime, as [`Session::run_async`].
     /// `show` is called for every face as soon as it is done, from left to right; with the restored
     /// face where it was put back.
@@ -295,56 +309,16 @@ impl PhotoRestorer {
         self.run(photo, given, Some(show)).await
     }
 
-    /// With nobody to show them to, restored faces stay where they are.
-    pub(super) async fn run(
+    /// [`PhotoRestorer::restore_all`] for programs with an async runtime.
+    pub async fn restore_all_async(
         &mut self,
-        photo: &Picture,
-        given: Option<&[Face]>,
-        mut show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
-    ) -> Result<RestoredPhoto> {
-        let control = self.watch();
-        let mut faces = match given {
-            Some(faces) => faces.to_vec(),
-            None => self.find_async(photo).await?,
-        };
-        faces.sort_by(|a, b| a.centre()[0].total_cmp(&b.centre()[0]));
-        let chosen = self.chosen(photo, &faces);
-        let original = canvas(photo);
-        let (result, notes) = self.enlarged(photo).await?;
-        let mut surface = Surface::new(&self.engine, original, result).await?;
-        let mut outcomes = Vec::new();
-        let count = faces.len();
-        for (i, face) in faces.into_iter().enumerate() {
-            self.session.set_control(control.as_ref().map(|c| c.piece(i, count)));
-            let done = if chosen.is_some_and(|chosen| chosen != i) {
-                Err("another face was chosen".to_owned())
-            } else {
-                self.put_back(&mut surface, photo, &face).await?
-            };
-            let pose = Pose::of(&face.landmarks);
-            let skipped = done.as_ref().err().cloned();
-            let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
-            if let Some(show) = &mut show {
-                let face = match &done {
-                    Ok((face, to_photo)) => {
-                        let (size, rgb) = (self.size, surface.pixels(face).await?);
-                        Some(AlignedFace { size, rgb, to_photo: to_photo.0 })
-                    }
-                    Err(_) => None,
-                };
-                show(&outcome, face.as_ref());
-            }
-            outcomes.push(outcome);
-        }
-        let [height, width] = self.output_size(photo.height, photo.width);
-        let rgb = surface.finish().await?.into_flattened();
-        let alpha = photo.alpha_resized(height, width)?;
-        let picture = Picture { height, width, rgb, alpha, icc: photo.icc.clone() };
-        Ok(RestoredPhoto { picture, faces: outcomes, notes })
+        photos: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<RestoredPhoto>> {
+        self.run_all(photos, NOBODY).await
     }
 
     /// The only face that is restored; `None`: all.
-    fn chosen(&self, photo: &Picture, faces: &[Face]) -> Option<usize> {
+    pub(super) fn chosen(&self, photo: &Picture, faces: &[Face]) -> Option<usize> {
         let best = |value: &dyn Fn(&Face) -> f64| {
             (0..faces.len()).max_by(|&a, &b| value(&faces[a]).total_cmp(&value(&faces[b])))
         };
@@ -359,7 +333,7 @@ impl PhotoRestorer {
     }
 
     /// The photo at its new size, and what is to be said about it.
-    async fn enlarged(&mut self, photo: &Picture) -> Result<(Canvas, Vec<String>)> {
+    pub(super) async fn enlarged(&mut self, photo: &Picture) -> Result<(Canvas, Vec<String>)> {
         let mut notes = Vec::new();
         let [height, width] = self.output_size(photo.height, photo.width);
         let pixels = match &mut self.background {
@@ -374,16 +348,14 @@ impl PhotoRestorer {
         Ok((Canvas { pixels, height, width }, notes))
     }
 
-    /// Restores one face; says why not where it is left. One with a score, which a detector has found,
-    /// must be a face at a second look, and is left where it is sharp.
-    async fn put_back(
+    /// Cuts one face out; says why not where it is left. One with a score, which a detector has found,
+    /// must be a face at a second look.
+    pub(super) async fn cut_out(
         &mut self,
-        surface: &mut Surface,
+        surface: &Surface,
         photo: &Picture,
         face: &Face,
     ) -> Result<Result<(AlignedPixels, Affine), String>> {
-        // Who gives a face, or its box, has looked at it.
-        let found = face.score.is_some();
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -404,15 +376,27 @@ impl PhotoRestorer {
         if self.size as f64 / to_face.scale() > LARGEST * sides[0].max(sides[1]) {
             return Ok(Err("it is far larger than the photo".to_owned()));
         }
-        if let Some(detector) = self.detector.as_mut().filter(|_| found) {
+        if let Some(detector) = self.detector.as_mut().filter(|_| is_found(face)) {
             let score = detector.ask_async(photo, face).await?;
             if score < detector.asked_score() {
                 return Ok(Err(format!("it is not a face at a second look (score {score:.2})")));
             }
         }
         let crop = surface.crop(&to_face, self.size).await?;
-        let restored = surface.restore(&crop, &mut self.session).await?;
-        let agreement = surface.agreement([&crop, &restored], self.size).await?;
+        Ok(Ok((crop, to_face)))
+    }
+
+    /// Puts a restored face back; says why not where it is left. One that a detector has found is left
+    /// where it is sharp.
+    pub(super) async fn put_back(
+        &mut self,
+        surface: &mut Surface,
+        photo: &Picture,
+        face: &Face,
+        [crop, restored]: [&AlignedPixels; 2],
+        to_face: Affine,
+    ) -> Result<Result<(AlignedPixels, Affine), String>> {
+        let agreement = surface.agreement([crop, restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
@@ -421,15 +405,15 @@ impl PhotoRestorer {
         let view = View { pixels, height: photo.height, width: photo.width };
         let damage = detail::damage(view, &to_face.inverse(), self.size);
         // A larger result needs more than a sharp face.
-        if found && damage == 0.0 && self.options.scale == 1 {
-            let faces = [&crop, &restored];
+        if is_found(face) && damage == 0.0 && self.options.scale == 1 {
+            let faces = [crop, restored];
             let [before, after] =
                 surface.histograms(faces, self.size, Shape::Oval(&landmarks)).await?;
             if detail::is_sharp([&before, &after]) {
                 return Ok(Err("it is sharp already".to_owned()));
             }
         }
-        let mut restored = surface.with_colours_of(&crop, &restored, self.size).await?;
+        let mut restored = surface.with_colours_of(crop, restored, self.size).await?;
         if let Some(tones) = tones(view, &to_face, self.size) {
             restored = surface.toned(&restored, &tones).await?;
         }
@@ -447,14 +431,19 @@ impl PhotoRestorer {
         };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
-        let (factor, crop) = (scale, &crop);
+        let factor = scale;
         let place = Place { to_photo: &to_photo, factor, shape, crop, damage, strength, grain };
         surface.paste(&restored, self.size, place).await?;
         Ok(Ok((restored, to_photo)))
     }
 }
 
-fn canvas(photo: &Picture) -> Canvas {
+/// Whether a detector has found it. Who gives a face, or its box, has looked at it.
+fn is_found(face: &Face) -> bool {
+    face.score.is_some()
+}
+
+pub(super) fn canvas(photo: &Picture) -> Canvas {
     let pixels = photo.rgb.as_chunks().0.to_vec();
     Canvas { pixels, height: photo.height, width: photo.width }
 }

@@ -3,9 +3,11 @@
 mod agreement;
 #[doc(hidden)]
 pub mod align;
+mod aligned;
 mod allocate;
 mod annotations;
 mod asked;
+mod batch;
 #[cfg(any(feature = "codecs", not(target_arch = "wasm32")))]
 mod boxes;
 mod carried;
@@ -55,6 +57,7 @@ mod tiff_file;
 mod tiff_tags;
 #[doc(hidden)]
 pub mod tiles;
+mod together;
 mod tone;
 mod track;
 mod unsupported_formats;
@@ -73,6 +76,9 @@ pub use align::Landmarks;
 pub use annotations::GivenFace;
 #[doc(hidden)]
 pub use annotations::GivenFaces;
+#[doc(hidden)]
+pub use batch::faces_at_a_time;
+pub use batch::{Batch, BatchReport};
 #[doc(hidden)]
 pub use cut::Cuts;
 pub use decode::{

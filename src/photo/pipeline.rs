@@ -1,12 +1,11 @@
 //! One front door: from a picture to its result, with whatever networks take part. The command line,
 //! C, Python and the browser make their restorers here, so that their checks cannot differ.
 
-#[cfg(not(target_arch = "wasm32"))]
 use super::faces::NOBODY;
 use super::options::{BlendMask, PhotoOptions};
 use super::{
-    AlignedFace, Detector, DetectorOptions, Face, FaceParser, GivenFace, Outcome, PhotoRestorer,
-    Picture, Restored, RestoredPhoto, Restorer, TileReport,
+    AlignedFace, Batch, BatchReport, Detector, DetectorOptions, Face, FaceParser, GivenFace,
+    Outcome, PhotoRestorer, Picture, Restored, RestoredPhoto, Restorer, TileReport,
 };
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
@@ -35,6 +34,7 @@ pub struct Pipeline {
     engine: Engine,
     model: Model,
     options: PhotoOptions,
+    batch: Batch,
     whole: Restorer,
     /// There from the start where pictures are photos, otherwise from the first given faces on.
     photo: Option<PhotoRestorer>,
@@ -55,6 +55,7 @@ pub struct PipelineBuilder {
     background: Option<Model>,
     parser: Option<Model>,
     options: PhotoOptions,
+    batch: Batch,
     given_faces: bool,
     or_cpu: bool,
 }
@@ -71,6 +72,12 @@ pub struct Restoration {
     pub tiles: Option<TileReport>,
     /// Notes for a person about the result.
     pub notes: Vec<String>,
+}
+
+impl Restoration {
+    fn of(RestoredPhoto { picture, faces, notes }: RestoredPhoto) -> Self {
+        Self { picture, faces: Some(faces), tiles: None, notes }
+    }
 }
 
 impl PipelineBuilder {
@@ -93,6 +100,11 @@ impl PipelineBuilder {
     /// Sets the options for photos.
     pub fn options(self, options: PhotoOptions) -> Self {
         Self { options, ..self }
+    }
+
+    /// Sets how many faces of photos the network takes at a time.
+    pub fn batch(self, batch: Batch) -> Self {
+        Self { batch, ..self }
     }
 
     /// Pictures are photos whose faces will be given; no detector is needed.
@@ -140,12 +152,14 @@ impl PipelineBuilder {
     }
 
     async fn make(self) -> Result<Pipeline> {
-        let Self { engine, model, detector, background, parser, options, given_faces, .. } = self;
+        let Self {
+            engine, model, detector, background, parser, options, batch, given_faces, ..
+        } = self;
         let whole = Restorer::new(&engine, &model);
         let is_photo = detector.is_some() || given_faces;
         let (photo, again, replaced) = (None, None, None);
         let mut pipeline =
-            Pipeline { engine, model, options, whole, photo, is_photo, again, replaced };
+            Pipeline { engine, model, options, batch, whole, photo, is_photo, again, replaced };
         if !is_photo {
             return Ok(pipeline);
         }
@@ -161,6 +175,7 @@ impl PipelineBuilder {
         };
         let mut photo =
             PhotoRestorer::prepare(engine, &pipeline.model, detector, background, options).await?;
+        photo = photo.with_batch(batch)?;
         if let Some(parser) = parser {
             photo = photo.with_parser(parser);
         }
@@ -172,6 +187,7 @@ impl PipelineBuilder {
         let whole = Restorer::new(&self.engine, &self.model);
         // Says at once when the model is of another kind.
         whole.output_size(1, 1)?;
+        self.batch.check()?;
         let set = self.set();
         let is_face_model = matches!(self.model.task(), Task::RestoreFace { .. });
         if !is_face_model && (self.detector.is_some() || self.given_faces || !set.is_empty()) {
@@ -218,6 +234,7 @@ impl Pipeline {
             background: None,
             parser: None,
             options: PhotoOptions::default(),
+            batch: Batch::default(),
             given_faces: false,
             or_cpu: false,
         }
@@ -278,6 +295,12 @@ impl Pipeline {
         if let Some(photo) = &mut self.photo {
             photo.time_steps(wanted);
         }
+    }
+
+    /// How many faces of photos the network takes at a time, and how many it has restored so; `None`
+    /// where pictures are no photos.
+    pub fn batch(&self) -> Option<BatchReport> {
+        self.photo.as_ref().map(PhotoRestorer::batch)
     }
 
     /// The session of the network that restores faces of photos.
@@ -363,6 +386,33 @@ impl Pipeline {
         self.run(picture, given, Some(show)).await
     }
 
+    /// Restores photos as [`Pipeline::restore`] does each of them, as many faces at a time as its
+    /// [`Batch`] says. A photo that fails fails alone. Pictures that are no photos are restored one after
+    /// the other.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn restore_all(
+        &mut self,
+        pictures: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<Restoration>> {
+        crate::blocking::block_on(self.restore_all_async(pictures))
+    }
+
+    /// [`Pipeline::restore_all`] for programs with an async runtime.
+    pub async fn restore_all_async(
+        &mut self,
+        pictures: &[(&Picture, Option<&[Face]>)],
+    ) -> Vec<Result<Restoration>> {
+        if let (true, Some(photo)) = (self.is_photo, &mut self.photo) {
+            let restored = photo.restore_all_async(pictures).await.into_iter();
+            return restored.map(|restored| restored.map(Restoration::of)).collect();
+        }
+        let mut restored = Vec::new();
+        for (picture, given) in pictures {
+            restored.push(self.run(picture, *given, NOBODY).await);
+        }
+        restored
+    }
+
     async fn run(
         &mut self,
         picture: &Picture,
@@ -404,9 +454,7 @@ impl Pipeline {
             let Restored { picture, tiles, notes } = self.whole.restore_async(picture).await?;
             return Ok(Restoration { picture, faces: None, tiles: Some(tiles), notes });
         }
-        let restored = self.photo().await?.run(picture, given, show).await?;
-        let RestoredPhoto { picture, faces, notes } = restored;
-        Ok(Restoration { picture, faces: Some(faces), tiles: None, notes })
+        Ok(Restoration::of(self.photo().await?.run(picture, given, show).await?))
     }
 
     /// What restores photos, made now where it is not there yet.
@@ -418,7 +466,7 @@ impl Pipeline {
                 let mut made =
                     PhotoRestorer::prepare(engine, model, None, None, self.options).await?;
                 made.set_control(self.whole.control());
-                made
+                made.with_batch(self.batch)?
             }
         };
         Ok(self.photo.insert(made))

@@ -2,6 +2,7 @@
 
 use super::agreement::{self, BLOCKS};
 use super::align::Affine;
+use super::aligned::{AlignedPixels, elsewhere};
 use super::grain;
 use super::paste::{
     Blend, Canvas, GRAY, MASK_SIDE, Original, Shape, colour_weights, mask_to_photo, shrink,
@@ -11,7 +12,7 @@ use super::warp::{Area, View, positions, reach, warp};
 use crate::cpu::{block_luminance, tone};
 use crate::engine::Device;
 use crate::gpu;
-use crate::{Engine, Error, Result, Session};
+use crate::{Engine, Result, Session};
 
 /// Where crops are made and pasted.
 pub enum Surface {
@@ -29,15 +30,6 @@ pub enum Surface {
         /// Height and width of the result.
         size: [usize; 2],
     },
-}
-
-/// An aligned face where its surface is: in memory as rows of pixels, or on the same GPU.
-#[derive(Debug)]
-pub enum AlignedPixels {
-    /// `[size, size]`.
-    Cpu(Vec<[u8; 3]>),
-    /// It does not leave the device before somebody asks for it.
-    Gpu(gpu::Face),
 }
 
 /// How a face goes back into a photo.
@@ -115,6 +107,17 @@ impl Surface {
                 Ok(AlignedPixels::Gpu(restored))
             }
             (Self::Cpu { .. }, AlignedPixels::Gpu(_)) => Err(elsewhere()),
+        }
+    }
+
+    /// Room for a face that a network writes.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn room(&self, size: usize) -> Result<AlignedPixels> {
+        match self {
+            Self::Cpu { .. } => Err(elsewhere()),
+            Self::Gpu { canvas, .. } => Ok(AlignedPixels::Gpu(canvas.face(size).await?)),
         }
     }
 
@@ -275,10 +278,6 @@ impl Surface {
     }
 }
 
-fn elsewhere() -> Error {
-    Error::Internal("a face is not where its photo is".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use pollster::block_on;
@@ -286,7 +285,7 @@ mod tests {
     use super::super::align::{TEMPLATE, align};
     use super::*;
     use crate::pixels::noise;
-    use crate::{EngineOptions, Model, Precision};
+    use crate::{EngineOptions, Error, Model, Precision};
 
     fn photo(height: usize, width: usize) -> Canvas {
         let value = |x: usize, y: usize, c: usize| {

@@ -3,6 +3,7 @@
 mod advice;
 mod album;
 mod bad_input;
+mod batch;
 mod bench;
 #[path = "../../tools/convert/tests/hostile/build.rs"]
 #[allow(dead_code)]

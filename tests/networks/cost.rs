@@ -9,6 +9,7 @@ use pentimento::plan::{
     are_alike, products,
 };
 use pentimento::tensor::{Dtype, Shape};
+use pentimento::{gpu, photo};
 
 /// Channels and side of the five layers, and their microseconds in f16 and f32.
 const LAYERS: [([usize; 2], [f64; 2]); 5] = [
@@ -156,6 +157,45 @@ fn the_networks_are_predicted_within_25_percent() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Faces at a time on an H200 in f16 and f32: as many as the plan's tiles keep it busy.
+#[test]
+fn small_networks_take_several_faces_at_a_time_on_a_large_gpu() {
+    let mut chosen = Vec::new();
+    for name in ["mmrbnet-256", "mmrbnet-512", "gfpgan-512", "gpen-512"] {
+        let network = bench::NETWORKS.iter().find(|n| n.name == name).unwrap();
+        let model = network.model().unwrap();
+        for dtype in [Dtype::F16, Dtype::F32] {
+            let known = Target::known("H200", dtype).unwrap();
+            let [faces, worth] = photo::faces_at_a_time(&model, &known);
+            assert!((1..=faces).contains(&worth), "{name}: {worth} of {faces}");
+            // A GPU that nobody measured, and one with room for little more than one face.
+            let unknown = Target { rates: None, ..known.clone() };
+            let [of_unknown, _] = photo::faces_at_a_time(&model, &unknown);
+            let plan = |n: usize| {
+                let shape = model.input_shape(0, 0);
+                let graph = model.graph(Shape { n, ..shape }).unwrap();
+                Plan::new(Arc::new(graph), known.clone()).unwrap()
+            };
+            let [one, two] = [1, 2].map(|n| gpu::predict(&plan(n)).unwrap().total());
+            let small = Target { memory_budget: Some((one + two) / 2), ..known.clone() };
+            assert_eq!(photo::faces_at_a_time(&model, &small), [1, 1], "{name}");
+            let seconds = |n| 1e3 * plan(n).predicted(&Rates::H200).unwrap() / n as f64;
+            let times: Vec<_> = [1, 2, 4, 8, 16].map(seconds).into();
+            eprintln!(
+                "{name} {dtype}: {faces} from {worth} on, unknown {of_unknown}; ms a face {times:.2?}"
+            );
+            chosen.push((name, dtype, faces));
+        }
+    }
+    let of =
+        |name| chosen.iter().find(|(n, dtype, _)| *n == name && *dtype == Dtype::F16).unwrap().2;
+    assert!(of("mmrbnet-256") > 1 && of("mmrbnet-256") >= of("gfpgan-512"), "{chosen:?}");
+    assert_eq!(
+        photo::faces_at_a_time(&bench::NETWORKS[0].model().unwrap(), &Target::cpu()),
+        [1, 1]
+    );
 }
 
 #[test]

@@ -37,15 +37,16 @@ def small_network():
     return len(text).to_bytes(8, "little") + text + bytes(values)
 
 
-def make_album(folder, count, poison=True):
+def make_album(folder, count, poison=True, size=None):
     """``count`` photos that differ, of three formats in ten folders. Every twentieth is broken, and
-    the last one is POISON. How many are whole, without that one."""
+    the last one is POISON. With a ``size``, JPEG files of so many columns and rows, all whole. How
+    many are whole, without that one."""
     faces, broken = _faces(), 0
     for i in range(count - poison):
-        path = folder / f"{i % 10}" / f"{i:05}.{['png', 'jpg', 'ppm'][i % 3]}"
+        path = folder / f"{i % 10}" / f"{i:05}.{'jpg' if size else ['png', 'jpg', 'ppm'][i % 3]}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = _photo(faces, i, path.suffix)
-        if i % BROKEN == 7:
+        data = _large_photo(faces, i, size) if size else _photo(faces, i, path.suffix)
+        if i % BROKEN == 7 and not size:
             data = _broken(data, broken)
             broken += 1
         path.write_bytes(data)
@@ -72,6 +73,21 @@ def _photo(faces, i, suffix):
     photo.paste(face, (i // 6 % 17, i // 100 % 25))
     data = io.BytesIO()
     photo.save(data, {".png": "png", ".jpg": "jpeg", ".ppm": "ppm"}[suffix])
+    return data.getvalue()
+
+
+def _large_photo(faces, i, size):
+    """A photo of a camera's size: one face before something that is out of focus, with grain."""
+    chance = np.random.default_rng(i)
+    behind = chance.integers(40, 200, (6, 8, 3), np.uint8)
+    photo = Image.fromarray(behind).resize(size, Image.Resampling.BICUBIC)
+    face = faces[i % len(faces)]
+    room = [side - SIDE for side in size]
+    photo.paste(face, tuple(int(chance.integers(0, most)) for most in room))
+    grain = chance.normal(0, 4, (size[1], size[0], 1))
+    photo = Image.fromarray(np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8))
+    data = io.BytesIO()
+    photo.save(data, "jpeg", quality=92)
     return data.getvalue()
 
 

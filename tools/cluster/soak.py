@@ -82,6 +82,9 @@ def same(arguments, folder):
     """The command line's results, whatever holds the album and however many nodes there are."""
     source, line = prepared(arguments, folder)
     for nodes, kinds in ((2, ["folder"]), (4, ["folder", "S3"])):
+        kinds = [kind for kind in kinds if arguments.only in (None, f"{kind}{nodes}")]
+        if not kinds:
+            continue
         cluster, _ = start(nodes, arguments.cpus)
         actors = arguments.cpus * (nodes - 1)
         for kind in kinds:
@@ -170,16 +173,19 @@ def speed(arguments, folder):
     """The command line and one or two workers on the same cores, in turns. Each measures all of a
     run but the start of its processes, as the slope between a short and a long album. The time of
     the processors hardly depends on what else the machine does."""
-    paths = folder / "short", folder / "long"
+    kept = arguments.album or folder
+    paths = kept / "short", kept / "long"
     counts = arguments.count // 4, arguments.count
     for path, count in zip(paths, counts):
-        make_album(path, count, poison=False)
+        if not path.exists():
+            make_album(path, count, poison=False, size=arguments.size)
     more = counts[1] - counts[0]
     for actors in arguments.workers:
         cores = ",".join(str(core) for core in range(actors))
         os.sched_setaffinity(0, range(actors))
-        cluster, _ = start(2, actors)
-        ray.init(address=cluster.address, log_to_driver=False)
+        by_part = []
+        # One node: what a second one needs for itself would be on these cores, too.
+        ray.init("local", num_cpus=actors, include_dashboard=False, log_to_driver=False)
 
         def by_line(path, out):
             before, seconds = os.times(), run_line(path, out, cores=cores)
@@ -188,7 +194,9 @@ def speed(arguments, folder):
         def by_ray(path, out):
             began, watch = time.monotonic(), Cpu()
             pentimento.ray.restore(path, out, concurrency=actors, progress=False)
-            return time.monotonic() - began, watch.stop()
+            seconds, parts = time.monotonic() - began, watch.stop()
+            by_part.append(parts)
+            return seconds, sum(parts.values())
 
         # What the first run of a cluster starts stays for the next ones.
         by_ray(paths[0], folder / f"warm{actors}")
@@ -199,6 +207,10 @@ def speed(arguments, folder):
                 short, long = (measured(path, out) for path, out in zip(paths, outs))
                 slopes.append([(b - a) / more for a, b in zip(short, long)])
                 print(f"  {measured.__name__}: s a photo, wall and CPU: {slopes[-1]}", flush=True)
+            short, long = by_part[-2:]
+            each = {kind: (long[kind] - short.get(kind, 0)) / more for kind in long}
+            each = ", ".join(f"{kind} {seconds:.3f} s" for kind, seconds in each.items())
+            print(f"  CPU time of a photo by process: {each}", flush=True)
         for kind, what in enumerate(["wall", "CPU"]):
             line, with_ray = ([slope[kind] for slope in slopes] for slopes in found.values())
             ratios = [b / a for a, b in zip(line, with_ray)]
@@ -209,7 +221,6 @@ def speed(arguments, folder):
                 f"{arguments.turns} turns of {more} photos; load {os.getloadavg()[0]:.1f})", flush=True,
             )
         ray.shutdown()
-        cluster.shutdown()
 
 
 def feed(arguments, folder):
@@ -248,6 +259,7 @@ def main():
     part.add_argument("--count", type=int, default=2000)
     part.add_argument("--album", type=pathlib.Path, help="a folder that keeps the album for later runs")
     part.add_argument("--cpus", type=int, default=1, help="cores of each node")
+    part.add_argument("--only", choices=["folder2", "folder4", "S34"], help="the place, and the nodes")
     part = parts.add_parser("crash")
     part.add_argument("--count", type=int, default=2000)
     part.add_argument("--album", type=pathlib.Path, help="a folder that keeps the album for later runs")
@@ -257,9 +269,11 @@ def main():
     part = parts.add_parser("memory")
     part.add_argument("--count", type=int, default=2000)
     part = parts.add_parser("speed")
-    part.add_argument("--count", type=int, default=200)
+    part.add_argument("--count", type=int, default=80)
+    part.add_argument("--album", type=pathlib.Path, help="a folder that keeps the albums for later runs")
     part.add_argument("--turns", type=int, default=3)
     part.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    part.add_argument("--size", type=int, nargs=2, default=[1920, 1440], metavar=("COLUMNS", "ROWS"))
     part = parts.add_parser("feed")
     part.add_argument("--actors", type=int, default=100)
     part.add_argument("--seconds", type=float, default=1.0)

@@ -79,7 +79,7 @@ class Cpu:
     actors, those that have ended too."""
 
     def __init__(self):
-        self._times, self._ends = {}, threading.Event()
+        self._times, self._kinds, self._ends = {}, {}, threading.Event()
         self._take()
         self._start = dict(self._times)
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -94,16 +94,30 @@ class Cpu:
         for process in [own, *own.children(recursive=True)]:
             try:
                 times = process.cpu_times()
+                self._kinds[process.pid] = _kind(process, own)
             except psutil.Error:
                 continue
             self._times[process.pid] = times.user + times.system
 
     def stop(self):
-        """Seconds since the start."""
+        """Seconds since the start, by what a process is."""
         self._ends.set()
         self._thread.join()
         self._take()
-        return sum(time - self._start.get(pid, 0) for pid, time in self._times.items())
+        parts = {}
+        for pid, seconds in self._times.items():
+            kind = self._kinds[pid]
+            parts[kind] = parts.get(kind, 0.0) + seconds - self._start.get(pid, 0)
+        return parts
+
+
+def _kind(process, own):
+    if process.pid == own.pid:
+        return "driver"
+    title = (process.cmdline() or [""])[0]
+    if title.startswith("ray::") and "MapWorker" in title:
+        return "workers"
+    return "ledger" if title.startswith("ray::Ledger") else "Ray"
 
 
 def _size(process):

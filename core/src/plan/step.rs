@@ -66,6 +66,13 @@ impl View {
             && self.offset.is_multiple_of(4)
             && self.batch_stride.is_multiple_of(4)
     }
+
+    /// Whether its samples begin and end with whole words of four values.
+    pub const fn has_whole_words(&self) -> bool {
+        self.shape.sample().is_multiple_of(4)
+            && self.offset.is_multiple_of(4)
+            && (self.shape.n == 1 || self.batch_stride.is_multiple_of(4))
+    }
 }
 
 /// A resize ×2 that a convolution does while it loads its input.

@@ -59,10 +59,10 @@ pub struct Bench {
     #[arg(long, value_name = "HxW", value_parser = value::size, default_value = "256x256")]
     size: [usize; 2],
 
-    /// Pictures that the networks take at a time
-    #[arg(long, value_name = "N", default_value = "1",
+    /// Pictures that the networks take at a time; several numbers, with commas, are measured in turn
+    #[arg(long, value_name = "N", default_value = "1", value_delimiter = ',',
           value_parser = clap::value_parser!(u16).range(1..=1024))]
-    batch: u16,
+    batch: Vec<u16>,
 
     /// How long each case is repeated, in seconds; at least three times
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = value::seconds)]
@@ -211,13 +211,13 @@ impl Bench {
         for network in networks {
             bar.set_message(network.name);
             let model = network.model()?;
-            rows.push(self.network(&bench, network.name, &model, network.size)?);
+            rows.extend(self.network(&bench, network.name, &model, network.size)?);
             bar.inc(1);
         }
         for given in &self.model {
             bar.set_message(given.display().to_string());
             let (name, model) = open(given)?;
-            rows.push(self.network(&bench, &name, &model, self.size)?);
+            rows.extend(self.network(&bench, &name, &model, self.size)?);
             bar.inc(1);
         }
         for case in cases {
@@ -235,13 +235,13 @@ impl Bench {
         name: &str,
         model: &Model,
         size: [usize; 2],
-    ) -> Result<Row> {
-        bench.network(name, model, self.shape(model, size))
-    }
-
-    fn shape(&self, model: &Model, [height, width]: [usize; 2]) -> Shape {
-        let shape = model.input_shape(height, width);
-        Shape { n: usize::from(self.batch) * shape.n, ..shape }
+    ) -> Result<Vec<Row>> {
+        let row = |&batch: &u16| {
+            let row = bench.network(name, model, shape(model, size, batch))?;
+            let name = if batch == 1 { name.to_owned() } else { format!("{name} batch {batch}") };
+            Ok(Row { name, ..row })
+        };
+        self.batch.iter().map(row).collect()
     }
 
     /// The first network, whether of the table or of a file.
@@ -257,7 +257,7 @@ impl Bench {
                 return Err(Error::Input(what.to_owned()));
             }
         };
-        let shape = self.shape(&model, size);
+        let shape = shape(&model, size, self.batch.first().copied().unwrap_or(1));
         Ok((name, model, shape))
     }
 
@@ -343,6 +343,12 @@ impl Bench {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// That of `batch` pictures of `height × width`.
+fn shape(model: &Model, [height, width]: [usize; 2], batch: u16) -> Shape {
+    let shape = model.input_shape(height, width);
+    Shape { n: usize::from(batch) * shape.n, ..shape }
 }
 
 /// A model file, and how it is called in the results.

@@ -1,6 +1,6 @@
 //! Host side of `kernels/demodulate.wgsl`.
 
-use super::linear::{SAMPLES, WORKGROUP};
+use super::linear::{WORKGROUP, samples};
 use super::shared::epilogue;
 use crate::Result;
 use crate::gpu::Dispatch;
@@ -15,10 +15,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let y = step.output.shape;
     let mut launch = Builder::new(plan, "demodulate");
     launch.define("WORKGROUP", WORKGROUP);
-    launch.define("SAMPLES", SAMPLES);
+    launch.define("SAMPLES", samples(false));
     launch.view("X", x);
     launch.uint("inputs", x.shape.sample());
     launch.weight(Weight { param, layout: Layout::TapSquares });
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(y.c * y.n.div_ceil(SAMPLES))])
+    Ok(vec![launch.finish(y.c * y.n.div_ceil(samples(false)))])
 }

@@ -9,8 +9,11 @@ use crate::plan::{Layout, LinearForm, Plan, Step, Variant, Weight};
 
 /// Invocations per workgroup, a power of two.
 pub(super) const WORKGROUP: usize = 64;
-/// Samples per workgroup.
-pub(super) const SAMPLES: usize = 4;
+
+/// Samples per workgroup. Where words are whole one, so that a batch adds as each of its samples alone.
+pub(super) const fn samples(by_words: bool) -> usize {
+    if by_words { 1 } else { 4 }
+}
 
 /// A matrix times the vectors of a batch.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -19,11 +22,12 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let y = step.output.shape;
     let mut launch = Builder::new(plan, "linear");
     launch.define("WORKGROUP", WORKGROUP);
-    launch.define("SAMPLES", SAMPLES);
-    launch.flag("ALONE", step.variant == Variant::Linear(LinearForm::Words));
+    let alone = step.variant == Variant::Linear(LinearForm::Words);
+    launch.define("SAMPLES", samples(alone));
+    launch.flag("ALONE", alone);
     launch.view("X", x);
     launch.uint("inputs", x.shape.sample());
     launch.weight(Weight { param, layout: Layout::Plain });
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(y.c * y.n.div_ceil(SAMPLES))])
+    Ok(vec![launch.finish(y.c * y.n.div_ceil(samples(alone)))])
 }

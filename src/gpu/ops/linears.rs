@@ -1,6 +1,6 @@
 //! Host side of `kernels/linears.wgsl`.
 
-use super::linear::{SAMPLES, WORKGROUP};
+use super::linear::{WORKGROUP, samples};
 use super::shared::epilogue;
 use crate::Result;
 use crate::gpu::Dispatch;
@@ -29,12 +29,12 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         first_weight += len.next_multiple_of(4 / plan.weight_dtype(*weight).size());
     }
     let words = |row: &[usize; 4]| [0, 1, 3].iter().all(|&at| row[at].is_multiple_of(4));
-    let whole = [x.shape.sample(), x.offset].iter().all(|n| n.is_multiple_of(4));
+    let alone = x.has_whole_words() && rows.iter().all(words);
 
     let mut launch = Builder::new(plan, "linears");
     launch.define("WORKGROUP", WORKGROUP);
-    launch.define("SAMPLES", SAMPLES);
-    launch.flag("ALONE", y.n == 1 && whole && rows.iter().all(words));
+    launch.define("SAMPLES", samples(alone));
+    launch.flag("ALONE", alone);
     launch.flag("DEMODULATE", op.demodulate);
     launch.define("LAYERS", rows.len());
     for (column, name) in
@@ -51,5 +51,5 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         launch.values(biases);
     }
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(y.c * y.n.div_ceil(SAMPLES))])
+    Ok(vec![launch.finish(y.c * y.n.div_ceil(samples(alone)))])
 }

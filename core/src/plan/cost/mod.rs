@@ -10,6 +10,7 @@
 //! have a workgroup. Serial loads of one invocation bound a kernel from below.
 
 mod counts;
+mod occupancy;
 mod rates;
 
 pub use counts::Counts;

@@ -26,7 +26,7 @@ use thresholds::{
 /// How `linear` reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LinearForm {
-    /// One sample, by words of four values.
+    /// A sample at a time, by words of four values.
     Words,
     /// Some samples at a time, value by value.
     Values,
@@ -350,11 +350,9 @@ fn is_small(product: &Product, output: Shape, target: &Target) -> bool {
     gathers && 4 * product.group_outputs >= 3 * target.vector_lanes
 }
 
-/// One sample is read by words where they are whole.
+/// Samples are read by words where they are whole, whatever the batch.
 fn linear(step: &Step, target: &Target) -> Result<LinearForm> {
-    let (x, y) = (step.x()?, step.output.shape);
-    let whole = [x.shape.sample(), x.offset].iter().all(|n| n.is_multiple_of(4));
-    let words = target.backend == Backend::Gpu && y.n == 1 && whole;
+    let words = target.backend == Backend::Gpu && step.x()?.has_whole_words();
     Ok(if words { LinearForm::Words } else { LinearForm::Values })
 }
 
