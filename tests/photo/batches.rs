@@ -53,7 +53,7 @@ fn pipeline(engine: &Engine, batch: Batch) -> Pipeline {
     builder.detector(&detector, DetectorOptions::default()).build().expect("the default models")
 }
 
-fn all<'a>(photos: &'a [Picture]) -> Vec<(&'a Picture, Option<&'a [Face]>)> {
+fn all(photos: &[Picture]) -> Vec<(&Picture, Option<&[Face]>)> {
     photos.iter().map(|photo| (photo, None)).collect()
 }
 
