@@ -279,6 +279,11 @@ enum pentimento_status pentimento_restorer_options_default(struct pentimento_res
 
 // Restores pictures with `model` on `engine`. `options` may be NULL. The restorer keeps what it
 // needs of its engine and models, and is freed with pentimento_restorer_free.
+//
+// Where the engine's options name no device and the GPU is lost, the CPU goes on: the call succeeds,
+// the log says so in a line of PENTIMENTO_LOG_LEVEL_WARN, and pentimento_restorer_device names the
+// CPU. Where they name one, the call fails with PENTIMENTO_STATUS_DEVICE_LOST; a new engine opens the
+// device again. Other engines and their restorers go on in both cases.
 enum pentimento_status pentimento_restorer_new(pentimento_engine engine,
                                                pentimento_model model,
                                                const struct pentimento_restorer_options *options,
@@ -326,6 +331,12 @@ enum pentimento_status pentimento_restored_faces(pentimento_restorer restorer,
                                                  struct pentimento_face *faces,
                                                  size_t capacity,
                                                  size_t *count);
+
+// Writes the name of the device that restores to `name`, of `capacity` bytes, NUL included: the
+// engine's, or the CPU's where it took the place of a GPU that was lost.
+enum pentimento_status pentimento_restorer_device(pentimento_restorer restorer,
+                                                  char *name,
+                                                  size_t capacity);
 
 // Writes how long the last call took that restored something, in seconds.
 enum pentimento_status pentimento_restorer_seconds(pentimento_restorer restorer, double *seconds);

@@ -11,7 +11,7 @@ use crate::gpu;
 use crate::graph::Graph;
 use crate::plan::{Plan, Target};
 use crate::tensor::Dtype;
-use crate::{Error, Result, room};
+use crate::{Error, Result, room, threads};
 
 /// How numbers are stored on the device. Sums are always f32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
@@ -113,6 +113,14 @@ impl EngineOptions {
     pub fn cooperative_matrices(self, wanted: bool) -> Self {
         Self { cooperative_matrices: wanted, ..self }
     }
+
+    /// The same for the CPU, where it may compute in place of a device that fails: nobody named a
+    /// device, nor what only a GPU has.
+    #[doc(hidden)]
+    pub fn cpu_instead(&self) -> Option<Self> {
+        let is_open = self.device.is_none() && self.precision != Precision::F16;
+        is_open.then(|| self.clone().device("cpu"))
+    }
 }
 
 /// A device as [`Engine::devices`] lists it.
@@ -171,7 +179,6 @@ pub struct Engine {
 pub(crate) struct Notes(Arc<Mutex<Vec<String>>>);
 
 impl Notes {
-    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn add(&self, note: String) {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !notes.contains(&note) {
@@ -188,7 +195,8 @@ pub(crate) enum Device {
 }
 
 impl Engine {
-    /// Opens the device that `options` name.
+    /// Opens the device that `options` name. Where they name none and the best GPU cannot be opened,
+    /// the CPU computes instead, and [`Engine::take_notes`] says so.
     ///
     /// # Errors
     /// [`Error::Device`] when there is no such device, it cannot be opened, or it lacks f16 that
@@ -203,6 +211,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub async fn open(options: &EngineOptions) -> Result<Self> {
+        threads::start()?;
         match options.device.as_deref().map(str::trim) {
             Some(name) if name.eq_ignore_ascii_case("cpu") => {
                 Self::of(Device::Cpu, cpu_info(), options)
@@ -212,9 +221,15 @@ impl Engine {
                 let choice = gpu::DeviceOptions { selector, allow_software: true };
                 Self::on(gpu::Device::open(&choice).await?, options)
             }
-            None => match gpu::Device::open_best().await? {
-                Some(device) => Self::on(device, options),
-                None => Self::of(Device::Cpu, cpu_info(), options),
+            None => match (gpu::Device::open_best().await, options.cpu_instead()) {
+                (Ok(Some(device)), _) => Self::on(device, options),
+                (Ok(None), _) => Self::of(Device::Cpu, cpu_info(), options),
+                (Err(Error::Device(why)), Some(instead)) => {
+                    let engine = Self::of(Device::Cpu, cpu_info(), &instead)?;
+                    engine.notes.add(format!("{why}; the CPU computes instead"));
+                    Ok(engine)
+                }
+                (Err(error), _) => Err(error),
             },
         }
     }
@@ -230,6 +245,7 @@ impl Engine {
         queue: &gpu::wgpu::Queue,
         options: &EngineOptions,
     ) -> Result<Self> {
+        threads::start()?;
         Self::on(gpu::Device::from_parts(device.clone(), queue.clone())?, options)
     }
 
@@ -363,8 +379,33 @@ impl Engine {
         &self.notes
     }
 
-    /// What sessions found out about the device since the last call: one sentence for each kernel
-    /// that it computes wrongly, and that another one has replaced.
+    /// Whether `error` is the device's, so that another one may do better: a driver without memory,
+    /// too, where neither a device was named nor a budget was set that would hold for the other.
+    #[doc(hidden)]
+    pub fn has_failed(&self, error: &Error) -> bool {
+        match error {
+            Error::DeviceLost(_) | Error::Device(_) => true,
+            Error::OutOfMemory { .. } => {
+                let Self { device, options, .. } = self;
+                let is_gpu = matches!(device, Device::Gpu(_));
+                is_gpu && options.device.is_none() && options.memory.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The CPU in place of this GPU, which failed with `error`; `None` where the GPU was named or the
+    /// error is not the GPU's. It shares the notes, and one of them says so.
+    pub(crate) fn spare(&self, error: &Error) -> Option<Self> {
+        let options = self.options.cpu_instead().filter(|_| self.has_failed(error))?;
+        let Device::Gpu(_) = self.device else { return None };
+        self.notes.add(format!("{}: {error}; the CPU goes on", self.info.name));
+        let notes = self.notes.clone();
+        Some(Self { device: Device::Cpu, options, info: cpu_info(), notes })
+    }
+
+    /// What was found out about the device since the last call: one sentence for each kernel that it
+    /// computes wrongly, and that another one has replaced, and one where the CPU took its place.
     pub fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut *self.notes.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -396,7 +437,7 @@ impl Engine {
 }
 
 fn cpu_info() -> DeviceInfo {
-    let threads = rayon::current_num_threads();
+    let threads = if threads::start().is_ok() { rayon::current_num_threads() } else { 1 };
     DeviceInfo {
         index: None,
         name: format!("CPU ({threads} {})", if threads == 1 { "thread" } else { "threads" }),

@@ -47,6 +47,8 @@ mod session;
 #[cfg(test)]
 #[path = "../tests/support/skipped.rs"]
 mod skipped;
+#[cfg_attr(not(feature = "internals"), doc(hidden))]
+pub mod threads;
 #[cfg(not(target_arch = "wasm32"))]
 mod verify;
 mod wall;

@@ -3,12 +3,11 @@
 //! A decoder may panic on a file that nobody has tried yet, and wgpu panics when a driver refuses what
 //! it should not. Behind the wall, the panic is an error, and the caller goes on.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::panic;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::task::Poll;
 
 use crate::{Error, Result};
@@ -20,20 +19,20 @@ static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
 /// From now on a panic inside of a wall prints nothing of its own: the error tells it.
 ///
-/// A program calls this once. A library leaves the hook of the program that embeds it alone.
+/// A program calls this, and so do the libraries for C and Python, whose Rust nobody else uses. A
+/// program in Rust that embeds the engine keeps its own hook.
 pub fn silence_panics() {
-    thread_local!(static SILENT: Cell<bool> = const { Cell::new(false) });
-    if SILENT.replace(true) {
-        return;
-    }
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        if WALLS.load(Ordering::Relaxed) == 0 || wants_backtrace() {
-            before(info);
-        }
-        let place = info.location().map(|at| format!(", at {}:{}", at.file(), at.line()));
-        *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
-    }));
+    static SILENT: Once = Once::new();
+    SILENT.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if WALLS.load(Ordering::Relaxed) == 0 || wants_backtrace() {
+                before(info);
+            }
+            let place = info.location().map(|at| format!(", at {}:{}", at.file(), at.line()));
+            *PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        }));
+    });
 }
 
 fn wants_backtrace() -> bool {

@@ -2,16 +2,18 @@
 
 mod file;
 
+use std::ffi::CString;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use pentimento::photo::{
     DetectorOptions, FaceSelection, Outcome, PhotoOptions, Picture, Pipeline, ReadOptions,
+    silence_panics,
 };
 use pentimento::{Control, Engine, EngineOptions, Error, Model, Options, Precision};
 use pyo3::create_exception;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -68,11 +70,19 @@ struct State {
     faces: Vec<Outcome>,
 }
 
+impl State {
+    /// What a person should know of the device, and its name.
+    fn told(&self) -> (Vec<String>, String) {
+        let engine = self.pipeline.engine();
+        (engine.take_notes(), engine.device().name.clone())
+    }
+}
+
 /// A restorer; `None` once it is closed.
 #[pyclass(frozen, name = "Restorer", module = "pentimento._native")]
 struct Native {
     state: Mutex<Option<State>>,
-    device: String,
+    device: Mutex<String>,
     architecture: &'static str,
 }
 
@@ -109,7 +119,7 @@ impl Native {
         let mut engine = EngineOptions::new().precision(precision);
         (engine.device, engine.memory) = (device, memory);
         let options = PhotoOptions { which, strength, scale, ..PhotoOptions::default() };
-        py.detach(|| {
+        let made = py.detach(|| {
             let engine = Engine::new(&engine)?;
             let model = open(model)?;
             let mut builder = Pipeline::builder(&engine, &model).options(options);
@@ -122,12 +132,14 @@ impl Native {
             if let Some(source) = parser {
                 builder = builder.parser(&open(Some(source))?);
             }
-            let pipeline = builder.build()?;
-            let (device, architecture) = (engine.device().name.clone(), model.architecture());
-            let state = Mutex::new(Some(State { pipeline, faces: Vec::new() }));
-            Ok(Self { state, device, architecture })
-        })
-        .map_err(raised)
+            let state = State { pipeline: builder.or_cpu().build()?, faces: Vec::new() };
+            Ok((state, model.architecture()))
+        });
+        let (state, architecture) = made.map_err(raised)?;
+        let (notes, device) = state.told();
+        let (state, device) = (Mutex::new(Some(state)), Mutex::new(device));
+        warn(py, &notes)?;
+        Ok(Self { state, device, architecture })
     }
 
     /// Restores `[height, width, channels]` bytes; returns such bytes, height and width.
@@ -145,18 +157,21 @@ impl Native {
         let control = watch(progress, Arc::clone(&raised_inside));
         let result = py.detach(|| -> PyResult<_> {
             let mut state = self.lock()?;
-            let State { pipeline, faces } = state.as_mut().ok_or_else(closed)?;
-            pipeline.set_control(Some(control));
-            faces.clear();
-            let restored = pipeline.restore(&picture, None).map_err(raised)?;
-            *faces = restored.faces.unwrap_or_default();
+            let state = state.as_mut().ok_or_else(closed)?;
+            state.pipeline.set_control(Some(control));
+            state.faces.clear();
+            let restored = state.pipeline.restore(&picture, None);
+            let notes = self.told(state);
+            let restored = restored.map_err(raised)?;
+            state.faces = restored.faces.unwrap_or_default();
             let picture = restored.picture;
-            Ok((interleaved(&picture, channels), picture.height, picture.width))
+            Ok((interleaved(&picture, channels), picture.height, picture.width, notes))
         });
         if let Some(error) = raised_inside.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        let (bytes, height, width) = result?;
+        let (bytes, height, width, notes) = result?;
+        warn(py, &notes)?;
         Ok((PyBytes::new(py, &bytes), height, width))
     }
 
@@ -181,19 +196,21 @@ impl Native {
         let data = data.as_bytes();
         let result = py.detach(|| -> PyResult<_> {
             let mut state = self.lock()?;
-            let State { pipeline, faces } = state.as_mut().ok_or_else(closed)?;
-            pipeline.set_control(Some(control));
-            faces.clear();
+            let state = state.as_mut().ok_or_else(closed)?;
+            state.pipeline.set_control(Some(control));
+            state.faces.clear();
             let paths = [name, output].map(Path::new);
-            let mut written =
-                file::restored(pipeline, data, paths, &encoding, &reading).map_err(raised)?;
-            *faces = written.faces.take().unwrap_or_default();
-            Ok(written)
+            let written = file::restored(&mut state.pipeline, data, paths, &encoding, &reading);
+            let notes = self.told(state);
+            let mut written = written.map_err(raised)?;
+            state.faces = written.faces.take().unwrap_or_default();
+            Ok((written, notes))
         });
         if let Some(error) = raised_inside.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        let written = result?;
+        let (written, notes) = result?;
+        warn(py, &notes)?;
         Ok((PyBytes::new(py, &written.bytes), written.report(py)?))
     }
 
@@ -227,8 +244,8 @@ impl Native {
     }
 
     #[getter]
-    fn device(&self) -> &str {
-        &self.device
+    fn device(&self) -> String {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     #[getter]
@@ -238,6 +255,13 @@ impl Native {
 }
 
 impl Native {
+    /// Remembers which device computes, and returns what a person should know of it.
+    fn told(&self, state: &State) -> Vec<String> {
+        let (notes, device) = state.told();
+        *self.device.lock().unwrap_or_else(PoisonError::into_inner) = device;
+        notes
+    }
+
     /// A callback that calls back would wait for itself: nobody waits.
     fn lock(&self) -> PyResult<MutexGuard<'_, Option<State>>> {
         match self.state.try_lock() {
@@ -248,6 +272,16 @@ impl Native {
             )),
         }
     }
+}
+
+/// Python's warnings, at the line that called the package.
+fn warn(py: Python<'_>, notes: &[String]) -> PyResult<()> {
+    for note in notes {
+        // A note holds no NUL, unless a driver's name does.
+        let note = CString::new(note.replace('\0', " ")).unwrap_or_default();
+        PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &note, 2)?;
+    }
+    Ok(())
 }
 
 fn closed() -> PyErr {
@@ -321,6 +355,7 @@ fn is_written(name: &str) -> bool {
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    silence_panics();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("PentimentoError", py.get_type::<PentimentoError>())?;
     module.add("Cancelled", py.get_type::<Cancelled>())?;

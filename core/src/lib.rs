@@ -6,6 +6,8 @@
 
 #![deny(missing_docs)]
 
+#[doc(hidden)]
+pub mod allocate;
 pub mod control;
 pub mod cpu;
 mod error;

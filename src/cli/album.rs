@@ -241,7 +241,7 @@ pub fn run(
                     seat.replace(renew(&seat.engine)?);
                 }
                 if let Err(why) = &computed.ready
-                    && seat.has_failed(why)
+                    && seat.engine.has_failed(why)
                 {
                     if may_leave().is_ok() {
                         seat.share.lost = Some(why.to_string());
@@ -285,9 +285,16 @@ pub fn run(
     let busy: Vec<Result<Busy>> = match &mut present[..] {
         [only] => vec![serve(only)],
         all => thread::scope(|scope| {
-            let threads: Vec<_> = all.iter_mut().map(|seat| scope.spawn(|| serve(seat))).collect();
-            let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
-            joined.map(|busy| busy.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            let threads: Vec<_> = (all.iter_mut())
+                .map(|seat| thread::Builder::new().spawn_scoped(scope, || serve(seat)))
+                .collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, Result<Busy>>| {
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            let ended = |thread: std::io::Result<_>| {
+                thread.map_err(super::several::no_thread).and_then(join)
+            };
+            threads.into_iter().map(ended).collect()
         }),
     };
     let mut behind = behind.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use pentimento::photo::BatchReport;
-use pentimento::{DeviceInfo, Engine, EngineOptions, Error, Precision, Result};
+use pentimento::{DeviceInfo, Engine, EngineOptions, Error, Result};
 use serde::Serialize;
 
 use super::EngineArgs;
@@ -74,19 +74,6 @@ impl Seat {
         Ok(true)
     }
 
-    /// Whether `error` is the device's, so that another one may do better: a driver without memory,
-    /// too, where no budget was set that would hold for the other as well.
-    pub fn has_failed(&self, error: &Error) -> bool {
-        match error {
-            Error::DeviceLost(_) | Error::Device(_) => true,
-            Error::OutOfMemory { .. } => {
-                let no_budget = |spare: &EngineOptions| spare.memory.is_none();
-                self.spare.as_ref().is_some_and(no_budget)
-            }
-            _ => false,
-        }
-    }
-
     /// What was found out about its devices since the last call.
     pub fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
@@ -127,13 +114,8 @@ impl EngineArgs {
     pub fn engines(&self) -> Result<Vec<(String, Engine)>> {
         let options = self.options();
         let Some(list) = options.device.as_deref().filter(|list| is_list(list)) else {
-            let engine = match (Engine::new(&options), cpu_instead(&options)) {
-                (Err(Error::Device(why)), Some(instead)) => {
-                    print_note(&format!("{why}; the CPU computes instead"));
-                    Engine::new(&instead)?
-                }
-                (engine, _) => engine?,
-            };
+            let engine = Engine::new(&options)?;
+            engine.take_notes().iter().for_each(|note| print_note(note));
             return Ok(vec![(options.device.unwrap_or_default(), engine)]);
         };
         let known = Engine::devices();
@@ -154,12 +136,6 @@ impl EngineArgs {
         share_memory(&mut engines, &options)?;
         Ok(engines)
     }
-}
-
-/// What computes where the best device fails; `None` where a device was named, or what only a GPU has.
-pub fn cpu_instead(options: &EngineOptions) -> Option<EngineOptions> {
-    let is_open = options.device.is_none() && options.precision != Precision::F16;
-    is_open.then(|| options.clone().device("cpu"))
 }
 
 /// Whether the argument may name several devices.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pentimento::photo::where_possible;
 use pentimento::{Error, Result};
 use sha2::{Digest as _, Sha256};
 use ureq::http::{Response, StatusCode};
@@ -83,6 +84,8 @@ impl Download<'_> {
                 }
             }
         }
+        // Under its name the file is whole, also after the power has gone.
+        where_possible(file.sync_all()).map_err(|source| disk(&part, source))?;
         drop(file);
         self.check(&part).inspect_err(|_| {
             // A wrong file is of no use to the next attempt either.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pentimento::photo::{
     Batch, BatchReport, BlendMask, Cuts, DetectorOptions, Face, FaceSelection, GivenFaces, Outcome,
-    PageKind, PhotoOptions, Picture, Pipeline, Restoration, Tracker,
+    PageKind, PhotoOptions, Picture, Pipeline, PipelineBuilder, Restoration, Tracker,
 };
 use pentimento::{Engine, Error, Model, Result, Task};
 
@@ -158,6 +158,27 @@ impl FaceArgs {
     /// As [`PipelineBuilder::build`](pentimento::photo::PipelineBuilder::build) and [`Model::open`];
     /// [`Error::Input`] when the faces' file is not a list of faces.
     pub fn worker(&self, engine: &Engine, model: &Model, batch: Batch) -> Result<Worker> {
+        self.ready(engine, model, batch, |builder| builder)
+    }
+
+    /// The same for the frames of a film, in which the places of faces are smoothed from frame to
+    /// frame. Where nobody named a device and the best one is lost, the CPU restores the rest.
+    ///
+    /// # Errors
+    /// As [`worker`](Self::worker).
+    pub fn film_worker(&self, engine: &Engine, model: &Model, batch: Batch) -> Result<Worker> {
+        let mut worker = self.ready(engine, model, batch, PipelineBuilder::or_cpu)?;
+        worker.film.get_or_insert_with(|| Film::new(FILM));
+        Ok(worker)
+    }
+
+    fn ready(
+        &self,
+        engine: &Engine,
+        model: &Model,
+        batch: Batch,
+        finish: impl Fn(PipelineBuilder) -> PipelineBuilder,
+    ) -> Result<Worker> {
         let is_face_model = matches!(model.task(), Task::RestoreFace { .. });
         let given = self.faces.as_deref().map(given).transpose()?;
         let detector = match &self.detector {
@@ -189,7 +210,7 @@ impl FaceArgs {
             }
             None => {}
         }
-        let pipeline = builder.build()?;
+        let pipeline = finish(builder).build()?;
         let is_missing = is_face_model && !self.aligned && !is_photo;
         let note = is_missing.then_some(NO_DETECTOR);
         let film = self.smooth.map(|amount| Film::new(amount.into()));
@@ -222,9 +243,9 @@ impl Worker {
         self.pipeline.output_size(height, width)
     }
 
-    /// Smooths the places of faces from picture to picture, as by default in a film.
-    pub fn expect_film(&mut self) {
-        self.film.get_or_insert_with(|| Film::new(FILM));
+    /// What was found out about its device since the last call; see [`Engine::take_notes`].
+    pub fn take_notes(&self) -> Vec<String> {
+        self.pipeline.engine().take_notes()
     }
 
     /// Begins a file of several pictures: what is known of faces before and behind it does not

@@ -12,6 +12,7 @@ use pentimento::photo::{Picture, Samples16, Unfinished};
 use pentimento::{Error, Result};
 
 use super::faces::Worker;
+use super::output::print_note;
 use super::target::{self, Place};
 use super::{album, inputs};
 
@@ -106,7 +107,7 @@ pub fn run(
         let mut compute = || -> Result<()> {
             for frame in &waiting {
                 let seen = frame.map_err(named)?;
-                let restored = worker.restore(input, 0, &seen.picture)?.picture;
+                let restored = restored(worker, input, &seen.picture, bar)?;
                 if results.send((seen, restored)).is_err() || album::is_stopped() {
                     break;
                 }
@@ -122,6 +123,23 @@ pub fn run(
         computed.and(written)
     })?;
     file.map_or(Ok(()), |file| place.finish(file))
+}
+
+/// A frame restored. What became of the device is said at once: a film takes long.
+///
+/// # Errors
+/// As [`Worker::restore`].
+pub fn restored(
+    worker: &mut Worker,
+    input: &Path,
+    frame: &Picture,
+    bar: &ProgressBar,
+) -> Result<Picture> {
+    let finished = worker.restore(input, 0, frame);
+    for note in worker.take_notes() {
+        bar.suspend(|| print_note(&note));
+    }
+    Ok(finished?.picture)
 }
 
 /// A frame as it was read.

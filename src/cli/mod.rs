@@ -35,13 +35,12 @@ mod stage;
 mod target;
 mod value;
 
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use pentimento::photo::silence_panics;
-use pentimento::{Engine, EngineOptions, Error, Precision, Result};
+use pentimento::{Engine, EngineOptions, Error, Precision};
 
 /// Restores degraded faces in pictures, on any GPU or on the CPU.
 #[derive(Parser)]
@@ -87,7 +86,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if cli.offline {
         defaults::stay_offline();
     }
-    let result = start_threads().and_then(|()| match cli.command {
+    let result = pentimento::threads::start().and_then(|()| match cli.command {
         Command::Restore(command) => command.run(),
         Command::Bench(command) => command.run(),
         Command::Convert(command) => command.run(),
@@ -100,22 +99,6 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         output::print_error(&error);
         ExitCode::FAILURE
     })
-}
-
-/// Starts the threads that compute. Left to its first use, their pool would panic without them.
-fn start_threads() -> Result<()> {
-    let Err(error) = rayon::ThreadPoolBuilder::new().build_global() else { return Ok(()) };
-    match error.source() {
-        Some(refused) => Err(Error::Io {
-            action: "start",
-            path: "the threads that compute".into(),
-            source: std::io::Error::other(format!(
-                "{refused}; end other programs, allow more processes, or set RAYON_NUM_THREADS=1"
-            )),
-        }),
-        // The pool is there already.
-        None => Ok(()),
-    }
 }
 
 /// Where and how to compute.

@@ -11,7 +11,7 @@ use pentimento::{DeviceInfo, Engine, Error, Model, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::album::{self, Busy, Rules, Shared};
-use super::crew::{self, Seat};
+use super::crew::Seat;
 use super::faces::FaceArgs;
 use super::inputs::{self, Job, Jobs};
 use super::journal::{self, Journal, Stamp};
@@ -236,7 +236,7 @@ impl Restore {
         }
         let seat = |(device, engine): (String, Engine)| {
             let DeviceInfo { name, kind, .. } = engine.device();
-            let spare = crew::cpu_instead(&self.engine.options()).filter(|_| kind != "cpu");
+            let spare = self.engine.options().cpu_instead().filter(|_| kind != "cpu");
             match (self.faces.worker(&engine, model, self.batch), spare) {
                 (Err(why @ (Error::DeviceLost(_) | Error::Device(_))), Some(spare)) => {
                     print_note(&format!("{name}: {why}; the CPU computes instead"));
@@ -296,8 +296,7 @@ impl Restore {
         };
         let place = film::check(input, output, self.force)?;
         let model = self.assumptions.open(&model::path(self.model.as_deref())?)?;
-        let mut worker = self.faces.worker(&self.engine.engine()?, &model, self.batch)?;
-        worker.expect_film();
+        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model, self.batch)?;
         album::stop_gently()?;
         let bar = progress(self.quiet, "{pos} frames {per_sec} {wide_msg}");
         tick(&bar);
@@ -329,8 +328,7 @@ impl Restore {
         let start = Instant::now();
         let path = model::path(self.model.as_deref())?;
         let model = self.assumptions.open(&path)?;
-        let mut worker = self.faces.worker(&self.engine.engine()?, &model, self.batch)?;
-        worker.expect_film();
+        let mut worker = self.faces.film_worker(&self.engine.engine()?, &model, self.batch)?;
         album::stop_gently()?;
         let bar =
             progress(self.quiet, "{bar:30} {pos}/{len} frames {per_sec} {eta} left  {wide_msg}");

@@ -59,7 +59,7 @@ pub fn restore(
     let restored = thread::scope(|scope| {
         // One waits while another is written.
         let (results, waiting) = sync_channel::<Restored>(1);
-        let writing = scope.spawn(move || {
+        let writing = thread::Builder::new().spawn_scoped(scope, move || {
             walled(move || {
                 for (picture, metadata, delay) in waiting {
                     writer.write(&picture, &metadata, delay)?;
@@ -67,6 +67,7 @@ pub fn restore(
                 writer.finish()
             })
         });
+        let writing = writing.map_err(no_thread)?;
         let computed = each(worker, pages, job, context, &results);
         drop(results);
         let written = writing.join().unwrap_or_else(|_| {
@@ -88,6 +89,11 @@ pub fn restore(
     let (input_size, output_size) = (size(|page| page.input_size), size(|page| page.output_size));
     let work = Work { tiles: None, notes };
     Ok(Ready { work, faces: None, pages, kind, input_size, output_size, content })
+}
+
+/// The error of work for which the system has no thread left.
+pub fn no_thread(source: std::io::Error) -> Error {
+    Error::Io { action: "start", path: "a thread".into(), source }
 }
 
 /// Restores each page, and passes it on to be written.

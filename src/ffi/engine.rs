@@ -38,6 +38,8 @@ pub unsafe extern "C" fn pentimento_engine_new(
     engine: *mut EngineHandle,
 ) -> Status {
     border(|| {
+        // What is caught on the way is told by an error or the log: nothing is printed.
+        crate::photo::silence_panics();
         let mut wanted = crate::EngineOptions::default();
         if !options.is_null() {
             // SAFETY: not NULL, and readable by the caller's promise.

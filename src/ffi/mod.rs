@@ -25,9 +25,11 @@ pub use registry::{EngineHandle, ModelHandle, RestorerHandle};
 pub use restorer::pentimento_set_progress_guarded;
 pub use restorer::{Face, ProgressCallback, ProgressGuard, RestorerOptions, Which};
 pub use restorer::{pentimento_restore, pentimento_restore_faces, pentimento_restored_faces};
+pub use restorer::{
+    pentimento_restorer_device, pentimento_restorer_seconds, pentimento_set_progress,
+};
 pub use restorer::{pentimento_restorer_free, pentimento_restorer_new};
 pub use restorer::{pentimento_restorer_options_default, pentimento_restorer_output_size};
-pub use restorer::{pentimento_restorer_seconds, pentimento_set_progress};
 pub use status::{Status, pentimento_last_error};
 
 use std::ffi::{CStr, c_char};

@@ -1,6 +1,6 @@
 //! Restorers of the C ABI.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::image::{Image, Layout};
 use super::registry::{self, EngineHandle, ModelHandle, Object, RestorerHandle};
 use super::status::{Failure, Status, border};
-use super::write;
+use super::{write, write_text};
 use crate::photo::{self, DetectorOptions, Outcome, PhotoOptions, Picture, Pipeline};
 use crate::{Control, Engine, Error, Model};
 
@@ -125,6 +125,11 @@ fn defaults() -> RestorerOptions {
 
 /// Restores pictures with `model` on `engine`. `options` may be NULL. The restorer keeps what it
 /// needs of its engine and models, and is freed with pentimento_restorer_free.
+///
+/// Where the engine's options name no device and the GPU is lost, the CPU goes on: the call succeeds,
+/// the log says so in a line of PENTIMENTO_LOG_LEVEL_WARN, and pentimento_restorer_device names the
+/// CPU. Where they name one, the call fails with PENTIMENTO_STATUS_DEVICE_LOST; a new engine opens the
+/// device again. Other engines and their restorers go on in both cases.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restorer_new(
     engine: EngineHandle,
@@ -281,6 +286,23 @@ pub unsafe extern "C" fn pentimento_restored_faces(
     })
 }
 
+/// Writes the name of the device that restores to `name`, of `capacity` bytes, NUL included: the
+/// engine's, or the CPU's where it took the place of a GPU that was lost.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pentimento_restorer_device(
+    restorer: RestorerHandle,
+    name: *mut c_char,
+    capacity: usize,
+) -> Status {
+    border(|| {
+        with(restorer, |restoring| {
+            let device = restoring.pipeline.engine().device();
+            // SAFETY: writable by the caller's promise.
+            unsafe { write_text(&device.name, name, capacity) }
+        })
+    })
+}
+
 /// Writes how long the last call took that restored something, in seconds.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentimento_restorer_seconds(
@@ -345,7 +367,8 @@ impl Restoring {
             1 => builder = builder.given_faces(),
             other => return Err(Failure::argument(format!("given_faces is 0 or 1, not {other}"))),
         }
-        let (pipeline, faces, time) = (builder.build()?, Vec::new(), Duration::ZERO);
+        let pipeline = builder.or_cpu().build()?;
+        let (faces, time) = (Vec::new(), Duration::ZERO);
         Ok(Self { pipeline, receiver: None, faces, time })
     }
 

@@ -39,9 +39,14 @@ pub struct Pipeline {
     /// There from the start where pictures are photos, otherwise from the first given faces on.
     photo: Option<PhotoRestorer>,
     is_photo: bool,
+    /// How the pipeline is made again for the CPU, where that was asked for.
+    again: Option<Box<PipelineBuilder>>,
+    /// Says that the CPU has taken the place of the device, until the next restoration does.
+    replaced: Option<String>,
 }
 
 /// Builds a [`Pipeline`]; see [`Pipeline::builder`].
+#[derive(Clone)]
 #[must_use]
 pub struct PipelineBuilder {
     engine: Engine,
@@ -52,6 +57,7 @@ pub struct PipelineBuilder {
     options: PhotoOptions,
     batch: Batch,
     given_faces: bool,
+    or_cpu: bool,
 }
 
 /// A restored picture and how it came about.
@@ -106,6 +112,15 @@ impl PipelineBuilder {
         Self { given_faces: true, ..self }
     }
 
+    /// Goes on with the CPU when the device is lost or fails, where [`EngineOptions::device`] names
+    /// none. The picture is begun anew, and its notes say so; [`Pipeline::engine`] is then another.
+    /// Without this, or on a device that was named, the loss is an error.
+    ///
+    /// [`EngineOptions::device`]: crate::EngineOptions::device
+    pub fn or_cpu(self) -> Self {
+        Self { or_cpu: true, ..self }
+    }
+
     /// Makes everything ready that does not depend on a picture's size.
     ///
     /// # Errors
@@ -122,11 +137,29 @@ impl PipelineBuilder {
     /// As [`PipelineBuilder::build`].
     pub async fn prepare(self) -> Result<Pipeline> {
         self.check()?;
-        let Self { engine, model, detector, background, parser, options, batch, given_faces } =
-            self;
+        if !self.or_cpu {
+            return self.make().await;
+        }
+        let mut pipeline = match self.clone().make().await {
+            Err(error) => match self.engine.spare(&error) {
+                Some(engine) => Self { engine, ..self.clone() }.make().await?,
+                None => return Err(error),
+            },
+            made => made?,
+        };
+        pipeline.again = Some(Box::new(self));
+        Ok(pipeline)
+    }
+
+    async fn make(self) -> Result<Pipeline> {
+        let Self {
+            engine, model, detector, background, parser, options, batch, given_faces, ..
+        } = self;
         let whole = Restorer::new(&engine, &model);
         let is_photo = detector.is_some() || given_faces;
-        let mut pipeline = Pipeline { engine, model, options, batch, whole, photo: None, is_photo };
+        let (photo, again, replaced) = (None, None, None);
+        let mut pipeline =
+            Pipeline { engine, model, options, batch, whole, photo, is_photo, again, replaced };
         if !is_photo {
             return Ok(pipeline);
         }
@@ -203,7 +236,14 @@ impl Pipeline {
             options: PhotoOptions::default(),
             batch: Batch::default(),
             given_faces: false,
+            or_cpu: false,
         }
+    }
+
+    /// The engine that restores: the one that was given, or the CPU's after
+    /// [`PipelineBuilder::or_cpu`] took its place.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Whether pictures are photos, of which the faces are restored.
@@ -283,6 +323,11 @@ impl Pipeline {
     /// # Errors
     /// As [`Pipeline::find`].
     pub async fn find_async(&mut self, photo: &Picture) -> Result<Vec<Face>> {
+        let found = self.found(photo).await;
+        if self.is_replaced_after(&found).await? { self.found(photo).await } else { found }
+    }
+
+    async fn found(&mut self, photo: &Picture) -> Result<Vec<Face>> {
         self.photo().await?.find_async(photo).await
     }
 
@@ -304,6 +349,15 @@ impl Pipeline {
         photo: &Picture,
         given: &[GivenFace],
     ) -> Result<Vec<Face>> {
+        let located = self.located(photo, given).await;
+        if self.is_replaced_after(&located).await? {
+            self.located(photo, given).await
+        } else {
+            located
+        }
+    }
+
+    async fn located(&mut self, photo: &Picture, given: &[GivenFace]) -> Result<Vec<Face>> {
         self.photo().await?.locate_async(photo, given).await
     }
 
@@ -318,7 +372,8 @@ impl Pipeline {
     }
 
     /// [`Pipeline::restore`] for programs with an async runtime. `show` is called for every face as
-    /// soon as it is done; see [`PhotoRestorer::restore_async`].
+    /// soon as it is done; see [`PhotoRestorer::restore_async`]. After [`PipelineBuilder::or_cpu`] took
+    /// the place of the device, it is called for all faces again.
     ///
     /// # Errors
     /// As [`Pipeline::restore`].
@@ -359,6 +414,37 @@ impl Pipeline {
     }
 
     async fn run(
+        &mut self,
+        picture: &Picture,
+        given: Option<&[Face]>,
+        mut show: Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
+    ) -> Result<Restoration> {
+        let mut restored = self.restored(picture, given, show.as_mut()).await;
+        if self.is_replaced_after(&restored).await? {
+            restored = self.restored(picture, given, show.as_mut()).await;
+        }
+        let mut restoration = restored?;
+        restoration.notes.extend(self.replaced.take());
+        Ok(restoration)
+    }
+
+    /// Whether the CPU has taken the place of the device, which gave this error.
+    ///
+    /// # Errors
+    /// When nothing can be made ready on the CPU.
+    async fn is_replaced_after<T>(&mut self, result: &Result<T>) -> Result<bool> {
+        let (Err(error), Some(again)) = (result, &self.again) else { return Ok(false) };
+        let Some(engine) = self.engine.spare(error) else { return Ok(false) };
+        let replaced = format!("{}: {error}; the CPU goes on", self.engine.device().name);
+        let builder = PipelineBuilder { engine, options: self.options, ..(**again).clone() };
+        let mut pipeline = builder.make().await?;
+        pipeline.set_control(self.whole.control());
+        (pipeline.again, pipeline.replaced) = (self.again.take(), Some(replaced));
+        *self = pipeline;
+        Ok(true)
+    }
+
+    async fn restored(
         &mut self,
         picture: &Picture,
         given: Option<&[Face]>,

@@ -15,6 +15,8 @@
 
 use std::ops::Range;
 
+use pentimento_core::allocate;
+
 use crate::{Error, Result};
 
 /// The facts that tiling needs of a network that maps `[h, w, 3]` to `[factor·h, factor·w, 3]`.
@@ -151,8 +153,8 @@ impl Tiling {
         let factor = self.network.factor;
         let [tile_height, tile_width] = self.tile;
         let row = factor * tile_width * 3;
-        let mut output = vec![0; picture.len() * factor * factor];
-        let mut input = Vec::with_capacity(tile_height * tile_width * 3);
+        let mut output = allocate::zeros(picture.len() * factor * factor)?;
+        let mut input = allocate::with_capacity(tile_height * tile_width * 3)?;
         for vertical in self.spans(0) {
             for horizontal in self.spans(1) {
                 self.cut(picture, vertical.start, horizontal.start, &mut input);

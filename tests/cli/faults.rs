@@ -9,14 +9,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::support::{Workspace, skip};
+use super::support::{Workspace, skip, upscaler};
 
 /// No run of these takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ pub fn library(name: &'static str) -> Option<PathBuf> {
         let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let built = to.join(format!("{name}-{}.so", std::process::id()));
         let done = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .args(["-shared", "-fPIC", "-O1", "-Wl,-z,nodelete", "-o"])
             .arg(&built)
             .arg(source)
             .arg("-ldl")
@@ -57,6 +58,7 @@ struct Workload {
     name: &'static str,
     /// Makes the inputs in an empty workspace.
     prepare: fn(&Workspace),
+    /// With "{server}" for an address from which the tiny model comes.
     arguments: &'static str,
     /// The exit code of a run without faults.
     code: i32,
@@ -100,6 +102,13 @@ const CONVERT: Workload = Workload {
     code: 0,
     unlike: &[],
 };
+const PULL: Workload = Workload {
+    name: "a model from a server",
+    prepare: |_| (),
+    arguments: "models pull restoreformer++ -q --mirror {server}",
+    code: 0,
+    unlike: &[],
+};
 const FILM: Workload = Workload {
     name: "a YUV4MPEG2 film",
     prepare: |workspace| {
@@ -112,6 +121,25 @@ const FILM: Workload = Workload {
     unlike: &[],
 };
 
+/// Serves the tiny model, to whoever asks for anything, until the test ends.
+fn server() -> &'static str {
+    static ADDRESS: OnceLock<String> = OnceLock::new();
+    ADDRESS.get_or_init(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let model = upscaler(&[8, 8]);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                // Programs that are killed take no answer.
+                let _ = stream.read(&mut [0; 2048]);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", model.len());
+                let _ = stream.write_all(&[head.as_bytes(), &model].concat());
+            }
+        });
+        address
+    })
+}
+
 /// How a run of the program ended.
 struct Ended {
     code: Option<i32>,
@@ -123,12 +151,21 @@ struct Ended {
 
 fn run(workspace: &Workspace, arguments: &str, faults: Option<(&Path, &str)>) -> Ended {
     let log = workspace.path("").with_extension("met");
+    let own: String;
+    let arguments = match arguments.contains("{server}") {
+        true => {
+            own = arguments.replace("{server}", server());
+            &own
+        }
+        false => arguments,
+    };
     let _ = fs::remove_file(&log);
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("pentimento"));
     command
         .args(arguments.split_whitespace())
         .current_dir(workspace.path(""))
         .env_remove("PENTIMENTO_MODEL")
+        .env("PENTIMENTO_CACHE", workspace.path("cache"))
         .env("NODEVICE_SELECT", "1")
         .env("RUST_BACKTRACE", "0")
         .env("RAYON_NUM_THREADS", "2")
@@ -234,6 +271,11 @@ fn sweep(work: &Workload, kind: &str) {
             assert!(now == bytes || Some(now) == good.get(name), "{name} was damaged: {what}");
         }
         for (name, bytes) in &after {
+            let has_come = name.ends_with(".ckpt") && before.values().any(|model| model == bytes);
+            if work.name == PULL.name && (name.ends_with(".part") || has_come) {
+                // Of a model what has come so far is kept, and all of it until it is converted.
+                continue;
+            }
             if is_temporary(name) {
                 // Nobody removes it when the program dies, or where nothing can be removed. An album
                 // that loses its journal ends while others write: its next run removes their files.
@@ -329,6 +371,11 @@ fn an_album_that_dies() {
 #[test]
 fn a_conversion() {
     FAILING.iter().chain(&DEADLY).chain(&["memory"]).for_each(|kind| sweep(&CONVERT, kind));
+}
+
+#[test]
+fn a_pull() {
+    FAILING.iter().chain(&DEADLY).chain(&["thread"]).for_each(|kind| sweep(&PULL, kind));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::faults;
@@ -24,8 +25,50 @@ const FAILING: [&str; 8] =
 const SOME: usize = 2;
 /// No run of these takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Largest difference of 8-bit samples between the CPU and a GPU.
+/// Largest difference of 8-bit samples between the CPU and a GPU. Samples of films are sums of colours.
 const LEVELS: u8 = 1;
+const LEVELS_OF_FILMS: u8 = 2;
+
+/// Something that the program writes to the folder `out`.
+struct Workload {
+    name: &'static str,
+    arguments: &'static str,
+    /// The samples of each result.
+    results: fn(&Workspace) -> BTreeMap<String, Vec<u8>>,
+    levels: u8,
+}
+
+const ALBUM: Workload = Workload {
+    name: "an album",
+    arguments: "restore album -o out --model x2.safetensors",
+    results,
+    levels: LEVELS,
+};
+const FILM: Workload = Workload {
+    name: "a YUV4MPEG2 film",
+    arguments: "restore --y4m film.y4m -o out/film.y4m --force --model x2.safetensors",
+    results: |workspace| {
+        let film = fs::read(workspace.path("out/film.y4m"));
+        film.map(|film| BTreeMap::from([("film.y4m".to_owned(), film)])).unwrap_or_default()
+    },
+    levels: LEVELS_OF_FILMS,
+};
+/// Without losses, so that frames can be compared.
+const MOVIE: Workload = Workload {
+    name: "a film through ffmpeg",
+    arguments: "restore film.mkv -o out/film.mkv --force --model x2.safetensors --video-codec ffv1",
+    results: |workspace| {
+        if !workspace.path("out/film.mkv").exists() {
+            return BTreeMap::new();
+        }
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-v", "error", "-i"]).arg(workspace.path("out/film.mkv"));
+        let frames = ffmpeg.args(["-f", "rawvideo", "-"]).output().unwrap();
+        assert!(frames.status.success(), "{}", String::from_utf8_lossy(&frames.stderr));
+        BTreeMap::from([("film.mkv".to_owned(), frames.stdout)])
+    },
+    levels: LEVELS_OF_FILMS,
+};
 
 /// A workspace with an album of four, and the layer in it; `None` where there is no driver for it.
 fn workspace() -> Option<Workspace> {
@@ -34,6 +77,10 @@ fn workspace() -> Option<Workspace> {
     for i in 0..4 {
         workspace.picture(&format!("album/{i}.png"), 12 + i, 9);
     }
+    let frame = |i: usize| (0..16 * 16 * 3 / 2).map(move |j| (16 + (i * 31 + j * 7) % 200) as u8);
+    let frames = (0..3).flat_map(|i| b"FRAME\n".iter().copied().chain(frame(i)));
+    let header = b"YUV4MPEG2 W16 H16 F25:1 C420jpeg\n".iter().copied();
+    fs::write(workspace.path("film.y4m"), header.chain(frames).collect::<Vec<u8>>()).unwrap();
     let layer = serde_json::json!({
         "file_format_version": "1.1.2",
         "layer": {
@@ -95,32 +142,48 @@ fn results(workspace: &Workspace) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn same(results: &BTreeMap<String, Vec<u8>>, expected: &BTreeMap<String, Vec<u8>>) -> bool {
+    within(LEVELS, results, expected)
+}
+
+fn within(
+    levels: u8,
+    results: &BTreeMap<String, Vec<u8>>,
+    expected: &BTreeMap<String, Vec<u8>>,
+) -> bool {
     let near = |a: &Vec<u8>, b: &Vec<u8>| {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= LEVELS)
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.abs_diff(*b) <= levels)
     };
     results.keys().eq(expected.keys())
         && results.iter().all(|(name, picture)| near(picture, &expected[name]))
 }
 
-/// Fails the places of `kind` while the album is restored, one a run, and hands each to `judge`, with
-/// the names of what the run left. A row of the table says what came of it.
-fn sweep(workload: &str, device: &str, kind: &str, judge: impl Fn(&Run, bool, &str) -> bool) {
+/// Fails the places of `kind` in `work`, one a run, and hands each to `judge`, with whether all results
+/// are there. A row of the table says what came of it.
+fn sweep(work: &Workload, device: &str, kind: &str, judge: impl Fn(&Run, bool, &str) -> bool) {
     let Some(workspace) = workspace() else { return };
+    if work.name == MOVIE.name && !makes_film(&workspace) {
+        return;
+    }
+    let &Workload { results, levels, .. } = work;
+    let on = if device.is_empty() { "the best device" } else { "a named GPU" };
+    let workload = format!("{} on {on}", work.name);
+    let same = |left: &_, expected: &_| within(levels, left, expected);
+    fs::create_dir(workspace.path("out")).unwrap();
     let whole = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
-    let arguments = format!("restore album -o out --model x2.safetensors{device}");
-    workspace.run("restore album -o out --model x2.safetensors").succeeds();
+    let arguments = format!("{}{device}", work.arguments);
+    workspace.run(work.arguments).succeeds();
     let expected = results(&workspace);
     let (mut places, mut unharmed, mut said) = (0, 0, 0);
     let mut place = 1;
     loop {
         fs::remove_dir_all(workspace.path("out")).unwrap();
+        fs::create_dir(workspace.path("out")).unwrap();
         let ended = run(&workspace, &arguments, &format!("{kind}:{place}"));
         let Some(met) = met(&workspace) else { break };
         places += 1;
         let what = format!("{kind}:{place} ({met}): {}{}", ended.out, ended.err);
         assert!(!ended.err.contains("panicked") && !ended.err.contains("report"), "{what}");
-        let left =
-            if workspace.path("out").exists() { results(&workspace) } else { BTreeMap::new() };
+        let left = results(&workspace);
         for (name, picture) in &left {
             let one = BTreeMap::from([(name.clone(), picture.clone())]);
             let its = BTreeMap::from([(name.clone(), expected[name].clone())]);
@@ -146,40 +209,65 @@ fn sweep(workload: &str, device: &str, kind: &str, judge: impl Fn(&Run, bool, &s
     }
 }
 
-/// Nobody named a device: every picture is restored, and a note names the GPU and the cause.
-#[test]
-fn the_cpu_goes_on_where_nobody_named_a_device() {
-    for kind in FAILING {
-        sweep("an album on the best device", "", kind, |ended, all_there, what| {
-            assert!(ended.code == 0 && all_there, "{what}");
-            let notes: Vec<&str> = ended.err.lines().collect();
-            if notes.is_empty() {
-                return true;
-            }
-            assert!(notes.len() == 1 && notes[0].contains(NAME), "{what}");
-            assert!(notes[0].contains("the CPU"), "{what}");
-            false
-        });
+/// Makes a film of the frames; false, and says so, without ffmpeg.
+fn makes_film(workspace: &Workspace) -> bool {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-v", "error", "-i"]).arg(workspace.path("film.y4m"));
+    let made = ffmpeg.args(["-c:v", "ffv1"]).arg(workspace.path("film.mkv")).status();
+    let is_made = made.is_ok_and(|status| status.success());
+    if !is_made {
+        skip("there is no ffmpeg");
     }
+    is_made
+}
+
+/// Nobody named a device: all is restored, and a note names the GPU and the cause.
+fn the_cpu_goes_on(ended: &Run, all_there: bool, what: &str) -> bool {
+    assert!(ended.code == 0 && all_there, "{what}");
+    let notes: Vec<&str> = ended.err.lines().collect();
+    if notes.is_empty() {
+        return true;
+    }
+    assert!(notes.len() == 1 && notes[0].contains(NAME), "{what}");
+    assert!(notes[0].contains("the CPU"), "{what}");
+    false
 }
 
 /// The GPU was named: what it did not restore is said, with the cause.
+fn it_is_said(ended: &Run, all_there: bool, what: &str) -> bool {
+    if ended.code == 0 {
+        assert!(all_there && ended.err.is_empty(), "{what}");
+        return true;
+    }
+    assert_eq!(ended.code, 1, "{what}");
+    let is_error = |line: &str| line.starts_with("error: ");
+    assert!(!ended.err.is_empty() && ended.err.lines().all(is_error), "{what}");
+    let causes = ["lost", "memory", "cannot open"];
+    assert!(causes.iter().any(|cause| ended.err.contains(cause)), "{what}");
+    false
+}
+
+#[test]
+fn the_cpu_goes_on_where_nobody_named_a_device() {
+    FAILING.iter().for_each(|kind| sweep(&ALBUM, "", kind, the_cpu_goes_on));
+}
+
 #[test]
 fn a_device_that_is_named_keeps_its_errors() {
-    for kind in FAILING {
-        sweep("an album on a named GPU", " --device vulkan", kind, |ended, all_there, what| {
-            if ended.code == 0 {
-                assert!(all_there && ended.err.is_empty(), "{what}");
-                return true;
-            }
-            assert_eq!(ended.code, 1, "{what}");
-            let is_error = |line: &str| line.starts_with("error: ");
-            assert!(!ended.err.is_empty() && ended.err.lines().all(is_error), "{what}");
-            let causes = ["lost", "memory", "cannot open"];
-            assert!(causes.iter().any(|cause| ended.err.contains(cause)), "{what}");
-            false
-        });
-    }
+    FAILING.iter().for_each(|kind| sweep(&ALBUM, " --device vulkan", kind, it_is_said));
+}
+
+/// Frames that the GPU has restored stay, and the CPU does the rest.
+#[test]
+fn the_cpu_goes_on_with_a_film() {
+    FAILING.iter().for_each(|kind| sweep(&FILM, "", kind, the_cpu_goes_on));
+    ["device", "lost"].iter().for_each(|kind| sweep(&MOVIE, "", kind, the_cpu_goes_on));
+}
+
+#[test]
+fn a_film_on_a_named_device_is_an_error() {
+    FAILING.iter().for_each(|kind| sweep(&FILM, " --device vulkan", kind, it_is_said));
+    ["lost"].iter().for_each(|kind| sweep(&MOVIE, " --device vulkan", kind, it_is_said));
 }
 
 /// A folder for `PENTIMENTO_KERNELS` that holds one kernel with an error in it.

@@ -7,6 +7,7 @@
  *               as a full disk does.
  * FAULTS_UNDER  A folder. Calls count when their file is below it, or has a relative path.
  * FAULTS_LOG    A file that gets a line when a place was met: the call, and its file.
+ * FAULTS_LATER  Where it is set, calls count once the program has called faults_begin, if it can find it.
  *
  * Linux with glibc. The library stands between the program and its C library, so it needs no change of
  * the program. Calls that a program makes without the C library are not seen. */
@@ -64,6 +65,7 @@ static const struct kind {
 static const struct kind *plan;
 static long place;
 static int stays;
+static atomic_int begun;
 static char under[4096], log_path[4096];
 static atomic_long met;
 static atomic_char inside[FILES];
@@ -76,6 +78,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 __attribute__((constructor)) static void begin(void) {
     const char *text = getenv("FAULTS"), *folder = getenv("FAULTS_UNDER"), *log = getenv("FAULTS_LOG");
     if (!text) return;
+    begun = !getenv("FAULTS_LATER");
     snprintf(under, sizeof under, "%s", folder ? folder : "");
     snprintf(log_path, sizeof log_path, "%s", log ? log : "");
     size_t end = strlen(under);
@@ -93,6 +96,9 @@ __attribute__((constructor)) static void begin(void) {
         _exit(99);
     }
 }
+
+/* What comes before, such as the start of an interpreter, is not the library's. */
+EXPORT void faults_begin(void) { begun = 1; }
 
 /* Raw, so that nothing here counts. */
 static void note(const char *call, const char *file) {
@@ -113,7 +119,7 @@ static void drop_unsynced(void) {
 
 /* Whether this call fails. */
 static int fails(int call, const char *name, const char *file) {
-    if (!plan || !(plan->calls & call)) return 0;
+    if (!plan || !begun || !(plan->calls & call)) return 0;
     long now = atomic_fetch_add(&met, 1) + 1;
     if (now != place && !(stays && now > place)) return 0;
     if (now == place) note(name, file ? file : "");

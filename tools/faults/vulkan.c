@@ -1,6 +1,6 @@
 /* A Vulkan layer that fails the n-th call of a kind, as a GPU or its driver does.
  *
- *   cc -shared -fPIC -O1 -o libfaults.so vulkan.c
+ *   cc -shared -fPIC -O1 -Wl,-z,nodelete -o libfaults.so vulkan.c
  *   VK_LAYER_PATH=folder VK_INSTANCE_LAYERS=VK_LAYER_PENTIMENTO_faults FAULTS_GPU=lost:3 pentimento ...
  *
  * The folder holds a manifest that names the library; tests/cli/gpu_faults.rs writes one.
@@ -77,6 +77,8 @@ __attribute__((constructor)) static void begin(void) {
 
 static get_function next_of_device;
 static handle the_device;
+/* A program that opens a device again may have loaded its driver again. */
+static int devices;
 
 /* Whether this call fails. A device that is lost does nothing more, so that all may be destroyed. */
 static int fails(int call, const char *name) {
@@ -135,7 +137,8 @@ static struct instance *of_instance(handle of) {
 #define CALL(name, kind, types, values)                                                                  \
     static result name types {                                                                           \
         static result (*real) types;                                                                     \
-        if (!real) real = (result(*) types)next_of_device(the_device, #name);                            \
+        static int of;                                                                                   \
+        if (of != devices) real = (result(*) types)next_of_device(the_device, #name), of = devices;      \
         if (fails(kind, #name)) return plan->error;                                                      \
         return real values;                                                                              \
     }
@@ -144,7 +147,8 @@ static struct instance *of_instance(handle of) {
 #define ASK(name, kind, types, values)                                                                   \
     static result name types {                                                                           \
         static result (*real) types;                                                                     \
-        if (!real) real = (result(*) types)next_of_device(the_device, #name);                            \
+        static int of;                                                                                   \
+        if (of != devices) real = (result(*) types)next_of_device(the_device, #name), of = devices;      \
         if (fails(kind, #name) || (over && (plan->error == LOST || (kind) == WAIT))) return plan->error; \
         return real values;                                                                              \
     }
@@ -217,6 +221,9 @@ static result vkCreateDevice(handle physical, const void *info, const void *by, 
     if (done == SUCCESS) {
         next_of_device = next;
         the_device = *to;
+        devices++;
+        /* A program opens a device again after the loss. */
+        if (over && plan->error == LOST) over = 0;
     }
     return done;
 }

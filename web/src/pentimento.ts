@@ -35,7 +35,10 @@ export interface LoadOptions {
   model: Weights;
   /** A network that finds faces. */
   detector: Weights;
-  /** "gpu" by default; "cpu" needs no WebGPU and takes many times as long. */
+  /**
+   * "gpu" by default; "cpu" needs no WebGPU and takes many times as long. Where it is left out, the CPU
+   * goes on when the GPU is lost and cannot be opened again; {@link Pentimento.device} then names it.
+   */
   device?: "gpu" | "cpu";
   /** "auto" by default: f16 where the GPU has it. */
   precision?: "auto" | "f32" | "f16";
@@ -133,7 +136,7 @@ const REOPEN_AFTER = [0, 500, 2000];
 export class Pentimento {
   readonly #options: LoadOptions;
   /** The GPU's, as far as the browser tells. */
-  readonly #name: string | undefined;
+  #name: string | undefined;
   #restorer: Restorer;
   #timeSteps = false;
   /** Photos wait for each other. */
@@ -194,7 +197,8 @@ export class Pentimento {
    * {@link Photo}. Photos that are asked for while one is worked on wait for it.
    *
    * @throws {PentimentoError} "image" for a file that is not a picture or is damaged, "cancelled",
-   * "memory", "device-lost" when it was lost more than once.
+   * "memory", and "device-lost" when {@link LoadOptions.device} names the GPU and it was lost more
+   * than once.
    */
   async restore(
     photo: Blob | ImageData | Photo,
@@ -221,13 +225,31 @@ export class Pentimento {
           throw error;
         }
         options.onLost?.();
-        await this.#reopen();
-        return await this.#run(photo, options);
+        return await this.#again(photo, options);
       }
     } finally {
       if (photo !== source) {
         photo.free();
       }
+    }
+  }
+
+  /** The photo on a new device, or on the CPU where that fails and nobody asked for the GPU. */
+  async #again(photo: Photo, options: RestoreOptions): Promise<Restored> {
+    try {
+      await this.#reopen();
+      return await this.#run(photo, options);
+    } catch (error) {
+      const failed = isPentimentoError(error) && /^device/.test(error.code);
+      if (!failed || this.#options.device !== undefined) {
+        throw error;
+      }
+      console.warn(`${error.message}; the CPU goes on`);
+      const restorer = await open({ ...this.#options, device: "cpu" });
+      this.#restorer.free();
+      this.#restorer = restorer;
+      this.#name = undefined;
+      return await this.#run(photo, options);
     }
   }
 

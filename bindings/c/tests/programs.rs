@@ -142,3 +142,77 @@ fn bad_use_is_an_error_and_nothing_leaks() {
         assert!(printed.contains(expected), "{printed}");
     }
 }
+
+/// A layer that shows the Vulkan driver of the CPU as a GPU and fails calls; `None` where one of them
+/// is missing.
+fn gpu_with_faults(folder: &Path) -> Option<()> {
+    let library = folder.join("faults.so");
+    let source = root().join("tools/faults/vulkan.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-Wl,-z,nodelete", "-o"]).arg(&library).arg(source);
+    if !cfg!(target_os = "linux") || !compiler.status().is_ok_and(|status| status.success()) {
+        skip("no C compiler for the layer that makes calls fail");
+        return None;
+    }
+    let layer = format!(
+        r#"{{"file_format_version": "1.1.2", "layer": {{"name": "VK_LAYER_PENTIMENTO_faults",
+        "type": "GLOBAL", "library_path": "{}", "api_version": "1.3.0",
+        "implementation_version": "1", "description": "fails calls"}}}}"#,
+        library.display()
+    );
+    std::fs::write(folder.join("faults.json"), layer).expect("written");
+    Some(())
+}
+
+/// Where nobody named a device the call succeeds on the CPU, and the log says so. Otherwise it is an
+/// error. Other sessions and new ones work in both cases.
+#[test]
+fn a_lost_gpu_costs_no_session() {
+    const NAME: &str = "a GPU with faults";
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("lost");
+    let source = root().join("bindings/c/tests/lost.c");
+    if compile(&source, &program, Library::Shared).is_none()
+        || gpu_with_faults(folder.path()).is_none()
+    {
+        return;
+    }
+    let log = folder.path().join("met");
+    let run = |fault: &str, device: &[&str]| {
+        let _ = std::fs::remove_file(&log);
+        succeeds(
+            Command::new(&program)
+                .arg(model())
+                .args(device)
+                .env("VK_LAYER_PATH", folder.path())
+                .env("VK_INSTANCE_LAYERS", "VK_LAYER_PENTIMENTO_faults")
+                .env("NODEVICE_SELECT", "1")
+                .env("FAULTS_GPU", fault)
+                .env("FAULTS_GPU_LOG", &log),
+        )
+    };
+    if !run("lost:0", &[]).contains(NAME) {
+        skip("there is no Vulkan driver that runs on the CPU");
+        return;
+    }
+    for kind in ["device", "buffer", "pipeline", "lost", "lost-while-waiting"] {
+        for place in [1, 2, 5, 9] {
+            let fault = format!("{kind}:{place}");
+            let printed = run(&fault, &[]);
+            // The fault was not met, or only by the session that is opened afterwards.
+            if !log.exists() || !printed.contains(&format!("then {NAME}")) {
+                break;
+            }
+            assert!(printed.contains("status 0: "), "{fault}: {printed}");
+            let lines = printed.matches("the CPU").count();
+            let is_said = lines == 1 && printed.contains("CPU (");
+            assert!(is_said || lines == 0 && printed.starts_with(NAME), "{fault}: {printed}");
+            let printed = run(&fault, &["vulkan"]);
+            assert!(!printed.contains("the CPU"), "{fault}: {printed}");
+            assert!(printed.contains(&format!("then {NAME}")), "{fault}: {printed}");
+            if kind == "lost" {
+                assert!(printed.contains("status 6: "), "{fault}: {printed}");
+            }
+        }
+    }
+}

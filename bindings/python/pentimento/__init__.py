@@ -30,6 +30,8 @@ class Restorer:
     is inside of the package too.
 
     ``device`` is "cpu", a number or a part of a name from :func:`devices`; by default the best GPU.
+    When the best GPU is lost, the CPU restores the picture and those that follow, and a
+    ``RuntimeWarning`` says so. The loss of a device that you named raises :exc:`DeviceLost`.
     ``memory`` bounds the bytes that the network takes. With a detector, ``strength`` (0 to 1) says
     how much of the restored face is taken, ``scale`` (1 to 4) how large the result is, ``which``
     ("all", "largest", "central") which faces are restored, ``background`` what enlarges the rest,
@@ -121,7 +123,7 @@ class Restorer:
 
     @property
     def device(self):
-        """Name of the device that computes."""
+        """Name of the device that computes: the CPU's, where it took the place of a lost GPU."""
         return self._native.device
 
     @property

@@ -44,6 +44,8 @@ fn the_python_package_passes_its_tests() {
     let mut command = Command::new(&python);
     command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs"]);
     command.arg(here.join("tests")).current_dir(folder.path());
+    // Such as "-k faults", for some of them.
+    command.args(std::env::var("PENTIMENTO_PYTEST").unwrap_or_default().split_whitespace());
     command.env("PYTHONPATH", folder.path()).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env_remove("PENTIMENTO_PROGRAM");
     if program.is_file() {

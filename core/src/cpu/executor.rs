@@ -8,6 +8,7 @@ use super::kernel::{Prepared, Quality};
 use super::tensor::Tensor;
 use super::workspace::{Workspace, until_no_memory};
 use super::{image_to_tensor, tensor_to_image};
+use crate::allocate;
 use crate::control::{Instant, Watch};
 use crate::error::{Error, Result};
 use crate::pixels::PixelFormat;
@@ -136,7 +137,7 @@ impl Executor {
         })?;
         let result = self.arena.read(&plan, to)?;
         let picture = to.shape.plane() * output.channels;
-        let mut pixels = vec![0; to.shape.n * picture];
+        let mut pixels = allocate::zeros(to.shape.n * picture)?;
         for (y, bytes) in result.samples.iter().zip(pixels.chunks_exact_mut(picture)) {
             tensor_to_image::run(y, &output, bytes);
         }

@@ -128,12 +128,14 @@ impl Encoder {
         command.arg(named(path)).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child =
             command.stderr(Stdio::piped()).spawn().map_err(|error| missing("ffmpeg", &error))?;
-        let errors = child.stderr.take().map(|mut from| {
-            std::thread::spawn(move || {
+        // Without a thread left, what the encoder says is not heard.
+        let errors = child.stderr.take().and_then(|mut from| {
+            let listen = move || {
                 let mut text = Vec::new();
                 let _ = from.read_to_end(&mut text);
                 String::from_utf8_lossy(&text).into_owned()
-            })
+            };
+            std::thread::Builder::new().spawn(listen).ok()
         });
         let to = child.stdin.take().map(BufWriter::new);
         let (path, is_whole) = (path.to_owned(), false);

@@ -22,8 +22,9 @@ use self::parts::{Part, Parts};
 use self::probe::{Source, failed, missing, named, program, said_last};
 use self::raw::Layout;
 use super::faces::Worker;
-use super::film::Seen;
+use super::film::{self, Seen};
 use super::read::plain_file;
+use super::several::no_thread;
 use super::target::{self, Place};
 use super::{album, inputs};
 
@@ -86,8 +87,7 @@ pub fn run(
     } else {
         target::check(output, None, options.force)?
     };
-    let (child, mut from, errors) = decode(input, &source)?;
-    let mut child = Ending(child);
+    let (mut child, mut from, errors) = decode(input, &source)?;
     if from.fill_buf().is_ok_and(<[u8]>::is_empty) {
         let _ = child.0.wait();
         return Err(failed(input, &errors.join().unwrap_or_default()));
@@ -112,7 +112,7 @@ pub fn run(
     thread::scope(|scope| {
         let (frames, waiting) = sync_channel::<Result<Seen>>(AHEAD);
         let (results, writing) = sync_channel::<Vec<u8>>(AHEAD);
-        scope.spawn(move || {
+        let reader = move || {
             for i in 0.. {
                 let Some(frame) = header.read_frame(&mut from).transpose() else { return };
                 // Frames that are done are read again: no film can be entered exactly anywhere.
@@ -123,12 +123,14 @@ pub fn run(
                     return;
                 }
             }
-        });
-        let writer = scope.spawn(move || write(&writing, parts_ref, source_ref, &begin));
+        };
+        thread::Builder::new().spawn_scoped(scope, reader).map_err(no_thread)?;
+        let writer = move || write(&writing, parts_ref, source_ref, &begin);
+        let writer = thread::Builder::new().spawn_scoped(scope, writer).map_err(no_thread)?;
         let mut compute = || -> Result<()> {
             for seen in &waiting {
                 let seen = seen?;
-                let restored = worker.restore(input, 0, &seen.picture)?.picture;
+                let restored = film::restored(worker, input, &seen.picture, bar)?;
                 let frame = seen.restored(result_header, &restored);
                 if results.send(frame.planes().to_vec()).is_err() || album::is_stopped() {
                     break;
@@ -216,7 +218,7 @@ fn write(
 }
 
 /// The child process that decodes, its frames, and what it says.
-type Decoder = (Child, BufReader<std::process::ChildStdout>, thread::JoinHandle<Vec<u8>>);
+type Decoder = (Ending, BufReader<std::process::ChildStdout>, thread::JoinHandle<Vec<u8>>);
 
 fn decode(input: &Path, source: &Source) -> Result<Decoder> {
     let mut command = program("ffmpeg");
@@ -238,7 +240,9 @@ fn decode(input: &Path, source: &Source) -> Result<Decoder> {
         let _ = from.read_to_end(&mut text);
         text
     };
-    Ok((child, BufReader::with_capacity(1 << 20, from), thread::spawn(move || listen(errors))))
+    let child = Ending(child);
+    let listener = thread::Builder::new().spawn(move || listen(errors)).map_err(no_thread)?;
+    Ok((child, BufReader::with_capacity(1 << 20, from), listener))
 }
 
 /// Ends a child that nobody waits for any more.

@@ -7,6 +7,7 @@ use super::container::{Container, Item};
 use super::grid::{self, Grid, Plane};
 use super::{DAMAGED, MISSING};
 use crate::photo::formats::check_size;
+use crate::wall::panic_caught;
 
 /// The planes of `item`, which is coded in AV1 or a grid of items that are, before it is cut and
 /// turned.
@@ -106,9 +107,9 @@ fn decoded(container: &Container, item: &Item) -> Result<DecodedImage, String> {
         cr = plane(PlanarImageComponent::V, cb_width, cb_height)?;
     }
     let color_info = ColorInfo {
-        color_primaries: picture.color_primaries() as u16,
-        transfer_characteristics: picture.transfer_characteristic() as u16,
-        matrix_coefficients: picture.matrix_coefficients() as u16,
+        color_primaries: code(|| picture.color_primaries() as u16),
+        transfer_characteristics: code(|| picture.transfer_characteristic() as u16),
+        matrix_coefficients: code(|| picture.matrix_coefficients() as u16),
         full_range: matches!(picture.color_range(), pixel::YUVRange::Full),
     };
     // Between the luma samples, as libavif and browsers take it whatever the stream says.
@@ -179,6 +180,12 @@ fn put(
     grid::put(&plane(&tile.cb, tile.cb_width), &mut all.cb, all.cb_width, at);
     grid::put(&plane(&tile.cr, tile.cb_width), &mut all.cr, all.cb_width, at);
     Ok(())
+}
+
+/// A code of ITU-T H.273. The decoder panics on those that are reserved; they say nothing.
+fn code(read: impl FnOnce() -> u16) -> u16 {
+    const UNSPECIFIED: u16 = 2;
+    panic_caught(read).unwrap_or(UNSPECIFIED)
 }
 
 fn describe(error: &Error) -> String {

@@ -140,10 +140,11 @@ pub fn convert(
     // The hash is in the header, before the data, and is known after them: its room is kept.
     let first = head(&vec!["0".repeat(64); files.len()].join(","))?;
     let cancelled = AtomicBool::new(false);
+    let hash =
+        || files.iter().map(|file| sha256(file, &cancelled)).collect::<Result<Vec<String>>>();
     let hashes = std::thread::scope(|scope| {
-        let hashes = scope.spawn(|| {
-            files.iter().map(|file| sha256(file, &cancelled)).collect::<Result<Vec<String>>>()
-        });
+        // Beside the writing, or after it where the system has no thread left.
+        let hashes = std::thread::Builder::new().spawn_scoped(scope, hash);
         let written = (|| {
             file.write(&first)?;
             for item in &plan {
@@ -158,10 +159,13 @@ pub fn convert(
             Ok(())
         })();
         cancelled.store(written.is_err(), Ordering::Relaxed);
-        let hashes = hashes.join();
+        let hashes = hashes.map(std::thread::ScopedJoinHandle::join);
         written?;
-        // A panic of our own goes on here.
-        hashes.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match hashes {
+            // A panic of our own goes on here.
+            Ok(hashes) => hashes.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => hash(),
+        }
     })?;
     let source_sha256 = hashes.join(",");
     let last = head(&source_sha256)?;
