@@ -115,7 +115,7 @@ impl EngineArgs {
         let options = self.options();
         let Some(list) = options.device.as_deref().filter(|list| is_list(list)) else {
             let engine = Engine::new(&options)?;
-            engine.take_notes().iter().for_each(|note| print_note(note));
+            engine.take_notes().iter().for_each(print_note);
             return Ok(vec![(options.device.unwrap_or_default(), engine)]);
         };
         let known = Engine::devices();

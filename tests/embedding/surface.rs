@@ -25,9 +25,11 @@ use pentimento::{
 fn pipeline(engine: &Engine, model: &Model) -> Result<Pipeline> {
     let builder: PipelineBuilder = Pipeline::builder(engine, model);
     let builder = builder.detector(model, DetectorOptions::default()).background(model);
-    let builder = builder.parser(model).options(PhotoOptions::default()).given_faces();
+    let builder = builder.parser(model).options(PhotoOptions::default()).given_faces().or_cpu();
     let _: Pipeline = pollster::block_on(Pipeline::builder(engine, model).prepare())?;
-    builder.build()
+    let pipeline = builder.build()?;
+    let _: &Engine = pipeline.engine();
+    Ok(pipeline)
 }
 
 /// Compiled, never called.

@@ -34,8 +34,8 @@ fn models() -> Vec<(String, Model)> {
 fn a_batch_is_its_pictures_to_the_last_bit() {
     for (case, model) in models() {
         let one = model.input_shape(0, 0);
-        // Larger ones take a driver on the CPU a minute.
-        let gpu = if one.plane() <= 64 * 64 { 2 } else { 0 };
+        // Larger ones take a driver on the CPU a minute in all.
+        let gpu = if one.plane() <= 32 * 32 { 2 } else { 0 };
         for (executor, count) in [(Executor::Cpu, 3), (Executor::Gpu, gpu)] {
             if count == 0 {
                 continue;

@@ -136,6 +136,9 @@ fn bad_use_is_an_error_and_nothing_leaks() {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
         valgrind.args(["--errors-for-leak-kinds=definite,indirect", "--num-callers=30"]);
+        // What is not ours.
+        let loader = root().join("bindings/c/tests/loader.supp");
+        valgrind.arg(format!("--suppressions={}", loader.display()));
         valgrind.arg(&program).args(&arguments);
         // One thread: valgrind runs one at a time anyway.
         let printed = succeeds(valgrind.env("RAYON_NUM_THREADS", "1"));

@@ -197,3 +197,14 @@ fn describe(error: &Error) -> String {
         other => format!("the picture is damaged: AV1's decoder says \"{other}\""),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+
+    #[test]
+    fn reserved_codes_are_unspecified() {
+        assert_eq!(code(|| 9), 9);
+        assert_eq!(code(|| panic!("a reserved code")), 2);
+    }
+}
