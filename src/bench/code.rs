@@ -14,6 +14,9 @@ pub struct Figures {
     pub private_bytes: Option<f64>,
     /// Bytes of workgroup memory.
     pub shared_bytes: Option<f64>,
+    /// Invocations of a subgroup.
+    #[serde(default)]
+    pub lanes: Option<f64>,
     /// Subgroups that a unit holds at a time: a SIMD on AMD, a multiprocessor on NVIDIA, a core on
     /// Adreno and Apple.
     pub subgroups: Option<f64>,
@@ -49,6 +52,19 @@ pub struct Classes {
     pub transposes: u32,
     /// Barriers of a workgroup.
     pub barriers: u32,
+    /// Bytes of workgroup memory that an invocation reads between two labels between which products
+    /// of matrices stand, its share of whole fragments among them: what they multiply.
+    #[serde(default)]
+    pub factor_bytes: u32,
+}
+
+impl Figures {
+    /// Products of matrices for each KiB of workgroup memory that a subgroup reads for them.
+    pub fn products_per_kib(&self) -> Option<f64> {
+        let (classes, lanes) = (self.classes?, self.lanes?);
+        let bytes = f64::from(classes.factor_bytes) * lanes;
+        (bytes > 0.0).then(|| f64::from(classes.matrix) * 1024.0 / bytes)
+    }
 }
 
 /// The figures among a driver's statistics and texts.
@@ -81,6 +97,7 @@ pub fn figures(statistics: &[(String, f64)], texts: &[(String, String)]) -> Figu
         ]),
         private_bytes: one(&["Scratch size", "SLM size", "Scratch"]),
         shared_bytes: one(&["LDS size"]),
+        lanes: one(&["Subgroup size"]),
         subgroups: one(&["Subgroups per SIMD", "Max warps/SM", "Max Waves Per Core"]).or(threads),
         code_bytes: one(&["Code size"]),
         instructions: one(&["Instructions", "Instruction count", "Instruction Count"]),
@@ -89,20 +106,53 @@ pub fn figures(statistics: &[(String, f64)], texts: &[(String, String)]) -> Figu
     }
 }
 
+/// Loads from workgroup memory.
+const SHARED_LOADS: &[&str] = &["ds_load", "ds_read", "ld.shared", "ldl."];
+
+/// Whether a line of assembler begins a block: AMD's `BB1:`, NAK's `block 1 [0] -> {` and `} -> [2]`.
+fn is_label(code: &str) -> bool {
+    let code = code.trim();
+    code.ends_with(':') || code.starts_with("block") || code.starts_with('}')
+}
+
+/// Bytes of workgroup memory that `operation` brings to an invocation. `ldsm.16.m8n8.x4` loads four
+/// matrices of 8 × 8 halves, of each of which one of 32 invocations has 4 bytes.
+fn shared_bytes(operation: &str, line: &str) -> u32 {
+    if operation.starts_with("ldsm") {
+        let several = operation.split('.').find_map(|part| part.strip_prefix('x')?.parse().ok());
+        return 4 * several.unwrap_or(1);
+    }
+    let loads = SHARED_LOADS.iter().any(|prefix| operation.starts_with(prefix));
+    if loads { width(operation, line) / 8 } else { 0 }
+}
+
 impl Classes {
     /// Counts the instructions of AMD's, NVIDIA's (as NAK prints it) or Adreno's assembler.
     pub fn of(assembly: &str) -> Self {
         let mut classes = Self::default();
+        // Products, and bytes that were read, behind the last label.
+        let (mut products, mut bytes) = (0, 0);
         for line in assembly.lines() {
             // What stands behind is a comment: encodings, delays.
             let code = line.split(['/', ';']).next().unwrap_or("");
+            if is_label(code) {
+                if classes.matrix > products {
+                    classes.factor_bytes += bytes;
+                }
+                (products, bytes) = (classes.matrix, 0);
+                continue;
+            }
             // Flags, guards and results stand before an operation.
             for word in code.split_whitespace() {
                 let operation = bare(word);
+                bytes += shared_bytes(operation, code);
                 if classes.count(operation, code) || operation.starts_with("s_") {
                     break;
                 }
             }
+        }
+        if classes.matrix > products {
+            classes.factor_bytes += bytes;
         }
         classes
     }
@@ -134,7 +184,7 @@ impl Classes {
             {
                 &mut self.stores
             }
-            () if starts(&["ds_load", "ds_read", "ld.shared", "ldl."]) => &mut self.shared_loads,
+            () if starts(SHARED_LOADS) => &mut self.shared_loads,
             () if starts(&["ds_store", "ds_write", "st.shared", "stl."]) => &mut self.shared_stores,
             () => {
                 let counter = match () {
@@ -239,15 +289,19 @@ mod tests {
         assert_eq!((classes.loads, classes.stores), ([1, 0, 1, 1], [1, 0, 0, 0]));
         assert_eq!((classes.shared_loads, classes.shared_stores), ([1, 0, 0, 0], [0, 0, 0, 1]));
         assert_eq!((classes.matrix, classes.barriers), (1, 1));
+        assert_eq!(classes.factor_bytes, 2);
     }
 
     #[test]
     fn nvidia_s_is() {
         let classes = Classes::of(
-            "      r3..5     = ld.global.a64.constant.b32 [r2..4] // delay=1\n\
+            "block 0 [] -> {\n\
+             \x20     r3..5     = ld.global.a64.constant.b32 [r2..4] // delay=1\n\
              @p0   r3        = ld.global.a64.constant.u16 [r2..4] // delay=1\n\
              \x20      r8..12 = ld.shared.strong.cta.b128 [r4] // wr:1\n\
              \x20      st.shared.strong.cta.b64 [r4] r2..4\n\
+             } -> [1]\n\
+             block 1 [0] -> {\n\
              \x20      r1 = movm.16.m8n8.trans r1\n\
              \x20      r0..4 = ldsm.16.m8n8.x4 [r3]\n\
              \x20      r0..4 = hmma.m16n8k16.f32 r0..4 r4..6 r0..4\n\
@@ -257,6 +311,10 @@ mod tests {
         assert_eq!(classes.shared_stores, [0, 0, 1, 0]);
         let [matrix, others] = [classes.matrix, classes.transposes + classes.fragment_loads];
         assert_eq!((matrix, others, classes.barriers), (1, 2, 1));
+        // The first block has no product.
+        assert_eq!(classes.factor_bytes, 16);
+        let figures = Figures { classes: Some(classes), lanes: Some(32.0), ..Figures::default() };
+        assert_eq!(figures.products_per_kib(), Some(2.0));
     }
 
     #[test]

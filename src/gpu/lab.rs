@@ -276,8 +276,9 @@ impl Laboratory {
         let (mut figures, mut texts) = (Vec::new(), Vec::new());
         let executables = vk::PipelineInfoKHR::default().pipeline(pipeline);
         // SAFETY: by the caller; indices are those of the list.
-        let count = unsafe { self.executables.get_pipeline_executable_properties(&executables)? };
-        for index in 0..count.len() as u32 {
+        let known = unsafe { self.executables.get_pipeline_executable_properties(&executables)? };
+        for (index, properties) in (0u32..).zip(&known) {
+            figures.push(("Subgroup size".to_owned(), f64::from(properties.subgroup_size)));
             let executable =
                 vk::PipelineExecutableInfoKHR::default().pipeline(pipeline).executable_index(index);
             // SAFETY: as above.

@@ -120,7 +120,7 @@ fn table(report: &Compilation) -> String {
         "Instructions by width: 16 bits or fewer / 32 / 64 / more. * is launched without tuning.\n";
     let _ = writeln!(
         text,
-        "\n{:NAME$} {:>6} {:>5} {:>6} {:>7} {:>5} {:>7} {:>8}  {:15} {:15} {:15} {:15} {:>6} {:>5} {:>5}",
+        "\n{:NAME$} {:>6} {:>5} {:>6} {:>7} {:>5} {:>7} {:>8}  {:15} {:15} {:15} {:15} {:>6} {:>5} {:>5} {:>5}",
         "kernel",
         "s",
         "regs",
@@ -134,6 +134,7 @@ fn table(report: &Compilation) -> String {
         "shared loads",
         "shared stores",
         "matrix",
+        "/KiB",
         "moves",
         "bars"
     );
@@ -165,7 +166,7 @@ fn line(row: &CompileRow) -> String {
     };
     let count = |of: fn(&Classes) -> u32| classes.map_or("-".to_owned(), |c| of(&c).to_string());
     format!(
-        "{name:NAME$} {:>6.2} {:>5} {:>6} {:>7} {:>5} {:>7} {:>8}  {:15} {:15} {:15} {:15} {:>6} {:>5} {:>5}\n",
+        "{name:NAME$} {:>6.2} {:>5} {:>6} {:>7} {:>5} {:>7} {:>8}  {:15} {:15} {:15} {:15} {:>6} {:>5} {:>5} {:>5}\n",
         row.seconds,
         number(figures.registers),
         number(figures.spills),
@@ -178,6 +179,7 @@ fn line(row: &CompileRow) -> String {
         widths(|c| c.shared_loads),
         widths(|c| c.shared_stores),
         count(|c| c.matrix),
+        figures.products_per_kib().map_or("-".to_owned(), |value| format!("{value:.1}")),
         count(|c| c.transposes + c.fragment_loads),
         count(|c| c.barriers),
     )
