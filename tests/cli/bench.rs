@@ -48,6 +48,22 @@ fn a_kernel_is_timed_checked_and_compared() {
 }
 
 #[test]
+fn peaks_of_an_earlier_run_are_taken() {
+    let workspace = Workspace::new();
+    let probed = workspace.run("bench --only peaks --json").succeeds().json();
+    let mut told = probed.clone();
+    told["peaks"]["f32"] = 12_345_678.0.into();
+    std::fs::write(workspace.path("peaks.json"), told.to_string()).unwrap();
+    let run = workspace.run(&format!("{TINY} --json --peaks peaks.json"));
+    assert_eq!(run.succeeds().json()["peaks"], told["peaks"]);
+
+    told["machine"]["device"] = "a GPU".into();
+    std::fs::write(workspace.path("peaks.json"), told.to_string()).unwrap();
+    let run = workspace.run(&format!("{TINY} --peaks peaks.json"));
+    run.fails_with(&["peaks.json", "a report of a GPU"]);
+}
+
+#[test]
 fn what_is_no_report_is_refused() {
     let workspace = Workspace::new();
     std::fs::write(workspace.path("old.json"), "{\"rows\": []}").unwrap();

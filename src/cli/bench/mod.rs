@@ -73,6 +73,11 @@ pub struct Bench {
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
 
+    /// Take what the device reaches at most from an earlier run that --json printed into FILE,
+    /// instead of probing it again
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["compile", "list", "on_demand"])]
+    peaks: Option<PathBuf>,
+
     /// Write the results to FILE as one self-contained page: roofline, steps of the networks, table
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -168,7 +173,8 @@ impl Bench {
         if self.list {
             return self.print_list(&networks, &cases);
         }
-        let report = self.measure(&engine, &networks, &cases)?;
+        let peaks = self.peaks.as_deref().map(|path| peaks(path, &engine)).transpose()?;
+        let report = self.measure(&engine, peaks, &networks, &cases)?;
         if let Some(path) = &self.html {
             write_text(path, &page::of(&report))?;
         }
@@ -200,12 +206,14 @@ impl Bench {
     fn measure(
         &self,
         engine: &Engine,
+        peaks: Option<Peaks>,
         networks: &[&Network],
         cases: &[KernelCase],
     ) -> Result<Report> {
         let bar = progress(self.quiet || self.json, "{bar:20} {pos}/{len} {wide_msg}");
         bar.set_message("what this device reaches at most");
-        let bench = Measure { engine, peaks: Peaks::measure(engine)?, seconds: self.seconds };
+        let peaks = peaks.map_or_else(|| Peaks::measure(engine), Ok)?;
+        let bench = Measure { engine, peaks, seconds: self.seconds };
         bar.set_length((networks.len() + self.model.len() + cases.len()) as u64);
         let mut rows = Vec::new();
         for network in networks {
@@ -356,6 +364,23 @@ fn open(given: &Path) -> Result<(String, Model)> {
     let path = model::path(Some(given))?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     Ok((name, Model::open(&path)?))
+}
+
+/// What `engine`'s device reached in the report at `path`.
+///
+/// # Errors
+/// As [`read`], and [`Error::Input`] when it is the report of another device.
+fn peaks(path: &Path, engine: &Engine) -> Result<Peaks> {
+    let Report { machine, peaks, .. } = read(path)?;
+    let device = engine.device();
+    if (&machine.device, &machine.driver) != (&device.name, &device.driver) {
+        let path = path.display();
+        return Err(Error::Input(format!(
+            "{path}: a report of {}, {}; this device is {}, {}",
+            machine.device, machine.driver, device.name, device.driver
+        )));
+    }
+    Ok(peaks)
 }
 
 /// A report that an earlier run printed.
