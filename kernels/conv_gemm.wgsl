@@ -93,9 +93,11 @@ fn main(
     let panel = group * panels + min(row_word / PANEL_WIDTH, panels - 1u);
     let first_weight = panel * p.taps * p.group_inputs * PANEL_WIDTH + row_word % PANEL_WIDTH;
     let pixel = column_block * COLUMNS + lane % V_WIDTH * 4u;
+#if UPSAMPLE != nearest
 #for J in 0..4
     let corner${J} = corner(pixel + ${J}u);
 #endfor
+#endif
 #include "shared/tile_declare.wgsl"
     for (var tap_row = 0u; tap_row < p.tap_rows; tap_row++) {
         for (var tap_column = 0u; tap_column < p.tap_columns; tap_column++) {
@@ -103,7 +105,12 @@ fn main(
             let shift = vec2<i32>(i32(tap_row), i32(tap_column)) * p.step;
             var u = first_weight + tap * p.group_inputs * PANEL_WIDTH;
 #for J in 0..4
+#if UPSAMPLE == nearest
+            // Found anew for each tap: with the resize, Apple's GPUs have too few registers.
+            let at${J} = corner(pixel + ${J}u) + shift;
+#else
             let at${J} = corner${J} + shift;
+#endif
 #endfor
             for (var i = 0u; i < p.group_inputs; i += SPLITS * DEPTH) {
 #for K in 0..${U_PASSES}
