@@ -1,7 +1,7 @@
 //! The half of the package for browsers that is WebAssembly: what `web/src/pentimento.ts` wraps.
 //! Pictures and weights cross as bytes, everything else as plain objects.
 
-#![cfg(any(target_arch = "wasm32", feature = "anywhere"))]
+#![cfg(feature = "browser")]
 
 mod errors;
 mod photo;

@@ -1,7 +1,6 @@
 //! Many pictures: read ahead, restored by every device, written behind.
 
 use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,24 +13,22 @@ use pentimento::photo::{
 };
 use pentimento::{Engine, Error, Result};
 
-use super::compute::{Computed, Group, compute, read_of, together};
+use super::compute::Computed;
 use super::crew::Seat;
 use super::faces::Worker;
 use super::fault::fault;
 use super::inputs::{self, Job};
 use super::journal::{Digest, Journal, Stamp};
-use super::output::{shown, with_flags};
+use super::output::with_flags;
 use super::queue::{Behind, Feed};
-use super::read::{Read, read};
+use super::read::read;
 use super::report::{Done, PageDone, Work};
+use super::service::{Service, noted};
 use super::stage::{Ended, Stage};
 use super::target::{self, Place};
 
 /// Threads that read, and as many that write, at most.
 const THREADS: usize = 4;
-/// Bytes of pictures that wait for a device, and as many that wait to be written, about:
-/// pictures of an album resemble each other, so that the last one tells how many these are.
-const WAITING: usize = 512 << 20;
 
 /// How often the user has asked to stop.
 static STOPS: AtomicUsize = AtomicUsize::new(0);
@@ -138,9 +135,10 @@ pub enum Content {
     File(Unfinished),
 }
 
-struct Written {
-    stamp: Option<Stamp>,
-    done: Result<(Done, Digest)>,
+/// What became of a result, with what the journal notes of it.
+pub struct Written {
+    pub stamp: Option<Stamp>,
+    pub done: Result<(Done, Digest)>,
 }
 
 /// Restores `jobs` on all devices of `crew` that are not lost; after a panic with the worker that
@@ -162,7 +160,7 @@ pub fn run(
     context: &Context<'_>,
     tell: impl FnMut(PathBuf, Result<Done>) + Send,
 ) -> Result<Busy> {
-    let &Context { journal, rules, bar, start } = context;
+    let Context { journal, rules, .. } = *context;
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     let reading = {
         let (page, options) = (rules.page, rules.reading.clone());
@@ -174,131 +172,26 @@ pub fn run(
             write(&job, computed, &journal, &rules)
         })
     };
-    let note = |job: &Job, ended: Ended<Written>| {
-        let Written { stamp, done } = match ended {
-            Ended::Done(written) => written,
-            lost => Written { stamp: None, done: Err(lost_in("write", &job.output, &lost, rules)) },
-        };
-        bar.inc(1);
-        match (done, stamp, &mut *journal.lock()) {
-            (Ok((done, digest)), Some(stamp), Some(journal)) => {
-                journal.note(job, stamp, digest, done.to_json()?)?;
-                Ok(Ok(done))
-            }
-            (done, _, _) => Ok(done.map(|(done, _)| done)),
-        }
-    };
     let several = crew.len() > 1;
     let mut present: Vec<&mut Seat> =
         crew.iter_mut().filter(|seat| seat.share.lost.is_none()).collect();
     // Before the first picture nobody knows how large they are.
     let few = (2 * threads).max(present.len());
-    let most = few.max(2 * present.iter().map(|seat| seat.worker.at_a_time()).sum::<usize>());
-    let feed = Feed::new(jobs, reading, few);
-    let behind = Mutex::new(Behind::new(writing, tell));
-    let lock_behind = || behind.lock().unwrap_or_else(PoisonError::into_inner);
-    let (alive, first) = (AtomicUsize::new(present.len()), OnceLock::new());
-    // Devices other than the last one may leave.
-    let may_leave =
-        || alive.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n > 1).then(|| n - 1));
-    let serve = |seat: &mut Seat| -> Result<Busy> {
-        let mut busy = Busy::default();
-        // How many the last picture lets wait, and so be at work at the same time.
-        let mut ahead = few;
-        while let Some(turn) = feed.next() {
-            let mut turns = vec![turn];
-            while turns.len() < seat.worker.at_a_time().min(ahead)
-                && let Some(turn) = feed.more()
-            {
-                turns.push(turn);
-            }
-            let mut from = start.elapsed();
-            let first = *first.get_or_init(|| from);
-            let reads: Vec<Read> = turns.iter_mut().map(|turn| read_of(turn, rules)).collect();
-            let (works, broke) = together(&mut seat.worker, reads, from, context);
-            if broke {
-                seat.replace(renew(&seat.engine)?);
-            }
-            // Whether its device has failed, after which only what is done is kept of these pictures.
-            let (mut failed, mut leaves) = (false, false);
-            for (turn, group) in turns.into_iter().zip(works) {
-                if failed && !matches!(&group, Group::Done(done) if done.ready.is_ok()) {
-                    turn.give_back();
-                    continue;
-                }
-                let (mut computed, broke) = match group {
-                    Group::Done(computed) => (*computed, false),
-                    Group::Alone(read) => {
-                        bar.set_message(shown(&read.job.input));
-                        compute(&mut seat.worker, *read, start.elapsed(), context)
-                    }
-                };
-                if is_stopped() && matches!(computed.ready, Err(Error::Cancelled)) {
-                    return Ok(busy);
-                }
-                if broke {
-                    // Nobody knows in what state the panic left it.
-                    seat.replace(renew(&seat.engine)?);
-                }
-                if let Err(why) = &computed.ready
-                    && seat.engine.has_failed(why)
-                {
-                    if may_leave().is_ok() {
-                        seat.share.lost = Some(why.to_string());
-                        (failed, leaves) = (true, true);
-                    } else {
-                        failed = seat.take_spare(&why.to_string(), &renew)?;
-                    }
-                    if failed {
-                        turn.give_back();
-                        continue;
-                    }
-                }
-                let is_one_of_some = several || seat.before.is_some();
-                computed.device = is_one_of_some.then(|| seat.share.device.clone());
-                ahead = (WAITING / computed.bytes().max(1)).clamp(1, most);
-                let now = start.elapsed();
-                let working = now - from;
-                from = now;
-                busy = Busy { working: busy.working + working, whole: now - first };
-                seat.share.pictures += 1;
-                seat.share.working += working.as_secs_f64();
-                let mut behind = lock_behind();
-                behind.push(turn.index, turn.job.clone(), computed);
-                behind.shrink(ahead, note)?;
-            }
-            seat.count();
-            if leaves {
-                return Ok(busy);
-            }
-            feed.read_ahead(ahead);
-        }
-        Ok(busy)
+    let at_a_time: usize = present.iter().map(|seat| seat.worker.at_a_time()).sum();
+    let service = Service {
+        context,
+        renew,
+        feed: Feed::new(jobs, reading, few),
+        behind: Mutex::new(Behind::new(writing, tell)),
+        alive: AtomicUsize::new(present.len()),
+        first: OnceLock::new(),
+        few,
+        most: few.max(2 * at_a_time),
+        several,
     };
-    let serve = |seat: &mut Seat| {
-        let busy = serve(seat);
-        if busy.is_err() {
-            feed.end();
-        }
-        busy
-    };
-    let busy: Vec<Result<Busy>> = match &mut present[..] {
-        [only] => vec![serve(only)],
-        all => thread::scope(|scope| {
-            let threads: Vec<_> = (all.iter_mut())
-                .map(|seat| thread::Builder::new().spawn_scoped(scope, || serve(seat)))
-                .collect();
-            let join = |thread: thread::ScopedJoinHandle<'_, Result<Busy>>| {
-                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-            };
-            let ended = |thread: std::io::Result<_>| {
-                thread.map_err(super::several::no_thread).and_then(join)
-            };
-            threads.into_iter().map(ended).collect()
-        }),
-    };
-    let mut behind = behind.into_inner().unwrap_or_else(PoisonError::into_inner);
-    behind.shrink(0, note)?;
+    let busy = service.on_all(&mut present);
+    let mut behind = service.behind.into_inner().unwrap_or_else(PoisonError::into_inner);
+    behind.shrink(0, |job, ended| noted(job, ended, context))?;
     behind.finish();
     let count = u32::try_from(busy.len()).unwrap_or(u32::MAX).max(1);
     busy.into_iter().try_fold(Busy::default(), |all, busy| {

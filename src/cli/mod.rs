@@ -30,6 +30,7 @@ mod read;
 mod report;
 mod restore;
 mod run;
+mod service;
 mod several;
 mod stage;
 mod target;

@@ -89,6 +89,7 @@ macro_rules! kernels {
                 Op::Conv2d(_) | Op::ModulatedConv2d(_) => super::conv_direct::prepare(step, graph),
                 Op::ModulatedConvTranspose2d(_) => super::conv_transpose::twin(step, graph),
                 Op::Linear(_) => super::linear::twin(step, graph),
+                Op::Linears(_) => super::linears::prepare(step, graph),
                 Op::MultiPathConv(_) => super::multi_path_conv::twin(step, graph),
                 Op::WindowAttention(_) => super::window_attention::twin(step, graph),
                 $(Op::$only(_) => Err(step.misfit("its only kernel has its twin")),)*

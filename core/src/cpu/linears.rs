@@ -1,7 +1,7 @@
 //! `linears`: linear layers of the same vectors, side by side.
 
 use super::epilogue::Epilogue;
-use super::kernel::{Quality, Ready};
+use super::kernel::Ready;
 use super::tensor::{Tensor, TensorMut};
 use crate::error::Result;
 use crate::graph::Graph;
@@ -15,8 +15,8 @@ struct Row {
     bias: f32,
 }
 
-/// Makes `step` ready to run.
-pub fn prepare(step: &Step, graph: &Graph, _: Quality) -> Result<Ready> {
+/// Makes `step`, or its twin, ready to run.
+pub fn prepare(step: &Step, graph: &Graph) -> Result<Ready> {
     let op: &Linears = step.op()?;
     let demodulate = op.demodulate;
     let layout = Layout::of_layers(demodulate);

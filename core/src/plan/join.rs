@@ -1,7 +1,9 @@
 //! Linear layers of the same vectors become one step: a generator computes the styles of all its
 //! convolutions from one latent, and from these the factors that demodulate.
 
-use super::{Epilogue, Layout, Step, Storage, StorageId, Variant, View, packed_len};
+use super::select::{Context, LinearForm, select};
+use super::{Epilogue, Layout, Step, Storage, StorageId, Target, Variant, View, packed_len};
+use crate::Result;
 use crate::graph::ops::{Demodulate, Layer, Linear, Linears};
 use crate::graph::{Graph, Op};
 use crate::tensor::{Dtype, Shape};
@@ -18,14 +20,17 @@ struct Common {
 }
 
 /// Joins what can be joined of `steps`, whose outputs move into one storage. Those in `kept` stay where
-/// they are; no binding of weights exceeds `limit` bytes.
+/// they are; no binding of weights is larger than the target's largest.
+///
+/// # Errors
+/// Those of [`select`].
 pub(super) fn join_layers(
     steps: &mut Vec<Step>,
     storages: &mut [Storage],
     kept: &[View],
     graph: &Graph,
-    limit: usize,
-) {
+    target: &Target,
+) -> Result<()> {
     for demodulate in [false, true] {
         let mut first = 0;
         while first < steps.len() {
@@ -44,13 +49,17 @@ pub(super) fn join_layers(
                     (first..steps.len()).filter(|&at| like(&steps[at])).collect();
                 // What the last of them reads must be there when the first of them is computed.
                 let written = steps[first..].iter().all(|s| s.output.storage != common.storage);
-                if members.len() > 1 && written && bytes(steps, &members, graph) <= limit {
+                let fits = bytes(steps, &members, graph) <= target.max_binding;
+                if members.len() > 1 && written && fits {
                     join(steps, storages, &members, demodulate);
+                    let context = Context { target, graph, storages };
+                    steps[first].variant = select(&steps[first], context)?;
                 }
             }
             first += 1;
         }
     }
+    Ok(())
 }
 
 /// The layer that `step` computes, from the first value of its operand's storage on.
@@ -127,7 +136,7 @@ fn join(steps: &mut Vec<Step>, storages: &mut [Storage], members: &[usize], demo
     }
     let name = steps[members[0]].name.clone();
     let op = Linears { layers, demodulate };
-    steps[members[0]] = Step::new(name, op, Variant::Linears, vec![x], output);
+    steps[members[0]] = Step::new(name, op, Variant::Linears(LinearForm::Values), vec![x], output);
     let mut at = 0;
     steps.retain(|_| {
         at += 1;

@@ -33,6 +33,8 @@ macro_rules! for_each_kernel {
                 ] scratch winograd,
                 /// Matrix times few vectors.
                 Linear(LinearForm): linear ["linear"],
+                /// Linear layers side by side.
+                Linears(LinearForm): linears ["linears"],
                 /// Softmax attention within windows, by its tile; on the CPU without.
                 WindowAttention(Option<WindowTile>): window_attention ["window_attention"],
             }
@@ -80,8 +82,6 @@ macro_rules! for_each_kernel {
                 GroupNorm: group_norm ["group_norm_moments", "group_norm"] scratch group_norm,
                 /// Normalised pixels.
                 LayerNorm: layer_norm ["layer_norm"],
-                /// Linear layers side by side.
-                Linears: linears ["linears"],
                 /// Largest values of windows.
                 MaxPool2d: max_pool2d ["max_pool2d"],
                 /// Normalised vectors.
@@ -173,7 +173,7 @@ impl fmt::Display for Variant {
             Self::ConvPaths(runs) => (runs.iter())
                 .map(|PathRun { paths, form }| format!("{paths}:{form:?}").to_lowercase())
                 .collect(),
-            Self::Linear(form) => vec![format!("{form:?}").to_lowercase()],
+            Self::Linear(form) | Self::Linears(form) => vec![format!("{form:?}").to_lowercase()],
             Self::MultiPathConv(tile) => vec![tile.outputs.to_string()],
             Self::WindowAttention(Some(tile)) => vec![tile.keys.to_string()],
             _ => Vec::new(),

@@ -112,7 +112,7 @@ impl<'a> Lowering<'a> {
         if self.target.backend == Backend::Gpu {
             let kept: Vec<View> = inputs.iter().chain(&outputs).copied().collect();
             let Self { steps, storages, graph, target, .. } = &mut self;
-            join_layers(steps, storages, &kept, graph, target.max_binding);
+            join_layers(steps, storages, &kept, graph, target)?;
         }
         let last = self.steps.len().saturating_sub(1);
         for view in &outputs {

@@ -7,7 +7,7 @@ use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ParamId;
 use crate::graph::ops::Linears;
-use crate::plan::{Layout, Plan, Step, Weight, packed_len};
+use crate::plan::{Layout, LinearForm, Plan, Step, Variant, Weight, packed_len};
 
 /// All layers in one launch.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -28,8 +28,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
         let len = packed_len(plan.graph.param(weight.param), layout);
         first_weight += len.next_multiple_of(4 / plan.weight_dtype(*weight).size());
     }
-    let words = |row: &[usize; 4]| [0, 1, 3].iter().all(|&at| row[at].is_multiple_of(4));
-    let alone = x.has_whole_words() && rows.iter().all(words);
+    let alone = step.variant == Variant::Linears(LinearForm::Words);
 
     let mut launch = Builder::new(plan, "linears");
     launch.define("WORKGROUP", WORKGROUP);

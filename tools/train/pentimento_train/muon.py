@@ -25,16 +25,21 @@ COEFFICIENTS = (3.4445, -4.775, 2.0315)
 """Jordan's of the Newton-Schulz iteration: small singular values grow fast, all end near 1."""
 
 
-def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
-    """[K, rows, columns] with singular values S → the same with values of about 1, 0.7 to 1.2."""
+def orthogonal(matrices: Tensor, steps: int = 5, half: bool = False) -> Tensor:
+    """[K, rows, columns] with singular values S → the same with values of about 1, 0.7 to 1.2.
+
+    `half` computes in bf16.
+    """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / x.flatten(1).norm(dim=1).clamp_min(1e-12)[:, None, None]
+    if half:
+        x = x.bfloat16()
     a, b, c = COEFFICIENTS
     for _ in range(steps):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:
@@ -54,10 +59,13 @@ def split(groups: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[
 
 
 class Muon(Optimizer):
-    """For matrices alone. PyTorch's takes no convolutions, and computes in bf16."""
+    """For matrices alone. PyTorch's takes no convolutions, and computes in bf16 on any device."""
 
-    def __init__(self, groups: list[dict[str, Any]], momentum: float) -> None:
+    def __init__(
+        self, groups: list[dict[str, Any]], momentum: float, half: bool = False
+    ) -> None:
         super().__init__(groups, {"lr": 1e-3, "momentum": momentum})
+        self.half = half
 
     def _direction(self, parameter: nn.Parameter, momentum: float) -> Tensor:
         """The gradient's momentum, looking ahead as Nesterov's does."""
@@ -81,5 +89,6 @@ class Muon(Optimizer):
             for shape, alike in shapes.items():
                 directions = [self._direction(p, group["momentum"]) for p in alike]
                 speed = SPEED * math.sqrt(max(shape)) * group["lr"]
-                for parameter, step in zip(alike, orthogonal(torch.stack(directions)), strict=True):
+                steps = orthogonal(torch.stack(directions), half=self.half)
+                for parameter, step in zip(alike, steps, strict=True):
                     parameter.sub_(speed * step.reshape(parameter.shape))

@@ -108,7 +108,9 @@ class Stage(ABC):
         """Adam for the network's parameters, and Muon for its matrices where the schedule has it."""
         if self.schedule.muon > 0:
             matrices, groups = split(groups)
-            self.optimizers[f"{name}_matrices"] = Muon(matrices, self.schedule.muon)
+            self.optimizers[f"{name}_matrices"] = Muon(
+                matrices, self.schedule.muon, self.networks.half
+            )
         self.optimizers[name] = torch.optim.Adam(groups, betas=(0.9, 0.99))
 
     def update(self, name: str, loss: Tensor, of: Iterable[nn.Parameter]) -> None:

@@ -135,10 +135,11 @@ def test_orthogonal_matrices_have_the_directions_and_no_other_lengths() -> None:
     values = torch.logspace(0, -1, 8)
     matrices = (left * values) @ right.mT
     for x, wanted in ((matrices, left @ right.mT), (matrices.mT, right @ left.mT)):
-        found = orthogonal(x)
-        lengths = torch.linalg.svdvals(found)
-        assert lengths.min() > 0.6 and lengths.max() < 1.3
-        assert (found - wanted).norm() / wanted.norm() < 0.3
+        for half in (False, True):
+            found = orthogonal(x, half=half)
+            lengths = torch.linalg.svdvals(found)
+            assert found.dtype == x.dtype and lengths.min() > 0.6 and lengths.max() < 1.3
+            assert (found - wanted).norm() / wanted.norm() < 0.3
     assert not orthogonal(torch.zeros(1, 4, 3)).any()
 
 

@@ -1,6 +1,6 @@
 //! Goldens in the browser: single operations, built as the native tests build them, and networks.
 
-#![cfg(any(target_arch = "wasm32", feature = "anywhere"))]
+#![cfg(feature = "browser")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::for_each_kernel;
+use crate::graph::ops::Linears;
 use crate::graph::{Conv2d, Graph, Op, Padding};
 use crate::tensor::{Dtype, Shape};
 use thresholds::{
@@ -23,7 +24,7 @@ use thresholds::{
     GPU_GEMM_PRODUCTS, GPU_GEMM_ROWS, GPU_WINOGRAD_CHANNELS, GPU_WINOGRAD_SIZE,
 };
 
-/// How `linear` reads.
+/// How `linear` and `linears` read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LinearForm {
     /// A sample at a time, by words of four values.
@@ -90,6 +91,7 @@ macro_rules! candidates {
                 },
                 Op::MultiPathConv(_) => paths(step, context),
                 Op::Linear(_) => Ok(vec![Variant::Linear(linear(step, context.target)?)]),
+                Op::Linears(op) => Ok(vec![Variant::Linears(linears(op, step, context)?)]),
                 Op::WindowAttention(op) => {
                     let tile = WindowTile::new(step.input_shape().c / op.heads);
                     let tile = (context.target.backend == Backend::Gpu).then_some(tile);
@@ -354,6 +356,18 @@ fn is_small(product: &Product, output: Shape, target: &Target) -> bool {
 fn linear(step: &Step, target: &Target) -> Result<LinearForm> {
     let words = target.backend == Backend::Gpu && step.x()?.has_whole_words();
     Ok(if words { LinearForm::Words } else { LinearForm::Values })
+}
+
+/// As [`linear`], where all layers begin at whole words and have whole words of inputs.
+fn linears(op: &Linears, step: &Step, context: Context) -> Result<LinearForm> {
+    let mut form = linear(step, context.target)?;
+    for layer in &op.layers {
+        let [_, inputs] = op.sizes(context.graph, layer).map_err(|error| step.misfit(&error))?;
+        if !layer.first.is_multiple_of(4) || !inputs.is_multiple_of(4) {
+            form = LinearForm::Values;
+        }
+    }
+    Ok(form)
 }
 
 #[cfg(test)]
