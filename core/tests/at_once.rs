@@ -8,9 +8,12 @@ use std::thread;
 
 use pentimento_core::Shape;
 use pentimento_core::cpu::Executor;
+use pentimento_core::graph::ops::{
+    Add, Attention, Concat, GroupNorm, LayerNorm, Linear, MaxPool2d, MultiPathConv, PixelShuffle,
+    Resize, WindowAttention,
+};
 use pentimento_core::graph::{
-    Activation, Add, Attention, Concat, Conv2d, Graph, GroupNorm, Interpolation, LayerNorm, Linear,
-    MaxPool2d, MultiPathConv, NodeId, Param, ParamId, Path, PixelShuffle, Resize, WindowAttention,
+    Activation, Conv2d, Graph, Interpolation, NodeId, Param, ParamId, Path,
 };
 use pentimento_core::plan::{Plan, Target};
 
