@@ -5,8 +5,8 @@ use std::path::Path;
 
 /// Addresses that glibc's allocator reserves for a thread.
 const ARENA: usize = 64 << 20;
-/// Threads that begin after the first question, whatever the number of those that compute: they read,
-/// prepare and write.
+/// Threads that take memory and begin after the first question. As many arenas were there more at the
+/// peak of a run with one thread for the network; with up to 8 the addresses grew as much.
 const LATER: usize = 4;
 /// Addresses that the process takes beside its data as it goes on.
 const BESIDE: usize = LATER * ARENA;
