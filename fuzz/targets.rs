@@ -2,11 +2,12 @@
 
 use std::io::Cursor;
 use std::path::Path;
+use std::time::Duration;
 
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat};
 use pentimento::photo::{
-    Encoding, GivenFace, GivenFaces, Kept, Metadata, Page, Pages, Picture, ReadOptions,
-    decode_with_metadata, dimensions, encode, encode_with, y4m::Header,
+    Encoding, GivenFace, GivenFaces, Kept, Metadata, Page, PageKind, Pages, PagesWriter, Picture,
+    ReadOptions, decode_with_metadata, dimensions, encode, encode_with, y4m::Header,
 };
 
 #[path = "models.rs"]
@@ -70,7 +71,7 @@ pub const TARGETS: [Target; 14] = [
     Target {
         name: "tiff",
         run: picture,
-        seeds: || matrix("tif"),
+        seeds: || [matrix("tif"), several("a.tif", PageKind::Page)].concat(),
         words: &[
             b"II*\0",
             b"MM\0*",
@@ -95,7 +96,7 @@ pub const TARGETS: [Target; 14] = [
     Target {
         name: "webp",
         run: picture,
-        seeds: || made(ImageFormat::WebP),
+        seeds: || [made(ImageFormat::WebP), several("a.webp", PageKind::Frame)].concat(),
         words: &[b"RIFF", b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"EXIF"],
     },
     Target {
@@ -482,6 +483,37 @@ fn made(format: ImageFormat) -> Vec<Vec<u8>> {
     kinds.iter().filter_map(write).collect()
 }
 
+/// Pages or frames in the format that `name` tells: two, and three with transparency of which the last
+/// two are the same.
+fn several(name: &str, kind: PageKind) -> Vec<Vec<u8>> {
+    let (height, width) = (13, 19);
+    let picture = |index: usize, is_clear: bool| {
+        let value = |i: usize| ((i * 7919 + index.min(1) * 29) % 251) as u8;
+        let alpha = is_clear
+            .then(|| (0..height * width).map(|i| if value(i) > 125 { 255 } else { 0 }).collect());
+        Picture {
+            height,
+            width,
+            rgb: (0..3 * height * width).map(value).collect(),
+            alpha,
+            icc: None,
+        }
+    };
+    let written = |(count, is_clear)| {
+        let (mut file, path) = (Cursor::new(Vec::new()), Path::new(name));
+        let mut writer = PagesWriter::new(&mut file, path, kind, count, 1, Encoding::default())
+            .expect("a format of several");
+        for index in 0..count {
+            let delay = Some(Duration::from_millis(40));
+            let picture = picture(index, is_clear);
+            writer.write(&picture, &Metadata::default(), delay).expect("memory takes it");
+        }
+        writer.finish().expect("memory takes it");
+        file.into_inner()
+    };
+    [(2, false), (3, true)].map(written).into()
+}
+
 fn pngs() -> Vec<Vec<u8>> {
     let mut all = made(ImageFormat::Png);
     all.extend(pictures().into_iter().filter(|file| file.starts_with(b"\x89PNG")));
@@ -489,7 +521,8 @@ fn pngs() -> Vec<Vec<u8>> {
 }
 
 fn bitmaps() -> Vec<Vec<u8>> {
-    let mut all = [made(ImageFormat::Bmp), made(ImageFormat::Pnm), matrix("gif")].concat();
+    let frames = several("a.gif", PageKind::Frame);
+    let mut all = [made(ImageFormat::Bmp), made(ImageFormat::Pnm), matrix("gif"), frames].concat();
     all.extend(pictures().into_iter().filter(|file| file.starts_with(b"P")));
     all
 }
@@ -586,6 +619,10 @@ fn pictures() -> Vec<Vec<u8>> {
         b"GIF89a",
     ];
     seeds.extend(texts.map(<[u8]>::to_vec));
+    seeds.extend(several("a.png", PageKind::Frame));
+    seeds.extend(several("a.webp", PageKind::Frame));
+    seeds.extend(several("a.gif", PageKind::Frame));
+    seeds.extend(several("a.tif", PageKind::Page));
     seeds
 }
 

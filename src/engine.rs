@@ -395,13 +395,14 @@ impl Engine {
     }
 
     /// The CPU in place of this GPU, which failed with `error`; `None` where the GPU was named or the
-    /// error is not the GPU's. It shares the notes, and one of them says so.
-    pub(crate) fn spare(&self, error: &Error) -> Option<Self> {
+    /// error is not the GPU's. It shares the notes, and one of them is the sentence beside it.
+    pub(crate) fn spare(&self, error: &Error) -> Option<(Self, String)> {
         let options = self.options.cpu_instead().filter(|_| self.has_failed(error))?;
         let Device::Gpu(_) = self.device else { return None };
-        self.notes.add(format!("{}: {error}; the CPU goes on", self.info.name));
+        let replaced = format!("{}: {error}; the CPU goes on", self.info.name);
+        self.notes.add(replaced.clone());
         let notes = self.notes.clone();
-        Some(Self { device: Device::Cpu, options, info: cpu_info(), notes })
+        Some((Self { device: Device::Cpu, options, info: cpu_info(), notes }, replaced))
     }
 
     /// What was found out about the device since the last call: one sentence for each kernel that it

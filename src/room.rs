@@ -3,9 +3,13 @@
 
 use std::path::Path;
 
-/// Addresses that the process takes beside its data as it goes on: stacks of threads, and what the
-/// allocator reserves for each thread.
-const BESIDE: usize = 256 << 20;
+/// Addresses that glibc's allocator reserves for a thread.
+const ARENA: usize = 64 << 20;
+/// Threads that take memory and begin after the first question. As many arenas were there more at the
+/// peak of a run with one thread for the network; with up to 8 the addresses grew as much.
+const LATER: usize = 4;
+/// Addresses that the process takes beside its data as it goes on.
+const BESIDE: usize = LATER * ARENA;
 
 /// Bytes that the process may still take: what the machine, the control groups that it is in, and
 /// its limit of addresses leave. `None` where the system does not tell.

@@ -1,6 +1,6 @@
 //! [`Picture`] → files.
 
-use std::io::Cursor;
+use std::io::{self, Write};
 use std::path::Path;
 
 use image::codecs::bmp::BmpEncoder;
@@ -147,7 +147,7 @@ struct File {
 impl File {
     /// The bytes of the file.
     fn encoded(&self, picture: &Picture, metadata: &Metadata) -> ImageResult<Vec<u8>> {
-        let mut to = Cursor::new(Vec::new());
+        let mut to = Grown(Vec::new());
         let (samples, color) = samples(picture, metadata, self.format);
         let icc = if color.has_color() { &picture.icc } else { &metadata.gray_icc };
         let (height, width) = (picture.height, picture.width);
@@ -164,7 +164,7 @@ impl File {
             Format::WebP if self.quality.is_some() => {
                 let quality = self.quality.unwrap_or_default();
                 let file = webp::lossy(&samples, [height, width], color.has_alpha(), quality);
-                to = Cursor::new(file.map_err(failed)?);
+                to = Grown(file.map_err(failed)?);
             }
             Format::WebP => {
                 let (width, height) = (width as u32, height as u32);
@@ -208,7 +208,7 @@ impl File {
                 return file.ok_or_else(|| failed("a TIFF holds at most 4 GiB".to_owned()));
             }
         }
-        let mut file = to.into_inner();
+        let Grown(mut file) = to;
         match self.format {
             Format::Jpeg => containers::into_jpeg(&mut file, &self.kept),
             Format::Png => containers::into_png(&mut file, &self.kept, icc.is_some()),
@@ -246,8 +246,23 @@ impl File {
     }
 }
 
+/// A file in memory. Where there is none left to grow, that is an error.
+struct Grown(Vec<u8>);
+
+impl Write for Grown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_reserve(bytes.len())?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn failed(what: String) -> ImageError {
-    ImageError::IoError(std::io::Error::other(what))
+    ImageError::IoError(io::Error::other(what))
 }
 
 #[cfg(test)]

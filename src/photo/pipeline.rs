@@ -142,7 +142,7 @@ impl PipelineBuilder {
         }
         let mut pipeline = match self.clone().make().await {
             Err(error) => match self.engine.spare(&error) {
-                Some(engine) => Self { engine, ..self.clone() }.make().await?,
+                Some((engine, _)) => Self { engine, ..self.clone() }.make().await?,
                 None => return Err(error),
             },
             made => made?,
@@ -434,8 +434,7 @@ impl Pipeline {
     /// When nothing can be made ready on the CPU.
     async fn is_replaced_after<T>(&mut self, result: &Result<T>) -> Result<bool> {
         let (Err(error), Some(again)) = (result, &self.again) else { return Ok(false) };
-        let Some(engine) = self.engine.spare(error) else { return Ok(false) };
-        let replaced = format!("{}: {error}; the CPU goes on", self.engine.device().name);
+        let Some((engine, replaced)) = self.engine.spare(error) else { return Ok(false) };
         let builder = PipelineBuilder { engine, options: self.options, ..(**again).clone() };
         let mut pipeline = builder.make().await?;
         pipeline.set_control(self.whole.control());

@@ -7,17 +7,18 @@
 //! The tests take some places of each sweep; `tools/faults/run` sets `PENTIMENTO_FAULTS=all` and takes all.
 //! `PENTIMENTO_FAULTS_TABLE` names a file that gets a line for each sweep.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::support::{Workspace, skip, upscaler};
+use super::support::faults::{self, Outcome, library};
+use super::support::{Workspace, upscaler};
 
 /// No run of these takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,28 +31,6 @@ const FAILING: [&str; 9] =
 const DEADLY: [&str; 2] = ["kill", "power"];
 const SIGKILL: i32 = 9;
 const SIGABRT: i32 = 6;
-
-/// A library of `tools/faults`, built once; `None`, said aloud, where there is no C compiler.
-pub fn library(name: &'static str) -> Option<PathBuf> {
-    static BUILT: Mutex<BTreeMap<&str, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
-    let build = || {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tools/faults/{name}.c"));
-        let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let built = to.join(format!("{name}-{}.so", std::process::id()));
-        let done = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-Wl,-z,nodelete", "-o"])
-            .arg(&built)
-            .arg(source)
-            .arg("-ldl")
-            .status();
-        done.is_ok_and(|status| status.success()).then_some(built)
-    };
-    let library = BUILT.lock().unwrap().entry(name).or_insert_with(build).clone();
-    if library.is_none() {
-        skip("no C compiler for the library that makes calls fail");
-    }
-    library
-}
 
 /// Something that the program does to files.
 struct Workload {
@@ -223,22 +202,9 @@ fn is_temporary(name: &str) -> bool {
     Path::new(name).file_name().unwrap().to_str().unwrap().starts_with(".pentimento-")
 }
 
-/// What the runs of a sweep came to.
-#[derive(Default)]
-struct Outcomes {
-    places: usize,
-    /// The run went on, and all is as without the fault.
-    unharmed: usize,
-    /// It said what had failed.
-    said: usize,
-    /// It was ended by the fault, or had no memory to say anything.
-    died: usize,
-}
-
 /// Fails the places of `kind` in `work`, one a run: all, or [`SOME`] spread over the sweep.
 fn sweep(work: &Workload, kind: &str) {
     let Some(library) = library("faults") else { return };
-    let whole = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
     let prepared = || {
         let workspace = Workspace::new();
         (work.prepare)(&workspace);
@@ -251,19 +217,12 @@ fn sweep(work: &Workload, kind: &str) {
     let good = files(&workspace, work.unlike);
     assert!(good != before, "{} does nothing", work.name);
 
-    let begin = Instant::now();
-    let mut outcomes = Outcomes::default();
-    let mut calls = BTreeSet::new();
-    let mut place = 1;
-    loop {
+    let outcomes = faults::sweep(kind, SOME, |fault| {
         let workspace = prepared();
-        let fault = format!("{kind}:{place}");
-        let ended = run(&workspace, work.arguments, Some((&library, &fault)));
-        let Some(met) = &ended.met else { break };
+        let ended = run(&workspace, work.arguments, Some((&library, fault)));
+        let met = ended.met.as_ref()?;
         let what = format!("{}, {fault} ({}): {}", work.name, met.trim_end(), ended.err);
-        calls.insert(met.split(' ').next().unwrap().to_owned());
-        outcomes.places += 1;
-        judge(&ended, work, kind, &mut outcomes, &what);
+        let outcome = judge(&ended, work, kind, &what);
 
         let after = files(&workspace, work.unlike);
         for (name, bytes) in &before {
@@ -299,34 +258,20 @@ fn sweep(work: &Workload, kind: &str) {
             !is_temporary(name) || (work.name == ALBUM.name && name.starts_with("out/"))
         });
         assert!(finally == good, "the next run makes other files: {what}");
-        // Denser at the begin, where most differ.
-        place += if whole { 1 } else { 1 + place / SOME };
-    }
-    let Outcomes { places, unharmed, said, died } = outcomes;
-    let seconds = begin.elapsed().as_secs_f64();
-    let calls: Vec<String> = calls.into_iter().collect();
-    println!("{} {kind}: {places} places in {seconds:.1} s: {}", work.name, calls.join(", "));
-    assert!(places > 0 || kind == "memory", "{} met no {kind}", work.name);
-    if let Some(table) = std::env::var_os("PENTIMENTO_FAULTS_TABLE") {
-        let mut file = fs::File::options().append(true).create(true).open(table).unwrap();
-        let line = format!(
-            "| {} | {kind} | {places} | {unharmed} | {said} | {died} | 0 | {} |\n",
-            work.name,
-            calls.join(", ")
-        );
-        file.write_all(line.as_bytes()).unwrap();
-    }
+        Some((outcome, met.clone()))
+    });
+    assert!(outcomes.places > 0 || kind == "memory", "{} met no {kind}", work.name);
+    outcomes.note(work.name, kind);
 }
 
-/// Whether a run ended as it must, and counts it.
-fn judge(ended: &Ended, work: &Workload, kind: &str, outcomes: &mut Outcomes, what: &str) {
+/// What a run came to, which ended as it must.
+fn judge(ended: &Ended, work: &Workload, kind: &str, what: &str) -> Outcome {
     assert!(!ended.err.contains("panicked"), "a panic: {what}");
     match (ended.code, ended.signal) {
         (Some(code), _) if code == work.code && (code == 0 || is_usual(&ended.err)) => {
-            outcomes.unharmed += 1;
+            Outcome::Unharmed
         }
         (Some(1), _) => {
-            outcomes.said += 1;
             let errors: Vec<&str> =
                 ended.err.lines().filter(|line| line.starts_with("error: ")).collect();
             let told = errors.iter().any(|error| !is_usual(error));
@@ -335,10 +280,11 @@ fn judge(ended: &Ended, work: &Workload, kind: &str, outcomes: &mut Outcomes, wh
             for unknown in ["uncategorized", "os error 0"] {
                 assert!(!ended.err.contains(unknown), "no cause: {what}");
             }
+            Outcome::Said
         }
-        (None, Some(SIGKILL)) if DEADLY.contains(&kind) => outcomes.died += 1,
+        (None, Some(SIGKILL)) if DEADLY.contains(&kind) => Outcome::Ended,
         // Rust ends a program whose small needs are not met; what it had written is whole.
-        (None, Some(SIGABRT)) if kind == "memory" => outcomes.died += 1,
+        (None, Some(SIGABRT)) if kind == "memory" => Outcome::Ended,
         _ => panic!("it ended with {:?}, {:?}: {what}", ended.code, ended.signal),
     }
 }

@@ -8,16 +8,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::faults;
+use super::support::faults::{self, GPU as NAME, Outcome, is_whole};
 use super::support::{Run, Workspace, skip};
 
-/// As the layer calls it.
-const NAME: &str = "a GPU with faults";
 /// Calls that fail once.
 const FAILING: [&str; 8] =
     ["device", "buffer", "memory", "shader", "pipeline", "map", "lost", "lost-while-waiting"];
@@ -72,7 +69,6 @@ const MOVIE: Workload = Workload {
 
 /// A workspace with an album of four, and the layer in it; `None` where there is no driver for it.
 fn workspace() -> Option<Workspace> {
-    let library = faults::library("vulkan")?;
     let workspace = Workspace::new();
     for i in 0..4 {
         workspace.picture(&format!("album/{i}.png"), 12 + i, 9);
@@ -81,19 +77,7 @@ fn workspace() -> Option<Workspace> {
     let frames = (0..3).flat_map(|i| b"FRAME\n".iter().copied().chain(frame(i)));
     let header = b"YUV4MPEG2 W16 H16 F25:1 C420jpeg\n".iter().copied();
     fs::write(workspace.path("film.y4m"), header.chain(frames).collect::<Vec<u8>>()).unwrap();
-    let layer = serde_json::json!({
-        "file_format_version": "1.1.2",
-        "layer": {
-            "name": "VK_LAYER_PENTIMENTO_faults",
-            "type": "GLOBAL",
-            "library_path": library,
-            "api_version": "1.3.0",
-            "implementation_version": "1",
-            "description": "fails calls",
-        },
-    });
-    fs::create_dir(workspace.path("layer")).unwrap();
-    fs::write(workspace.path("layer/faults.json"), layer.to_string()).unwrap();
+    faults::layer(&workspace.path("layer"))?;
     let devices = run(&workspace, "devices", "lost:0");
     if !devices.out.contains(NAME) {
         skip("there is no Vulkan driver that runs on the CPU");
@@ -109,20 +93,16 @@ fn run(workspace: &Workspace, arguments: &str, fault: &str) -> Run {
 
 /// The same with further environment variables.
 fn run_with(workspace: &Workspace, arguments: &str, fault: &str, more: &[(&str, &str)]) -> Run {
-    let path = |name: &str| workspace.path(name).to_str().unwrap().to_owned();
-    let (layer, log, cache) = (path("layer"), path("met"), path("cache"));
+    let (layer, log, cache) =
+        (workspace.path("layer"), workspace.path("met"), workspace.path("cache"));
     let _ = fs::remove_file(&log);
-    let variables = [
-        ("VK_LAYER_PATH", layer.as_str()),
-        ("VK_INSTANCE_LAYERS", "VK_LAYER_PENTIMENTO_faults"),
-        ("FAULTS_GPU", fault),
-        ("FAULTS_GPU_LOG", log.as_str()),
-        // What is kept of a run must not change which calls the next one makes.
-        ("PENTIMENTO_CACHE", cache.as_str()),
-        ("RUST_BACKTRACE", "0"),
-    ];
+    let layer = faults::variables(&layer, fault, &log);
+    let mut variables: Vec<(&str, &str)> =
+        layer.iter().map(|(name, value)| (*name, value.to_str().unwrap())).collect();
+    // What is kept of a run must not change which calls the next one makes.
+    variables.extend([("PENTIMENTO_CACHE", cache.to_str().unwrap()), ("RUST_BACKTRACE", "0")]);
     let begin = Instant::now();
-    let run = workspace.run_with(arguments, &[&variables[..], more].concat());
+    let run = workspace.run_with(arguments, &[&variables, more].concat());
     let _ = fs::remove_dir_all(&cache);
     assert!(begin.elapsed() < PATIENCE, "{fault} took {:?}", begin.elapsed());
     run
@@ -159,7 +139,7 @@ fn within(
 
 /// Fails the places of `kind` in `work`, one a run, and hands each to `judge`, with whether all results
 /// are there. A row of the table says what came of it.
-fn sweep(work: &Workload, device: &str, kind: &str, judge: impl Fn(&Run, bool, &str) -> bool) {
+fn sweep(work: &Workload, device: &str, kind: &str, judge: impl Fn(&Run, bool, &str) -> Outcome) {
     let Some(workspace) = workspace() else { return };
     if work.name == MOVIE.name && !makes_film(&workspace) {
         return;
@@ -169,19 +149,15 @@ fn sweep(work: &Workload, device: &str, kind: &str, judge: impl Fn(&Run, bool, &
     let workload = format!("{} on {on}", work.name);
     let same = |left: &_, expected: &_| within(levels, left, expected);
     fs::create_dir(workspace.path("out")).unwrap();
-    let whole = is_whole();
     let arguments = format!("{}{device}", work.arguments);
     workspace.run(work.arguments).succeeds();
     let expected = results(&workspace);
-    let (mut places, mut unharmed, mut said) = (0, 0, 0);
-    let mut place = 1;
-    loop {
+    let outcomes = faults::sweep(kind, SOME, |fault| {
         fs::remove_dir_all(workspace.path("out")).unwrap();
         fs::create_dir(workspace.path("out")).unwrap();
-        let ended = run(&workspace, &arguments, &format!("{kind}:{place}"));
-        let Some(met) = met(&workspace) else { break };
-        places += 1;
-        let what = format!("{kind}:{place} ({met}): {}{}", ended.out, ended.err);
+        let ended = run(&workspace, &arguments, fault);
+        let met = met(&workspace)?;
+        let what = format!("{fault} ({met}): {}{}", ended.out, ended.err);
         assert!(!ended.err.contains("panicked") && !ended.err.contains("report"), "{what}");
         let left = results(&workspace);
         for (name, picture) in &left {
@@ -189,29 +165,15 @@ fn sweep(work: &Workload, device: &str, kind: &str, judge: impl Fn(&Run, bool, &
             let its = BTreeMap::from([(name.clone(), expected[name].clone())]);
             assert!(same(&one, &its), "{name} differs: {what}");
         }
-        match judge(&ended, same(&left, &expected), &what) {
-            true => unharmed += 1,
-            false => said += 1,
-        }
+        let outcome = judge(&ended, same(&left, &expected), &what);
         // As if nothing had been.
         let again = run(&workspace, &arguments, &format!("{kind}:0"));
         assert_eq!(again.code, 0, "the next run: {}; {what}", again.err);
         assert!(same(&results(&workspace), &expected), "the next run makes others: {what}");
-        place += if whole { 1 } else { 1 + place / SOME };
-    }
-    assert!(places > 0, "no call of {kind} was met");
-    println!("{workload} {kind}: {places} places, {unharmed} unharmed, {said} said");
-    if let Some(table) = std::env::var_os("PENTIMENTO_FAULTS_TABLE") {
-        let mut file = fs::File::options().append(true).create(true).open(table).unwrap();
-        let line =
-            format!("| {workload} | GPU: {kind} | {places} | {unharmed} | {said} | 0 | 0 | |\n");
-        file.write_all(line.as_bytes()).unwrap();
-    }
-}
-
-/// Whether every place is to fail, as tools/faults/run wants it, not some of each kind.
-fn is_whole() -> bool {
-    std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all")
+        Some((outcome, met))
+    });
+    assert!(outcomes.places > 0, "no call of {kind} was met");
+    outcomes.note(&workload, &format!("GPU: {kind}"));
 }
 
 /// What fails in films: all of it, or two kinds. Albums meet the others in every test.
@@ -232,29 +194,29 @@ fn makes_film(workspace: &Workspace) -> bool {
 }
 
 /// Nobody named a device: all is restored, and a note names the GPU and the cause.
-fn the_cpu_goes_on(ended: &Run, all_there: bool, what: &str) -> bool {
+fn the_cpu_goes_on(ended: &Run, all_there: bool, what: &str) -> Outcome {
     assert!(ended.code == 0 && all_there, "{what}");
     let notes: Vec<&str> = ended.err.lines().collect();
     if notes.is_empty() {
-        return true;
+        return Outcome::Unharmed;
     }
     assert!(notes.len() == 1 && notes[0].contains(NAME), "{what}");
     assert!(notes[0].contains("the CPU"), "{what}");
-    false
+    Outcome::Said
 }
 
 /// The GPU was named: what it did not restore is said, with the cause.
-fn it_is_said(ended: &Run, all_there: bool, what: &str) -> bool {
+fn it_is_said(ended: &Run, all_there: bool, what: &str) -> Outcome {
     if ended.code == 0 {
         assert!(all_there && ended.err.is_empty(), "{what}");
-        return true;
+        return Outcome::Unharmed;
     }
     assert_eq!(ended.code, 1, "{what}");
     let is_error = |line: &str| line.starts_with("error: ");
     assert!(!ended.err.is_empty() && ended.err.lines().all(is_error), "{what}");
     let causes = ["lost", "memory", "cannot open"];
     assert!(causes.iter().any(|cause| ended.err.contains(cause)), "{what}");
-    false
+    Outcome::Said
 }
 
 #[test]

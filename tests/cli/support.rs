@@ -2,11 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, TensorView};
 
 pub use crate::skipped::skip;
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[path = "../support/faults.rs"]
+pub mod faults;
+
+pub fn root() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
 
 /// What a run of the program left behind.
 pub struct Run {
@@ -50,8 +58,7 @@ impl Workspace {
     pub fn new() -> Self {
         let workspace = Self(tempfile::tempdir().unwrap());
         fs::write(workspace.path("x2.safetensors"), upscaler(&[8, 8])).unwrap();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let face = root.join("tests/goldens/mmrbnet/default_32/checkpoint.safetensors");
+        let face = root().join("tests/goldens/mmrbnet/default_32/checkpoint.safetensors");
         fs::copy(face, workspace.path("face.safetensors")).unwrap();
         workspace
     }

@@ -9,12 +9,11 @@
 mod support;
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::Command;
 
-use support::{Library, compile, model, root, skip, succeeds, text};
+use support::faults::{self, Outcome};
+use support::{Library, compile, model, root, succeeds, text};
 
 /// Places of a sweep that are taken where not all are asked for, about twice as many.
 const SOME: usize = 3;
@@ -28,17 +27,13 @@ fn last_line(printed: &str) -> &str {
 fn two_threads_of_a_c_program_outlive_every_fault() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
-    let (program, library, log) = (at("threads"), at("faults.so"), at("met"));
+    let (program, log) = (at("threads"), at("met"));
     let source = root().join("bindings/c/tests/threads.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library);
-    compiler.arg(root().join("tools/faults/faults.c")).arg("-ldl");
-    if compile(&source, &program, Library::Shared).is_none()
-        || !compiler.status().is_ok_and(|status| status.success())
-    {
-        skip("no C compiler for the library that makes calls fail");
+    let (Some(()), Some(library)) =
+        (compile(&source, &program, Library::Shared), faults::library("faults"))
+    else {
         return;
-    }
+    };
     let own = at("work");
     fs::create_dir(&own).expect("a folder");
     fs::copy(model(), own.join("model.safetensors")).expect("a model");
@@ -50,19 +45,15 @@ fn two_threads_of_a_c_program_outlive_every_fault() {
     };
     let expected = last_line(&succeeds(&mut command("1"))).to_owned();
     assert!(expected.starts_with("results "), "{expected}");
-    let all = std::env::var_os("PENTIMENTO_FAULTS").is_some_and(|all| all == "all");
     // The model is mapped, so that no read can be short.
     for kind in ["eio", "eio+", "eintr", "emfile", "emfile+", "eacces", "memory", "thread"] {
-        let [mut places, mut unharmed, mut said, mut ended] = [0; 4];
-        let mut place = 1;
-        loop {
+        let outcomes = faults::sweep(kind, SOME, |fault| {
             let _ = fs::remove_file(&log);
-            let fault = format!("{kind}:{place}");
             let mut run = command("2");
-            run.env("LD_PRELOAD", &library).env("FAULTS", &fault);
+            run.env("LD_PRELOAD", &library).env("FAULTS", fault);
             let output = run.env("FAULTS_UNDER", &own).env("FAULTS_LOG", &log).output();
             let output = output.expect("it runs");
-            let Ok(met) = fs::read_to_string(&log) else { break };
+            let met = fs::read_to_string(&log).ok()?;
             let printed = text(&output);
             let what = format!("{fault} ({}): {printed}", met.trim_end());
             assert!(!printed.contains("panicked") && !printed.contains("report"), "{what}");
@@ -70,33 +61,21 @@ fn two_threads_of_a_c_program_outlive_every_fault() {
             let lines: Vec<&str> = out.lines().collect();
             let mut results = lines.iter().filter(|line| line.starts_with("results"));
             assert!(results.all(|line| *line == expected), "another result: {what}");
-            places += 1;
-            match (output.status.code(), output.status.signal()) {
-                (Some(0), _) if lines == [expected.as_str()] => unharmed += 1,
+            let outcome = match (output.status.code(), output.status.signal()) {
+                (Some(0), _) if lines == [expected.as_str()] => Outcome::Unharmed,
                 // Said in the first attempt, and the second one succeeds.
                 (Some(0), _) => {
                     let is_said = lines[0].starts_with("status ") && lines[0].len() > 20;
                     assert!(is_said && last_line(&out) == expected, "{what}");
-                    said += 1;
+                    Outcome::Said
                 }
-                (Some(1), _) if kind.ends_with('+') => said += 1,
-                (None, Some(SIGABRT)) if kind == "memory" => ended += 1,
+                (Some(1), _) if kind.ends_with('+') => Outcome::Said,
+                (None, Some(SIGABRT)) if kind == "memory" => Outcome::Ended,
                 _ => panic!("{what}"),
-            }
-            place += if all { 1 } else { 1 + place / SOME };
-        }
-        assert!(places > 0, "no {kind} was met");
-        println!("C, two threads, {kind}: {places} places, {unharmed}, {said}, {ended}");
-        note(kind, [places, unharmed, said, ended]);
+            };
+            Some((outcome, met))
+        });
+        assert!(outcomes.places > 0, "no {kind} was met");
+        outcomes.note("the C library in two threads", kind);
     }
-}
-
-/// A line of the table, where one is asked for.
-fn note(kind: &str, [places, unharmed, said, ended]: [usize; 4]) {
-    let Some(table) = std::env::var_os("PENTIMENTO_FAULTS_TABLE") else { return };
-    let file = fs::File::options().append(true).create(true).open(Path::new(&table));
-    let line = format!(
-        "| the C library in two threads | {kind} | {places} | {unharmed} | {said} | {ended} | 0 | |\n"
-    );
-    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the table");
 }

@@ -5,6 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use support::faults::{self, GPU as NAME};
 use support::{Library, command_line, compile, has, model, ppm, root, skip, succeeds, text};
 
 #[test]
@@ -146,53 +147,26 @@ fn bad_use_is_an_error_and_nothing_leaks() {
     }
 }
 
-/// A layer that shows the Vulkan driver of the CPU as a GPU and fails calls; `None` where one of them
-/// is missing.
-fn gpu_with_faults(folder: &Path) -> Option<()> {
-    let library = folder.join("faults.so");
-    let source = root().join("tools/faults/vulkan.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-Wl,-z,nodelete", "-o"]).arg(&library).arg(source);
-    if !cfg!(target_os = "linux") || !compiler.status().is_ok_and(|status| status.success()) {
-        skip("no C compiler for the layer that makes calls fail");
-        return None;
-    }
-    let layer = format!(
-        r#"{{"file_format_version": "1.1.2", "layer": {{"name": "VK_LAYER_PENTIMENTO_faults",
-        "type": "GLOBAL", "library_path": "{}", "api_version": "1.3.0",
-        "implementation_version": "1", "description": "fails calls"}}}}"#,
-        library.display()
-    );
-    std::fs::write(folder.join("faults.json"), layer).expect("written");
-    Some(())
-}
-
 /// Where nobody named a device the call succeeds on the CPU, and the log says so. Otherwise it is an
 /// error. Other sessions and new ones work in both cases.
 #[test]
 fn a_lost_gpu_costs_no_session() {
-    const NAME: &str = "a GPU with faults";
     let folder = tempfile::tempdir().expect("a folder");
     let program = folder.path().join("lost");
     let source = root().join("bindings/c/tests/lost.c");
     if compile(&source, &program, Library::Shared).is_none()
-        || gpu_with_faults(folder.path()).is_none()
+        || faults::layer(folder.path()).is_none()
     {
         return;
     }
     let log = folder.path().join("met");
     let run = |fault: &str, device: &[&str]| {
         let _ = std::fs::remove_file(&log);
-        succeeds(
-            Command::new(&program)
-                .arg(model())
-                .args(device)
-                .env("VK_LAYER_PATH", folder.path())
-                .env("VK_INSTANCE_LAYERS", "VK_LAYER_PENTIMENTO_faults")
-                .env("NODEVICE_SELECT", "1")
-                .env("FAULTS_GPU", fault)
-                .env("FAULTS_GPU_LOG", &log),
-        )
+        succeeds(Command::new(&program).arg(model()).args(device).envs(faults::variables(
+            folder.path(),
+            fault,
+            &log,
+        )))
     };
     if !run("lost:0", &[]).contains(NAME) {
         skip("there is no Vulkan driver that runs on the CPU");

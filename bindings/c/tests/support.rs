@@ -8,6 +8,10 @@ mod skipped;
 
 pub use skipped::skip;
 
+#[allow(dead_code)] // every test binary uses its own part
+#[path = "../../../tests/support/faults.rs"]
+pub mod faults;
+
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
