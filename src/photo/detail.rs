@@ -12,6 +12,14 @@ use super::warp::{View, reach};
 const CLEAN: f64 = 1.5;
 /// The edges of JPEG's blocks.
 const BLOCK: usize = 8;
+/// Noise is measured in squares of so many pixels, too: those of a small face are calm between its
+/// features.
+const CALM_SIDE: usize = 4;
+/// How much larger the variance of noise is than that of Immerkær's operator in the calmest tenth of these
+/// squares, which are calm by chance.
+const CALM_FACTOR: f64 = 2.3;
+/// Luminances so near to black or white are clipped, and show less noise than there is.
+const CLIPPED: u8 = 2;
 /// Steps at the edges of blocks count so many times as noise: their energy lies on few pixels.
 const BLOCK_WEIGHT: f64 = 3.0;
 /// Steps up to this, in levels, are chance.
@@ -36,12 +44,57 @@ pub fn damage(photo: View<'_, u8, 3>, to_photo: &Affine, size: usize) -> f64 {
     let (height, width) = (area.height / 2, area.width / 2);
     let row = |y: usize| &photo.pixels[(top + y) * photo.width + left..][..width];
     let pixels: Vec<[u8; 3]> = (0..height).flat_map(row).copied().collect();
-    let noise = grain::level(&grain::histogram(&pixels, width, &vec![1.0; pixels.len()]));
+    let noise = noise_variance(&pixels, width);
     // Smaller faces have nothing that the network's pixels could not hold.
     let dots = if to_photo.scale() > 1.0 { unrest(&pixels, width) } else { 0.0 };
-    let noise = if dots > DOTS { noise.max(dots) } else { noise };
+    let noise = if dots > DOTS { noise.max(dots * dots) } else { noise };
     let step = BLOCK_WEIGHT * (blockiness(&pixels, width, left) - LEAST_STEP).max(0.0);
-    (noise * noise - CLEAN * CLEAN).max(0.0) + step * step
+    (noise - CLEAN * CLEAN).max(0.0) + step * step
+}
+
+/// The variance of the noise, in levels.
+///
+/// The median of all pixels counts the face's own detail as noise, and the more of it the smaller the face
+/// is. The calmest squares have less of that and as much noise. What the median has above them is detail,
+/// and they are taken to have as much of it once more.
+fn noise_variance(pixels: &[[u8; 3]], width: usize) -> f64 {
+    let at = |i: usize| grain::luminance(pixels[i]);
+    let is_clipped = |i: usize| !(CLIPPED..=u8::MAX - CLIPPED).contains(&at(i));
+    let weights: Vec<f32> =
+        (0..pixels.len()).map(|i| if is_clipped(i) { 0.0 } else { 1.0 }).collect();
+    let all = grain::level(&grain::histogram(pixels, width, &weights)).powi(2);
+    let height = pixels.len().checked_div(width).unwrap_or(0);
+    let mut squares = squares([height, width], CALM_SIDE, |x, y| {
+        let i = y * width + x;
+        if [i - width, i, i + width].iter().any(|&i| (i - 1..=i + 1).any(is_clipped)) {
+            return f64::NAN;
+        }
+        let [above, here, below] = [i - width, i, i + width]
+            .map(|i| f64::from(at(i - 1)) - 2.0 * f64::from(at(i)) + f64::from(at(i + 1)));
+        ((above - 2.0 * here + below) / 6.0).powi(2)
+    });
+    squares.retain(|square| square.is_finite());
+    let calm = squares.get(squares.len() / 10).map_or(all, |square| CALM_FACTOR * square);
+    (2.0 * calm - all).min(all)
+}
+
+/// The means of `value` of column and row in squares of `side` pixels, in ascending order; the outermost
+/// pixels have no square.
+fn squares(
+    [height, width]: [usize; 2],
+    side: usize,
+    value: impl Fn(usize, usize) -> f64,
+) -> Vec<f64> {
+    let mut squares = Vec::new();
+    for top in (1..height.saturating_sub(side)).step_by(side) {
+        for left in (1..width.saturating_sub(side)).step_by(side) {
+            let places = (top..top + side).flat_map(|y| (left..left + side).map(move |x| (x, y)));
+            let sum: f64 = places.map(|(x, y)| value(x, y)).sum();
+            squares.push(sum / (side * side) as f64);
+        }
+    }
+    squares.sort_by(f64::total_cmp);
+    squares
 }
 
 /// The standard deviation, in levels, of the noise that has as strong second differences along rows and
@@ -50,21 +103,12 @@ pub fn damage(photo: View<'_, u8, 3>, to_photo: &Affine, size: usize) -> f64 {
 fn unrest(pixels: &[[u8; 3]], width: usize) -> f64 {
     let height = pixels.len().checked_div(width).unwrap_or(0);
     let at = |x: usize, y: usize| f64::from(grain::luminance(pixels[y * width + x]));
-    let mut squares = Vec::new();
-    for top in (1..height.saturating_sub(BLOCK)).step_by(BLOCK) {
-        for left in (1..width.saturating_sub(BLOCK)).step_by(BLOCK) {
-            let mut sum = 0.0;
-            for (y, x) in (top..top + BLOCK).flat_map(|y| (left..left + BLOCK).map(move |x| (y, x)))
-            {
-                let middle = 2.0 * at(x, y);
-                let across = at(x - 1, y) - middle + at(x + 1, y);
-                let down = at(x, y - 1) - middle + at(x, y + 1);
-                sum += across * across + down * down;
-            }
-            squares.push(sum / (2 * BLOCK * BLOCK) as f64);
-        }
-    }
-    squares.sort_by(f64::total_cmp);
+    let squares = squares([height, width], BLOCK, |x, y| {
+        let middle = 2.0 * at(x, y);
+        let across = at(x - 1, y) - middle + at(x + 1, y);
+        let down = at(x, y - 1) - middle + at(x, y + 1);
+        (across * across + down * down) / 2.0
+    });
     // The weights 1, -2 and 1 make the variance six times as large.
     squares.get(squares.len() / 5).map_or(0.0, |square| (square / 6.0).sqrt())
 }
@@ -135,6 +179,23 @@ mod tests {
         assert!(of(|x, y| slope(x, y) + dots(x, y)) > 50.0);
         let blocks = of(|x, y| slope(x / 8 * 8, y / 8 * 8));
         assert!(blocks > 30.0, "{blocks}");
+    }
+
+    #[test]
+    fn texture_between_calm_places_is_no_damage_and_noise_everywhere_is() {
+        // A small face: skin is a quarter of it, and all else has fine detail.
+        let texture = |x: usize, y: usize| {
+            let detail = if x / 16 % 2 == 0 && y / 16 % 2 == 0 { 0.5 } else { 3.0 };
+            slope(x, y) + detail * noise(x, y)
+        };
+        assert_eq!(of(texture), 0.0);
+        let grain = |x: usize, y: usize| 6.0 * noise(x + 900, y);
+        let noisy = of(|x, y| texture(x, y) + grain(x, y));
+        assert!((20.0..50.0).contains(&noisy), "{noisy}");
+        // Where light is clipped, noise is not seen, and is there all the same.
+        let bright = |x: usize, y: usize| if x / 16 % 2 == 0 { 290.0 } else { 128.0 };
+        let clipped = of(|x, y| bright(x, y) + grain(x, y));
+        assert!((20.0..50.0).contains(&clipped), "{clipped}");
     }
 
     #[test]
