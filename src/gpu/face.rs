@@ -42,7 +42,9 @@ impl Canvas {
     }
 
     /// A face of these pixels.
-    #[cfg(test)]
+    ///
+    /// # Errors
+    /// As [`Canvas::crop`].
     pub async fn upload_face(&self, pixels: &[[u8; 3]], size: usize) -> Result<Face> {
         let buffer = self.calls.upload("face", &super::canvas::words(pixels)).await?;
         Ok(Face { buffer, size })

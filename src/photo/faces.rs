@@ -382,7 +382,16 @@ impl PhotoRestorer {
                 return Ok(Err(format!("it is not a face at a second look (score {score:.2})")));
             }
         }
-        let crop = surface.crop(&to_face, self.size).await?;
+        let (pixels, _) = photo.rgb.as_chunks();
+        let view = View { pixels, height: photo.height, width: photo.width };
+        let crop = if detail::is_dotted(view, &to_face, self.size) {
+            let (crop, side) = detail::without_dots(view, &to_face, self.size);
+            let rgb = crop.into_flattened();
+            let small = Picture { height: side, width: side, rgb, alpha: None, icc: None };
+            surface.hold(small.resized(self.size, self.size)?.rgb.as_chunks().0, self.size).await?
+        } else {
+            surface.crop(&to_face, self.size).await?
+        };
         Ok(Ok((crop, to_face)))
     }
 
@@ -404,6 +413,8 @@ impl PhotoRestorer {
         let (pixels, _) = photo.rgb.as_chunks();
         let view = View { pixels, height: photo.height, width: photo.width };
         let damage = detail::damage(view, &to_face.inverse(), self.size);
+        let is_dotted = damage > 0.0 && detail::is_dotted(view, &to_face, self.size);
+        let damage = if is_dotted { detail::NOTHING_KEPT } else { damage };
         // A larger result needs more than a sharp face.
         if is_found(face) && damage == 0.0 && self.options.scale == 1 {
             let faces = [crop, restored];
@@ -431,6 +442,8 @@ impl PhotoRestorer {
         };
         let to_photo = to_face.inverse().enlarged(self.options.scale);
         let PhotoOptions { strength, grain, scale, .. } = self.options;
+        // Dots are no grain.
+        let grain = if is_dotted { 0.0 } else { grain };
         let factor = scale;
         let place = Place { to_photo: &to_photo, factor, shape, crop, damage, strength, grain };
         surface.paste(&restored, self.size, place).await?;

@@ -87,6 +87,19 @@ impl Surface {
         }
     }
 
+    /// An aligned face of `size × size` pixels that was made in memory.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn hold(&self, pixels: &[[u8; 3]], size: usize) -> Result<AlignedPixels> {
+        match self {
+            Self::Cpu { .. } => Ok(AlignedPixels::Cpu(pixels.to_vec())),
+            Self::Gpu { canvas, .. } => {
+                Ok(AlignedPixels::Gpu(canvas.upload_face(pixels, size).await?))
+            }
+        }
+    }
+
     /// Restores a face by the network of `session`.
     ///
     /// # Errors
@@ -313,17 +326,6 @@ mod tests {
         a.as_flattened().iter().zip(b.as_flattened()).map(|(a, b)| a.abs_diff(*b)).max()
     }
 
-    impl Surface {
-        async fn holds(&self, pixels: Vec<[u8; 3]>, size: usize) -> AlignedPixels {
-            match self {
-                Self::Cpu { .. } => AlignedPixels::Cpu(pixels),
-                Self::Gpu { canvas, .. } => {
-                    AlignedPixels::Gpu(canvas.upload_face(&pixels, size).await.expect("room"))
-                }
-            }
-        }
-    }
-
     #[test]
     fn kernels_cut_out_the_twins_bytes_and_paste_within_a_level() {
         let Some(gpu) = gpu() else { return };
@@ -357,8 +359,9 @@ mod tests {
                         );
                         let cut = surface.crop(&to_face, 64).await?;
                         let pixels = surface.pixels(&cut).await?;
-                        let face = pixels.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
-                        let face = surface.holds(face, 64).await;
+                        let face: Vec<[u8; 3]> =
+                            pixels.iter().map(|p| p.map(|v| 255 - v / 2)).collect();
+                        let face = surface.hold(&face, 64).await.expect("room");
                         let (to_photo, crop) = (&to_photo, &cut);
                         let place =
                             Place { to_photo, factor, shape, crop, damage, strength, grain };
@@ -391,8 +394,8 @@ mod tests {
             for engine in [&cpu, &gpu] {
                 let outcome = block_on(async {
                     let surface = Surface::new(engine, photo(9, 9), photo(9, 9)).await?;
-                    let original = surface.holds(original.clone(), size).await;
-                    let restored = surface.holds(restored.clone(), size).await;
+                    let original = surface.hold(&original, size).await.expect("room");
+                    let restored = surface.hold(&restored, size).await.expect("room");
                     let agreement = surface.agreement([&original, &restored], size).await?;
                     let matched = surface.with_colours_of(&original, &restored, size).await?;
                     let faces = [&original, &restored];
