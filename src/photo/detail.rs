@@ -236,7 +236,7 @@ mod tests {
         let noisy = of(|x, y| texture(x, y) + grain(x, y));
         assert!((20.0..50.0).contains(&noisy), "{noisy}");
         // Where light is clipped, noise is not seen, and is there all the same.
-        let bright = |x: usize, y: usize| if x / 16 % 2 == 0 { 290.0 } else { 128.0 };
+        let bright = |x: usize, _: usize| if x / 16 % 2 == 0 { 290.0 } else { 128.0 };
         let clipped = of(|x, y| bright(x, y) + grain(x, y));
         assert!((20.0..50.0).contains(&clipped), "{clipped}");
     }
