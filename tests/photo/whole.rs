@@ -13,6 +13,7 @@ use pentimento::{Engine, EngineOptions, Model, Precision};
 
 use crate::portraits::{SIDE, degraded, error, portraits, seam, ssim};
 use crate::support;
+use crate::support::engines::gpu;
 
 pub fn weights(name: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights").join(name);
@@ -280,6 +281,49 @@ fn a_box_is_enough() {
             let skipped = restored.faces[1].skipped.as_deref();
             assert_eq!(skipped, Some("it lies outside of the photo"));
         }
+    }
+}
+
+/// `portrait` as ink of one colour prints it: dots 6 pixels apart, in rows at 20 degrees.
+fn printed(portrait: &Picture) -> Picture {
+    let (sin, cos) = 20.0_f64.to_radians().sin_cos();
+    let wave = |v: f64| (v * std::f64::consts::TAU / 6.0).cos();
+    let mut printed = portrait.clone();
+    for (i, pixel) in printed.rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+        let [x, y] = [(i % SIDE) as f64, (i / SIDE) as f64];
+        let dot = wave(cos * x + sin * y) + wave(cos * y - sin * x);
+        let light = f64::from(pixel[1]) / 255.0;
+        *pixel = if dot > 4.0 * light - 2.0 { [20; 3] } else { [235; 3] };
+    }
+    printed
+}
+
+#[test]
+fn the_dots_of_a_print_do_not_come_back_as_a_mesh() {
+    let Some(shared) = support::shared() else { return };
+    let [(clear, landmarks)] = portraits(&shared, 1).try_into().expect("a portrait");
+    let print = printed(&clear);
+    let oval = Oval::of(&landmarks);
+    let inside = |i: usize| oval.at([(i % SIDE) as f64, (i / SIDE) as f64]) > 0.9;
+    // What neighbours differ by, on average.
+    let unrest = |picture: &Picture| {
+        let at = |i: usize| f64::from(picture.rgb[3 * i + 1]);
+        let differ = (1..SIDE * SIDE).filter(|&i| inside(i)).map(|i| (at(i) - at(i - 1)).abs());
+        differ.clone().sum::<f64>() / differ.count() as f64
+    };
+    let model = weights("mmrbnet-256.safetensors");
+    let face = Face { landmarks, score: None, bounds: None };
+    for engine in std::iter::once(cpu()).chain(gpu()) {
+        let mut restorer = PhotoRestorer::new(&engine, &model, None, None, PhotoOptions::default())
+            .expect("a face model");
+        let restored =
+            restorer.restore(&print, Some(std::slice::from_ref(&face))).expect("a photo");
+        assert_eq!(restored.faces[0].skipped, None);
+        let [before, after] = [&print, &restored.picture].map(unrest);
+        eprintln!("unrest {before:.2} → {after:.2}, of the original {:.2}", unrest(&clear));
+        assert!(8.0 * after < before, "{before:.2} → {after:.2}");
+        let [before, after] = [&print, &restored.picture].map(|p| error(p, &clear, inside));
+        assert!(5.0 * after < before, "{before:.0} → {after:.0}");
     }
 }
 
