@@ -228,7 +228,8 @@ mod tests {
     fn texture_between_calm_places_is_no_damage_and_noise_everywhere_is() {
         // A small face: skin is a quarter of it, and all else has fine detail.
         let texture = |x: usize, y: usize| {
-            let detail = if x / 16 % 2 == 0 && y / 16 % 2 == 0 { 0.5 } else { 3.0 };
+            let detail =
+                if (x / 16).is_multiple_of(2) && (y / 16).is_multiple_of(2) { 0.5 } else { 3.0 };
             slope(x, y) + detail * noise(x, y)
         };
         assert_eq!(of(texture), 0.0);
@@ -236,7 +237,7 @@ mod tests {
         let noisy = of(|x, y| texture(x, y) + grain(x, y));
         assert!((20.0..50.0).contains(&noisy), "{noisy}");
         // Where light is clipped, noise is not seen, and is there all the same.
-        let bright = |x: usize, _: usize| if x / 16 % 2 == 0 { 290.0 } else { 128.0 };
+        let bright = |x: usize, _: usize| if (x / 16).is_multiple_of(2) { 290.0 } else { 128.0 };
         let clipped = of(|x, y| bright(x, y) + grain(x, y));
         assert!((20.0..50.0).contains(&clipped), "{clipped}");
     }
