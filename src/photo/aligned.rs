@@ -1,5 +1,6 @@
 //! An aligned face, in memory or on a GPU.
 
+use super::align::Affine;
 use crate::gpu::{self, GpuPicture};
 use crate::{Error, Result};
 
@@ -10,6 +11,16 @@ pub enum AlignedPixels {
     Cpu(Vec<[u8; 3]>),
     /// It does not leave the device before somebody asks for it.
     Gpu(gpu::Face),
+}
+
+/// A face that was cut out of its photo.
+pub struct CutOut {
+    /// What the network gets.
+    pub crop: AlignedPixels,
+    /// From the photo to the crop.
+    pub to_face: Affine,
+    /// Whether the dots of a print cover it in the photo; in the crop they are averaged.
+    pub dotted: bool,
 }
 
 impl AlignedPixels {

@@ -7,7 +7,6 @@ use image::{RgbImage, imageops};
 use super::align::align_posed;
 use super::paste::crop_smooth;
 use super::search::UPRIGHT;
-use super::warp::View;
 use super::{Detector, Face, Picture};
 use crate::{Error, Result};
 
@@ -48,9 +47,7 @@ impl Detector {
     /// As [`Detector::detect`].
     pub async fn ask_async(&mut self, photo: &Picture, face: &Face) -> Result<f32> {
         let Some(to_crop) = align_posed(&face.landmarks, UPRIGHT) else { return Ok(0.0) };
-        let (pixels, _) = photo.rgb.as_chunks();
-        let view = View { pixels, height: photo.height, width: photo.width };
-        let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
+        let rgb = crop_smooth(photo.view(), &to_crop, UPRIGHT).into_flattened();
         let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
         let middle = to_crop.apply(face.centre());
         let mut sum = 0.0;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::align::{self, Affine};
-use super::aligned::AlignedPixels;
+use super::aligned::{AlignedPixels, CutOut};
 use super::batch::{Batch, BatchReport, FaceNetwork};
 use super::detail;
 use super::enlarge::enlarged;
@@ -12,7 +12,6 @@ use super::options::{BlendMask, FaceSelection, PhotoOptions};
 use super::paste::{Canvas, Shape};
 use super::surface::{Place, Surface};
 use super::tone::tones;
-use super::warp::View;
 use super::{Detector, FaceParser, GivenFace, Picture, Restored, Restorer};
 use crate::{Control, Engine, Error, Model, Result, Session, Task};
 
@@ -355,7 +354,7 @@ impl PhotoRestorer {
         surface: &Surface,
         photo: &Picture,
         face: &Face,
-    ) -> Result<Result<(AlignedPixels, Affine), String>> {
+    ) -> Result<Result<CutOut, String>> {
         let distance = face.eye_distance();
         if distance < self.options.smallest {
             return Ok(Err(format!("its eyes are only {distance:.1} pixels apart")));
@@ -382,17 +381,16 @@ impl PhotoRestorer {
                 return Ok(Err(format!("it is not a face at a second look (score {score:.2})")));
             }
         }
-        let (pixels, _) = photo.rgb.as_chunks();
-        let view = View { pixels, height: photo.height, width: photo.width };
-        let crop = if detail::is_dotted(view, &to_face, self.size) {
-            let (crop, side) = detail::without_dots(view, &to_face, self.size);
+        let dotted = detail::is_dotted(photo.view(), &to_face, self.size);
+        let crop = if dotted {
+            let (crop, side) = detail::without_dots(photo.view(), &to_face, self.size);
             let rgb = crop.into_flattened();
             let small = Picture { height: side, width: side, rgb, alpha: None, icc: None };
             surface.hold(small.resized(self.size, self.size)?.rgb.as_chunks().0, self.size).await?
         } else {
             surface.crop(&to_face, self.size).await?
         };
-        Ok(Ok((crop, to_face)))
+        Ok(Ok(CutOut { crop, to_face, dotted }))
     }
 
     /// Puts a restored face back; says why not where it is left. One that a detector has found is left
@@ -402,18 +400,18 @@ impl PhotoRestorer {
         surface: &mut Surface,
         photo: &Picture,
         face: &Face,
-        [crop, restored]: [&AlignedPixels; 2],
-        to_face: Affine,
+        cut: &CutOut,
+        restored: &AlignedPixels,
     ) -> Result<Result<(AlignedPixels, Affine), String>> {
+        let CutOut { crop, to_face, dotted } = cut;
         let agreement = surface.agreement([crop, restored], self.size).await?;
         if agreement < LEAST_AGREEMENT {
             return Ok(Err(format!("the restored face agrees with it by only {agreement:.2}")));
         }
         let landmarks = face.landmarks.map(|point| to_face.apply(point));
-        let (pixels, _) = photo.rgb.as_chunks();
-        let view = View { pixels, height: photo.height, width: photo.width };
+        let view = photo.view();
         let damage = detail::damage(view, &to_face.inverse(), self.size);
-        let is_dotted = damage > 0.0 && detail::is_dotted(view, &to_face, self.size);
+        let is_dotted = *dotted && damage > 0.0;
         let damage = if is_dotted { detail::NOTHING_KEPT } else { damage };
         // A larger result needs more than a sharp face.
         if is_found(face) && damage == 0.0 && self.options.scale == 1 {
@@ -425,7 +423,7 @@ impl PhotoRestorer {
             }
         }
         let mut restored = surface.with_colours_of(crop, restored, self.size).await?;
-        if let Some(tones) = tones(view, &to_face, self.size) {
+        if let Some(tones) = tones(view, to_face, self.size) {
             restored = surface.toned(&restored, &tones).await?;
         }
         let parsed = match (&mut self.parser, self.options.mask) {

@@ -4,7 +4,6 @@ use super::align::align_posed;
 use super::detect::iou;
 use super::looks::{Seen, merged};
 use super::paste::crop_smooth;
-use super::warp::View;
 use super::{Detection, Detector, Face, Picture, Pose};
 use crate::Result;
 
@@ -84,9 +83,7 @@ impl Detector {
             return Ok(face);
         }
         let Some(to_crop) = align_posed(&face.landmarks, UPRIGHT) else { return Ok(face) };
-        let (pixels, _) = photo.rgb.as_chunks();
-        let view = View { pixels, height: photo.height, width: photo.width };
-        let rgb = crop_smooth(view, &to_crop, UPRIGHT).into_flattened();
+        let rgb = crop_smooth(photo.view(), &to_crop, UPRIGHT).into_flattened();
         let crop = Picture { height: UPRIGHT, width: UPRIGHT, rgb, alpha: None, icc: None };
         let middle = UPRIGHT as f64 / 2.0;
         let found = self.detect_async(&crop).await?.into_iter().map(Face::from).map(|seen| {

@@ -3,8 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::align::Affine;
-use super::aligned::AlignedPixels;
+use super::aligned::{AlignedPixels, CutOut};
 use super::face::{Face, Pose};
 use super::faces::canvas;
 use super::surface::Surface;
@@ -26,7 +25,7 @@ struct Waiting {
     photo: usize,
     face: Face,
     /// Why it is left where it was not cut out.
-    cut: std::result::Result<(AlignedPixels, Affine), String>,
+    cut: std::result::Result<CutOut, String>,
     control: Option<Control>,
 }
 
@@ -141,7 +140,9 @@ impl PhotoRestorer {
             let mut cuts = Vec::new();
             for Waiting { photo, cut, control, .. } in &*waiting {
                 // Faces of photos that have failed are not needed any more.
-                if let (Some(State::Open(open)), Ok((crop, _))) = (states.get(*photo), cut) {
+                if let (Some(State::Open(open)), Ok(CutOut { crop, .. })) =
+                    (states.get(*photo), cut)
+                {
                     cuts.push((&open.surface, crop, control.clone()));
                 }
             }
@@ -167,15 +168,14 @@ impl PhotoRestorer {
         open: &mut Open,
         photo: &Picture,
         face: Face,
-        cut: std::result::Result<(AlignedPixels, Affine), String>,
+        cut: std::result::Result<CutOut, String>,
         restored: Option<Result<AlignedPixels>>,
         show: &mut Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
     ) -> Result<()> {
         let done = match (cut, restored) {
             (Err(why), _) => Err(why),
-            (Ok((crop, to_face)), Some(restored)) => {
-                let faces = [&crop, &restored?];
-                self.put_back(&mut open.surface, photo, &face, faces, to_face).await?
+            (Ok(cut), Some(restored)) => {
+                self.put_back(&mut open.surface, photo, &face, &cut, &restored?).await?
             }
             (Ok(_), None) => return Err(Error::Internal("a face has no result".to_owned())),
         };

@@ -3,9 +3,17 @@
 //! Positions are rounded to 1/32 pixel as OpenCV 4's `warpAffine` does, so that crops and pasted
 //! faces are those of the reference pipelines, bit for bit.
 
+use super::Picture;
 use super::align::Affine;
 use crate::cpu::warp_affine;
 pub use crate::pixels::{Positions, Sample, View};
+
+impl Picture {
+    /// The colours, for crops to read.
+    pub(super) fn view(&self) -> View<'_, u8, 3> {
+        View { pixels: self.rgb.as_chunks().0, height: self.height, width: self.width }
+    }
+}
 
 /// A rectangle of pixels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
