@@ -69,8 +69,8 @@ pub fn damage(photo: View<'_, u8, 3>, to_photo: &Affine, size: usize) -> f64 {
 /// is. The calmest squares have less of that and as much noise. What the median has above them is detail,
 /// and they are taken to have as much of it once more.
 fn noise_variance(pixels: &[[u8; 3]], width: usize) -> f64 {
-    let at = |i: usize| grain::luminance(pixels[i]);
-    let is_clipped = |i: usize| !(CLIPPED..=u8::MAX - CLIPPED).contains(&at(i));
+    let is_clipped =
+        |i: usize| !(CLIPPED..=u8::MAX - CLIPPED).contains(&grain::luminance(pixels[i]));
     let weights: Vec<f32> =
         (0..pixels.len()).map(|i| if is_clipped(i) { 0.0 } else { 1.0 }).collect();
     let all = grain::level(&grain::histogram(pixels, width, &weights)).powi(2);
@@ -80,9 +80,7 @@ fn noise_variance(pixels: &[[u8; 3]], width: usize) -> f64 {
         if [i - width, i, i + width].iter().any(|&i| (i - 1..=i + 1).any(is_clipped)) {
             return f64::NAN;
         }
-        let [above, here, below] = [i - width, i, i + width]
-            .map(|i| f64::from(at(i - 1)) - 2.0 * f64::from(at(i)) + f64::from(at(i + 1)));
-        ((above - 2.0 * here + below) / 6.0).powi(2)
+        (f64::from(grain::operator(pixels, width, i)) / 6.0).powi(2)
     });
     squares.retain(|square| square.is_finite());
     let calm = squares.get(squares.len() / 10).map_or(all, |square| CALM_FACTOR * square);

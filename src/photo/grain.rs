@@ -4,7 +4,7 @@
 //! has where the face goes is put over it: measured, not kept, because a network cannot tell grain
 //! from damage.
 
-pub use crate::cpu::grain_histogram::run as histogram;
+pub use crate::cpu::grain_histogram::{operator, run as histogram};
 pub use crate::pixels::{BINS, luminance};
 
 /// Grain beyond this is damage, in levels.
