@@ -132,7 +132,8 @@ impl Classes {
         let mut classes = Self::default();
         // Products, and bytes that were read, behind the last label.
         let (mut products, mut bytes) = (0, 0);
-        for line in assembly.lines() {
+        // The end ends a block as a label does.
+        for line in assembly.lines().chain(["end:"]) {
             // What stands behind is a comment: encodings, delays.
             let code = line.split(['/', ';']).next().unwrap_or("");
             if is_label(code) {
@@ -150,9 +151,6 @@ impl Classes {
                     break;
                 }
             }
-        }
-        if classes.matrix > products {
-            classes.factor_bytes += bytes;
         }
         classes
     }

@@ -61,9 +61,7 @@ def split(groups: Iterable[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[
 class Muon(Optimizer):
     """For matrices alone. PyTorch's takes no convolutions, and computes in bf16 on any device."""
 
-    def __init__(
-        self, groups: list[dict[str, Any]], momentum: float, half: bool = False
-    ) -> None:
+    def __init__(self, groups: list[dict[str, Any]], momentum: float, half: bool = False) -> None:
         super().__init__(groups, {"lr": 1e-3, "momentum": momentum})
         self.half = half
 
