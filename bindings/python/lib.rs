@@ -223,6 +223,7 @@ impl Native {
             dict.set_item("landmarks", outcome.face.landmarks.map(|[x, y]| (x, y)))?;
             dict.set_item("bounds", outcome.face.bounds)?;
             dict.set_item("score", outcome.face.score)?;
+            dict.set_item("printed", outcome.printed)?;
             dict.set_item("restored", outcome.skipped.is_none())?;
             dict.set_item("skipped", &outcome.skipped)?;
             Ok(dict)

@@ -309,6 +309,11 @@ impl Worker {
         for (i, face) in faces.iter().flatten().enumerate() {
             if let Some(why) = &face.skipped {
                 notes.push(format!("face {} from the left was skipped: {why}", i + 1));
+            } else if face.printed {
+                notes.push(format!(
+                    "face {} from the left is a print; its dots are averaged",
+                    i + 1
+                ));
             }
         }
         Finished { picture, work: Work { tiles, notes }, faces }

@@ -57,6 +57,7 @@ pub fn of(report: &Report<'_>, path: &Path) -> Result<String> {
             let label = format!("face {} of {name}", i + 1);
             let said = match face["skipped"].as_str() {
                 Some(why) => format!("left alone: {}", escaped(why)),
+                None if face["printed"] == true => "restored from a print".to_owned(),
                 None => "restored".to_owned(),
             };
             let _ = write!(

@@ -25,6 +25,8 @@ pub struct Outcome {
     pub pose: Pose,
     /// Whether it was cut out as a head that is turned far to the side, not by the template.
     pub turned: bool,
+    /// Whether the dots of a print cover it. The network got their averages.
+    pub printed: bool,
     /// Why it was skipped, and so left as it was; `None` where it was restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,

@@ -172,6 +172,7 @@ impl PhotoRestorer {
         restored: Option<Result<AlignedPixels>>,
         show: &mut Option<impl FnMut(&Outcome, Option<&AlignedFace>)>,
     ) -> Result<()> {
+        let printed = cut.as_ref().is_ok_and(|cut| cut.dotted);
         let done = match (cut, restored) {
             (Err(why), _) => Err(why),
             (Ok(cut), Some(restored)) => {
@@ -181,7 +182,7 @@ impl PhotoRestorer {
         };
         let pose = Pose::of(&face.landmarks);
         let skipped = done.as_ref().err().cloned();
-        let outcome = Outcome { turned: pose.is_turned(), pose, face, skipped };
+        let outcome = Outcome { turned: pose.is_turned(), printed, pose, face, skipped };
         if let Some(show) = show {
             let face = match &done {
                 Ok((face, to_photo)) => {

@@ -181,3 +181,32 @@ fn lists_of_faces_that_are_none() {
     assert_eq!(faces.len(), 3);
     assert!(faces.iter().all(|face| face["skipped"].is_string()), "{faces:?}");
 }
+
+/// The note, the report and the page say that dots were averaged.
+#[test]
+fn a_print_is_said_to_be_one() {
+    let Some((shared, workspace)) = photo() else { return };
+    let mut print = image::open(shared.join("data/photos/portrait_00.jpg")).unwrap().to_luma8();
+    // Dots of ink six pixels apart, in rows at 20 degrees.
+    let (sin, cos) = 20.0_f64.to_radians().sin_cos();
+    let wave = |v: f64| (v * std::f64::consts::TAU / 6.0).cos();
+    for (x, y, pixel) in print.enumerate_pixels_mut() {
+        let [x, y] = [x, y].map(f64::from);
+        let dot = wave(cos * x + sin * y) + wave(cos * y - sin * x);
+        pixel.0 = [if dot > f64::from(pixel.0[0]) / 63.75 - 2.0 { 20 } else { 235 }];
+    }
+    print.save(workspace.path("photo.png")).unwrap();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/mmrbnet-256.safetensors");
+    let run = workspace.run(&format!(
+        "restore photo.png -o out.png --report report.json --html page.html --model {}",
+        model.display()
+    ));
+    let note = "face 1 from the left is a print; its dots are averaged";
+    assert!(run.succeeds().err.contains(note), "{}", run.err);
+    let report = fs::read(workspace.path("report.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    let face = &report["pictures"][0]["faces"][0];
+    assert_eq!((&face["printed"], face.get("skipped")), (&Value::Bool(true), None), "{report}");
+    let page = fs::read_to_string(workspace.path("page.html")).unwrap();
+    assert!(page.contains("restored from a print"));
+}

@@ -117,8 +117,8 @@ class Restorer:
 
     @property
     def faces(self):
-        """The faces of the last photo, from left to right: landmarks, bounds, score, whether it was
-        restored, and if not, why it was `skipped`."""
+        """The faces of the last photo, from left to right: landmarks, bounds, score, whether it is
+        `printed` (in dots), whether it was restored, and if not, why it was `skipped`."""
         return self._native.faces()
 
     @property

@@ -37,11 +37,13 @@ class DeviceLost(PentimentoError):
 class Face(TypedDict):
     """A face of the last photo, in pixels of the photo as it is shown: the five landmarks as (x, y)
     (eyes, nose, corners of the mouth), the bounds as [left, top, right, bottom], the detector's
-    score, and whether the face was restored. If not, ``skipped`` says why."""
+    score, whether the dots of a print cover it, and whether the face was restored. If not,
+    ``skipped`` says why."""
 
     landmarks: list[tuple[float, float]]
     bounds: list[float] | None
     score: float | None
+    printed: bool
     restored: bool
     skipped: str | None
 

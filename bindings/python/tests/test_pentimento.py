@@ -282,4 +282,5 @@ def test_whole_photos(detector):
         restored = restorer.restore(photo)
         assert restored.shape == (1024, 1024, 3)
         (face,) = restorer.faces
-    assert face["restored"] and face["skipped"] is None and len(face["landmarks"]) == 5
+    assert face["restored"] and face["skipped"] is None and not face["printed"]
+    assert len(face["landmarks"]) == 5
