@@ -1,7 +1,9 @@
 //! What only Rust can test: panics, from inside of the library and from a callback.
 
 use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::status::border;
 use super::*;
@@ -41,7 +43,7 @@ fn what_does_not_fit_is_said_at_once() {
     let status = unsafe { pentimento_engine_new(&raw const on_cpu, &raw mut engine) };
     assert_eq!(status, Status::Ok);
     let defaults = || {
-        let mut options = std::mem::MaybeUninit::uninit();
+        let mut options = MaybeUninit::uninit();
         // SAFETY: it may be written, and is when the call succeeds.
         unsafe {
             assert_eq!(pentimento_restorer_options_default(options.as_mut_ptr()), Status::Ok);
@@ -168,4 +170,143 @@ fn a_panic_in_the_middle_of_a_network_does_not_cross_the_border() {
     assert_eq!(pentimento_engine_free(engine), Status::Ok);
     assert_eq!(pentimento_engine_free(engine), Status::Handle);
     assert!(message().contains("was freed"), "{}", message());
+}
+
+/// Lines of the log.
+static LINES: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C-unwind" fn line(user: *mut c_void, _: u32, text: *const c_char) {
+    assert!(user.is_null());
+    // SAFETY: a string during the call.
+    assert!(!unsafe { CStr::from_ptr(text) }.is_empty());
+    LINES.fetch_add(1, Ordering::Relaxed);
+}
+
+unsafe extern "C-unwind" fn counts(user: *mut c_void, done: f32) -> i32 {
+    assert!((0.0..=1.0).contains(&done));
+    // SAFETY: the program gave a number that lives as long as its restorer.
+    unsafe { *user.cast::<u32>() += 1 };
+    0
+}
+
+/// A value at any address.
+#[repr(C, packed)]
+struct Odd<T>(u8, T);
+
+/// A file of a network that keeps the size of pictures, with three layers of few channels: Miri takes
+/// minutes for those of the goldens.
+fn smallest() -> Vec<u8> {
+    let tensors = [
+        ("body.0.weight", vec![4, 3, 3, 3]),
+        ("body.0.bias", vec![4]),
+        ("body.2.weight", vec![4, 4, 3, 3]),
+        ("body.2.bias", vec![4]),
+        ("body.4.weight", vec![3, 4, 3, 3]),
+        ("body.4.bias", vec![3]),
+    ];
+    let (mut header, mut values) = (Vec::new(), Vec::new());
+    for (name, dims) in tensors {
+        let start = values.len();
+        for i in 0..dims.iter().product::<usize>() {
+            values.extend(((i % 7) as f32 / 70.0).to_le_bytes());
+        }
+        let end = values.len();
+        header.push(format!(
+            r#""{name}":{{"dtype":"F32","shape":{dims:?},"data_offsets":[{start},{end}]}}"#
+        ));
+    }
+    let header = format!("{{{}}}", header.join(","));
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &values].concat()
+}
+
+/// A program in C: pictures of each format in memory that ends with their last byte, and all arguments
+/// at any alignment. CI runs it under Miri.
+#[test]
+fn only_the_memory_that_c_gives_is_touched() {
+    const SIDE: usize = 4;
+    let file = smallest();
+    let options = EngineOptions { device: c"cpu".as_ptr(), precision: 0, memory: 0 };
+    let options = Odd(0, options);
+    let mut handles = [0, 0, 0].map(|none: u64| Odd(0, none));
+    let [engine, model, restorer] = handles.each_mut().map(|handle| &raw mut handle.1);
+    let landmarks = [[2.0, 3.0], [6.0, 3.0], [4.0, 4.5], [2.5, 6.0], [5.5, 6.0]];
+    let face = Odd(0, Face { landmarks, bounds: [0.0; 4], score: 0.0, restored: 0 });
+    // SAFETY: all pointers are to memory of this function, as large as the header says.
+    unsafe {
+        assert_eq!(pentimento_set_log(Some(line), null_mut(), 4), Status::Ok);
+        ::log::debug!("a line");
+        assert!(LINES.load(Ordering::Relaxed) > 0);
+        assert_eq!(pentimento_engine_new(&raw const options.1, engine), Status::Ok);
+        let opened = pentimento_model_from_bytes(file.as_ptr(), file.len(), model);
+        assert_eq!(opened, Status::Ok, "{}", message());
+        let [engine, model] = [engine, model].map(|handle| handle.read_unaligned());
+        let mut info = MaybeUninit::<ModelInfo>::uninit();
+        assert_eq!(pentimento_model_describe(model, info.as_mut_ptr()), Status::Ok);
+        assert_eq!(info.assume_init().factor, 1);
+        let mut name = [1; 3];
+        assert_eq!(pentimento_engine_device(engine, name.as_mut_ptr(), 3), Status::Ok);
+        assert_eq!(name, [b'C' as c_char, b'P' as c_char, 0]);
+
+        let mut defaults = MaybeUninit::uninit();
+        assert_eq!(pentimento_restorer_options_default(defaults.as_mut_ptr()), Status::Ok);
+        let defaults = Odd(0, defaults.assume_init());
+        let made = pentimento_restorer_new(engine, model, &raw const defaults.1, restorer);
+        assert_eq!(made, Status::Ok, "{}", message());
+        let restorer = restorer.read_unaligned();
+        let (mut wide, mut high, side) = (0, 0, SIDE as u32);
+        let sized =
+            pentimento_restorer_output_size(restorer, side, side, &raw mut wide, &raw mut high);
+        assert_eq!((sized, wide, high), (Status::Ok, side, side));
+        let named = pentimento_restorer_device(restorer, name.as_mut_ptr(), 2);
+        assert_eq!((named, &name[..2]), (Status::Ok, &[b'C' as c_char, 0][..]));
+        let mut calls = 0_u32;
+        let user = (&raw mut calls).cast();
+        assert_eq!(pentimento_set_progress(restorer, Some(counts), user), Status::Ok);
+        let all = [
+            (PixelFormat::Rgb8, 3, 0),
+            (PixelFormat::Rgba8, 4, 5),
+            (PixelFormat::Bgra8, 4, 1),
+            (PixelFormat::F32Planar, 4, 4),
+        ];
+        for (format, pixel, gap) in all {
+            let (row, planes) =
+                (SIDE * pixel, if format == PixelFormat::F32Planar { 3 } else { 1 });
+            let (stride, plane_stride) = (row + gap, SIDE * (row + gap) + 3);
+            let size = (planes - 1) * plane_stride + (SIDE - 1) * stride + row;
+            // As floats: about 2, and so white.
+            let mut bytes: Vec<u8> = (0..size).map(|i| 64 - (i % 2) as u8).collect();
+            let before = bytes.clone();
+            let image = Image {
+                data: bytes.as_mut_ptr().cast(),
+                size,
+                width: side,
+                height: side,
+                stride,
+                plane_stride: if planes == 1 { 0 } else { plane_stride },
+                format: format as u32,
+            };
+            let image = Odd(0, image);
+            let status = pentimento_restore(restorer, &raw const image.1, &raw const image.1);
+            assert_eq!(status, Status::Ok, "{}", message());
+            assert!(bytes != before, "{format:?}");
+            for (i, (now, before)) in bytes.iter().zip(&before).enumerate() {
+                let (plane, at) = (i / plane_stride, i % plane_stride);
+                let is_gap = at % stride >= row || at / stride >= SIDE;
+                assert!(!is_gap || now == before, "{format:?}: byte {at} of plane {plane}");
+            }
+        }
+        assert!(calls > 0);
+        let (mut seconds, mut count) = (0.0, 1);
+        assert_eq!(pentimento_restorer_seconds(restorer, &raw mut seconds), Status::Ok);
+        assert!(seconds > 0.0);
+        let status = pentimento_restored_faces(restorer, null_mut(), 0, &raw mut count);
+        assert_eq!((status, count), (Status::Ok, 0));
+        let none = null();
+        let status = pentimento_restore_faces(restorer, none, none, &raw const face.1, 1);
+        assert_eq!(status, Status::Argument, "{}", message());
+        assert_eq!(pentimento_restorer_free(restorer), Status::Ok);
+        assert_eq!(pentimento_model_free(model), Status::Ok);
+        assert_eq!(pentimento_engine_free(engine), Status::Ok);
+        assert_eq!(pentimento_set_log(None, null_mut(), 0), Status::Ok);
+    }
 }
