@@ -119,6 +119,7 @@ struct EngineArgs {
 
     /// Memory that the network may take on the device, as "2GB" or "512MiB". Large pictures are
     /// then computed in smaller tiles. Devices that compute in the machine's own memory share it.
+    /// The pictures themselves are not counted.
     #[arg(long, value_name = "SIZE", value_parser = value::memory, help_heading = "Computing")]
     memory: Option<usize>,
 
