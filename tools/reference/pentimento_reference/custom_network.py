@@ -60,7 +60,9 @@ def drawn(count: int, side: int, generator: torch.Generator) -> Tensor:
             cx, cy, r, angle, width = torch.rand(5, generator=generator).tolist()
             colour = torch.rand(3, 1, generator=generator)
             disc = (x - cx * side) ** 2 + (y - cy * side) ** 2 < (r * side / 3) ** 2
-            along = x * torch.cos(torch.tensor(6.3 * angle)) + y * torch.sin(torch.tensor(6.3 * angle))
+            along = x * torch.cos(torch.tensor(6.3 * angle)) + y * torch.sin(
+                torch.tensor(6.3 * angle)
+            )
             stripes = (along / (2 + 6 * width)).floor() % 2 == 0
             picture[:, disc & stripes] = colour
     return pictures

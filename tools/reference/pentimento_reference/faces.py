@@ -57,8 +57,15 @@ CASES = [
         "gfpgan_clean_32_mapped",
         "GFPGANv1Clean",
         f"{GFPGAN}gfpganv1_clean_arch:GFPGANv1Clean",
-        {"num_style_feat": 16, "narrow": 0.0625, "input_is_latent": False, "different_w": False,
-         "num_mlp": 4, "out_size": 32, "sft_half": False},
+        {
+            "num_style_feat": 16,
+            "narrow": 0.0625,
+            "input_is_latent": False,
+            "different_w": False,
+            "num_mlp": 4,
+            "out_size": 32,
+            "sft_half": False,
+        },
         [1, 3, 32, 32],
         legacy=True,
         half=True,
@@ -103,8 +110,17 @@ CASES = [
         "restoreformer_32",
         "RestoreFormer",
         "RestoreFormer.__arch.restoreformer_arch:RestoreFormer",
-        {"n_embed": 40, "embed_dim": 32, "ch": 32, "ch_mult": [1, 2], "num_res_blocks": 2,
-         "attn_resolutions": [16], "resolution": 32, "z_channels": 32, "head_size": 2},
+        {
+            "n_embed": 40,
+            "embed_dim": 32,
+            "ch": 32,
+            "ch_mult": [1, 2],
+            "num_res_blocks": 2,
+            "attn_resolutions": [16],
+            "resolution": 32,
+            "z_channels": 32,
+            "head_size": 2,
+        },
         [2, 3, 32, 32],
         container="state_dict",
     ),
@@ -120,8 +136,14 @@ CASES = [
         "compact_x3",
         "SRVGGNetCompact",
         "Compact.__arch.SRVGG:SRVGGNetCompact",
-        {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 20, "num_conv": 3, "upscale": 3,
-         "act_type": "prelu"},
+        {
+            "num_in_ch": 3,
+            "num_out_ch": 3,
+            "num_feat": 20,
+            "num_conv": 3,
+            "upscale": 3,
+            "act_type": "prelu",
+        },
         [2, 3, 13, 8],
         container="params",
     ),
@@ -208,7 +230,9 @@ def write(case: Case, folder: Path, seed: int) -> None:
     state = network.state_dict()
     file = held(case, state)
     torch.save(file, folder / "checkpoint.pth", _use_new_zipfile_serialization=not case.legacy)
-    kinds = {n: "float16" if case.half else str(t.dtype).removeprefix("torch.") for n, t in state.items()}
+    kinds = {
+        n: "float16" if case.half else str(t.dtype).removeprefix("torch.") for n, t in state.items()
+    }
     keys = {name: [list(t.shape), kinds[name]] for name, t in state.items()}
     (folder / "keys.json").write_text(json.dumps(keys, indent=1))
     meta = {
@@ -225,7 +249,9 @@ def write(case: Case, folder: Path, seed: int) -> None:
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1))
     spread = float(outputs["output"].std())
-    print(f"{case.name}: {list(outputs['output'].shape)}, spread {spread:.3f}, {len(unread)} unread")
+    print(
+        f"{case.name}: {list(outputs['output'].shape)}, spread {spread:.3f}, {len(unread)} unread"
+    )
 
 
 def main() -> None:

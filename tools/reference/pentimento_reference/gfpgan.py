@@ -51,7 +51,9 @@ class ModulatedConv(nn.Module):
     no weights per sample; without, weights are computed per sample as the published code does.
     """
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, latent_dim: int, demodulate: bool) -> None:
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int, latent_dim: int, demodulate: bool
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(1, c_out, c_in, kernel, kernel) / math.sqrt(c_in))
         self.modulation = nn.Linear(latent_dim, c_in)
@@ -76,7 +78,9 @@ class ModulatedConv(nn.Module):
             energy = modulated.square().sum((2, 3, 4), keepdim=True)
             modulated = modulated * torch.rsqrt(energy + 1e-8)
         # One group per sample.
-        y = F.conv2d(x.reshape(1, n * c, height, width), modulated.flatten(0, 1), padding=padding, groups=n)
+        y = F.conv2d(
+            x.reshape(1, n * c, height, width), modulated.flatten(0, 1), padding=padding, groups=n
+        )
         return y.reshape(n, -1, height, width)
 
 

@@ -258,9 +258,7 @@ CASES = [
         lambda: realplksr(upscaling_factor=1, layer_norm=True, split_ratio=0.5),
         [2, 3, 10, 6],
     ),
-    Case(
-        "scunet", lambda: scunet(config=[2, 1, 1, 2, 1, 1, 2]), [1, 3, 45, 70]
-    ),
+    Case("scunet", lambda: scunet(config=[2, 1, 1, 2, 1, 1, 2]), [1, 3, 45, 70]),
     Case("scunet_grey", lambda: scunet(in_nc=1, config=[1, 2, 0, 1, 0, 1, 1]), [1, 1, 64, 40]),
 ]
 
@@ -311,9 +309,7 @@ def write(case: Case, folder: Path) -> None:
 def main() -> None:
     root = Path(__file__).resolve().parents[3]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=root / "tests/goldens/upscalers"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, default=root / "tests/goldens/upscalers")
     parser.add_argument("--only", default="", help="cases whose names begin so")
     arguments = parser.parse_args()
     for case in CASES:

@@ -53,7 +53,9 @@ def test_the_release_has_the_published_tensors() -> None:
 
 def test_srvgg_reproduces_its_golden(tmp_path: Path) -> None:
     folder = goldens() / "srvgg_x4"
-    save_file({k: v.contiguous() for k, v in tensors(folder).items()}, tmp_path / "model.safetensors")
+    save_file(
+        {k: v.contiguous() for k, v in tensors(folder).items()}, tmp_path / "model.safetensors"
+    )
     compare(srvgg.load_checkpoint(tmp_path / "model.safetensors"), folder, 1e-5)
 
 

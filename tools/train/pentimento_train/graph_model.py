@@ -44,7 +44,10 @@ def _convolved(inputs: list[Tensor], attributes: Attributes, depthwise: bool) ->
     height, width, channels, several = weight.shape
     if _text(attributes, "padding") == "SAME":
         pads = []
-        for size, reach, stride in ((x.shape[3], width, strides[1]), (x.shape[2], height, strides[0])):
+        for size, reach, stride in (
+            (x.shape[3], width, strides[1]),
+            (x.shape[2], height, strides[0]),
+        ):
             whole = max(0, (math.ceil(size / stride) - 1) * stride + reach - size)
             pads += [whole // 2, whole - whole // 2]
         x = F.pad(x, pads)

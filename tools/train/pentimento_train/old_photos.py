@@ -89,10 +89,7 @@ def halftoned(x: Tensor, rng: Generator, fine: int = 3) -> Tensor:
     angles = (45.0,) * 3 if alike else SCREEN_ANGLES
     shifts = np.repeat(rng.random((1, 2)), 3, 0) if alike else rng.random((3, 2))
     thresholds = torch.stack(
-        [
-            screen(side * fine, period, a + turn, s)
-            for a, s in zip(angles, shifts, strict=True)
-        ]
+        [screen(side * fine, period, a + turn, s) for a, s in zip(angles, shifts, strict=True)]
     )
     inked = torch.sigmoid((light - thresholds) / (0.25 * softness))
     printed = F.interpolate(2 * inked[None] - 1, (side, side), mode="area")[0]

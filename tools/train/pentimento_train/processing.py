@@ -18,9 +18,7 @@ def _shifted(x: Tensor, radius: int) -> tuple[Tensor, list[tuple[int, int]]]:
     """[(2r + 1)², 3, H, W]: the picture seen from every place within `radius`, and the places."""
     height, width = x.shape[-2:]
     padded = F.pad(x[None], (radius,) * 4, mode="replicate")[0]
-    places = [
-        (dy, dx) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1)
-    ]
+    places = [(dy, dx) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1)]
     seen = [
         padded[:, radius + dy : radius + dy + height, radius + dx : radius + dx + width]
         for dy, dx in places

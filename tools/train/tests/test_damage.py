@@ -28,7 +28,7 @@ KINDS = (toned, cast, halftoned, bled, scratched, waxy, sharpened, rescaled)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damage_follows_its_seed_and_keeps_the_shape(kind) -> None:  # noqa: ANN001
+def test_damage_follows_its_seed_and_keeps_the_shape(kind) -> None:
     for side in (5, 24):
         x = from_bytes(picture(0, side))
         for seed in range(6):
@@ -140,6 +140,4 @@ def test_shares_are_followed() -> None:
         assert not torch.equal(out, x)
         toned_ones += bool((gray(out) - gray(x)).abs().max() < 0.3)
     assert 5 < toned_ones <= 40
-    assert torch.equal(
-        recoloured(x, replace(without, gray=0.0), np.random.default_rng(1)), x
-    )
+    assert torch.equal(recoloured(x, replace(without, gray=0.0), np.random.default_rng(1)), x)

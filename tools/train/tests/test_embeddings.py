@@ -98,7 +98,7 @@ def test_files_that_are_not_whole_or_of_another_kind_are_refused(tmp_path: Path)
         FaceRes(file)
 
 
-def perfect(originals: torch.Tensor) -> Any:  # noqa: ANN401
+def perfect(originals: torch.Tensor) -> Any:
     """All but the last bit of a corner, so that PSNR is finite."""
     almost = originals.clone()
     almost[:, :, 0, 0] ^= 1
@@ -144,4 +144,6 @@ def test_the_gap_is_the_difference_of_the_gains() -> None:
 
     table = gap_table(rows(trained_on), rows(held_out), ["new"]).splitlines()
     assert len(table) == 3
-    assert table[2].startswith(f"| new | identity | {trained_on.mean():.3f} | {held_out.mean():.3f} |")
+    assert table[2].startswith(
+        f"| new | identity | {trained_on.mean():.3f} | {held_out.mean():.3f} |"
+    )

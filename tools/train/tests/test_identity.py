@@ -118,9 +118,7 @@ def test_chips_follow_the_landmarks() -> None:
     picture = faces(1, 96)[0].float() / 127.5 - 1
     matrix = torch.tensor([[0.95, -0.1, 0.05], [0.1, 0.95, -0.04]])
     moved, points = warp(picture, matrix), warp_points(TEMPLATE, matrix)
-    both = chips(
-        torch.stack([picture, moved]), torch.stack([TEMPLATE, points]), torch.eye(3)[None]
-    )
+    both = chips(torch.stack([picture, moved]), torch.stack([TEMPLATE, points]), torch.eye(3)[None])
     assert both.shape == (2, 3, 150, 150)
     assert (both[0] - both[1])[:, 15:-15, 15:-15].abs().mean() < 0.02
     dot = torch.zeros(1, 3, 256, 256)
