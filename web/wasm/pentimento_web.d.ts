@@ -29,6 +29,8 @@ export interface Outcome extends Face {
     pose: { yaw: number; pitch: number; roll: number };
     /** Whether it was cut out as a head that is turned far to the side. */
     turned: boolean;
+    /** Whether the dots of a print cover it. The network got their averages. */
+    printed: boolean;
     /** Why it was skipped, and so left as it was; not there where it was restored. */
     skipped?: string;
 }
