@@ -5,6 +5,8 @@ use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use safetensors::tensor::{Dtype, TensorView};
+
 use super::status::border;
 use super::*;
 
@@ -204,19 +206,15 @@ fn smallest() -> Vec<u8> {
         ("body.4.weight", vec![3, 4, 3, 3]),
         ("body.4.bias", vec![3]),
     ];
-    let (mut header, mut values) = (Vec::new(), Vec::new());
-    for (name, dims) in tensors {
-        let start = values.len();
-        for i in 0..dims.iter().product::<usize>() {
-            values.extend(((i % 7) as f32 / 70.0).to_le_bytes());
-        }
-        let end = values.len();
-        header.push(format!(
-            r#""{name}":{{"dtype":"F32","shape":{dims:?},"data_offsets":[{start},{end}]}}"#
-        ));
-    }
-    let header = format!("{{{}}}", header.join(","));
-    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &values].concat()
+    let bytes = tensors.each_ref().map(|(_, dims)| -> Vec<u8> {
+        let count: usize = dims.iter().product();
+        (0..count).flat_map(|i| ((i % 7) as f32 / 70.0).to_le_bytes()).collect()
+    });
+    let views = tensors
+        .into_iter()
+        .zip(&bytes)
+        .map(|((name, dims), bytes)| (name, TensorView::new(Dtype::F32, dims, bytes).unwrap()));
+    safetensors::serialize(views, None).unwrap()
 }
 
 /// A program in C: pictures of each format in memory that ends with their last byte, and all arguments

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image::ImageDecoder as _;
 use serde_json::{Value, json};
 
+use super::print::ink;
 use super::support::{Workspace, skip};
 
 /// The folder with photos and a detector, and a workspace with one of them, 512 pixels wide, as
@@ -187,13 +188,8 @@ fn lists_of_faces_that_are_none() {
 fn a_print_is_said_to_be_one() {
     let Some((shared, workspace)) = photo() else { return };
     let mut print = image::open(shared.join("data/photos/portrait_00.jpg")).unwrap().to_luma8();
-    // Dots of ink six pixels apart, in rows at 20 degrees.
-    let (sin, cos) = 20.0_f64.to_radians().sin_cos();
-    let wave = |v: f64| (v * std::f64::consts::TAU / 6.0).cos();
     for (x, y, pixel) in print.enumerate_pixels_mut() {
-        let [x, y] = [x, y].map(f64::from);
-        let dot = wave(cos * x + sin * y) + wave(cos * y - sin * x);
-        pixel.0 = [if dot > f64::from(pixel.0[0]) / 63.75 - 2.0 { 20 } else { 235 }];
+        pixel.0 = pixel.0.map(|light| ink([x, y].map(f64::from), light));
     }
     print.save(workspace.path("photo.png")).unwrap();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/mmrbnet-256.safetensors");

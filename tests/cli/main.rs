@@ -38,6 +38,8 @@ mod odd_files;
 #[allow(dead_code)]
 mod onnx;
 mod pictures;
+#[path = "../support/print.rs"]
+mod print;
 mod replacing;
 mod reported_faults;
 mod several;

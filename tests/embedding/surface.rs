@@ -243,8 +243,9 @@ fn surface(device: &wgpu::Device, queue: &wgpu::Queue, adapter: &wgpu::Adapter) 
     let restored = pipeline.restore_async(&picture, None, |_, _| ());
     let _: Restoration = pollster::block_on(restored)?;
     let RestoredPhoto { faces, .. } = restorer.restore(&picture, Some(&[face]))?;
-    let Some(face) = faces.into_iter().next() else { return Ok(()) };
-    let Outcome { face, pose, turned: false, printed: false, skipped } = face else {
+    let Some(Outcome { face, pose, turned: false, printed: false, skipped }) =
+        faces.into_iter().next()
+    else {
         return Ok(());
     };
     let Pose { yaw, pitch, roll } = Pose::of(&face.landmarks);

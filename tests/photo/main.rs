@@ -11,4 +11,6 @@ mod metadata;
 mod pages;
 mod pipeline;
 mod portraits;
+#[path = "../support/print.rs"]
+mod print;
 mod whole;

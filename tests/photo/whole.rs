@@ -12,6 +12,7 @@ use pentimento::photo::{
 use pentimento::{Engine, EngineOptions, Model, Precision};
 
 use crate::portraits::{SIDE, degraded, error, portraits, seam, ssim};
+use crate::print::ink;
 use crate::support;
 use crate::support::engines::gpu;
 
@@ -284,16 +285,11 @@ fn a_box_is_enough() {
     }
 }
 
-/// `portrait` as ink of one colour prints it: dots 6 pixels apart, in rows at 20 degrees.
+/// `portrait` as ink of one colour prints it.
 fn printed(portrait: &Picture) -> Picture {
-    let (sin, cos) = 20.0_f64.to_radians().sin_cos();
-    let wave = |v: f64| (v * std::f64::consts::TAU / 6.0).cos();
     let mut printed = portrait.clone();
     for (i, pixel) in printed.rgb.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-        let [x, y] = [(i % SIDE) as f64, (i / SIDE) as f64];
-        let dot = wave(cos * x + sin * y) + wave(cos * y - sin * x);
-        let light = f64::from(pixel[1]) / 255.0;
-        *pixel = if dot > 4.0 * light - 2.0 { [20; 3] } else { [235; 3] };
+        *pixel = [ink([(i % SIDE) as f64, (i / SIDE) as f64], pixel[1]); 3];
     }
     printed
 }
