@@ -7,7 +7,8 @@
 // The trick: the SPAN input pixels of one column serve all taps of ROWS output rows, and each is
 // loaded once for OUT output channels, so that layers with few channels are bound by memory. Where there
 // are few pixels and many channels, as where a generator's features become RGB, PARTS invocations sum
-// every PARTS-th channel of the same pixels each, for one alone would wait for every load in turn.
+// every PARTS-th channel of the same pixels each, for one alone would wait for every load in turn. With
+// X_EIGHTS a load reads eight channels of a pixel, with EIGHTS a store writes them.
 
 struct Params {
 #include "shared/load_params.wgsl"
@@ -30,6 +31,8 @@ struct Params {
 #include "shared/grid.wgsl"
 
 const WORKGROUP = ${WORKGROUP}u;
+// Channels that are read together.
+const CHANNELS = ${CHANNELS}u;
 const ROWS = ${ROWS}u;
 // As many as a vector has components.
 const_assert ROWS == 4u;
@@ -42,11 +45,13 @@ const PARTS = 1u;
 // Places of a workgroup: four rows of a column each.
 const PLACES = WORKGROUP / PARTS;
 
+#if !EIGHTS
 fn store_rows(v: vec4<f32>, n: u32, o: u32, h: u32, w: u32) {
 #for R in 0..4
     store_y(v[${R}], n, o, h + ${R}u, w);
 #endfor
 }
+#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -85,31 +90,41 @@ fn main(
     let w${O} = (group * p.group_outputs + min(first + ${O}u, p.group_outputs - 1u)) * taps;
     var y${O} = vec4<f32>();
 #endfor
-    for (var i = part; i < p.group_inputs; i += PARTS) {
+    for (var i = part * CHANNELS; i < p.group_inputs; i += PARTS * CHANNELS) {
         let c = group * p.group_inputs + i;
-        let factor = load_style(n, c);
+#for E in 0..${CHANNELS}
+        let factor${E} = load_style(n, c + ${E}u);
+#endfor
         for (var v = 0u; v < ${KW}u; v++) {
             let at = column + i32(v) * ${DILATION};
 #for J in 0..${SPAN}
-            let x${J} = load_plain(n, c, row + ${J}, at) * factor;
+            let x${J} = load_plain(n, c, row + ${J}, at);
 #endfor
-            let tap = (i * ${KH}u) * ${KW}u + v;
-            // Tap u of output row r reads x[r·S + u·D].
-            let span = array<f32, ${SPAN}>(
-#for J in 0..${SPAN}
-                x${J},
-#endfor
-            );
-#for U in 0..${KH}
+#for E in 0..${CHANNELS}
             {
-                let column_x = vec4<f32>(
-                    span[${U} * ${DILATION}],
-                    span[${STRIDE} + ${U} * ${DILATION}],
-                    span[2 * ${STRIDE} + ${U} * ${DILATION}],
-                    span[3 * ${STRIDE} + ${U} * ${DILATION}],
+                let tap = ((i + ${E}u) * ${KH}u) * ${KW}u + v;
+                // Tap u of output row r reads x[r·S + u·D].
+                let span = array<f32, ${SPAN}>(
+#for J in 0..${SPAN}
+#if X_EIGHTS
+                    x${J}[${E} / 4][${E} % 4] * factor${E},
+#else
+                    x${J} * factor${E},
+#endif
+#endfor
                 );
+#for U in 0..${KH}
+                {
+                    let column_x = vec4<f32>(
+                        span[${U} * ${DILATION}],
+                        span[${STRIDE} + ${U} * ${DILATION}],
+                        span[2 * ${STRIDE} + ${U} * ${DILATION}],
+                        span[3 * ${STRIDE} + ${U} * ${DILATION}],
+                    );
 #for O in 0..${OUT}
-                y${O} += f32(weight[w${O} + tap + ${U}u * ${KW}u]) * column_x;
+                    y${O} += f32(weight[w${O} + tap + ${U}u * ${KW}u]) * column_x;
+#endfor
+                }
 #endfor
             }
 #endfor
@@ -131,10 +146,23 @@ fn main(
     }
     store_rows(sum, n, group * p.group_outputs + first + own, h, w);
 #else
+#if EIGHTS
+#for R in 0..4
+    {
+        let v = Values(
+#for O in 0..8
+            y${O}[${R}],
+#endfor
+        );
+        store_y(v, n, group * p.group_outputs + first, h + ${R}u, w);
+    }
+#endfor
+#else
 #for O in 0..${OUT}
     if (first + ${O}u < p.group_outputs) {
         store_rows(y${O}, n, group * p.group_outputs + first + ${O}u, h, w);
     }
 #endfor
+#endif
 #endif
 }

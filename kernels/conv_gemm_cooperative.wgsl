@@ -12,8 +12,8 @@
 // DEPTH channels of both factors are staged in workgroup memory, twice: while one half is
 // multiplied, the other is filled, so that a step costs one barrier and its reads of x and weight
 // have the products' time to arrive. Invocations side by side read pixels side by side, four channels
-// of one pixel each, and the tiles hold the channels of a pixel, and of an output, side by side: so
-// do matrix units want both factors. Where a pixel's tap lies in x is found once per tap. Rows of
+// of one pixel each, or with X_EIGHTS eight, and the tiles hold the channels of a pixel, and of an
+// output, side by side: so do matrix units want both factors. Where a pixel's tap lies in x is found once per tap. Rows of
 // the tiles end with a gap of 16 bytes, which spreads a fragment's columns over the banks. Sums
 // leave through workgroup memory, fragment by fragment, because their layout in a subgroup is the
 // driver's.
@@ -88,8 +88,15 @@ const PATHS = 1u;
 // halves: Metal takes no others.
 const STRIDE = DEPTH + 8u;
 
-// Channels of x that the workgroup stages at a time.
-const V_STEP = THREADS / COLUMNS * 4u;
+// Channels of a pixel that an invocation stages at a time, and the workgroup.
+#if X_EIGHTS
+const WORD = 8u;
+alias Word = mat2x4<f16>;
+#else
+const WORD = 4u;
+alias Word = vec4<f16>;
+#endif
+const V_STEP = THREADS / COLUMNS * WORD;
 
 var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;
 var<workgroup> v_tile: array<f16, 2u * COLUMNS * STRIDE>;
@@ -144,9 +151,13 @@ fn main(
         + (first_row + u_row${K}) % PANEL_ROWS * SLAB_QUADS + lane % SLAB_QUADS;
 #endfor
     let v_pixel = lane % COLUMNS;
-    let v_depth = lane / COLUMNS * 4u;
+    let v_depth = lane / COLUMNS * WORD;
     let plane = p.x_height * p.x_width;
+#if X_EIGHTS
+    let x_base = (p.x_offset + n * p.x_batch_stride) / 8u + first_input / 8u * plane;
+#else
     let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
+#endif
     let first_corner = corner(first_pixel + v_pixel) + from_first;
     var at = vec2<i32>();
     var there = false;
@@ -165,8 +176,8 @@ fn main(
 #for K in 0..${U_QUADS}
         var u${K} = vec4<f16>();
 #endfor
-#for K in 0..${V_QUADS}
-        var v${K} = vec4<f16>();
+#for K in 0..${V_WORDS}
+        var v${K} = Word();
 #endfor
         var tap_row = 0u;
         var tap_column = 0u;
@@ -210,24 +221,37 @@ fn main(
         let slot = min(subgroup, SLOTS - 1u);
 #for R in 0..${FRAGMENT_ROWS}
 #for S in 0..${FRAGMENT_COLUMNS}
+#if EIGHTS
+        coopStore(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);
+#else
         coopStoreT(m${R}_${S}, &sums[slot * FRAGMENT * FRAGMENT], FRAGMENT);
+#endif
         workgroupBarrier();
         for (var word = lane; word < PARTS * FRAGMENT * FRAGMENT / LANES; word += THREADS) {
             let at = word * LANES;
             let owner = round * subgroups + at / (FRAGMENT * FRAGMENT);
+#if EIGHTS
+            let in_fragment = vec2<u32>(at % FRAGMENT, at / FRAGMENT % FRAGMENT);
+#else
+            let in_fragment = vec2<u32>(at / FRAGMENT % FRAGMENT, at % FRAGMENT);
+#endif
             let row = first_row + owner / PARTS_ACROSS * PART_ROWS
-                + ${R}u * FRAGMENT + at / FRAGMENT % FRAGMENT;
+                + ${R}u * FRAGMENT + in_fragment.x;
             let there = at / (FRAGMENT * FRAGMENT) < subgroups && owner < PARTS;
             if (there && sample < p.batch && row < p.group_outputs) {
                 let pixel = first_pixel + owner % PARTS_ACROSS * PART_COLUMNS
-                    + ${S}u * FRAGMENT + at % FRAGMENT;
+                    + ${S}u * FRAGMENT + in_fragment.y;
                 let o = first_output + row;
                 let first = at / (FRAGMENT * FRAGMENT) * (team - 1u) * FRAGMENT * FRAGMENT + at;
                 var sum = sums_at(first);
                 for (var member = 1u; member < team; member++) {
                     sum += sums_at(first + member * FRAGMENT * FRAGMENT);
                 }
+#if EIGHTS
+                store_pixel(sum, n, o, pixel);
+#else
                 store_pixel(sum, channel_of(n, o), n, o, pixel);
+#endif
             }
         }
         workgroupBarrier();

@@ -18,8 +18,11 @@
 // A style multiplies the weights: |weight · style| stays far from the largest f16 where
 // |x · style| need not.
 //
+// With X_EIGHTS an invocation reads eight channels of a pixel at once, otherwise four planes.
+//
 // Sums leave through workgroup memory, ROUND fragments of a subgroup at a time, because their layout
-// in a subgroup is the driver's.
+// in a subgroup is the driver's. Those that are stored together lie there side by side: pixels of a
+// channel, or with EIGHTS channels of a pixel.
 //
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
 // by x's first, or through a bilinear resize by the nearest, a channel past the last by the last, a
@@ -68,7 +71,15 @@ const THREADS = ${THREADS}u;
 const SLOTS = ${SLOTS}u;
 const ROUND = ${ROUND}u;
 const SLAB = ${SLAB}u;
-const SLAB_QUADS = SLAB / 4u;
+// Channels of a pixel that an invocation stages at a time.
+#if X_EIGHTS
+const WORD = 8u;
+alias Word = mat2x4<f16>;
+#else
+const WORD = 4u;
+alias Word = vec4<f16>;
+#endif
+const SLAB_WORDS = SLAB / WORD;
 // Weights are read by sixteen bytes.
 const SLAB_PAIRS = SLAB / 8u;
 const PANEL_ROWS = ${PANEL_ROWS}u;
@@ -113,8 +124,8 @@ var<workgroup> patch_tile: array<f16, PATCH_PIXELS * STRIDE>;
 var<workgroup> source_tile: array<f16, SOURCE_PIXELS * STRIDE>;
 
 // Four channels of a pixel of it.
-fn source(row: i32, column: i32, quad: u32) -> vec4<f32> {
-    let at = (u32(row) * SOURCE_COLUMNS + u32(column)) * STRIDE + quad * 4u;
+fn source(row: i32, column: i32, channel: u32) -> vec4<f32> {
+    let at = (u32(row) * SOURCE_COLUMNS + u32(column)) * STRIDE + channel;
     return vec4<f32>(vec4<f16>(
         source_tile[at], source_tile[at + 1u], source_tile[at + 2u], source_tile[at + 3u],
     ));
@@ -162,13 +173,17 @@ fn main(
     var u${K} = mat2x4<f16>();
 #endfor
     let plane = p.x_height * p.x_width;
+#if X_EIGHTS
+    let x_base = (p.x_offset + n * p.x_batch_stride) / 8u + first_input / 8u * plane;
+#else
     let x_base = p.x_offset + n * p.x_batch_stride + first_input * plane;
+#endif
     let corner = vec2<i32>(i32(tile_row) + p.top, i32(tile_column) + p.left);
 #if UPSAMPLE == bilinear
     let source_corner = (corner - 1) >> vec2<u32>(1u);
 #endif
-#for K in 0..${HELD_QUADS}
-    var v${K} = vec4<f16>();
+#for K in 0..${HELD_WORDS}
+    var v${K} = Word();
 #endfor
 
     for (var round = 0u; round * subgroups < PARTS; round++) {
@@ -259,22 +274,37 @@ fn main(
         let slot = min(subgroup, SLOTS - 1u) * (ROUND * FRAGMENT_CELLS);
 #for S in 0..${FRAGMENT_COLUMNS}
 #for R in 0..${FRAGMENT_ROWS}
+#if EIGHTS
+        coopStore(m${R}_${S}, &sums[slot + ${R}u % ROUND * FRAGMENT_CELLS], FRAGMENT);
+#else
         coopStoreT(m${R}_${S}, &sums[slot + ${R}u % ROUND * FRAGMENT_CELLS], FRAGMENT);
+#endif
         if (${R}u % ROUND == ROUND - 1u) {
             workgroupBarrier();
             for (var word = lane; word < PARTS * ROUND * FRAGMENT_CELLS / LANES; word += THREADS) {
                 let at = word * LANES;
                 let holder = at / (ROUND * FRAGMENT_CELLS);
                 let owner = round * subgroups + holder;
+                let fragment = at / FRAGMENT_CELLS % ROUND;
+#if EIGHTS
+                let in_fragment = vec2<u32>(at % FRAGMENT, at / FRAGMENT % FRAGMENT);
+#else
+                let in_fragment = vec2<u32>(at / FRAGMENT % FRAGMENT, at % FRAGMENT);
+#endif
                 let row = first_row + owner / PARTS_ACROSS * PART_ROWS
-                    + (${R}u - ${R}u % ROUND) * FRAGMENT + at / FRAGMENT % (ROUND * FRAGMENT);
+                    + (${R}u - ${R}u % ROUND + fragment) * FRAGMENT + in_fragment.x;
                 let there = holder < min(subgroups, SLOTS) && owner < PARTS;
                 if (there && sample < p.batch && row < p.group_outputs) {
-                    let pixel = owner % PARTS_ACROSS * PART_COLUMNS + ${S}u * FRAGMENT + at % FRAGMENT;
+                    let pixel =
+                        owner % PARTS_ACROSS * PART_COLUMNS + ${S}u * FRAGMENT + in_fragment.y;
                     let h = tile_row + pixel / TILE_COLUMNS;
                     let w = tile_column + pixel % TILE_COLUMNS;
                     let o = first_output + row;
+#if EIGHTS
+                    store_y(sums_at(at), n, o, h, w);
+#else
                     store_channel(sums_at(at), channel_of(n, o), n, o, h, w);
+#endif
                 }
             }
             workgroupBarrier();

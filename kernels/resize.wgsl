@@ -5,7 +5,8 @@
 // align_corners: src(d) = d · step, the same between neighbours
 //
 // x: [N, C, H, W]. y: [N, C, H', W']. One output value per invocation, or with IN_QUADS four of a row,
-// which share its channel, its rows of x and most of their addresses.
+// which share its channel, its rows of x and most of their addresses, or with EIGHTS eight channels of a
+// pixel.
 
 struct Params {
     x_offset: u32,
@@ -19,7 +20,11 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #enable f16 if X == f16
+#if EIGHTS
+@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#endif
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
@@ -46,21 +51,47 @@ fn rows_of(n: u32, o: u32, h: u32) -> Rows {
     let place = source(h, p.step_h);
     let row = min(u32(place), p.x_height - 1u);
     let next = min(row + 1u, p.x_height - 1u);
-    let plane = p.x_offset + n * p.x_batch_stride + o * p.x_height * p.x_width;
+    let plane =
+        (p.x_offset + n * p.x_batch_stride) / PIXEL + o / PIXEL * (p.x_height * p.x_width);
     return Rows(plane + row * p.x_width, plane + next * p.x_width, place - f32(row));
 }
 
-fn output(rows: Rows, w: u32) -> f32 {
+#if EIGHTS
+// Channels of a pixel that lie side by side and are read together.
+const PIXEL = 8u;
+alias Read = Values;
+
+fn read_at(at: u32) -> Read {
+    return Read(vec4<f32>(x[at][0]), vec4<f32>(x[at][1]));
+}
+
+fn between(a: Read, b: Read, share: f32) -> Read {
+    return Read(mix(a[0], b[0], share), mix(a[1], b[1], share));
+}
+#else
+const PIXEL = 1u;
+alias Read = f32;
+
+fn read_at(at: u32) -> Read {
+    return f32(x[at]);
+}
+
+fn between(a: Read, b: Read, share: f32) -> Read {
+    return mix(a, b, share);
+}
+#endif
+
+fn output(rows: Rows, w: u32) -> Read {
     let place = source(w, p.step_w);
     let column = min(u32(place), p.x_width - 1u);
 #if INTERPOLATION == nearest
-    return f32(x[rows.first + column]);
+    return read_at(rows.first + column);
 #else
     let next = min(column + 1u, p.x_width - 1u);
     let share = place - f32(column);
-    let top = mix(f32(x[rows.first + column]), f32(x[rows.first + next]), share);
-    let bottom = mix(f32(x[rows.second + column]), f32(x[rows.second + next]), share);
-    return mix(top, bottom, rows.share);
+    let top = between(read_at(rows.first + column), read_at(rows.first + next), share);
+    let bottom = between(read_at(rows.second + column), read_at(rows.second + next), share);
+    return between(top, bottom, rows.share);
 #endif
 }
 
@@ -71,7 +102,11 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let index = workgroup_index(workgroup, workgroups) * WORKGROUP + lane;
+#if EIGHTS
+    let y_at = block_of(index);
+#else
     let y_at = output_of(index * LANES);
+#endif
     if (y_at.x < p.y_batch) {
         let rows = rows_of(y_at.x, y_at.y, y_at.z);
 #if IN_QUADS

@@ -1,7 +1,8 @@
 // y[n,c,h,w] = epilogue(Σ_{u,v} K[KH-1-u, KW-1-v] · z[n, c, D·h + u - top, D·w + v - left])
 // where z is x with UP - 1 zeros after every sample and zeros around, D = DOWN.
 //
-// x: [N, C, H, W]. filter: [KH, KW]. y: [N, C, H', W']. One output value per invocation.
+// x: [N, C, H, W]. filter: [KH, KW]. y: [N, C, H', W']. One output value per invocation, or with EIGHTS
+// eight channels of a pixel.
 //
 // The trick: only every UP-th tap meets a sample, so the loops start at the first and step by UP.
 
@@ -17,7 +18,11 @@ struct Params {
 
 @group(0) @binding(_) var<uniform> p: Params;
 #enable f16 if X == f16
+#if EIGHTS
+@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#endif
 @group(0) @binding(_) var<storage, read> filter_taps: array<f32>;
 
 #include "shared/epilogue.wgsl"
@@ -33,11 +38,21 @@ fn first_tap(at: i32) -> i32 {
     return (UP - at % UP) % UP;
 }
 
-fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
+fn read_at(at: i32) -> Values {
+#if EIGHTS
+    return Values(vec4<f32>(x[at][0]), vec4<f32>(x[at][1]));
+#else
+    return f32(x[at]);
+#endif
+}
+
+fn output(n: u32, o: u32, h: u32, w: u32) -> Values {
     let row = i32(h) * DOWN - p.top;
     let column = i32(w) * DOWN - p.left;
-    let plane = i32(p.x_offset + n * p.x_batch_stride) + i32(o) * p.x_height * p.x_width;
-    var sum = 0.0;
+    // In words of what is read together.
+    let sample = i32((p.x_offset + n * p.x_batch_stride) / LANES);
+    let plane = sample + i32(o / LANES) * p.x_height * p.x_width;
+    var sum = Values();
     for (var u = first_tap(row); u < KH; u += UP) {
         let from_h = row + u;
         if (from_h < 0 || from_h >= p.x_height * UP) {
@@ -47,7 +62,7 @@ fn output(n: u32, o: u32, h: u32, w: u32) -> f32 {
             let from_w = column + v;
             if (from_w >= 0 && from_w < p.x_width * UP) {
                 let tap = filter_taps[(KH - 1 - u) * KW + KW - 1 - v];
-                sum += tap * f32(x[plane + from_h / UP * p.x_width + from_w / UP]);
+                sum += tap * read_at(plane + from_h / UP * p.x_width + from_w / UP);
             }
         }
     }

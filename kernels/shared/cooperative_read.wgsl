@@ -30,8 +30,23 @@
 #if UPSAMPLE == none
                 let pixel = x_base + u32(at.x) * p.x_width + u32(at.y);
 #endif
-#for K in 0..${V_QUADS}
+#for K in 0..${V_WORDS}
                 {
+#if X_EIGHTS
+                    let depth = i + v_depth + ${K}u * V_STEP;
+                    let c = min(depth, last - 7u);
+#if UPSAMPLE == bilinear
+                    let eight = load_plain(n, first_input + c, at.x, at.y);
+                    v${K} = Word(vec4<f16>(eight[0]), vec4<f16>(eight[1]));
+                    let present = depth <= last;
+#else
+                    v${K} = x[pixel + c / 8u * plane];
+                    let present = there && depth <= last;
+#endif
+                    v${K} = Word(
+                        select(vec4<f16>(), v${K}[0], present), select(vec4<f16>(), v${K}[1], present),
+                    );
+#else
                     let depth = vec4<u32>(i + v_depth + ${K}u * V_STEP) + vec4<u32>(0u, 1u, 2u, 3u);
                     let c = min(depth, vec4<u32>(last));
 #if UPSAMPLE == bilinear
@@ -48,6 +63,7 @@
 #endfor
                     );
                     v${K} = select(vec4<f16>(), v${K}, (depth <= vec4<u32>(last)) & vec4<bool>(there));
+#endif
 #endif
                 }
 #endfor

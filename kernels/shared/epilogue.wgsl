@@ -3,10 +3,15 @@
 //
 // `values` holds bias [O], PReLU slopes [O] and noise [H·W], those that there are, in this order.
 //
-// With IN_QUADS rows of y, and of what is added, are whole words of four values (Step::in_quads of
-// core/src/plan/step.rs): values are stored four at a time, and addresses cost a quarter.
+// y, and what is added to it, lie in one of two ways (View of core/src/plan/step.rs). Either they are
+// planes of pixels. With IN_QUADS their rows are then whole words of four values: values are stored
+// four at a time, and addresses cost a quarter. Or, with Y_BLOCKS, eight channels of a pixel lie side by
+// side. With EIGHTS a kernel stores them so, by shared/epilogue_eights.wgsl.
 
 #enable f16 if Y == f16
+#if EIGHTS
+#include "shared/epilogue_eights.wgsl"
+#else
 #if IN_QUADS
 const LANES = 4u;
 alias Values = vec4<f32>;
@@ -64,6 +69,16 @@ fn activate_each(v: Values, slope: f32) -> Values {
 }
 #endif
 
+// The place of a pixel of channel o within a sample.
+fn place(o: u32, pixel: u32) -> u32 {
+    let plane = p.y_height * p.y_width;
+#if Y_BLOCKS
+    return (o / 8u * plane + pixel) * 8u + o % 8u;
+#else
+    return o * plane + pixel;
+#endif
+}
+
 // Of a pixel, or of the first of four.
 fn epilogue(value: Values, channel: Channel, n: u32, o: u32, pixel: u32) -> Values {
     var v = value * channel.factor;
@@ -77,16 +92,15 @@ fn epilogue(value: Values, channel: Channel, n: u32, o: u32, pixel: u32) -> Valu
 #endif
 #endif
     v = activate_each(v + channel.bias, channel.slope) * p.activation_gain;
-    let plane = p.y_height * p.y_width;
 #if SFT
     if (o >= p.first_channel) {
-        let at = (o - p.first_channel) * plane + pixel;
+        let at = place(o - p.first_channel, pixel);
         v = v * Values(scale[(p.scale_offset + n * p.scale_batch_stride + at) / LANES])
             + Values(shift[(p.shift_offset + n * p.shift_batch_stride + at) / LANES]);
     }
 #endif
 #if RESIDUAL
-    let beside = p.residual_offset + n * p.residual_batch_stride + o * plane + pixel;
+    let beside = p.residual_offset + n * p.residual_batch_stride + place(o, pixel);
     v += Values(residual[beside / LANES]);
 #endif
     return v * p.output_gain;
@@ -94,7 +108,7 @@ fn epilogue(value: Values, channel: Channel, n: u32, o: u32, pixel: u32) -> Valu
 
 // y[n, o, pixel] = epilogue(v) for an n, an o and a pixel of y.
 fn store_at(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
-    let at = p.y_offset + n * p.y_batch_stride + o * p.y_height * p.y_width + pixel;
+    let at = p.y_offset + n * p.y_batch_stride + place(o, pixel);
     y[at / LANES] = Stored(epilogue(v, channel, n, o, pixel));
 }
 
@@ -111,3 +125,4 @@ fn store_y(v: Values, n: u32, o: u32, h: u32, w: u32) {
         store_channel(v, channel_of(n, o), n, o, h, w);
     }
 }
+#endif

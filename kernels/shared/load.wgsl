@@ -1,30 +1,64 @@
 // Loads of a convolution's input x[n, c, h, w] with zeros around it, through a resize ×2 where
 // the plan fused one (h and w then count resized pixels), times style[n, c].
+//
+// With X_BLOCKS eight channels of a pixel lie side by side (View of core/src/plan/step.rs), and with
+// X_EIGHTS a kernel reads them so, by words of sixteen bytes.
 
 #enable f16 if X == f16
+#if X_EIGHTS
+@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
+#else
 @group(0) @binding(_) var<storage, read_write> x: array<${X}>;
+#endif
 #if STYLE
 @group(0) @binding(_) var<storage, read_write> style: array<f32>;
 #endif
 
-fn read_x(n: u32, c: u32, h: i32, w: i32) -> f32 {
-    let row = c * p.x_height + u32(h);
-    return f32(x[p.x_offset + n * p.x_batch_stride + row * p.x_width + u32(w)]);
+#if X_EIGHTS
+// Channels c to c + 7, of a multiple of eight.
+alias Read = mat2x4<f32>;
+
+fn read_x(n: u32, c: u32, h: i32, w: i32) -> Read {
+    let row = c / 8u * p.x_height + u32(h);
+    let word = x[(p.x_offset + n * p.x_batch_stride) / 8u + row * p.x_width + u32(w)];
+    return Read(vec4<f32>(word[0]), vec4<f32>(word[1]));
 }
 
+fn between(a: Read, b: Read, share: f32) -> Read {
+    return Read(mix(a[0], b[0], share), mix(a[1], b[1], share));
+}
+#else
+alias Read = f32;
+
+fn read_x(n: u32, c: u32, h: i32, w: i32) -> Read {
+#if X_BLOCKS
+    let row = c / 8u * p.x_height + u32(h);
+    let at = (row * p.x_width + u32(w)) * 8u + c % 8u;
+#else
+    let row = c * p.x_height + u32(h);
+    let at = row * p.x_width + u32(w);
+#endif
+    return f32(x[p.x_offset + n * p.x_batch_stride + at]);
+}
+
+fn between(a: Read, b: Read, share: f32) -> Read {
+    return mix(a, b, share);
+}
+#endif
+
 // x without style.
-fn load_plain(n: u32, c: u32, h: i32, w: i32) -> f32 {
+fn load_plain(n: u32, c: u32, h: i32, w: i32) -> Read {
     // One comparison of vectors, in which what is negative is large: SwiftShader's compiler walks all
     // paths through a loop, and four branches per load, one behind the other, are too many of them.
     let at = vec2<u32>(vec2<i32>(h, w));
 #if UPSAMPLE == none
     if (any(at >= vec2<u32>(p.x_height, p.x_width))) {
-        return 0.0;
+        return Read();
     }
     return read_x(n, c, h, w);
 #else
     if (any(at >= 2u * vec2<u32>(p.x_height, p.x_width))) {
-        return 0.0;
+        return Read();
     }
 #if UPSAMPLE == nearest
     return read_x(n, c, h / 2, w / 2);
@@ -36,9 +70,9 @@ fn load_plain(n: u32, c: u32, h: i32, w: i32) -> f32 {
     let w1 = min((w + 1) >> 1u, i32(p.x_width) - 1);
     let th = select(0.75, 0.25, (h & 1) == 1);
     let tw = select(0.75, 0.25, (w & 1) == 1);
-    let top = mix(read_x(n, c, h0, w0), read_x(n, c, h0, w1), tw);
-    let bottom = mix(read_x(n, c, h1, w0), read_x(n, c, h1, w1), tw);
-    return mix(top, bottom, th);
+    let top = between(read_x(n, c, h0, w0), read_x(n, c, h0, w1), tw);
+    let bottom = between(read_x(n, c, h1, w0), read_x(n, c, h1, w1), tw);
+    return between(top, bottom, th);
 #endif
 #endif
 }
@@ -51,6 +85,7 @@ fn load_style(n: u32, c: u32) -> f32 {
 #endif
 }
 
+#if !X_EIGHTS
 fn load_x(n: u32, c: u32, h: i32, w: i32) -> f32 {
 #if STYLE
     return load_plain(n, c, h, w) * load_style(n, c);
@@ -58,3 +93,4 @@ fn load_x(n: u32, c: u32, h: i32, w: i32) -> f32 {
     return load_plain(n, c, h, w);
 #endif
 }
+#endif

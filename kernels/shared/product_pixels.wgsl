@@ -19,6 +19,14 @@ fn is_inside(at: vec2<i32>) -> bool {
 }
 #endif
 
+#if EIGHTS
+// Stores eight channels of a pixel of the product.
+fn store_pixel(v: Values, n: u32, o: u32, pixel: u32) {
+    let h = pixel / p.columns * p.phases + p.phase_row;
+    let w = pixel % p.columns * p.phases + p.phase_column;
+    store_y(v, n, o, h, w);
+}
+#else
 // Stores a pixel of the product, or with IN_QUADS four, which are pixels of y in their order.
 fn store_pixel(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
 #if IN_QUADS
@@ -31,3 +39,4 @@ fn store_pixel(v: Values, channel: Channel, n: u32, o: u32, pixel: u32) {
     store_channel(v, channel, n, o, h, w);
 #endif
 }
+#endif

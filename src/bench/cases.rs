@@ -79,13 +79,21 @@ pub(super) fn graphs() -> Result<Vec<(&'static str, Graph)>> {
     Ok(graphs)
 }
 
+/// The plan of a network, or of single layers, whose inputs and outputs then lie as within one.
+pub(super) fn as_within(network: &str, mut plan: Plan) -> Plan {
+    if network == LAYERS {
+        plan.arrange_all_but(&[]);
+    }
+    plan
+}
+
 /// Every kernel case of the plans that `plan` makes.
 fn planned(plan: impl Fn(Graph) -> Result<Plan>) -> Result<Vec<KernelCase>> {
     let mut cases: Vec<KernelCase> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
     for (network, graph) in graphs()? {
         let plan = match plan(graph) {
-            Ok(plan) => Arc::new(plan),
+            Ok(plan) => Arc::new(as_within(network, plan)),
             Err(error) => {
                 log::warn!("{network} is left out: {error}");
                 continue;
@@ -329,7 +337,12 @@ mod tests {
             ..Target::webgpu_defaults()
         };
         let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
-        let halves = Target { dtype: Dtype::F16, cooperative: Some(matrices), ..large.clone() };
+        let halves = Target {
+            dtype: Dtype::F16,
+            blocks: true,
+            cooperative: Some(matrices),
+            ..large.clone()
+        };
         for (there, targets) in
             Variant::NAMES.into_iter().zip([vec![large, halves], vec![Target::cpu()]])
         {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::cases::{case_name, graphs};
+use super::cases::{as_within, case_name, graphs};
 use super::code::{Figures, figures};
 use crate::engine::{Device, Engine};
 use crate::gpu::lab::Laboratory;
@@ -109,7 +109,7 @@ pub fn launchables(engine: &Engine) -> Result<Vec<Launchable>> {
     let mut all = Launchables::default();
     for (network, graph) in graphs()? {
         match engine.plan(graph) {
-            Ok(plan) => all.add(network, &plan)?,
+            Ok(plan) => all.add(network, &as_within(network, plan))?,
             Err(error) => log::warn!("{network} is left out: {error}"),
         }
     }

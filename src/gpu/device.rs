@@ -185,6 +185,7 @@ impl Device {
         let info = &self.inner.info;
         let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let [narrowest, lanes] = info.subgroup_sizes.map(|lanes| lanes as usize);
+        let matrices = info.cooperative.filter(|_| info.f16 && dtype == Dtype::F16);
         Target {
             backend: Backend::Gpu,
             dtype: if info.f16 { dtype } else { Dtype::F32 },
@@ -194,8 +195,11 @@ impl Device {
             workgroup_memory: info.workgroup_memory as usize,
             max_invocations: limits.max_compute_invocations_per_workgroup as usize,
             vector_lanes: 1,
-            cooperative: info.cooperative.filter(|_| info.f16 && dtype == Dtype::F16).map(|side| {
-                Cooperative { side: side as usize, lanes, narrowest: narrowest.max(1) }
+            blocks: matrices.is_some(),
+            cooperative: matrices.map(|side| Cooperative {
+                side: side as usize,
+                lanes,
+                narrowest: narrowest.max(1),
             }),
             memory_budget: None,
             rates: Rates::known(&info.name),

@@ -364,6 +364,7 @@ impl Executor {
         let size = storage.dtype.size();
         let first = storage.offset + view.offset * size - copied_bytes(&self.plan, view).start;
         let mut values = Vec::with_capacity(view.shape.len());
+        let mut planes = Vec::new();
         for n in 0..view.shape.n {
             let start = first + n * view.batch_stride * size;
             let sample = &bytes[start..start + view.shape.sample() * size];
@@ -378,6 +379,12 @@ impl Executor {
                     // Eight at a time, where the processor can. What is mapped begins at a whole word.
                     cast_slice::<u8, f16>(sample).convert_to_f32_slice(&mut values[at..]);
                 }
+            }
+            if view.blocked {
+                let own = values.len() - view.shape.sample();
+                planes.clear();
+                planes.extend(places(view).map(|place| values[own + place]));
+                values[own..].copy_from_slice(&planes);
             }
         }
         values
@@ -418,7 +425,9 @@ impl Executor {
                     for (view, values) in parts {
                         for (n, sample) in values.chunks_exact(view.shape.sample()).enumerate() {
                             let start = view.offset + n * view.batch_stride;
-                            all[start..start + sample.len()].copy_from_slice(sample);
+                            for (value, place) in sample.iter().zip(places(view)) {
+                                all[start + place] = *value;
+                            }
                         }
                     }
                     queue.write_buffer(&buffer.raw, offset, &encode(&all, storage.dtype));
@@ -427,6 +436,12 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// Where the values of a sample of `view` stand, in NCHW order.
+fn places(view: &View) -> impl Iterator<Item = usize> {
+    let (view, plane) = (*view, view.shape.plane());
+    (0..view.shape.sample()).map(move |at| view.place(at / plane, at % plane))
 }
 
 async fn allocate(device: &Device, label: &str, bytes: usize, usage: Usage) -> Result<Buffer> {

@@ -52,6 +52,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/cooperative_stage",
     "shared/each_output",
     "shared/epilogue",
+    "shared/epilogue_eights",
     "shared/epilogue_params",
     "shared/grid",
     "shared/linear",

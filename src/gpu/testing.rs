@@ -59,8 +59,8 @@ pub fn plan(graph: Graph, target: Target) -> Plan {
 /// Compares the outputs of `build`'s graph on the device, in f32 and f16, with the twins.
 pub fn check(build: impl Fn() -> Graph) {
     let Some(device) = device() else { return };
-    for dtype in [Dtype::F32, Dtype::F16] {
-        let target = device.target(dtype);
+    for (dtype, blocks) in [(Dtype::F32, false), (Dtype::F16, false), (Dtype::F16, true)] {
+        let target = Target { blocks, ..device.target(dtype) };
         if target.dtype != dtype {
             continue;
         }
@@ -79,7 +79,7 @@ pub fn check(build: impl Fn() -> Graph) {
         let bound = if dtype == Dtype::F32 { 1e-5 } else { 2e-3 };
         for (output, expected) in outputs.iter().zip(&expected) {
             let error = relative_error(output, expected);
-            assert!(error <= bound, "{dtype}: relative error {error}");
+            assert!(error <= bound, "{dtype}, blocks {blocks}: relative error {error}");
         }
     }
 }

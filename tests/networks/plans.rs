@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pentimento::bench::NETWORKS;
 use pentimento::graph::Graph;
 use pentimento::models::Options;
-use pentimento::plan::{Cooperative, Plan, Step, Target, fused};
+use pentimento::plan::{Cooperative, Plan, Step, Target, View, fused};
 use pentimento::tensor::{Dtype, Shape};
 use pentimento::{Model, Task};
 
@@ -25,6 +25,7 @@ fn targets() -> [(&'static str, Target); 3] {
         dtype: Dtype::F16,
         workgroup_memory: 48 << 10,
         max_invocations: 1024,
+        blocks: true,
         cooperative: Some(Cooperative { side: 16, lanes: 32, narrowest: 32 }),
         ..webgpu.clone()
     };
@@ -38,11 +39,15 @@ fn size(shape: Shape) -> String {
     if h * w == 1 { format!("{samples}{c}") } else { format!("{samples}{c}x{h}x{w}") }
 }
 
-/// A line for a step: the kernel with its form, the shapes of its first input and of its output, and
-/// what is fused.
+/// A line for a step: the kernel with its form, the shapes of its first input and of its output, with "/8"
+/// where they lie by blocks, and what is fused.
 fn line(step: &Step) -> String {
-    let from = step.operands.first().map_or("-".to_owned(), |x| size(x.shape));
-    let to = size(step.output.shape);
+    let size = |view: &View| {
+        let blocks = if view.blocked { "/8" } else { "" };
+        format!("{}{blocks}", size(view.shape))
+    };
+    let from = step.operands.first().map_or("-".to_owned(), size);
+    let to = size(&step.output);
     let line = format!("{} {from} -> {to} {}", step.variant, fused(step).join(" "));
     line.trim_end().to_owned()
 }

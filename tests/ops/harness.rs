@@ -136,6 +136,8 @@ impl Case {
             let kernels: Vec<&str> =
                 kernels.iter().copied().filter(|kernel| there.contains(kernel)).collect();
             let Some(mut plan) = support::plan(&graph, executor) else { continue };
+            // Inputs and outputs as within a network.
+            plan.arrange_all_but(&[]);
             let by_matrices = plan.target.cooperative.is_some();
             match kernels[..] {
                 [] => continue,

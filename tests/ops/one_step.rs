@@ -67,7 +67,7 @@ impl OneStep {
         let offset = self.blocks[block];
         self.storages.push(Storage { len, dtype: Dtype::F32, lifetime: [0, 0], block, offset });
         self.blocks[block] += (len * size_of::<f32>()).next_multiple_of(64);
-        View { storage, offset: before, batch_stride, shape }
+        View { storage, offset: before, batch_stride, shape, blocked: false }
     }
 
     /// An epilogue with everything for an output of `shape`.

@@ -135,7 +135,7 @@ pub enum Executor {
     Cpu,
     /// The GPU, f32.
     Gpu,
-    /// The GPU, f16 storage.
+    /// The GPU, f16 storage, by blocks of channels as where there are cooperative matrices.
     GpuF16,
 }
 
@@ -150,7 +150,7 @@ pub fn plan(graph: &Arc<Graph>, executor: Executor) -> Option<Plan> {
                 skip(format_args!("{} has no f16", device.info()));
                 return None;
             }
-            device.target(Dtype::F16)
+            Target { blocks: true, ..device.target(Dtype::F16) }
         }
     };
     Some(Plan::new(graph.clone(), target).expect("a golden can be planned"))

@@ -40,7 +40,8 @@ impl Plan {
     fn place(&self, view: View) -> String {
         let storage = &self.storages[view.storage.index()];
         let at = storage.offset + view.offset * storage.dtype.size();
-        format!("{}@{}:{at}", view.shape, storage.block)
+        let blocks = if view.blocked { "/8" } else { "" };
+        format!("{}{blocks}@{}:{at}", view.shape, storage.block)
     }
 
     /// The plan in Graphviz' language: one box per step, one edge per value that it reads.

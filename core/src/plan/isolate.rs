@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::place::place;
 use super::scratch::scratch_len;
 use super::select::select;
-use super::{Plan, Sft, Storage, StorageId, Target, View};
+use super::{Plan, Sft, Step, Storage, StorageId, Target, View};
 use crate::error::Result;
 use crate::graph::ops::{Linear, ModulatedConv2d, ModulatedConvTranspose2d};
 use crate::graph::{Activation, Op, ParamId};
@@ -70,6 +70,10 @@ impl Plan {
         let mut plan = Plan { target: Target::cpu(), ..self.clone() };
         for storage in &mut plan.storages {
             storage.dtype = Dtype::F32;
+        }
+        let views = plan.steps.iter_mut().flat_map(Step::views_mut);
+        for view in views.chain(&mut plan.inputs).chain(&mut plan.outputs) {
+            view.blocked = false;
         }
         for index in 0..plan.steps.len() {
             let variant = select(&plan.steps[index], plan.context())?;
@@ -144,7 +148,8 @@ impl Plan {
                 let lifetime = [0, 0];
                 let dtype = Dtype::F32;
                 self.storages.push(Storage { len, dtype, lifetime, block: 0, offset: 0 });
-                View { storage, offset: 0, batch_stride: len, shape: Shape::vector(1, len) }
+                let shape = Shape::vector(1, len);
+                View { storage, offset: 0, batch_stride: len, shape, blocked: false }
             });
         }
         let last = self.steps.len().saturating_sub(1);

@@ -123,6 +123,7 @@ fn join(steps: &mut Vec<Step>, storages: &mut [Storage], members: &[usize], demo
         offset: 0,
         batch_stride: outputs,
         shape: Shape::vector(batch, outputs),
+        blocked: false,
     };
     for (storage, _) in &moved {
         storages[storage.index()].len = 0;

@@ -39,7 +39,8 @@ impl Plan {
             });
         }
         let blocks = place(&mut storages, target.alignment, target.max_buffer);
-        let plan = Plan { graph, target, steps, storages, blocks, inputs, outputs };
+        let mut plan = Plan { graph, target, steps, storages, blocks, inputs, outputs };
+        plan.arrange();
         match plan.target.memory_budget {
             Some(budget) if plan.arena_bytes() > budget => Err(Error::OutOfMemory {
                 needed: plan.arena_bytes(),
@@ -216,7 +217,7 @@ impl<'a> Lowering<'a> {
             block: 0,
             offset: 0,
         });
-        View { storage, offset: 0, batch_stride: shape.sample(), shape }
+        View { storage, offset: 0, batch_stride: shape.sample(), shape, blocked: false }
     }
 
     /// Where the value of a node stands, or will.

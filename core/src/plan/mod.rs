@@ -1,5 +1,6 @@
 //! Graph → plan: pure functions that fuse, choose kernels and place buffers. Knows no device.
 
+mod arrange;
 mod concat;
 mod cost;
 mod dump;
@@ -30,7 +31,7 @@ pub use select::{
     CooperativeTile, DirectTile, GemmTile, LinearForm, PatchTile, PathForm, PathRun, PathTile,
     THRESHOLDS, Threshold, WindowTile,
 };
-pub use step::{Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
+pub use step::{BLOCK, Convolution, Epilogue, Sft, Step, Storage, StorageId, Upsample, View};
 pub use target::{Backend, Cooperative, Target, vector_lanes};
 pub use work::Work;
 

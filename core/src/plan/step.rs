@@ -40,8 +40,13 @@ impl Storage {
     }
 }
 
+/// Channels of a pixel that lie side by side where a view is [blocked](View::blocked): sixteen bytes
+/// of halves.
+pub const BLOCK: usize = 8;
+
 /// A tensor in a storage: element `[n, c, h, w]` stands at
-/// `offset + n·batch_stride + (c·H + h)·W + w`.
+/// `offset + n·batch_stride + (c·H + h)·W + w`, or where the view is blocked at
+/// `offset + n·batch_stride + ((c / 8·H + h)·W + w)·8 + c % 8`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct View {
     /// Where.
@@ -52,17 +57,29 @@ pub struct View {
     pub batch_stride: usize,
     /// The shape of the values.
     pub shape: Shape,
+    /// Whether the channels of a pixel lie side by side, [`BLOCK`] of them.
+    pub blocked: bool,
 }
 
 impl View {
+    /// The place of a value within its sample, of channel `c` and a pixel.
+    pub const fn place(&self, c: usize, pixel: usize) -> usize {
+        if self.blocked {
+            (c / BLOCK * self.shape.plane() + pixel) * BLOCK + c % BLOCK
+        } else {
+            c * self.shape.plane() + pixel
+        }
+    }
+
     /// Elements from the first to one past the last.
     pub const fn span(&self) -> usize {
         (self.shape.n - 1) * self.batch_stride + self.shape.sample()
     }
 
-    /// Whether its rows begin and end with whole words of four values.
+    /// Whether its rows lie side by side, and begin and end with whole words of four values.
     pub const fn in_quads(&self) -> bool {
-        self.shape.w.is_multiple_of(4)
+        !self.blocked
+            && self.shape.w.is_multiple_of(4)
             && self.offset.is_multiple_of(4)
             && self.batch_stride.is_multiple_of(4)
     }

@@ -45,6 +45,9 @@ pub struct Target {
     pub max_invocations: usize,
     /// f32 lanes of a CPU's vectors.
     pub vector_lanes: usize,
+    /// Whether values of f16 lie by blocks of channels where that [can be done](super::View::blocked):
+    /// matrix units want the channels of a pixel side by side.
+    pub blocks: bool,
     /// Cooperative matrices, where the device has them and they may be used.
     pub cooperative: Option<Cooperative>,
     /// A limit on arena plus weights, in bytes.
@@ -79,6 +82,7 @@ impl Target {
             workgroup_memory: 0,
             max_invocations: 1,
             vector_lanes: vector_lanes(),
+            blocks: false,
             cooperative: None,
             memory_budget: None,
             rates: None,
@@ -95,6 +99,7 @@ impl Target {
             max_buffer: usize::try_from(4u64 << 30).unwrap_or(usize::MAX),
             workgroup_memory: 48 << 10,
             max_invocations: 1024,
+            blocks: dtype == Dtype::F16,
             cooperative: (dtype == Dtype::F16).then_some(matrices),
             rates: Some(Rates::known(&name.to_uppercase())?),
             ..Self::webgpu_defaults()
@@ -112,6 +117,7 @@ impl Target {
             workgroup_memory: 16 << 10,
             max_invocations: 256,
             vector_lanes: 1,
+            blocks: false,
             cooperative: None,
             memory_budget: None,
             rates: None,

@@ -4,7 +4,7 @@ use super::shared::{epilogue, load};
 use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
-use crate::plan::{Convolution, DirectTile, Layout, Plan, Step, Variant, Weight};
+use crate::plan::{BLOCK, Convolution, DirectTile, Layout, Plan, Step, Variant, Weight};
 
 /// Any convolution.
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -25,6 +25,10 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     }
     launch.define("WORKGROUP", tile.workgroup());
     launch.define("OUT", tile.outputs);
+    launch.flag("X_EIGHTS", x.blocked);
+    launch.define("CHANNELS", if x.blocked { BLOCK } else { 1 });
+    let eights = step.output.blocked && tile.outputs == BLOCK && tile.parts == 1;
+    launch.flag("EIGHTS", eights);
     launch.define("ROWS", DirectTile::ROWS);
     launch.define("KH", kh);
     launch.define("KW", kw);

@@ -21,7 +21,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let launch = |tile: &CooperativeTile, paths: &[Product]| {
         let product = paths.first().ok_or_else(|| step.misfit("it has no product"))?;
         let mut launch = Builder::new(plan, "conv_gemm_cooperative");
-        define(&mut launch, tile);
+        define(&mut launch, tile, step.x()?.blocked);
+        launch.flag("EIGHTS", step.output.blocked);
         if paths.len() > 1 {
             define_paths(&mut launch, paths);
         }
@@ -57,7 +58,8 @@ fn define_paths(launch: &mut Builder<'_>, paths: &[Product]) {
     launch.define("CORNER", list(|path| path.corner[0].to_string()));
 }
 
-fn define(launch: &mut Builder<'_>, tile: &CooperativeTile) {
+/// With `eights` an invocation stages eight channels of a pixel at a time, without four.
+fn define(launch: &mut Builder<'_>, tile: &CooperativeTile, eights: bool) {
     let threads = tile.threads();
     launch.define("ROWS", tile.rows);
     launch.define("COLUMNS", tile.columns);
@@ -73,5 +75,7 @@ fn define(launch: &mut Builder<'_>, tile: &CooperativeTile) {
     launch.define("SLOTS", tile.slots());
     launch.define("THREADS", threads);
     launch.define("U_QUADS", tile.depth * tile.rows / 4 / threads);
-    launch.define("V_QUADS", tile.depth * tile.columns / 4 / threads);
+    launch.flag("X_EIGHTS", eights);
+    let word = if eights { 8 } else { 4 };
+    launch.define("V_WORDS", (tile.depth * tile.columns / word).div_ceil(threads));
 }

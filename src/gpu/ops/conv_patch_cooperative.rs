@@ -17,13 +17,15 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     }
     let launch = |(tile, product): (&PatchTile, &Product)| {
         let mut launch = Builder::new(plan, "conv_patch_cooperative");
-        define(&mut launch, tile, product);
+        define(&mut launch, tile, product, step.x()?.blocked);
+        launch.flag("EIGHTS", step.output.blocked);
         product::finish(launch, product, vec![product.slabs()], step, tile.tiles(product))
     };
     tiles.iter().zip(&products).map(launch).collect()
 }
 
-fn define(launch: &mut Builder<'_>, tile: &PatchTile, product: &Product) {
+/// With `eights` an invocation stages eight channels of a pixel at a time, without four.
+fn define(launch: &mut Builder<'_>, tile: &PatchTile, product: &Product, eights: bool) {
     let threads = tile.threads();
     launch.define("ROWS", tile.rows);
     launch.define("TILE_ROWS", tile.height);
@@ -33,8 +35,11 @@ fn define(launch: &mut Builder<'_>, tile: &PatchTile, product: &Product) {
     launch.define("DILATION", product.step);
     launch.define("PATCH_ROWS", tile.patch[0]);
     launch.define("PATCH_COLUMNS", tile.patch[1]);
-    launch.define("PATCH_QUADS", tile.quads(tile.patch));
-    launch.define("HELD_QUADS", tile.quads(tile.source.unwrap_or(tile.patch)));
+    let word = if eights { 8 } else { 4 };
+    launch.flag("X_EIGHTS", eights);
+    launch.define("WORD_QUADS", word / 4);
+    launch.define("PATCH_WORDS", tile.words(tile.patch, word));
+    launch.define("HELD_WORDS", tile.words(tile.source.unwrap_or(tile.patch), word));
     if let Some([rows, columns]) = tile.source {
         launch.define("SOURCE_ROWS", rows);
         launch.define("SOURCE_COLUMNS", columns);

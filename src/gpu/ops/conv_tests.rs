@@ -21,7 +21,8 @@ fn targets() -> Option<(Device, Vec<Target>)> {
     let device = opened.map_err(|error| skip(format_args!("what GPUs compute: {error}"))).ok()?;
     let mut targets = vec![device.target(Dtype::F32)];
     if device.info().f16 {
-        targets.push(Target { cooperative: None, ..device.target(Dtype::F16) });
+        let halves = device.target(Dtype::F16);
+        targets.push(Target { cooperative: None, blocks: false, ..halves });
     }
     Some((device, targets))
 }
@@ -49,6 +50,61 @@ fn check(cases: &[Case]) {
         for target in &targets {
             assert_close(&device, trial(case, target), case, target);
         }
+    }
+}
+
+/// Convolutions whose inputs and outputs lie by blocks of channels, by each kernel that devices without
+/// cooperative matrices have.
+fn blocks() -> Vec<Case> {
+    let direct = |x, outputs, size| Case::new("conv_direct", x, outputs, size);
+    let gemm = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
+    vec![
+        direct([1, 8, 5, 7], 16, 3),
+        Case { epilogue: true, ..direct([2, 16, 6, 6], 16, 3) },
+        Case { epilogue: true, ..direct([1, 24, 4, 6], 16, 1) },
+        Case { style: true, ..direct([2, 72, 9, 13], 3, 1) },
+        Case { stride: 2, groups: 2, style: true, ..direct([2, 16, 9, 7], 16, 3) },
+        Case { upsample: Upsample::Bilinear, ..direct([1, 8, 3, 5], 8, 3) },
+        Case { upsample: Upsample::Nearest, ..direct([1, 16, 3, 5], 8, 3) },
+        Case { epilogue: true, ..gemm([2, 16, 5, 12], 80, 3) },
+        Case { upsample: Upsample::Bilinear, style: true, ..gemm([2, 40, 4, 3], 48, 3) },
+        Case { epilogue: true, upsample: Upsample::Bilinear, ..gemm([2, 8, 4, 6], 16, 1) },
+        Case { stride: 2, groups: 2, ..gemm([1, 48, 9, 12], 80, 3) },
+        Case { epilogue: true, ..gemm([2, 72, 6, 14], 80, 3) },
+        Case { transposed: true, stride: 2, epilogue: true, ..gemm([2, 16, 5, 3], 32, 4) },
+        Case { epilogue: true, ..Case::new("conv_winograd", [2, 16, 10, 6], 16, 3) },
+        Case {
+            paths: vec![[8, 0, 16, 3, 1, 1], [16, 8, 16, 5, 1, 2], [8, 16, 8, 3, 2, 1]],
+            ..Case::new("multi_path_conv", [2, 24, 9, 18], 0, 1)
+        },
+        Case {
+            epilogue: true,
+            paths: [1, 2, 3].map(|step| [16, 0, 8, 3, step, 1]).to_vec(),
+            ..Case::new("multi_path_conv", [2, 8, 9, 12], 0, 1)
+        },
+    ]
+}
+
+/// Whether the step reads and writes blocks, as far as channels are whole ones.
+fn assert_blocked(trial: &Trial, case: &Case) {
+    let step = &trial.plan.steps[0];
+    for view in [step.operands[0], step.output] {
+        assert_eq!(view.blocked, view.shape.c.is_multiple_of(8), "{case:?}");
+    }
+}
+
+#[test]
+fn blocks_of_channels_are_read_and_written() {
+    let Some((device, targets)) = targets() else { return };
+    let Some(halves) = targets.iter().find(|target| target.dtype == Dtype::F16) else {
+        skip(format_args!("{} has no f16", device.info()));
+        return;
+    };
+    let target = &Target { blocks: true, ..halves.clone() };
+    for case in blocks() {
+        let trial = trial(&case, target);
+        assert_blocked(&trial, &case);
+        assert_close(&device, trial, &case, target);
     }
 }
 
@@ -202,6 +258,10 @@ fn cooperative_matrices_multiply() {
         },
     ]);
     cases.extend(alike());
+    cases.extend(blocks().into_iter().filter(|case| case.kernel != "conv_winograd").map(|case| {
+        let kernel = if case.paths.is_empty() { "conv_gemm" } else { case.kernel };
+        Case { kernel, ..case }
+    }));
     for (index, case) in cases.iter().enumerate() {
         let tiles = trial(case, &own).tiles();
         for tile in [&tiles[0], &tiles[index % tiles.len()]] {
@@ -236,6 +296,7 @@ fn paths_that_are_alike_have_one_launch() {
         dtype: Dtype::F16,
         workgroup_memory: 48 << 10,
         max_invocations: 1024,
+        blocks: true,
         cooperative: Some(matrices),
         ..Target::webgpu_defaults()
     };
@@ -256,12 +317,12 @@ fn patches() -> Vec<Case> {
         plain([1, 9, 5, 16], 3, 3),
         plain([2, 41, 11, 17], 70, 3),
         Case { epilogue: true, ..plain([2, 17, 6, 21], 66, 3) },
-        Case { epilogue: true, ..plain([2, 17, 6, 20], 66, 3) },
-        Case { dilation: 2, padding: Padding::all(2), groups: 2, ..plain([2, 34, 9, 19], 40, 3) },
+        Case { epilogue: true, ..plain([2, 24, 6, 20], 80, 3) },
+        Case { dilation: 2, padding: Padding::all(2), groups: 2, ..plain([2, 48, 9, 19], 80, 3) },
         Case { dilation: 3, padding: Padding::pair(2, 3), ..plain([1, 16, 9, 23], 130, 3) },
         Case { taps: [2, 5], padding: Padding::pair(0, 2), ..plain([1, 33, 8, 18], 20, 5) },
-        Case { upsample: Upsample::Nearest, ..plain([1, 12, 3, 9], 5, 3) },
-        Case { upsample: Upsample::Bilinear, ..plain([2, 24, 4, 8], 36, 3) },
+        Case { upsample: Upsample::Nearest, ..plain([1, 8, 3, 9], 5, 3) },
+        Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([2, 24, 4, 8], 48, 3) },
         Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 19, 5, 11], 65, 3) },
         Case {
             paths: vec![[8, 0, 16, 3, 1, 2], [40, 2, 14, 3, 2, 1], [30, 5, 8, 5, 1, 1]],
@@ -378,6 +439,9 @@ pub(in crate::gpu) fn launches(target: &Target) -> Vec<Dispatch> {
         // Halves are not transformed.
         cases.retain(|case| case.kernel != "conv_winograd");
         cases.extend(patches());
+    }
+    if target.blocks {
+        cases.extend(blocks().into_iter().filter(|case| case.kernel != "conv_winograd"));
     }
     let launches = |case: &Case| {
         let mut trial = trial(case, target);

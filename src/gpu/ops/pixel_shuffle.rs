@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::PixelShuffle;
-use crate::plan::{Plan, Step};
+use crate::plan::{BLOCK, Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -20,6 +20,9 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.view("X", x);
     launch.uint("x_height", x.shape.h);
     launch.uint("x_width", x.shape.w);
+    launch.flag("X_BLOCKS", x.blocked);
+    launch.flag("EIGHTS", step.output.blocked);
     epilogue::bind(&mut launch, step);
-    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP))])
+    let lanes = if step.output.blocked { BLOCK } else { 1 };
+    Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * lanes))])
 }

@@ -5,13 +5,13 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::Pointwise;
-use crate::plan::{Plan, Step};
+use crate::plan::{BLOCK, Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
-/// Values, or words of four, per invocation: enough loads in flight to hide the memory's latency.
+/// Values, or words of several, per invocation: enough loads in flight to hide the memory's latency.
 const STEPS: usize = 4;
-const QUAD_STEPS: usize = 2;
+const WORD_STEPS: usize = 2;
 
 /// `y = epilogue(x)`
 pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
@@ -20,7 +20,12 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let mut launch = Builder::new(plan, "pointwise");
     launch.define("WORKGROUP", WORKGROUP);
     let quads = x.in_quads() && step.in_quads();
-    let [lanes, steps] = if quads { [4, QUAD_STEPS] } else { [1, STEPS] };
+    let [lanes, steps] = match (step.output.blocked, quads) {
+        (true, _) => [BLOCK, WORD_STEPS],
+        (_, true) => [4, WORD_STEPS],
+        _ => [1, STEPS],
+    };
+    launch.flag("EIGHTS", step.output.blocked);
     launch.flag("IN_QUADS", quads);
     launch.define("STEPS", steps);
     launch.view("X", x);

@@ -6,7 +6,7 @@ use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::Interpolation;
 use crate::graph::ops::Resize;
-use crate::plan::{Plan, Step};
+use crate::plan::{BLOCK, Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -37,7 +37,12 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.float("step_w", step_w);
     let quads = step.in_quads();
     launch.flag("IN_QUADS", quads);
+    launch.flag("EIGHTS", step.output.blocked);
     epilogue::bind(&mut launch, step);
-    let lanes = if quads { 4 } else { 1 };
+    let lanes = match (step.output.blocked, quads) {
+        (true, _) => BLOCK,
+        (_, true) => 4,
+        _ => 1,
+    };
     Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP * lanes))])
 }

@@ -229,6 +229,47 @@ fn normalisations_and_attention() -> Vec<Graph> {
     ]
 }
 
+/// A network whose values lie by blocks where they may: resized, filtered, added, joined and parted;
+/// one of its parts does not begin with a block.
+fn blocks() -> Graph {
+    graph(Shape::new(2, 3, 6, 8), |graph, x| {
+        let conv = |graph: &mut Graph, x, inputs, outputs| {
+            let weight = param(graph, &[outputs, inputs, 3, 3]);
+            add(graph, Conv2d::same(weight, 3), &[x])
+        };
+        let first = conv(graph, x, 3, 16);
+        let first = add(graph, Activation::Silu, &[first]);
+        let op =
+            |height, width, interpolation, step| ops::Resize { height, width, interpolation, step };
+        let small = add(graph, op(3, 4, Interpolation::Bilinear, [2.0; 2]), &[first]);
+        let large = add(graph, op(6, 8, Interpolation::Nearest, [0.5; 2]), &[small]);
+        let corners = op(6, 8, Interpolation::BilinearAlignCorners, [0.0; 2]);
+        let corners = add(graph, corners, &[small]);
+        let kernel = param(graph, &[4, 3]);
+        let padding = Padding { top: 2, bottom: 1, left: 1, right: 1 };
+        let blurred = add(graph, ops::Upfirdn2d { kernel, up: 1, down: 1, padding }, &[large]);
+        let sum = add(graph, ops::Add, &[blurred, corners]);
+        let value = param(graph, &[1, 8, 6, 8]);
+        let constant = add(graph, ops::Constant { value, batch: 2 }, &[]);
+        let whole = add(graph, ops::Concat, &[constant, sum]);
+        let part = add(graph, ops::Slice { start: 8, end: 16 }, &[whole]);
+        let twice = add(graph, ops::Add, &[part, part]);
+        let second = conv(graph, twice, 8, 24);
+        let second = add(graph, ops::Add, &[second, whole]);
+        let last = conv(graph, second, 24, 32);
+        let large = add(graph, ops::PixelShuffle(2), &[last]);
+        let last = conv(graph, large, 8, 24);
+        let last = add(graph, op(6, 8, Interpolation::Nearest, [2.0; 2]), &[last]);
+        let shuffled = add(graph, ops::PixelShuffle(2), &[last]);
+        let odd = conv(graph, first, 16, 12);
+        let odd = add(graph, ops::Slice { start: 4, end: 12 }, &[odd]);
+        let odd = conv(graph, odd, 8, 6);
+        let odd = add(graph, op(12, 16, Interpolation::Nearest, [0.5; 2]), &[odd]);
+        let sum = add(graph, ops::Add, &[shuffled, odd]);
+        conv(graph, sum, 6, 3)
+    })
+}
+
 fn constant() -> Graph {
     graph(Shape::new(2, 3, 4, 5), |graph, x| {
         let value = param(graph, &[1, 3, 4, 5]);
@@ -240,7 +281,7 @@ fn constant() -> Graph {
 }
 
 pub(super) fn all() -> Vec<Graph> {
-    let mut all = vec![styled(), constant()];
+    let mut all = vec![styled(), constant(), blocks()];
     let more = [
         activations(),
         convolutions(),
@@ -282,6 +323,18 @@ fn resampling_and_shuffles() {
 #[test]
 fn windows_borders_and_factors() {
     (0..windows().len()).for_each(|i| check(|| windows().swap_remove(i)));
+}
+
+#[test]
+fn values_lie_by_blocks() {
+    let Some(device) = device() else { return };
+    let target = Target { blocks: true, ..device.target(Dtype::F16) };
+    if target.dtype == Dtype::F16 {
+        let plan = plan(blocks(), target);
+        let blocked = plan.steps.iter().filter(|step| step.output.blocked).count();
+        assert!(blocked > 4 && blocked < plan.steps.len(), "{blocked} of\n{plan}");
+    }
+    check(blocks);
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn targets() -> Vec<Target> {
     let large = |lanes_and_side: Option<[usize; 2]>, workgroup_memory: usize| Target {
         workgroup_memory: workgroup_memory << 10,
         max_invocations: 1024,
+        blocks: lanes_and_side.is_some(),
         cooperative: lanes_and_side.map(|[lanes, side]| Cooperative {
             side,
             lanes,

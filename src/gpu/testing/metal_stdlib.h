@@ -22,7 +22,28 @@ namespace metal {
 using ::uint;
 
 template <class T, int N>
-struct vec {
+struct vec;
+// What is taken of a vector of vectors of fewer elements, or of as many in another order.
+template <class T, int N>
+struct parts {
+  vec<T, 2> xy;
+  vec<T, 3> xyz;
+};
+template <class T>
+struct turned {
+  template <class U>
+  operator vec<U, 3>() const;
+};
+template <class T>
+struct parts<T, 3> {
+  vec<T, 2> xy;
+  turned<T> zyx;
+};
+template <class T>
+struct parts<T, 2> {};
+
+template <class T, int N>
+struct vec : parts<T, N> {
   T x, y, z, w;
   vec() = default;
   vec(T) {}
@@ -31,6 +52,9 @@ struct vec {
   vec(U...) {}
   template <class U>
   explicit vec(vec<U, N>) {}
+  vec(vec<T, 3>, T)
+    requires(N == 4)
+  {}
   T& operator[](uint) { return x; }
   T operator[](uint) const { return x; }
 };
@@ -81,6 +105,10 @@ OPERATOR(|)
 OPERATOR(^)
 template <class T, int N>
 vec<T, N> operator-(vec<T, N> a) {
+  return a;
+}
+template <class T, int N>
+vec<T, N>& operator-=(vec<T, N>& a, vec<T, N>) {
   return a;
 }
 template <class T, int N>
@@ -147,6 +175,8 @@ T select(T, same_t<T>, bool);
 template <class T, int N>
 vec<T, N> select(vec<T, N>, vec<T, N>, vec<bool, N>);
 template <class T, int N>
+vec<T, N> select(vec<T, N>, same_t<T>, vec<bool, N>);
+template <class T, int N>
 T dot(vec<T, N>, vec<T, N>);
 
 enum memory_order { memory_order_relaxed };
@@ -154,10 +184,33 @@ struct atomic_uint {
   uint value;
 };
 uint atomic_fetch_add_explicit(atomic_uint*, uint, memory_order);
+void atomic_store_explicit(atomic_uint*, uint, memory_order);
 enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
 inline mem_flags operator|(mem_flags a, mem_flags) { return a; }
 void threadgroup_barrier(mem_flags);
 void simdgroup_barrier(mem_flags);
+
+// By columns, of vectors.
+template <class T, int C, int R>
+struct matrix {
+  vec<T, R> columns[C];
+  matrix() = default;
+  template <class... U>
+    requires(sizeof...(U) == C)
+  explicit matrix(U... u) : columns{vec<T, R>(u)...} {}
+  vec<T, R>& operator[](int i) { return columns[i]; }
+  vec<T, R> operator[](int i) const { return columns[i]; }
+};
+using half2x4 = matrix<half, 2, 4>;
+using float2x4 = matrix<float, 2, 4>;
+template <class T, int C, int R>
+matrix<T, C, R> operator+(matrix<T, C, R> a, matrix<T, C, R>) {
+  return a;
+}
+template <class T, int C, int R>
+matrix<T, C, R> operator*(same_t<T>, matrix<T, C, R> b) {
+  return b;
+}
 
 template <class T, int C, int R>
 struct simdgroup_matrix {};
@@ -174,3 +227,6 @@ void simdgroup_multiply_accumulate(simdgroup_matrix<T, N, M>&, simdgroup_matrix<
 
 template <class T, class U>
 T as_type(U);
+
+// Metal has its vectors outside of the namespace, too: naga counts the turns of loops in one.
+using metal::uint2;

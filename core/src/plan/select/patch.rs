@@ -93,7 +93,7 @@ impl PatchTile {
         let fits = tile.bytes() <= target.workgroup_memory
             && tile.threads() <= target.max_invocations
             && part.iter().all(|part| part.is_multiple_of(side))
-            && tile.quads(source.unwrap_or(patch)) <= PATCH_QUADS;
+            && tile.words(source.unwrap_or(patch), 4) <= PATCH_QUADS;
         let fragments = part[0] / side;
         for round in (2..=fragments).filter(|round| fragments.is_multiple_of(*round)) {
             let larger = Self { round, ..tile };
@@ -118,9 +118,9 @@ impl PatchTile {
         self.threads().div_ceil(self.narrowest)
     }
 
-    /// Words of four channels of so many rows and columns that an invocation stages.
-    pub fn quads(&self, [rows, columns]: [usize; 2]) -> usize {
-        (rows * columns * SLAB / 4).div_ceil(self.threads())
+    /// Words of `channels` of so many rows and columns that an invocation stages.
+    pub fn words(&self, [rows, columns]: [usize; 2], channels: usize) -> usize {
+        (rows * columns * SLAB / channels).div_ceil(self.threads())
     }
 
     /// Bytes of workgroup memory: both halves of the weights, the patch, what that is made of, and

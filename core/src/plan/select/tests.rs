@@ -49,7 +49,13 @@ fn product([rows, columns, inputs, batch]: [usize; 4]) -> Product {
     let weight = graph.add_param(Param::from_values("w", vec![rows, inputs, 1, 1], &values));
     let view = |channels| {
         let shape = Shape::new(batch, channels, 1, columns);
-        View { storage: StorageId(0), offset: 0, batch_stride: shape.sample(), shape }
+        View {
+            storage: StorageId(0),
+            offset: 0,
+            batch_stride: shape.sample(),
+            shape,
+            blocked: false,
+        }
     };
     let conv = Conv2d::same(weight, 1);
     let step = Step::new("step", conv, Variant::Pointwise, vec![view(inputs)], view(rows));

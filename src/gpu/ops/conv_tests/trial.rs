@@ -6,7 +6,8 @@ use crate::cpu;
 use crate::gpu::testing::{param, random};
 use crate::graph::{Activation, Conv2d, Graph, Op, Padding, Path, ops};
 use crate::plan::{
-    Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View, scratch_len,
+    BLOCK, Epilogue, Plan, Sft, Step, Storage, StorageId, Target, Upsample, Variant, View,
+    scratch_len,
 };
 use crate::tensor::{Dtype, Shape};
 
@@ -90,19 +91,19 @@ impl Trial {
     /// What the twin of the step yields: of the same views, in memory of f32.
     pub fn expected(&self) -> Vec<f32> {
         let mut plan = Plan { target: Target::cpu(), ..self.plan.clone() };
-        plan.storages.iter_mut().for_each(|storage| storage.dtype = Dtype::F32);
-        plan.blocks = plan.storages.iter().map(Storage::bytes).collect();
+        plan = plan.for_cpu().unwrap();
         let inputs: Vec<&[f32]> = self.inputs.iter().map(Vec::as_slice).collect();
         let mut twin = cpu::Executor::reference(Arc::new(plan)).unwrap();
         twin.run(&inputs).unwrap().swap_remove(0)
     }
 }
 
-fn storage(storages: &mut Vec<Storage>, shape: Shape, dtype: Dtype) -> View {
+fn storage(storages: &mut Vec<Storage>, shape: Shape, dtype: Dtype, blocks: bool) -> View {
     // Samples lie apart, and the first not at the beginning; but where rows are long words, so
     // are these gaps.
     let gap = match (shape.plane(), shape.w) {
         (1, _) => 0,
+        _ if blocks && shape.c.is_multiple_of(BLOCK) => BLOCK * shape.plane(),
         (_, width) if width.is_multiple_of(4) => 8,
         _ => 6,
     };
@@ -111,6 +112,7 @@ fn storage(storages: &mut Vec<Storage>, shape: Shape, dtype: Dtype) -> View {
         offset: gap,
         batch_stride: shape.sample() + gap,
         shape,
+        blocked: false,
     };
     storages.push(Storage {
         len: gap + shape.n * view.batch_stride,
@@ -133,7 +135,7 @@ struct Maker {
 
 impl Maker {
     fn storage(&mut self, shape: Shape, dtype: Dtype) -> View {
-        storage(&mut self.storages, shape, dtype)
+        storage(&mut self.storages, shape, dtype, self.target.blocks)
     }
 
     fn input(&mut self, shape: Shape) -> View {
@@ -190,6 +192,7 @@ pub(super) fn trial(case: &Case, target: &Target) -> Trial {
         inputs: maker.inputs,
         outputs: vec![output],
     };
+    plan.arrange_all_but(&[]);
     // Cooperative matrices take the place of other products, where all factors are halves.
     let products = ["conv_gemm", "multi_path_conv"].contains(&case.kernel);
     let candidates = plan.candidates(0).unwrap();
@@ -200,7 +203,7 @@ pub(super) fn trial(case: &Case, target: &Target) -> Trial {
     if scratch > 0 {
         let shape = Shape::vector(1, scratch);
         let (step, storages) = (&mut plan.steps[0], &mut plan.storages);
-        step.scratch = Some(storage(storages, shape, Dtype::F32));
+        step.scratch = Some(storage(storages, shape, Dtype::F32, false));
     }
     let bytes = plan.storages.iter().map(|storage| storage.bytes().next_multiple_of(4));
     plan.blocks = bytes.collect();

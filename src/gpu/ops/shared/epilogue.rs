@@ -10,6 +10,7 @@ pub fn bind(launch: &mut Builder<'_>, step: &Step) {
     let y = step.output;
     let epilogue = &step.epilogue;
     launch.view("Y", y);
+    launch.flag("Y_BLOCKS", y.blocked);
     launch.uint("y_batch", y.shape.n);
     launch.uint("y_channels", y.shape.c);
     launch.uint("y_height", y.shape.h);

@@ -7,6 +7,7 @@ use crate::plan::{Upsample, View};
 /// the kernel's `Params`. Defines `X`, `UPSAMPLE` and `STYLE`.
 pub fn bind(launch: &mut Builder<'_>, x: View, upsample: Upsample, style: Option<View>) {
     launch.view("X", x);
+    launch.flag("X_BLOCKS", x.blocked);
     launch.uint("x_channels", x.shape.c);
     launch.uint("x_height", x.shape.h);
     launch.uint("x_width", x.shape.w);

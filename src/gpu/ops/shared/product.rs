@@ -40,7 +40,7 @@ pub fn finish(
     launch.uint("phase_row", product.phase[0]);
     launch.uint("phase_column", product.phase[1]);
     launch.weights(weights);
-    // A phase's pixels do not lie side by side.
+    // Pixels of a phase do not lie side by side, but its channels do.
     launch.flag("IN_QUADS", product.phases == 1 && step.in_quads());
     epilogue::bind(&mut launch, step);
     Ok(launch.finish(tiles * product.groups * product.batch))
