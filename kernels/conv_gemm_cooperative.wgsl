@@ -26,10 +26,11 @@
 //
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
 // by x's first, a channel past the last by the last, a slab or a panel that is not there by the last
-// one, a sample past the last by the last; only then do addresses arise. Writes: store_channel guards
-// them. Tiles: depth of a pass is below DEPTH and a value below the stride; a fragment begins where
-// it ends inside of its half, as a share is below 2 · SPLITS; a slot is below SLOTS, as is what `at`
-// and a member of the team make, and a team has at most SPLITS. Divisors: rows, columns, phases and
+// one, a sample past the last by the last; only then do addresses arise; blocks of channels are whole
+// ones. Writes: store_channel, or store_y, guards them. Tiles: depth of a pass is below DEPTH, which is
+// looked at where there may be more invocations than words, and a value below the stride; a fragment
+// begins where it ends inside of its half, as a share is below 2 · SPLITS; a slot is below SLOTS, as is
+// what `at` and a member of the team make, and a team has at most SPLITS. Divisors: rows, columns, phases and
 // groups of a plan are at least 1, as are subgroups. Loops: each counts up by at least 1 to a number
 // below 2³¹.
 //
@@ -88,14 +89,9 @@ const PATHS = 1u;
 // halves: Metal takes no others.
 const STRIDE = DEPTH + 8u;
 
-// Channels of a pixel that an invocation stages at a time, and the workgroup.
-#if X_EIGHTS
-const WORD = 8u;
-alias Word = mat2x4<f16>;
-#else
-const WORD = 4u;
-alias Word = vec4<f16>;
-#endif
+#include "shared/word.wgsl"
+
+// Channels that the workgroup stages at a time.
 const V_STEP = THREADS / COLUMNS * WORD;
 
 var<workgroup> u_tile: array<f16, 2u * ROWS * STRIDE>;

@@ -27,8 +27,8 @@
 // It runs without wgpu's checks, because none could fail. Reads: a pixel outside of x is replaced
 // by x's first, or through a bilinear resize by the nearest, a channel past the last by the last, a
 // panel that is not there by the last one, the step after the last by the last, a sample past the last
-// by the last; only then do addresses arise. Writes: store_channel guards them. Tiles: a word of the
-// patch or of the weights is written where there is one; a fragment begins where it ends inside of the
+// by the last; only then do addresses arise; blocks of channels are whole ones. Writes: store_channel,
+// or store_y, guards them. Tiles: a word of the patch or of the weights is written where there is one; a fragment begins where it ends inside of the
 // patch, as the host makes PATCH_ROWS and PATCH_COLUMNS of the tile and the taps; of n pixels in a row,
 // those that they are made of are at most n / 2 + 2, as the host makes SOURCE_ROWS and SOURCE_COLUMNS of
 // the patch; a slot is below SLOTS, as is what `at` makes. Divisors: rows, columns and groups of a plan
@@ -71,14 +71,7 @@ const THREADS = ${THREADS}u;
 const SLOTS = ${SLOTS}u;
 const ROUND = ${ROUND}u;
 const SLAB = ${SLAB}u;
-// Channels of a pixel that an invocation stages at a time.
-#if X_EIGHTS
-const WORD = 8u;
-alias Word = mat2x4<f16>;
-#else
-const WORD = 4u;
-alias Word = vec4<f16>;
-#endif
+#include "shared/word.wgsl"
 const SLAB_WORDS = SLAB / WORD;
 // Weights are read by sixteen bytes.
 const SLAB_PAIRS = SLAB / 8u;

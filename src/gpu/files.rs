@@ -74,6 +74,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/sums",
     "shared/winograd",
     "shared/winograd_resize",
+    "shared/word",
 ];
 
 /// The environment variable that names a folder of kernels.

@@ -136,13 +136,18 @@ impl GemmTile {
         self.rows * self.columns / 64
     }
 
+    /// Invocations that share a depth at most: where there are 512 of them, NVIDIA's have 128 registers
+    /// each, and need more.
+    const SHARING: usize = 256;
+
     /// Whether the device has room for as many parts. The sums of a part pass through the tiles of
     /// the weights of all of them, and fit where a tile is no wider than the parts are deep.
     fn fits(&self, target: &Target) -> bool {
         let Self { rows, columns, splits } = *self;
         splits * self.threads() <= target.max_invocations
             && splits * Self::DEPTH * (rows + columns) * size_of::<f32>() <= target.workgroup_memory
-            && (splits == 1 || columns <= splits * Self::DEPTH)
+            && (splits == 1
+                || columns <= splits * Self::DEPTH && splits * self.threads() <= Self::SHARING)
     }
 }
 
