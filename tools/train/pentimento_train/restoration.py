@@ -35,10 +35,11 @@ class RestorationConfig:
     loss: Mapping[str, float]
     """Weights: the terms of `losses.PICTURE_TERMS`; `parts`, Charbonnier and gradient once more on
     crops of eyes and mouth; `features`; `detection`, a face detector's features; `perceptual`, those
-    of a network on disk; `landmarks`, which a face detector finds; `texture`; `identity`, the distance of a recognition network's embeddings,
-    which counts by how badly a face is degraded; `adversarial` (the whole face), `detail` (a square of it at
-    full resolution), `components` (its parts) and `matching` (the discriminators' features, of
-    all)."""
+    of a network on disk; `landmarks`, which a face detector finds; `texture`; `identity`, the distance
+    of a recognition network's embeddings, which counts by how badly a face is degraded; `kept`,
+    Charbonnier against what the start network restores; `adversarial` (the whole face), `detail` (a
+    square of it at full resolution), `components` (its parts) and `matching` (the discriminators'
+    features, of all)."""
     feature_levels: tuple[int, ...]
     """Decoder levels that the feature term compares, beside the latents."""
     generator_from: float
@@ -241,6 +242,11 @@ class Restoration(Stage):
                 [f.float() for f in compared(clean, config.feature_levels)],
             )
             loss = loss + weights["features"] * terms["features"]
+        if weights.get("kept", 0) > 0:
+            with torch.no_grad(), self.networks.autocast():
+                before = self.teacher(batch.degraded)
+            terms["kept"] = charbonnier(restored, before.float())
+            loss = loss + weights["kept"] * terms["kept"]
         weight = severity(batch.degraded, batch.target) if config.balanced else None
         likeness = self._likeness(restored, batch.target, weight)
         if self.recognition is not None and weights.get("identity", 0) > 0:

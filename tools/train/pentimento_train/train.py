@@ -44,7 +44,7 @@ from .restoration import Restoration
 from .run_config import RunConfig
 from .stage import Networks, Stage
 
-METADATA = {"version": "0.9.0", "license": "MIT OR Apache-2.0"}
+METADATA = {"version": "0.10.0", "license": "MIT OR Apache-2.0"}
 """What an exported checkpoint says of itself, whatever made it."""
 
 SAVE_EVERY_SECONDS = 60.0
