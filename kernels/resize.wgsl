@@ -19,12 +19,7 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
-#enable f16 if X == f16
-#if EIGHTS
-@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
-#else
-@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
-#endif
+#include "shared/read.wgsl"
 
 #include "shared/epilogue.wgsl"
 #include "shared/grid.wgsl"
@@ -52,34 +47,9 @@ fn rows_of(n: u32, o: u32, h: u32) -> Rows {
     let row = min(u32(place), p.x_height - 1u);
     let next = min(row + 1u, p.x_height - 1u);
     let plane =
-        (p.x_offset + n * p.x_batch_stride) / PIXEL + o / PIXEL * (p.x_height * p.x_width);
+        (p.x_offset + n * p.x_batch_stride) / READS + o / READS * (p.x_height * p.x_width);
     return Rows(plane + row * p.x_width, plane + next * p.x_width, place - f32(row));
 }
-
-#if EIGHTS
-// Channels of a pixel that lie side by side and are read together.
-const PIXEL = 8u;
-alias Read = Values;
-
-fn read_at(at: u32) -> Read {
-    return Read(vec4<f32>(x[at][0]), vec4<f32>(x[at][1]));
-}
-
-fn between(a: Read, b: Read, share: f32) -> Read {
-    return Read(mix(a[0], b[0], share), mix(a[1], b[1], share));
-}
-#else
-const PIXEL = 1u;
-alias Read = f32;
-
-fn read_at(at: u32) -> Read {
-    return f32(x[at]);
-}
-
-fn between(a: Read, b: Read, share: f32) -> Read {
-    return mix(a, b, share);
-}
-#endif
 
 fn output(rows: Rows, w: u32) -> Read {
     let place = source(w, p.step_w);

@@ -17,12 +17,8 @@ struct Params {
 }
 
 @group(0) @binding(_) var<uniform> p: Params;
-#enable f16 if X == f16
-#if EIGHTS
-@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
-#else
-@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
-#endif
+#include "shared/read.wgsl"
+
 @group(0) @binding(_) var<storage, read> filter_taps: array<f32>;
 
 #include "shared/epilogue.wgsl"
@@ -38,21 +34,13 @@ fn first_tap(at: i32) -> i32 {
     return (UP - at % UP) % UP;
 }
 
-fn read_at(at: i32) -> Values {
-#if EIGHTS
-    return Values(vec4<f32>(x[at][0]), vec4<f32>(x[at][1]));
-#else
-    return f32(x[at]);
-#endif
-}
-
-fn output(n: u32, o: u32, h: u32, w: u32) -> Values {
+fn output(n: u32, o: u32, h: u32, w: u32) -> Read {
     let row = i32(h) * DOWN - p.top;
     let column = i32(w) * DOWN - p.left;
     // In words of what is read together.
-    let sample = i32((p.x_offset + n * p.x_batch_stride) / LANES);
-    let plane = sample + i32(o / LANES) * p.x_height * p.x_width;
-    var sum = Values();
+    let sample = i32((p.x_offset + n * p.x_batch_stride) / READS);
+    let plane = sample + i32(o / READS) * p.x_height * p.x_width;
+    var sum = Read();
     for (var u = first_tap(row); u < KH; u += UP) {
         let from_h = row + u;
         if (from_h < 0 || from_h >= p.x_height * UP) {
@@ -62,7 +50,7 @@ fn output(n: u32, o: u32, h: u32, w: u32) -> Values {
             let from_w = column + v;
             if (from_w >= 0 && from_w < p.x_width * UP) {
                 let tap = filter_taps[(KH - 1 - u) * KW + KW - 1 - v];
-                sum += tap * read_at(plane + from_h / UP * p.x_width + from_w / UP);
+                sum += tap * read_at(u32(plane + from_h / UP * p.x_width + from_w / UP));
             }
         }
     }

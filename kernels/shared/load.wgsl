@@ -4,33 +4,14 @@
 // With X_BLOCKS eight channels of a pixel lie side by side (View of core/src/plan/step.rs), and with
 // X_EIGHTS a kernel reads them so, by words of sixteen bytes.
 
-#enable f16 if X == f16
-#if X_EIGHTS
-@group(0) @binding(_) var<storage, read_write> x: array<mat2x4<${X}>>;
-#else
-@group(0) @binding(_) var<storage, read_write> x: array<${X}>;
-#endif
+#include "shared/read.wgsl"
 #if STYLE
 @group(0) @binding(_) var<storage, read_write> style: array<f32>;
 #endif
 
-#if X_EIGHTS
-// Channels c to c + 7, of a multiple of eight.
-alias Read = mat2x4<f32>;
-
+// With X_EIGHTS channels c to c + 7, of a multiple of eight.
 fn read_x(n: u32, c: u32, h: i32, w: i32) -> Read {
-    let row = c / 8u * p.x_height + u32(h);
-    let word = x[(p.x_offset + n * p.x_batch_stride) / 8u + row * p.x_width + u32(w)];
-    return Read(vec4<f32>(word[0]), vec4<f32>(word[1]));
-}
-
-fn between(a: Read, b: Read, share: f32) -> Read {
-    return Read(mix(a[0], b[0], share), mix(a[1], b[1], share));
-}
-#else
-alias Read = f32;
-
-fn read_x(n: u32, c: u32, h: i32, w: i32) -> Read {
+    let sample = p.x_offset + n * p.x_batch_stride;
 #if X_BLOCKS
     let row = c / 8u * p.x_height + u32(h);
     let at = (row * p.x_width + u32(w)) * 8u + c % 8u;
@@ -38,13 +19,8 @@ fn read_x(n: u32, c: u32, h: i32, w: i32) -> Read {
     let row = c * p.x_height + u32(h);
     let at = row * p.x_width + u32(w);
 #endif
-    return f32(x[p.x_offset + n * p.x_batch_stride + at]);
+    return read_at((sample + at) / READS);
 }
-
-fn between(a: Read, b: Read, share: f32) -> Read {
-    return mix(a, b, share);
-}
-#endif
 
 // x without style.
 fn load_plain(n: u32, c: u32, h: i32, w: i32) -> Read {

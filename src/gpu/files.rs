@@ -66,6 +66,7 @@ const SHARED: &[(&str, &str)] = sources![
     "shared/pixel_columns",
     "shared/product_params",
     "shared/product_pixels",
+    "shared/read",
     "shared/reduce",
     "shared/soft_mask",
     "shared/tile",

@@ -66,44 +66,33 @@ fn has_whole_blocks(view: &View) -> bool {
 fn able(step: &Step, graph: &Graph) -> Vec<View> {
     let Epilogue { demodulation, noise, sft, .. } = &step.epilogue;
     let main = step.operands.first().copied();
-    let able = match &step.op {
+    let [reads, mut writes] = match &step.op {
         Op::Conv2d(conv)
         | Op::ModulatedConv2d(ModulatedConv2d { conv, .. })
-        | Op::ModulatedConvTranspose2d(ModulatedConvTranspose2d { conv, .. })
-            if whole_groups(conv, graph) =>
-        {
-            vec![main, Some(step.output)]
+        | Op::ModulatedConvTranspose2d(ModulatedConvTranspose2d { conv, .. }) => {
+            [whole_groups(conv, graph); 2]
         }
         Op::MultiPathConv(paths) => {
-            let whole = |first: usize, channels: usize, groups: usize| {
-                first.is_multiple_of(BLOCK) && (channels / groups).is_multiple_of(BLOCK)
-            };
+            let whole = |channels: usize, groups: usize| (channels / groups).is_multiple_of(BLOCK);
             let all = paths.0.iter().all(|path| {
-                let outputs = graph.param(path.weight).dims[0];
-                whole(path.first_channel, path.channels, path.groups)
-                    && whole(0, outputs, path.groups)
+                path.first_channel.is_multiple_of(BLOCK)
+                    && whole(path.channels, path.groups)
+                    && whole(graph.param(path.weight).dims[0], path.groups)
             });
-            if all { vec![main, Some(step.output)] } else { Vec::new() }
+            [all; 2]
         }
-        Op::Pointwise(_) if main.is_some_and(|x| x.shape == step.output.shape) => {
-            vec![main, Some(step.output)]
-        }
-        Op::Resize(_) | Op::Upfirdn2d(_) | Op::PixelShuffle(_) => vec![main, Some(step.output)],
-        Op::Constant(_) => vec![Some(step.output)],
-        _ => Vec::new(),
+        Op::Pointwise(_) => [main.is_some_and(|x| x.shape == step.output.shape); 2],
+        Op::Resize(_) | Op::Upfirdn2d(_) | Op::PixelShuffle(_) => [true; 2],
+        Op::Constant(_) => [false, true],
+        _ => [false; 2],
     };
-    let mut able: Vec<View> = able.into_iter().flatten().collect();
     // Kernels read noise and factors by words of four.
-    let noise = noise.is_none() || step.output.shape.plane().is_multiple_of(4);
-    let factors = demodulation
+    writes &= noise.is_none() || step.output.shape.plane().is_multiple_of(4);
+    writes &= demodulation
         .is_none_or(|view| view.offset.is_multiple_of(4) && view.batch_stride.is_multiple_of(4));
-    let first = sft.as_ref().map_or(0, |sft| sft.first_channel);
-    if able.contains(&step.output) && noise && factors && first.is_multiple_of(BLOCK) {
-        able.extend(added(step));
-    } else {
-        able.retain(|view| *view != step.output);
-    }
-    able
+    writes &= sft.as_ref().is_none_or(|sft| sft.first_channel.is_multiple_of(BLOCK));
+    let written = added(step).chain([step.output]).filter(|_| writes);
+    main.filter(|_| reads).into_iter().chain(written).collect()
 }
 
 /// What the epilogue adds to the output and multiplies it with, pixel by pixel.

@@ -1,17 +1,19 @@
 //! Every variant of the convolution kernels against its twin, on shapes that fill no tile.
 
+mod cases;
+mod timing;
 mod trial;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::gpu::testing::relative_error;
 use crate::gpu::{Device, DeviceOptions, Dispatch, Executor};
-use crate::graph::{Padding, Param};
+use crate::graph::Padding;
 use crate::plan::{Cooperative, Target, Upsample};
 use crate::skipped::skip;
 use crate::tensor::Dtype;
 
+use cases::{alike, blocks, patches, paths, products, transposed, winograd};
 use trial::{Case, Trial, trial};
 
 /// A device, and its targets in f32 and f16, without cooperative matrices.
@@ -53,38 +55,6 @@ fn check(cases: &[Case]) {
     }
 }
 
-/// Convolutions whose inputs and outputs lie by blocks of channels, by each kernel that devices without
-/// cooperative matrices have.
-fn blocks() -> Vec<Case> {
-    let direct = |x, outputs, size| Case::new("conv_direct", x, outputs, size);
-    let gemm = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
-    vec![
-        direct([1, 8, 5, 7], 16, 3),
-        Case { epilogue: true, ..direct([2, 16, 6, 6], 16, 3) },
-        Case { epilogue: true, ..direct([1, 24, 4, 6], 16, 1) },
-        Case { style: true, ..direct([2, 72, 9, 13], 3, 1) },
-        Case { stride: 2, groups: 2, style: true, ..direct([2, 16, 9, 7], 16, 3) },
-        Case { upsample: Upsample::Bilinear, ..direct([1, 8, 3, 5], 8, 3) },
-        Case { upsample: Upsample::Nearest, ..direct([1, 16, 3, 5], 8, 3) },
-        Case { epilogue: true, ..gemm([2, 16, 5, 12], 80, 3) },
-        Case { upsample: Upsample::Bilinear, style: true, ..gemm([2, 40, 4, 3], 48, 3) },
-        Case { epilogue: true, upsample: Upsample::Bilinear, ..gemm([2, 8, 4, 6], 16, 1) },
-        Case { stride: 2, groups: 2, ..gemm([1, 48, 9, 12], 80, 3) },
-        Case { epilogue: true, ..gemm([2, 72, 6, 14], 80, 3) },
-        Case { transposed: true, stride: 2, epilogue: true, ..gemm([2, 16, 5, 3], 32, 4) },
-        Case { epilogue: true, ..Case::new("conv_winograd", [2, 16, 10, 6], 16, 3) },
-        Case {
-            paths: vec![[8, 0, 16, 3, 1, 1], [16, 8, 16, 5, 1, 2], [8, 16, 8, 3, 2, 1]],
-            ..Case::new("multi_path_conv", [2, 24, 9, 18], 0, 1)
-        },
-        Case {
-            epilogue: true,
-            paths: [1, 2, 3].map(|step| [16, 0, 8, 3, step, 1]).to_vec(),
-            ..Case::new("multi_path_conv", [2, 8, 9, 12], 0, 1)
-        },
-    ]
-}
-
 /// Whether the step reads and writes blocks, as far as channels are whole ones.
 fn assert_blocked(trial: &Trial, case: &Case) {
     let step = &trial.plan.steps[0];
@@ -111,36 +81,6 @@ fn blocks_of_channels_are_read_and_written() {
 #[test]
 fn winograd_is_the_convolution() {
     check(&winograd());
-}
-
-fn winograd() -> Vec<Case> {
-    let plain = |x, outputs| Case::new("conv_winograd", x, outputs, 3);
-    vec![
-        plain([1, 5, 9, 7], 3),
-        plain([2, 17, 13, 21], 70),
-        plain([1, 1, 1, 1], 1),
-        Case { epilogue: true, style: true, ..plain([2, 9, 10, 6], 12) },
-        Case { upsample: Upsample::Nearest, ..plain([1, 6, 5, 9], 8) },
-        Case { upsample: Upsample::Bilinear, ..plain([2, 6, 5, 9], 8) },
-        Case { upsample: Upsample::Bilinear, style: true, ..plain([1, 4, 1, 1], 2) },
-        Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([1, 4, 16, 18], 66) },
-    ]
-}
-
-/// What every member of the family of matrix products computes; `inputs` of the 1×1 convolution.
-fn products(inputs: usize) -> Vec<Case> {
-    let plain = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
-    vec![
-        plain([1, 5, 9, 7], 3, 3),
-        plain([2, inputs, 11, 13], 70, 1),
-        Case { style: true, ..plain([2, 17, 6, 5], 9, 3) },
-        Case { epilogue: true, ..plain([2, 9, 10, 6], 12, 5) },
-        Case { stride: 2, padding: Padding::pair(0, 1), ..plain([1, 18, 9, 12], 67, 3) },
-        Case { stride: 2, dilation: 2, taps: [2, 3], groups: 3, ..plain([2, 51, 9, 8], 6, 3) },
-        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 3, 4, 3], 5, 3) },
-        Case { upsample: Upsample::Nearest, ..plain([1, 3, 4, 3], 5, 3) },
-        Case { epilogue: true, ..plain([2, 9, 5, 12], 12, 3) },
-    ]
 }
 
 #[test]
@@ -276,19 +216,6 @@ fn cooperative_matrices_multiply() {
     }
 }
 
-/// Paths that differ by their steps, and by what they read.
-fn alike() -> [Case; 2] {
-    let stage = |x, paths| Case { paths, ..Case::new("multi_path_conv", x, 0, 1) };
-    let epilogue = true;
-    [
-        Case {
-            epilogue,
-            ..stage([2, 8, 9, 12], [1, 2, 3].map(|step| [20, 0, 8, 3, step, 1]).to_vec())
-        },
-        stage([1, 40, 6, 7], [[12, 4, 16, 3, 1, 2], [12, 20, 16, 3, 4, 2]].to_vec()),
-    ]
-}
-
 #[test]
 fn paths_that_are_alike_have_one_launch() {
     let matrices = Cooperative { side: 16, lanes: 32, narrowest: 32 };
@@ -308,27 +235,6 @@ fn paths_that_are_alike_have_one_launch() {
         assert_eq!(dispatches.len(), launches, "{case:?}");
         assert_eq!(dispatches[0].shader.kernel, "conv_gemm_cooperative");
     }
-}
-
-/// Convolutions of stride 1, of pixels and channels that fill no tile.
-fn patches() -> Vec<Case> {
-    let plain = |x, outputs, size| Case::new("conv_patch_cooperative", x, outputs, size);
-    vec![
-        plain([1, 9, 5, 16], 3, 3),
-        plain([2, 41, 11, 17], 70, 3),
-        Case { epilogue: true, ..plain([2, 17, 6, 21], 66, 3) },
-        Case { epilogue: true, ..plain([2, 24, 6, 20], 80, 3) },
-        Case { dilation: 2, padding: Padding::all(2), groups: 2, ..plain([2, 48, 9, 19], 80, 3) },
-        Case { dilation: 3, padding: Padding::pair(2, 3), ..plain([1, 16, 9, 23], 130, 3) },
-        Case { taps: [2, 5], padding: Padding::pair(0, 2), ..plain([1, 33, 8, 18], 20, 5) },
-        Case { upsample: Upsample::Nearest, ..plain([1, 8, 3, 9], 5, 3) },
-        Case { upsample: Upsample::Bilinear, epilogue: true, ..plain([2, 24, 4, 8], 48, 3) },
-        Case { upsample: Upsample::Bilinear, style: true, ..plain([2, 19, 5, 11], 65, 3) },
-        Case {
-            paths: vec![[8, 0, 16, 3, 1, 2], [40, 2, 14, 3, 2, 1], [30, 5, 8, 5, 1, 1]],
-            ..plain([2, 16, 17, 18], 0, 1)
-        },
-    ]
 }
 
 /// Tiles of the family yield the convolution, and all of them the same bits. Software drivers compile
@@ -393,40 +299,9 @@ fn transposed_convolutions_scatter() {
     check(&transposed());
 }
 
-fn transposed() -> Vec<Case> {
-    let plain = |x, outputs, size| Case {
-        transposed: true,
-        stride: 2,
-        padding: Padding::default(),
-        ..Case::new("conv_gemm", x, outputs, size)
-    };
-    vec![
-        plain([1, 5, 4, 7], 3, 3),
-        Case { style: true, ..plain([2, 18, 5, 3], 66, 3) },
-        Case { epilogue: true, padding: Padding::pair(1, 0), ..plain([1, 4, 6, 5], 6, 4) },
-        Case { stride: 3, taps: [2, 5], ..plain([2, 3, 3, 4], 5, 2) },
-        Case { stride: 1, ..plain([1, 3, 3, 4], 5, 3) },
-        plain([1, 3, 1, 1], 2, 1),
-    ]
-}
-
 #[test]
 fn all_paths_are_computed() {
     check(&paths());
-}
-
-fn paths() -> Vec<Case> {
-    let plain = |x, paths: &[[usize; 6]]| Case {
-        paths: paths.to_vec(),
-        ..Case::new("multi_path_conv", x, 0, 1)
-    };
-    vec![
-        plain([1, 7, 19, 23], &[[5, 0, 7, 3, 1, 1], [9, 0, 7, 3, 2, 1], [2, 0, 7, 3, 3, 1]]),
-        plain([2, 8, 17, 5], &[[8, 0, 8, 5, 1, 8], [4, 2, 4, 7, 1, 2], [3, 5, 3, 1, 1, 1]]),
-        Case { epilogue: true, ..plain([2, 3, 9, 18], &[[3, 0, 3, 3, 1, 3], [4, 0, 3, 5, 2, 1]]) },
-        // Neither this halo nor this kernel fits into workgroup memory.
-        plain([1, 2, 21, 20], &[[2, 0, 2, 3, 23, 1], [9, 0, 1, 13, 1, 1]]),
-    ]
 }
 
 /// What the cases launch on a device like `target`, by every tile that there is.
@@ -483,80 +358,4 @@ fn unchecked_kernels_pass_the_checks() {
         };
         assert_eq!(run(&device), run(&checked), "{case:?} on {target:?}");
     }
-}
-
-/// `cargo test --lib time_ -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn time_others() {
-    let Some((device, targets)) = targets() else { return };
-    let gemm = |x, outputs, size| Case::new("conv_gemm", x, outputs, size);
-    for case in [
-        gemm([1, 512, 32, 32], 512, 3),
-        gemm([1, 512, 64, 64], 256, 1),
-        Case { stride: 2, ..gemm([1, 128, 128, 128], 256, 3) },
-        Case { kernel: "conv_direct", ..gemm([1, 64, 64, 64], 64, 3) },
-        Case { transposed: true, stride: 2, kernel: "conv_gemm", ..gemm([1, 256, 64, 64], 128, 3) },
-        Case {
-            paths: vec![[32, 0, 64, 3, 1, 1], [32, 0, 64, 3, 2, 1], [32, 0, 64, 3, 3, 1]],
-            kernel: "multi_path_conv",
-            ..gemm([1, 64, 64, 64], 96, 3)
-        },
-    ] {
-        time(&device, &targets[0], &case);
-    }
-}
-
-/// The 3×3 convolutions of GFPGANv1Clean 512.
-#[test]
-#[ignore = "a measurement"]
-fn time_winograd() {
-    let Some((device, targets)) = targets() else { return };
-    for [channels, size] in [[512, 32], [512, 64], [256, 128], [128, 256], [64, 512]] {
-        let case = Case::new("conv_winograd", [1, channels, size, size], channels, 3);
-        time(&device, &targets[0], &case);
-    }
-}
-
-/// Processor time of all threads, in seconds; other processes do not disturb it.
-fn processor_time() -> Option<f64> {
-    let mut sum = 0.0;
-    for task in std::fs::read_dir("/proc/self/task").ok()? {
-        let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).unwrap_or_default();
-        sum += text.split(' ').next().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
-    }
-    Some(sum / 1e9)
-}
-
-fn time(device: &Device, target: &Target, case: &Case) {
-    let Trial { plan, inputs, .. } = trial(case, target);
-    let weights: usize = plan.graph.params().iter().map(Param::len).sum();
-    let pixels = if case.transposed { case.x.plane() } else { case.output().plane() };
-    let work = 2.0 * (case.x.n * pixels * weights) as f64;
-    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let mut executor = Executor::new_blocking(device, Arc::new(plan)).unwrap();
-    let compiling = processor_time().unwrap_or_default();
-    executor.run_blocking(&inputs).unwrap();
-    let compiling = processor_time().unwrap_or_default() - compiling;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let (mut wall, mut processor) = (f64::MAX, f64::MAX);
-    for _ in 0..4 {
-        let (start, used) = (Instant::now(), processor_time().unwrap_or_default());
-        pollster::block_on(executor.submit_steps()).unwrap();
-        executor.device.inner.raw.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-        wall = wall.min(start.elapsed().as_secs_f64());
-        processor = processor.min((processor_time().unwrap_or_default() - used) / cores);
-    }
-    println!(
-        "{:?} on {:?} {} → {}: {:.1} ms, {:.1} GFLOP/s; by processor time {:.1} ms, {:.1} GFLOP/s; {:.1} s for the first run",
-        case.kernel,
-        target.backend,
-        case.x,
-        case.output(),
-        1e3 * wall,
-        work / wall / 1e9,
-        1e3 * processor,
-        work / processor / 1e9,
-        compiling,
-    );
 }

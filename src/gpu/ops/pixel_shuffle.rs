@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::PixelShuffle;
-use crate::plan::{BLOCK, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -21,8 +21,7 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.uint("x_height", x.shape.h);
     launch.uint("x_width", x.shape.w);
     launch.flag("X_BLOCKS", x.blocked);
-    launch.flag("EIGHTS", step.output.blocked);
+    let lanes = epilogue::lanes(&mut launch, step, false);
     epilogue::bind(&mut launch, step);
-    let lanes = if step.output.blocked { BLOCK } else { 1 };
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * lanes))])
 }

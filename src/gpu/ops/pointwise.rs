@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::Pointwise;
-use crate::plan::{BLOCK, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -20,13 +20,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     let mut launch = Builder::new(plan, "pointwise");
     launch.define("WORKGROUP", WORKGROUP);
     let quads = x.in_quads() && step.in_quads();
-    let [lanes, steps] = match (step.output.blocked, quads) {
-        (true, _) => [BLOCK, WORD_STEPS],
-        (_, true) => [4, WORD_STEPS],
-        _ => [1, STEPS],
-    };
-    launch.flag("EIGHTS", step.output.blocked);
-    launch.flag("IN_QUADS", quads);
+    let lanes = epilogue::lanes(&mut launch, step, quads);
+    let steps = if lanes > 1 { WORD_STEPS } else { STEPS };
     launch.define("STEPS", steps);
     launch.view("X", x);
     epilogue::bind(&mut launch, step);

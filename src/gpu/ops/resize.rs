@@ -6,7 +6,7 @@ use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::Interpolation;
 use crate::graph::ops::Resize;
-use crate::plan::{BLOCK, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -35,14 +35,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.uint("x_width", x.shape.w);
     launch.float("step_h", step_h);
     launch.float("step_w", step_w);
-    let quads = step.in_quads();
-    launch.flag("IN_QUADS", quads);
-    launch.flag("EIGHTS", step.output.blocked);
+    launch.flag("X_EIGHTS", x.blocked);
+    let lanes = epilogue::lanes(&mut launch, step, step.in_quads());
     epilogue::bind(&mut launch, step);
-    let lanes = match (step.output.blocked, quads) {
-        (true, _) => BLOCK,
-        (_, true) => 4,
-        _ => 1,
-    };
     Ok(vec![launch.finish(y.len().div_ceil(WORKGROUP * lanes))])
 }

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Dispatch;
 use crate::gpu::builder::Builder;
 use crate::graph::ops::Upfirdn2d;
-use crate::plan::{BLOCK, Plan, Step};
+use crate::plan::{Plan, Step};
 
 /// Invocations per workgroup.
 const WORKGROUP: usize = 64;
@@ -29,8 +29,8 @@ pub fn record(step: &Step, plan: &Plan) -> Result<Vec<Dispatch>> {
     launch.int("top", padding.top);
     launch.int("left", padding.left);
     launch.values(vec![kernel]);
-    launch.flag("EIGHTS", step.output.blocked);
+    launch.flag("X_EIGHTS", x.blocked);
+    let lanes = epilogue::lanes(&mut launch, step, false);
     epilogue::bind(&mut launch, step);
-    let lanes = if step.output.blocked { BLOCK } else { 1 };
     Ok(vec![launch.finish(step.output.shape.len().div_ceil(WORKGROUP * lanes))])
 }

@@ -2,7 +2,20 @@
 
 use crate::gpu::builder::Builder;
 use crate::graph::Activation;
-use crate::plan::Step;
+use crate::plan::{BLOCK, Step};
+
+/// Says how many values a kernel stores at a time, which it yields: eight channels of a pixel where the
+/// output lies by blocks, four pixels of a row with `quads`, or one.
+pub fn lanes(launch: &mut Builder<'_>, step: &Step, quads: bool) -> usize {
+    let blocked = step.output.blocked;
+    launch.flag("EIGHTS", blocked);
+    launch.flag("IN_QUADS", quads);
+    match (blocked, quads) {
+        (true, _) => BLOCK,
+        (_, true) => 4,
+        _ => 1,
+    }
+}
 
 /// Binds the step's output and what its epilogue reads, and writes the fields of
 /// `shared/epilogue_params.wgsl`, which therefore close the kernel's `Params`.
